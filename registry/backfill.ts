@@ -1,0 +1,85 @@
+// What the origin sends to the edge's ingest routes: the bodies, in the order in which they must
+// arrive. Blobs and manifests travel as their own bytes; these are the rest.
+
+import * as v from "valibot";
+import type { Digest } from "./digest.ts";
+import { type FoundPackage, foundPackageSchema } from "./lookup.ts";
+import { type Pin, pinSchema, type TagPins, tagPinsSchema } from "./pin.ts";
+import { MAX_NAME_LENGTH, type PackageName, type System } from "./recipe.ts";
+import { digestSchema, type PackageRecord, packageRecordSchema } from "./record.ts";
+import { parseTag, type Tag } from "./reference.ts";
+import { VARIANTS, type Variant } from "./variant.ts";
+
+export interface RecordsBody {
+  readonly records: readonly PackageRecord[];
+}
+
+export interface LookupsBody {
+  readonly pin: Pin;
+  readonly system: System;
+  readonly lookups: readonly { readonly name: PackageName; readonly found: FoundPackage }[];
+}
+
+/** Where a name and tag led at a moment, for one variant. */
+export interface ImagePointer {
+  /** The recipe in its canonical spelling. */
+  readonly recipe: string;
+  readonly tag: Tag;
+  readonly variant: Variant;
+  readonly digest: Digest;
+  readonly pin: Pin;
+  readonly resolvedAtMs: number;
+}
+
+export interface PointersBody {
+  readonly tag: { readonly tag: Tag; readonly pins: TagPins } | null;
+  readonly image: ImagePointer | null;
+}
+
+/** Enough for one package with all its outputs, or one image; keeps a body far below KV's 25 MiB. */
+export const MAX_RECORDS_PER_BODY = 16;
+export const MAX_LOOKUPS_PER_BODY = 128;
+
+const packageNameSchema: v.GenericSchema<string, PackageName> = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/),
+  v.maxLength(MAX_NAME_LENGTH),
+  v.transform((text) => text as PackageName),
+);
+
+const tagSchema: v.GenericSchema<string, Tag> = v.pipe(
+  v.string(),
+  v.rawTransform<string, Tag>(({ dataset, addIssue, NEVER }) => {
+    const tag = parseTag(dataset.value);
+    if (tag !== undefined) return tag;
+    addIssue({ message: "not a tag" });
+    return NEVER;
+  }),
+);
+
+export const recordsBodySchema: v.GenericSchema<unknown, RecordsBody> = v.object({
+  records: v.pipe(v.array(packageRecordSchema), v.maxLength(MAX_RECORDS_PER_BODY)),
+});
+
+export const lookupsBodySchema: v.GenericSchema<unknown, LookupsBody> = v.object({
+  pin: pinSchema,
+  system: v.picklist(["x86_64-linux", "aarch64-linux"]),
+  lookups: v.pipe(
+    v.array(v.object({ name: packageNameSchema, found: foundPackageSchema })),
+    v.maxLength(MAX_LOOKUPS_PER_BODY),
+  ),
+});
+
+const imagePointerSchema: v.GenericSchema<unknown, ImagePointer> = v.object({
+  recipe: v.pipe(v.string(), v.maxLength(2 * MAX_NAME_LENGTH)),
+  tag: tagSchema,
+  variant: v.picklist(VARIANTS),
+  digest: digestSchema,
+  pin: pinSchema,
+  resolvedAtMs: v.number(),
+});
+
+export const pointersBodySchema: v.GenericSchema<unknown, PointersBody> = v.object({
+  tag: v.nullable(v.object({ tag: tagSchema, pins: tagPinsSchema })),
+  image: v.nullable(imagePointerSchema),
+});

@@ -1,0 +1,211 @@
+// Compose: recipe, lookups and records in, the bytes of a config and a manifest out. Pure, so that
+// the Worker and the origin give one image one digest. An image is, bottom first: the base, the
+// union of its packages' bundles, links that only a closure offers, and the packages' views.
+
+import { type Digest, digestOf } from "./digest.ts";
+import type { FoundPackage } from "./lookup.ts";
+import type { ManifestType } from "./media-type.ts";
+import { canonicalRecipe, isImplicit, type PackageName, type Recipe } from "./recipe.ts";
+import {
+  type BundleRecord,
+  type LayerRecord,
+  type PackageRecord,
+  WELL_KNOWN_PATHS,
+} from "./record.ts";
+import { type StorePath, storePathName } from "./store-path.ts";
+import { VARIANT_TYPES, type Variant } from "./variant.ts";
+
+/** Raised with every change that gives other bytes for the same input. */
+export const COMPOSE_VERSION = 1;
+/** overlay2 of Docker 20.10 and 28.5 mounts 125 layers and refuses 126 ("max depth exceeded"). */
+export const MAX_LAYERS = 125;
+
+/** A package of the recipe: what it was found to be, and the record of each of its outputs. */
+export interface Ingredient {
+  readonly name: PackageName;
+  readonly found: FoundPackage;
+  readonly records: readonly PackageRecord[];
+}
+
+export interface ComposedImage {
+  readonly config: { readonly bytes: Uint8Array; readonly digest: Digest };
+  readonly manifest: {
+    readonly bytes: Uint8Array;
+    readonly digest: Digest;
+    readonly mediaType: ManifestType;
+  };
+}
+
+export type ComposeResult =
+  | { readonly kind: "image"; readonly image: ComposedImage }
+  | { readonly kind: "too-many-layers"; readonly count: number };
+
+interface ImageLayer extends LayerRecord {
+  /** What `docker history` shows of it. */
+  readonly holds: string;
+}
+
+/**
+ * Composes an image. `ingredients` are in recipe order, one for each package; `base` is the base
+ * layer in the variant's form.
+ */
+export async function compose(
+  recipe: Recipe,
+  ingredients: readonly Ingredient[],
+  base: LayerRecord,
+  variant: Variant,
+): Promise<ComposeResult> {
+  const records = distinctRecords(ingredients);
+  const layers: readonly ImageLayer[] = [
+    { ...base, holds: "base: /tmp, /etc/passwd" },
+    ...bundleLayers(records),
+    ...fallbackLayers(records),
+    ...viewLayers(records),
+  ];
+  if (layers.length > MAX_LAYERS) return { kind: "too-many-layers", count: layers.length };
+
+  const config = await encode(imageConfig(recipe, ingredients, records, layers));
+  const types = VARIANT_TYPES[variant];
+  const manifest = await encode({
+    schemaVersion: 2,
+    mediaType: types.manifest,
+    config: { mediaType: types.config, digest: config.digest, size: config.bytes.length },
+    layers: layers.map(({ digest, sizeBytes }) => ({
+      mediaType: types.layer,
+      digest,
+      size: sizeBytes,
+    })),
+  });
+  return { kind: "image", image: { config, manifest: { ...manifest, mediaType: types.manifest } } };
+}
+
+/** Two names may lead to one output: it is in the image once, at its first place. */
+function distinctRecords(ingredients: readonly Ingredient[]): readonly PackageRecord[] {
+  const records = ingredients.flatMap((ingredient) => ingredient.records);
+  return [...new Map(records.map((record) => [record.storePath, record])).values()];
+}
+
+/**
+ * The most popular bundles lie at the bottom: clients unpack by chains of layers, so images that
+ * begin alike are unpacked once. Ties are broken by name and digest, never by the order of records.
+ */
+function bundleLayers(records: readonly PackageRecord[]): readonly ImageLayer[] {
+  const bundles = new Map<Digest, BundleRecord>();
+  for (const bundle of records.flatMap((record) => record.bundles)) {
+    const known = bundles.get(bundle.digest);
+    // One bundle may be cut with two popularities only while the popularity data is replaced.
+    if (known === undefined || known.popularity < bundle.popularity) {
+      bundles.set(bundle.digest, bundle);
+    }
+  }
+  const first = (bundle: BundleRecord) => bundle.storePaths.map(storePathName).join(" ");
+  return [...bundles.values()]
+    .sort(
+      (a, b) =>
+        b.popularity - a.popularity || order(first(a), first(b)) || order(a.digest, b.digest),
+    )
+    .map((bundle) => ({ ...layerOf(bundle), holds: describePaths(bundle.storePaths) }));
+}
+
+/** A link only a closure offers is taken where no view has the path, from the first that offers it. */
+function fallbackLayers(records: readonly PackageRecord[]): readonly ImageLayer[] {
+  return WELL_KNOWN_PATHS.flatMap((path) => {
+    if (records.some((record) => record.provides.includes(path))) return [];
+    const fallback = records
+      .flatMap((record) => record.fallbacks)
+      .find((candidate) => candidate.path === path);
+    return fallback === undefined
+      ? []
+      : [{ ...layerOf(fallback.layer), holds: `${path} -> ${fallback.target}` }];
+  });
+}
+
+/** Where two packages offer one file the first in recipe order wins: its view lies on top. */
+function viewLayers(records: readonly PackageRecord[]): readonly ImageLayer[] {
+  return records
+    .flatMap(({ view, storePath }) =>
+      view === null ? [] : [{ ...layerOf(view), holds: `links: ${storePathName(storePath)}` }],
+    )
+    .reverse();
+}
+
+function imageConfig(
+  recipe: Recipe,
+  ingredients: readonly Ingredient[],
+  records: readonly PackageRecord[],
+  layers: readonly ImageLayer[],
+) {
+  const command = defaultCommand(ingredients, records);
+  return {
+    architecture: recipe.architecture,
+    os: "linux",
+    created: CREATED,
+    config: {
+      Env: ENVIRONMENT,
+      ...(command !== null && { Cmd: [command] }),
+      WorkingDir: "/",
+      Labels: {
+        "org.opencontainers.image.title": canonicalRecipe(recipe),
+        "org.opencontainers.image.description": `Nix packages: ${ingredients
+          .filter(({ name }) => !isImplicit(name))
+          .map(({ found }) => packageVersion(found))
+          .join(", ")}`,
+        "nixport.recipe": canonicalRecipe(recipe),
+        "nixport.packages": ingredients.map(({ found }) => packageVersion(found)).join(" "),
+      },
+    },
+    rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.diffId) },
+    history: layers.map(({ holds }) => ({ created: CREATED, created_by: `nixport ${holds}` })),
+  };
+}
+
+/** One second after the epoch, the time of every file in the store. */
+const CREATED = "1970-01-01T00:00:01Z";
+
+const ENVIRONMENT = [
+  "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
+  "HOME=/root",
+  "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
+] as const;
+
+/** The shell if a package of the recipe is one, else the main program of the first that has one. */
+function defaultCommand(
+  ingredients: readonly Ingredient[],
+  records: readonly PackageRecord[],
+): string | null {
+  for (const shell of ["/bin/bash", "/bin/sh"] as const) {
+    if (records.some((record) => record.provides.includes(shell))) return shell;
+  }
+  for (const { name, found, records: outputs } of ingredients) {
+    if (isImplicit(name)) continue;
+    const program = found.mainProgram ?? outputs.find((output) => output.program)?.program;
+    if (program) return `/bin/${program}`;
+  }
+  return null;
+}
+
+function packageVersion({ name, version }: FoundPackage): string {
+  return version === null || name.endsWith(`-${version}`) ? name : `${name}-${version}`;
+}
+
+/** `docker history` cuts long lines anyway; the config should stay a few kB. */
+const MAX_NAMED_PATHS = 4;
+
+function describePaths(paths: readonly StorePath[]): string {
+  const names = paths.slice(0, MAX_NAMED_PATHS).map(storePathName).join(" ");
+  const more = paths.length - MAX_NAMED_PATHS;
+  return more > 0 ? `${names} and ${more} more` : names;
+}
+
+function layerOf({ digest, diffId, sizeBytes }: LayerRecord): LayerRecord {
+  return { digest, diffId, sizeBytes };
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+async function encode(value: unknown) {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return { bytes, digest: await digestOf(bytes) };
+}

@@ -1,0 +1,102 @@
+// How stored bytes are answered: status, headers and range for GET and HEAD alike, from the size
+// and digest alone, so that neither program needs a body to decide and the two methods cannot differ.
+
+import type { Digest } from "./digest.ts";
+import { OCTET_STREAM } from "./media-type.ts";
+
+/** Content under a digest never changes. `no-transform`: a proxy must not compress or decode it. */
+const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
+/** What a tag answers depends on the time and on Accept, which shared caches do not look at. */
+const VOLATILE = "no-store, no-transform";
+
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface ContentPlan {
+  readonly status: 200 | 206 | 304 | 416;
+  readonly headers: Headers;
+  /** Set exactly with status 206. */
+  readonly range: ByteRange | null;
+}
+
+export interface Content {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+/** A manifest, whole or 304: no client asks for a part of one. */
+export function planManifest(
+  request: Headers,
+  content: Content & { readonly mediaType: string },
+  by: "tag" | "digest",
+): ContentPlan {
+  const headers = contentHeaders(content.digest, by === "tag" ? VOLATILE : IMMUTABLE);
+  if (by === "tag") headers.set("Vary", "Accept");
+  if (isUnchanged(request, content.digest)) return { status: 304, headers, range: null };
+  headers.set("Content-Type", content.mediaType);
+  headers.set("Content-Length", String(content.sizeBytes));
+  return { status: 200, headers, range: null };
+}
+
+/** A blob, with single ranges (RFC 9110 §14). Several ranges at once are answered in full. */
+export function planBlob(request: Headers, content: Content): ContentPlan {
+  const headers = contentHeaders(content.digest, IMMUTABLE);
+  headers.set("Accept-Ranges", "bytes");
+  if (isUnchanged(request, content.digest)) return { status: 304, headers, range: null };
+  const range = parseRange(request, content);
+  if (range === "unsatisfiable") {
+    headers.set("Content-Range", `bytes */${content.sizeBytes}`);
+    headers.set("Content-Length", "0");
+    headers.set("Cache-Control", "no-store");
+    return { status: 416, headers, range: null };
+  }
+  headers.set("Content-Type", OCTET_STREAM);
+  headers.set("Content-Length", String(range?.length ?? content.sizeBytes));
+  if (range === null) return { status: 200, headers, range: null };
+  const last = range.offset + range.length - 1;
+  headers.set("Content-Range", `bytes ${range.offset}-${last}/${content.sizeBytes}`);
+  return { status: 206, headers, range };
+}
+
+function contentHeaders(digest: Digest, cacheControl: string): Headers {
+  return new Headers({
+    "Docker-Content-Digest": digest,
+    "Docker-Distribution-API-Version": "registry/2.0",
+    ETag: `"${digest}"`,
+    "Cache-Control": cacheControl,
+    // Layers are bytes to be stored, never a page to be shown.
+    "X-Content-Type-Options": "nosniff",
+  });
+}
+
+function isUnchanged(request: Headers, digest: Digest): boolean {
+  const header = request.get("If-None-Match");
+  if (header === null) return false;
+  return header
+    .split(",")
+    .map((tag) => tag.trim().replace(/^W\//, ""))
+    .some((tag) => tag === "*" || tag === `"${digest}"`);
+}
+
+/** A syntax error or a foreign unit is ignored, as RFC 9110 §14.2 asks: the whole is right then. */
+function parseRange(request: Headers, content: Content): ByteRange | "unsatisfiable" | null {
+  const header = request.get("Range");
+  if (header === null) return null;
+  const condition = request.get("If-Range");
+  if (condition !== null && condition !== `"${content.digest}"`) return null;
+  const match = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/i.exec(header);
+  if (match === null) return null;
+  const [, first = "", last = ""] = match;
+  const size = content.sizeBytes;
+  if (first === "") {
+    if (last === "") return null;
+    const length = Math.min(Number(last), size);
+    return length === 0 ? "unsatisfiable" : { offset: size - length, length };
+  }
+  const offset = Number(first);
+  const end = last === "" ? size - 1 : Math.min(Number(last), size - 1);
+  if (last !== "" && Number(last) < offset) return null;
+  return offset >= size ? "unsatisfiable" : { offset, length: end - offset + 1 };
+}

@@ -1,0 +1,108 @@
+// What a repository name means: the recipe. `shell/git` and `git/shell/…` are told apart here and
+// nowhere else; two names of one recipe have one canonical form, and so one image.
+
+declare const packageNameBrand: unique symbol;
+/** A package as a recipe names it: one path segment, or a name a meta-package stands for. */
+export type PackageName = string & { readonly [packageNameBrand]: "PackageName" };
+
+export const ARCHITECTURES = ["amd64", "arm64"] as const;
+/** The OCI name of a machine type. */
+export type Architecture = (typeof ARCHITECTURES)[number];
+/** Nix's name of a machine type. */
+export type System = "x86_64-linux" | "aarch64-linux";
+
+export interface Recipe {
+  readonly architecture: Architecture;
+  /** Sorted by bytes, without repetition, with what every image holds. */
+  readonly packages: readonly PackageName[];
+}
+
+export type RecipeResult =
+  | { readonly kind: "recipe"; readonly recipe: Recipe }
+  | { readonly kind: "invalid"; readonly reason: string };
+
+/** Docker's limit on a whole repository name; kubelet and containerd share it. */
+export const MAX_NAME_LENGTH = 255;
+/** Each package brings a view of its own, and an image must leave room below the layer limit. */
+export const MAX_PACKAGES = 64;
+
+/** One path component of the distribution specification's name grammar. */
+const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+
+const SHELL = ["bashInteractive", "coreutils", "moreutils", "nano"] as const;
+const ALWAYS = ["cacert", "iana-etc"] as const;
+const META_PACKAGES = ["shell", "arm64"] as const;
+
+export function parseRepository(name: string): RecipeResult {
+  if (name.length > MAX_NAME_LENGTH) {
+    return invalid(`the name has ${name.length} characters; ${MAX_NAME_LENGTH} are allowed`);
+  }
+  const components = name.split("/");
+  const malformed = components.find((component) => !COMPONENT.test(component));
+  if (malformed !== undefined) return invalid(explainComponent(malformed));
+
+  const isMeta = (component: string) => META_PACKAGES.some((meta) => meta === component);
+  const metaEnd = components.findIndex((component) => !isMeta(component));
+  const leading = metaEnd === -1 ? components : components.slice(0, metaEnd);
+  const named = metaEnd === -1 ? [] : components.slice(metaEnd);
+  const misplaced = named.find(isMeta);
+  if (misplaced !== undefined) {
+    const rest = components.filter((component) => component !== misplaced);
+    return invalid(
+      `${misplaced} is a meta-package and stands only in front: ${[misplaced, ...rest].join("/")}`,
+    );
+  }
+
+  const packages = new Set([...named, ...ALWAYS, ...(leading.includes("shell") ? SHELL : [])]);
+  if (packages.size > MAX_PACKAGES) {
+    return invalid(`the name asks for ${packages.size} packages; ${MAX_PACKAGES} are allowed`);
+  }
+  return {
+    kind: "recipe",
+    recipe: {
+      architecture: leading.includes("arm64") ? "arm64" : "amd64",
+      // All names are ASCII, so the default order is the order of bytes.
+      packages: [...packages].sort() as PackageName[],
+    },
+  };
+}
+
+/**
+ * The one spelling of a recipe, for keys and labels. No package name holds a slash, and `arm64` is
+ * never a package, so two recipes never share a spelling.
+ */
+export function canonicalRecipe(recipe: Recipe): string {
+  const platform = recipe.architecture === "amd64" ? [] : [recipe.architecture];
+  return [...platform, ...recipe.packages].join("/");
+}
+
+/** Packages that are in every image whether named or not: never what the user came for. */
+export function isImplicit(name: PackageName): boolean {
+  return ALWAYS.some((always) => always === name);
+}
+
+/** The only place that turns an OCI architecture into a Nix system. */
+export function systemOf(architecture: Architecture): System {
+  switch (architecture) {
+    case "amd64":
+      return "x86_64-linux";
+    case "arm64":
+      return "aarch64-linux";
+    default:
+      return architecture satisfies never;
+  }
+}
+
+function invalid(reason: string): RecipeResult {
+  return { kind: "invalid", reason };
+}
+
+function explainComponent(component: string): string {
+  if (component === "") return "the name has an empty part: packages are joined by single slashes";
+  const shown = JSON.stringify(component.slice(0, 80));
+  return /[A-Z]/.test(component)
+    ? `${shown} has upper-case letters, which image names may not: write ${JSON.stringify(
+        component.slice(0, 80).toLowerCase(),
+      )}, any spelling of a package is found`
+    : `${shown} is no part of an image name: lower-case letters and digits, joined by ., _, __ or -`;
+}

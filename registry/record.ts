@@ -1,0 +1,133 @@
+// What one output path contributes to any image that holds it. A record never depends on the other
+// packages of an image nor on the pin that led to it: that is what lets the edge compose.
+
+import * as v from "valibot";
+import { type Digest, parseDigest } from "./digest.ts";
+import { storePathSchema } from "./lookup.ts";
+import { type StorePath, storePathBase } from "./store-path.ts";
+
+/** How the bytes of a layer are compressed. A gzip and a zstd layer of one bundle share a diffId. */
+export const FORMS = ["zstd", "gzip"] as const;
+export type Form = (typeof FORMS)[number];
+
+export interface LayerRecord {
+  readonly digest: Digest;
+  readonly diffId: Digest;
+  readonly sizeBytes: number;
+}
+
+/** A layer made of whole store paths. */
+export interface BundleRecord extends LayerRecord {
+  readonly storePaths: readonly StorePath[];
+  /** The popularity of its most popular path: compose puts what most images share at the bottom. */
+  readonly popularity: number;
+}
+
+/** Paths outside the store that programs expect, and that an image has when something provides them. */
+export const WELL_KNOWN_PATHS = ["/bin/sh", "/usr/bin/env"] as const;
+export type WellKnownPath = (typeof WELL_KNOWN_PATHS)[number];
+
+/**
+ * A layer holding one link, used when no package of the image provides the path in its view:
+ * programs such as git start `/bin/sh` although only their closure holds a shell.
+ */
+export interface FallbackRecord {
+  readonly path: WellKnownPath;
+  readonly target: string;
+  readonly layer: LayerRecord;
+}
+
+export interface PackageRecord {
+  readonly storePath: StorePath;
+  readonly form: Form;
+  readonly packing: PackingId;
+  /** Bottom first. Every path of the closure is in at least one. */
+  readonly bundles: readonly BundleRecord[];
+  /** Absent for an output with nothing to link, such as a single file. */
+  readonly view: LayerRecord | null;
+  /** What the view has of these. */
+  readonly provides: readonly (WellKnownPath | "/bin/bash")[];
+  readonly fallbacks: readonly FallbackRecord[];
+  /** The program in `bin/` that a user most likely wants, where the package set does not say. */
+  readonly program: string | null;
+}
+
+declare const packingBrand: unique symbol;
+/**
+ * Names everything that changes the bytes or the grouping of layers: packer, compressor and its
+ * version, level, chunk size, and the popularity data. Records of different packings never mix.
+ */
+export type PackingId = string & { readonly [packingBrand]: "PackingId" };
+
+const PACKING_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+export function parsePackingId(text: string): PackingId | undefined {
+  return PACKING_ID.test(text) ? (text as PackingId) : undefined;
+}
+
+/** The one key of a record, used below `records/` at the origin and `r/` at the edge. */
+export function recordKey(storePath: StorePath, packing: PackingId): string {
+  return `${packing}/${storePathBase(storePath)}`;
+}
+
+export const digestSchema: v.GenericSchema<string, Digest> = v.pipe(
+  v.string(),
+  v.rawTransform<string, Digest>(({ dataset, addIssue, NEVER }) => {
+    const digest = parseDigest(dataset.value);
+    if (digest !== undefined) return digest;
+    addIssue({ message: "not a sha256 digest" });
+    return NEVER;
+  }),
+);
+
+export const packingIdSchema: v.GenericSchema<string, PackingId> = v.pipe(
+  v.string(),
+  v.rawTransform<string, PackingId>(({ dataset, addIssue, NEVER }) => {
+    const id = parsePackingId(dataset.value);
+    if (id !== undefined) return id;
+    addIssue({ message: "not a packing id" });
+    return NEVER;
+  }),
+);
+
+const sizeSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const layerEntries = { digest: digestSchema, diffId: digestSchema, sizeBytes: sizeSchema };
+export const layerRecordSchema: v.GenericSchema<unknown, LayerRecord> = v.object(layerEntries);
+
+export const packageRecordSchema: v.GenericSchema<unknown, PackageRecord> = v.object({
+  storePath: storePathSchema,
+  form: v.picklist(FORMS),
+  packing: packingIdSchema,
+  bundles: v.array(
+    v.object({
+      ...layerEntries,
+      storePaths: v.array(storePathSchema),
+      popularity: sizeSchema,
+    }),
+  ),
+  view: v.nullable(layerRecordSchema),
+  provides: v.array(v.picklist([...WELL_KNOWN_PATHS, "/bin/bash"])),
+  fallbacks: v.array(
+    v.object({
+      path: v.picklist(WELL_KNOWN_PATHS),
+      target: v.string(),
+      layer: layerRecordSchema,
+    }),
+  ),
+  program: v.nullable(v.string()),
+});
+
+export function parsePackageRecord(json: unknown): PackageRecord | undefined {
+  const parsed = v.safeParse(packageRecordSchema, json);
+  return parsed.success ? parsed.output : undefined;
+}
+
+/** Every layer a record names: what must be stored before the record may be. */
+export function recordLayers(record: PackageRecord): readonly LayerRecord[] {
+  return [
+    ...record.bundles,
+    ...record.fallbacks.map((fallback) => fallback.layer),
+    ...(record.view === null ? [] : [record.view]),
+  ];
+}

@@ -1,0 +1,104 @@
+// The short-lived signed tokens by which edge and origin know each other. A token is bound to one
+// method, one path and, where there is one to bind, one body: a copied token repeats a request
+// whose effect is idempotent, and can do nothing else.
+
+import { jwtVerify, SignJWT } from "jose";
+
+export type Party = "edge" | "origin";
+
+/** A shared secret under its id. The first of a list signs; all verify, so keys can be rotated. */
+export interface SecretKey {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface SignedRequest {
+  readonly method: string;
+  /** The path as sent, without query. */
+  readonly path: string;
+  /** Digest of the body; absent for blobs, whose digest the path or a later check names. */
+  readonly bodyDigest?: string | undefined;
+}
+
+const TOKEN_LIFE_SECONDS = 60;
+const CLOCK_SKEW_SECONDS = 60;
+export const MIN_SECRET_BYTES = 16;
+const MAX_KEYS = 2;
+
+/**
+ * Parses `secret` or `id:secret`, one or two of them separated by commas. Returns what is wrong as
+ * text, since the configuration reports all its problems at once.
+ */
+export function parseSecretKeys(text: string): readonly SecretKey[] | string {
+  const keys = text.split(",").map((part): SecretKey => {
+    const trimmed = part.trim();
+    const colon = trimmed.indexOf(":");
+    const id = colon === -1 ? "1" : trimmed.slice(0, colon);
+    return { id, bytes: new TextEncoder().encode(trimmed.slice(colon + 1)) };
+  });
+  if (keys.length > MAX_KEYS) return `at most ${MAX_KEYS} keys, the signing one first`;
+  if (keys.some((key) => key.bytes.length < MIN_SECRET_BYTES)) {
+    return `every key needs ${MIN_SECRET_BYTES} bytes or more`;
+  }
+  if (new Set(keys.map((key) => key.id)).size !== keys.length) return "two keys need two ids";
+  return keys;
+}
+
+/** `keys` must not be empty. */
+export async function signRequest(
+  keys: readonly SecretKey[],
+  from: Party,
+  request: SignedRequest,
+  nowMs: number,
+): Promise<string> {
+  const [key] = keys;
+  if (key === undefined) throw new Error("no key to sign with");
+  const nowSeconds = Math.floor(nowMs / 1000);
+  return new SignJWT({
+    method: request.method,
+    path: request.path,
+    ...(request.bodyDigest !== undefined && { body: request.bodyDigest }),
+  })
+    .setProtectedHeader({ alg: "HS256", kid: key.id })
+    .setIssuer(from)
+    .setIssuedAt(nowSeconds)
+    .setExpirationTime(nowSeconds + TOKEN_LIFE_SECONDS)
+    .sign(key.bytes);
+}
+
+/** Whether an `Authorization` header carries a token of `from` for exactly this request. */
+export async function verifyRequest(
+  keys: readonly SecretKey[],
+  from: Party,
+  request: SignedRequest,
+  authorization: string | null,
+  nowMs: number,
+): Promise<boolean> {
+  const token = /^Bearer ([\w.-]{1,2048})$/.exec(authorization ?? "")?.[1];
+  if (token === undefined) return false;
+  try {
+    const { payload } = await jwtVerify(
+      token,
+      ({ kid }) => {
+        const key = keys.find((candidate) => candidate.id === kid);
+        if (key === undefined) throw new Error("unknown key id");
+        return key.bytes;
+      },
+      {
+        algorithms: ["HS256"],
+        issuer: from,
+        clockTolerance: CLOCK_SKEW_SECONDS,
+        currentDate: new Date(nowMs),
+        requiredClaims: ["exp", "iat"],
+      },
+    );
+    return (
+      payload.method === request.method &&
+      payload.path === request.path &&
+      payload.body === request.bodyDigest
+    );
+  } catch {
+    // Whatever is wrong with a token, the answer is one: it does not count.
+    return false;
+  }
+}
