@@ -40,14 +40,14 @@ export interface PointersBody {
 export const MAX_RECORDS_PER_BODY = 16;
 export const MAX_LOOKUPS_PER_BODY = 128;
 
-const packageNameSchema: v.GenericSchema<string, PackageName> = v.pipe(
+export const packageNameSchema: v.GenericSchema<string, PackageName> = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/),
   v.maxLength(MAX_NAME_LENGTH),
   v.transform((text) => text as PackageName),
 );
 
-const tagSchema: v.GenericSchema<string, Tag> = v.pipe(
+export const tagSchema: v.GenericSchema<string, Tag> = v.pipe(
   v.string(),
   v.rawTransform<string, Tag>(({ dataset, addIssue, NEVER }) => {
     const tag = parseTag(dataset.value);

@@ -45,7 +45,7 @@ export function planBlob(request: Headers, content: Content): ContentPlan {
   const headers = contentHeaders(content.digest, IMMUTABLE);
   headers.set("Accept-Ranges", "bytes");
   if (isUnchanged(request, content.digest)) return { status: 304, headers, range: null };
-  const range = parseRange(request, content);
+  const range = resolveRange(requestedRange(request, content.digest), content.sizeBytes);
   if (range === "unsatisfiable") {
     headers.set("Content-Range", `bytes */${content.sizeBytes}`);
     headers.set("Content-Length", "0");
@@ -80,23 +80,39 @@ function isUnchanged(request: Headers, digest: Digest): boolean {
     .some((tag) => tag === "*" || tag === `"${digest}"`);
 }
 
-/** A syntax error or a foreign unit is ignored, as RFC 9110 §14.2 asks: the whole is right then. */
-function parseRange(request: Headers, content: Content): ByteRange | "unsatisfiable" | null {
+/** A range as asked for, before the size of the content is known; R2 takes it in this form. */
+export type RequestedRange =
+  | { readonly offset: number; readonly length?: number }
+  | { readonly suffix: number };
+
+/**
+ * The one range a request asks for. A syntax error, a foreign unit and several ranges are ignored,
+ * as RFC 9110 §14.2 allows, and so is a range under the condition of another version (§13.1.5).
+ */
+export function requestedRange(request: Headers, digest: Digest): RequestedRange | null {
   const header = request.get("Range");
   if (header === null) return null;
   const condition = request.get("If-Range");
-  if (condition !== null && condition !== `"${content.digest}"`) return null;
+  if (condition !== null && condition !== `"${digest}"`) return null;
   const match = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/i.exec(header);
   if (match === null) return null;
   const [, first = "", last = ""] = match;
-  const size = content.sizeBytes;
-  if (first === "") {
-    if (last === "") return null;
-    const length = Math.min(Number(last), size);
-    return length === 0 ? "unsatisfiable" : { offset: size - length, length };
-  }
+  if (first === "") return last === "" ? null : { suffix: Number(last) };
   const offset = Number(first);
-  const end = last === "" ? size - 1 : Math.min(Number(last), size - 1);
-  if (last !== "" && Number(last) < offset) return null;
-  return offset >= size ? "unsatisfiable" : { offset, length: end - offset + 1 };
+  if (last === "") return { offset };
+  return Number(last) < offset ? null : { offset, length: Number(last) - offset + 1 };
+}
+
+function resolveRange(
+  range: RequestedRange | null,
+  sizeBytes: number,
+): ByteRange | "unsatisfiable" | null {
+  if (range === null) return null;
+  if ("suffix" in range) {
+    const length = Math.min(range.suffix, sizeBytes);
+    return length === 0 ? "unsatisfiable" : { offset: sizeBytes - length, length };
+  }
+  const { offset, length = sizeBytes } = range;
+  if (offset >= sizeBytes) return "unsatisfiable";
+  return { offset, length: Math.min(length, sizeBytes - offset) };
 }

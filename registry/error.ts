@@ -23,6 +23,10 @@ const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}
+
 export interface ErrorOptions {
   /** Structured facts for programs; the message alone must do for people. */
   readonly detail?: unknown;

@@ -1,0 +1,164 @@
+// The origin's answers: one switch over the route, GET and HEAD alike, one error boundary.
+
+import { Hono } from "hono";
+import { planBlob, planManifest } from "../registry/content.ts";
+import type { Digest } from "../registry/digest.ts";
+import { errorResponse, RegistryError } from "../registry/error.ts";
+import { type DOCKER_MANIFEST, isManifestType, OCI_MANIFEST } from "../registry/media-type.ts";
+import { parseRoute, type Route } from "../registry/route.ts";
+import { type SecretKey, verifyRequest } from "../registry/token.ts";
+import { chooseVariant } from "../registry/variant.ts";
+import type { Outbox } from "./backfill/outbox.ts";
+import { failureError } from "./failures.ts";
+import type { Images } from "./images.ts";
+import type { Log } from "./log.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
+import { storageKey } from "./storage/keys.ts";
+
+export interface AppOptions {
+  readonly images: Images;
+  readonly store: BlobStore;
+  /** Absent where there is no edge to fill. */
+  readonly outbox: Outbox | null;
+  /** Who may pull: anyone, or only an edge that signs its requests. */
+  readonly access: "anyone" | "edge";
+  readonly secretKeys: readonly SecretKey[];
+  readonly log: Log;
+  readonly now: () => number;
+}
+
+/** The pin that answered: the revision of the package source. */
+const PIN_HEADER = "Nixport-Pin";
+
+export function createApp(options: AppOptions): Hono {
+  const app = new Hono();
+  app.all("*", async (context) => {
+    const request = context.req.raw;
+    const startedMs = options.now();
+    const response = await answer(options, request);
+    options.log.info(
+      {
+        method: request.method,
+        path: context.req.path,
+        status: response.status,
+        ms: options.now() - startedMs,
+      },
+      "answered",
+    );
+    return response;
+  });
+  return app;
+}
+
+async function answer(options: AppOptions, request: Request): Promise<Response> {
+  try {
+    const url = new URL(request.url);
+    const route = parseRoute(request.method, url);
+    await authorise(options, request, url);
+    return await serve(options, request, route);
+  } catch (error) {
+    if (error instanceof RegistryError) return errorResponse(error, request.method);
+    options.log.error({ err: error, path: request.url }, "a request failed");
+    return errorResponse(new RegistryError("UNKNOWN", "internal error"), request.method);
+  }
+}
+
+async function authorise(options: AppOptions, request: Request, url: URL): Promise<void> {
+  if (options.access === "anyone") return;
+  const { method, headers } = request;
+  const signed = { method, path: url.pathname };
+  const authorization = headers.get("Authorization");
+  if (await verifyRequest(options.secretKeys, "edge", signed, authorization, options.now())) return;
+  throw new RegistryError("UNAUTHORIZED", "this origin answers its edge only: pull from the edge");
+}
+
+async function serve(options: AppOptions, request: Request, route: Route): Promise<Response> {
+  switch (route.kind) {
+    case "ping":
+      return ping(request.method);
+    case "manifest":
+      switch (route.reference.kind) {
+        case "tag":
+          return serveTag(options, request, route, route.reference);
+        case "digest":
+          return serveManifest(options, request, route.reference.digest);
+        case "foreign-digest":
+          throw new RegistryError("MANIFEST_UNKNOWN", "manifests are kept by sha256");
+        default:
+          return route.reference satisfies never;
+      }
+    case "blob":
+      return serveBlob(options, request, route.digest);
+    default:
+      return route satisfies never;
+  }
+}
+
+function ping(method: string): Response {
+  return new Response(method === "HEAD" ? null : "{}", {
+    headers: {
+      "Content-Type": "application/json",
+      "Content-Length": "2",
+      "Cache-Control": "no-store",
+      "Docker-Distribution-API-Version": "registry/2.0",
+    },
+  });
+}
+
+async function serveTag(
+  { images, outbox }: AppOptions,
+  request: Request,
+  { recipe }: Extract<Route, { kind: "manifest" }>,
+  { tag }: Extract<Extract<Route, { kind: "manifest" }>["reference"], { kind: "tag" }>,
+): Promise<Response> {
+  const variant = chooseVariant(request.headers);
+  const built = await images.build(recipe, tag, variant);
+  if (built.kind !== "built") throw failureError(built);
+  // On disk before the answer: whatever a client was given reaches the edge, even after a kill.
+  await outbox?.add({ recipe, tag, variant, built });
+  const { bytes, digest, mediaType } = built.image.manifest;
+  const content = { digest, mediaType, sizeBytes: bytes.length };
+  const { status, headers } = planManifest(request.headers, content, "tag");
+  headers.set(PIN_HEADER, built.pinned.pin);
+  const bodyless = request.method === "HEAD" || status !== 200;
+  return new Response(bodyless ? null : Uint8Array.from(bytes), { status, headers });
+}
+
+async function serveManifest(
+  { store }: AppOptions,
+  request: Request,
+  digest: Digest,
+): Promise<Response> {
+  const bytes = await store.lookup(storageKey.manifest(digest));
+  if (bytes === undefined) {
+    throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${digest} is kept here`);
+  }
+  const content = { digest, mediaType: mediaTypeOf(bytes), sizeBytes: bytes.length };
+  const { status, headers } = planManifest(request.headers, content, "digest");
+  const bodyless = request.method === "HEAD" || status !== 200;
+  return new Response(bodyless ? null : Uint8Array.from(bytes), { status, headers });
+}
+
+async function serveBlob(
+  { store }: AppOptions,
+  request: Request,
+  digest: Digest,
+): Promise<Response> {
+  const key = storageKey.layer(digest);
+  const sizeBytes = await store.sizeBytes(key);
+  if (sizeBytes === undefined) {
+    throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
+  }
+  const { status, headers, range } = planBlob(request.headers, { digest, sizeBytes });
+  const bodyless = request.method === "HEAD" || status === 304 || status === 416;
+  if (bodyless) return new Response(null, { status, headers });
+  const body = await store.open(key, range);
+  if (body === undefined) throw new RegistryError("BLOB_UNKNOWN", `blob ${digest} is gone`);
+  return new Response(body, { status, headers });
+}
+
+/** A manifest says itself what it is (OCI image specification, `mediaType`). */
+function mediaTypeOf(manifest: Uint8Array): typeof OCI_MANIFEST | typeof DOCKER_MANIFEST {
+  const { mediaType } = JSON.parse(new TextDecoder().decode(manifest)) as { mediaType?: unknown };
+  return typeof mediaType === "string" && isManifestType(mediaType) ? mediaType : OCI_MANIFEST;
+}

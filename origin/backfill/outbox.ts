@@ -1,0 +1,199 @@
+// The outbox: images that the edge has yet to be given, on disk from before a client is answered
+// until the edge has everything. One image at a time, oldest first; an image the edge refuses waits
+// behind the others. A lost entry costs latency later, never correctness.
+
+import { canonicalRecipe, type Recipe, systemOf } from "../../registry/recipe.ts";
+import type { Tag } from "../../registry/reference.ts";
+import type { Variant } from "../../registry/variant.ts";
+import type { BuiltImage } from "../images.ts";
+import type { Log } from "../log.ts";
+import { recentValues } from "../recent.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { type StorageKey, storageKey } from "../storage/keys.ts";
+import { type OutboxEntry, parseOutboxEntry } from "./entry.ts";
+import type { Pusher, PushOutcome } from "./push.ts";
+
+export interface AnsweredImage {
+  readonly recipe: Recipe;
+  readonly tag: Tag;
+  readonly variant: Variant;
+  readonly built: BuiltImage;
+}
+
+export interface Outbox {
+  add(image: AnsweredImage): Promise<void>;
+  /** Resolves when nothing waits any more. */
+  drained(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OutboxOptions {
+  readonly store: BlobStore;
+  readonly push: Pusher;
+  readonly log: Log;
+  readonly firstRetryMs?: number;
+}
+
+const FIRST_RETRY_MS = 500;
+const MAX_RETRY_MS = 60_000;
+/** Beyond this many the oldest give way: the edge asks again for what it lacks. */
+const MAX_WAITING = 10_000;
+const MAX_PUSHED_IN_MEMORY = 10_000;
+
+interface Waiting {
+  readonly entry: OutboxEntry;
+  failures: number;
+  notBeforeMs: number;
+}
+
+/** Opens the outbox with what an earlier process left in it, and starts to empty it. */
+export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
+  const { store, push, log } = options;
+  const firstRetryMs = options.firstRetryMs ?? FIRST_RETRY_MS;
+  const waiting = await load(store, log);
+  const pushed = recentValues<string>(MAX_PUSHED_IN_MEMORY);
+  const drainedWaiters: (() => void)[] = [];
+  let closed = false;
+  let wake = () => {};
+  const running = run();
+
+  async function run(): Promise<void> {
+    while (!closed) {
+      const due = nextDue(waiting);
+      if (due === undefined) {
+        for (const resolve of drainedWaiters.splice(0)) resolve();
+        await sleep(null);
+      } else if (due[1].notBeforeMs > performance.now()) {
+        await sleep(due[1].notBeforeMs - performance.now());
+      } else {
+        await pushOne(...due);
+      }
+    }
+  }
+
+  async function pushOne(key: StorageKey, item: Waiting): Promise<void> {
+    const outcome = await attempt(item.entry);
+    if (outcome.kind === "retry") {
+      if (closed) return;
+      item.failures += 1;
+      const delayMs = Math.min(firstRetryMs * 2 ** (item.failures - 1), MAX_RETRY_MS);
+      item.notBeforeMs = performance.now() + delayMs;
+      log.warn({ recipe: item.entry.recipe, reason: outcome.reason, delayMs }, "backfill waits");
+      return;
+    }
+    if (outcome.kind === "dropped") {
+      log.warn({ recipe: item.entry.recipe, reason: outcome.reason }, "backfill dropped");
+    } else {
+      pushed.store(key, fingerprint(item.entry));
+      log.info({ recipe: item.entry.recipe, uploads: outcome.uploads }, "backfilled");
+    }
+    // A newer entry of the same image may have taken its place meanwhile.
+    if (waiting.get(key) === item) {
+      waiting.delete(key);
+      await store.remove(key);
+    }
+  }
+
+  /** A bug in pushing one image must not keep the others from being pushed. */
+  async function attempt(entry: OutboxEntry): Promise<PushOutcome> {
+    try {
+      return await push(entry);
+    } catch (error) {
+      log.error({ err: error, recipe: entry.recipe }, "a push failed");
+      return { kind: "retry", reason: String(error) };
+    }
+  }
+
+  function sleep(ms: number | null): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = ms === null ? undefined : setTimeout(resolve, ms);
+    wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    return promise;
+  }
+
+  return {
+    async add(image) {
+      const entry = entryOf(image);
+      const key = storageKey.outbox(entry.recipe, entry.tag, entry.variant);
+      const known = waiting.get(key);
+      const latest = known === undefined ? pushed.lookup(key) : fingerprint(known.entry);
+      if (latest === fingerprint(entry)) return;
+      await store.store(key, Buffer.from(JSON.stringify(entry)));
+      waiting.delete(key);
+      waiting.set(key, { entry, failures: 0, notBeforeMs: 0 });
+      await dropOldest();
+      wake();
+    },
+    drained() {
+      if (waiting.size === 0) return Promise.resolve();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      drainedWaiters.push(resolve);
+      return promise;
+    },
+    async close() {
+      closed = true;
+      wake();
+      await running;
+    },
+  };
+
+  async function dropOldest(): Promise<void> {
+    const [oldest] = waiting.keys();
+    if (waiting.size <= MAX_WAITING || oldest === undefined) return;
+    waiting.delete(oldest);
+    await store.remove(oldest);
+    log.warn({ key: oldest }, "the outbox is full: its oldest entry is given up");
+  }
+}
+
+/** The first that may go now, else the one that may go soonest. */
+function nextDue(waiting: ReadonlyMap<StorageKey, Waiting>): [StorageKey, Waiting] | undefined {
+  let soonest: [StorageKey, Waiting] | undefined;
+  for (const [key, item] of waiting) {
+    if (item.notBeforeMs <= performance.now()) return [key, item];
+    if (soonest === undefined || item.notBeforeMs < soonest[1].notBeforeMs) soonest = [key, item];
+  }
+  return soonest;
+}
+
+async function load(store: BlobStore, log: Log): Promise<Map<StorageKey, Waiting>> {
+  const loaded: [StorageKey, OutboxEntry][] = [];
+  for (const key of await store.list("outbox/")) {
+    const bytes = await store.lookup(key);
+    const entry = bytes === undefined ? undefined : parseOutboxEntry(bytes);
+    if (entry !== undefined) {
+      loaded.push([key, entry]);
+    } else {
+      log.warn({ key }, "an unreadable outbox entry is removed");
+      await store.remove(key);
+    }
+  }
+  loaded.sort(([, a], [, b]) => a.resolvedAtMs - b.resolvedAtMs);
+  return new Map(loaded.map(([key, entry]) => [key, { entry, failures: 0, notBeforeMs: 0 }]));
+}
+
+function entryOf({ recipe, tag, variant, built }: AnsweredImage): OutboxEntry {
+  return {
+    recipe: canonicalRecipe(recipe),
+    system: systemOf(recipe.architecture),
+    tag,
+    variant,
+    pin: built.pinned.pin,
+    resolvedAtMs: built.pinned.resolvedAtMs,
+    manifest: built.image.manifest.digest,
+    config: built.image.config.digest,
+    packing: built.packing.id,
+    packages: built.ingredients.map(({ name, records }) => ({
+      name,
+      storePaths: records.map((record) => record.storePath),
+    })),
+  };
+}
+
+/** Equal for entries whose push would change nothing at the edge. */
+function fingerprint({ manifest, pin, resolvedAtMs, packing }: OutboxEntry): string {
+  return [manifest, pin, resolvedAtMs, packing].join(" ");
+}

@@ -1,0 +1,170 @@
+// Gives the edge one image, in the order in which nothing it holds ever names what it lacks:
+// blobs, records, lookups, the manifest, pointers. Sending anything twice is harmless.
+
+import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/backfill.ts";
+import { COMPOSE_VERSION } from "../../registry/compose.ts";
+import type { Digest } from "../../registry/digest.ts";
+import { type FoundPackage, parseFoundPackage } from "../../registry/lookup.ts";
+import type { TagPins } from "../../registry/pin.ts";
+import type { PackageName } from "../../registry/recipe.ts";
+import { type PackageRecord, parsePackageRecord, recordLayers } from "../../registry/record.ts";
+import { VARIANT_TYPES } from "../../registry/variant.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { type StorageKey, storageKey } from "../storage/keys.ts";
+import type { EdgeClient, PushResult } from "./edge-client.ts";
+import type { OutboxEntry } from "./entry.ts";
+
+export type PushOutcome =
+  | { readonly kind: "pushed"; readonly uploads: number }
+  | { readonly kind: "retry"; readonly reason: string }
+  /** What it names is no longer in the storage: there is nothing to give. */
+  | { readonly kind: "dropped"; readonly reason: string };
+
+export type Pusher = (entry: OutboxEntry) => Promise<PushOutcome>;
+
+export interface PusherOptions {
+  readonly store: BlobStore;
+  readonly edge: EdgeClient;
+  readonly packings: TagPins["packings"];
+}
+
+/** Enough to hide a round trip to a far edge, few enough to leave the uplink to the pulls. */
+const PARALLEL_UPLOADS = 4;
+
+interface Contents {
+  readonly manifest: Uint8Array;
+  readonly records: readonly PackageRecord[];
+  readonly lookups: readonly { readonly name: PackageName; readonly found: FoundPackage }[];
+}
+
+/** A step that did not succeed ends a push by throwing this; nothing else throws it. */
+class PushStopped extends Error {
+  readonly outcome: PushOutcome;
+  constructor(outcome: PushOutcome) {
+    super(outcome.kind);
+    this.outcome = outcome;
+  }
+}
+
+export function createPusher({ store, edge, packings }: PusherOptions): Pusher {
+  return async (entry) => {
+    try {
+      const contents = await read(entry);
+      const uploads = await pushBlobs(entry, contents.records);
+      await pushDocuments(entry, contents);
+      return { kind: "pushed", uploads };
+    } catch (error) {
+      if (error instanceof PushStopped) return error.outcome;
+      throw error;
+    }
+  };
+
+  async function read(entry: OutboxEntry): Promise<Contents> {
+    const manifest = await present(storageKey.manifest(entry.manifest));
+    const paths = entry.packages.flatMap((each) => each.storePaths);
+    const records = await Promise.all(
+      [...new Set(paths)].map(async (path) => {
+        const record = parsePackageRecord(await json(storageKey.record(entry.packing, path)));
+        return record ?? stop({ kind: "dropped", reason: `the record of ${path} is unreadable` });
+      }),
+    );
+    const lookups = await Promise.all(
+      entry.packages.map(async ({ name }) => {
+        const key = storageKey.lookup(entry.pin, entry.system, name);
+        const found = parseFoundPackage(await json(key));
+        return { name, found: found ?? stop({ kind: "dropped", reason: `${key} is unreadable` }) };
+      }),
+    );
+    return { manifest, records, lookups };
+  }
+
+  async function present(key: StorageKey): Promise<Uint8Array> {
+    const bytes = await store.lookup(key);
+    return bytes ?? stop({ kind: "dropped", reason: `${key} is gone` });
+  }
+
+  async function json(key: StorageKey): Promise<unknown> {
+    return JSON.parse(Buffer.from(await present(key)).toString());
+  }
+
+  async function pushBlobs(entry: OutboxEntry, records: readonly PackageRecord[]): Promise<number> {
+    const base = packings[VARIANT_TYPES[entry.variant].form]?.base.digest;
+    const layers = records.flatMap(recordLayers).map((layer) => layer.digest);
+    const digests = [...new Set([...(base ? [base] : []), ...layers, entry.config])];
+    let uploads = 0;
+    const queue = digests.values();
+    const worker = async () => {
+      for (const digest of queue) if (await pushBlob(digest)) uploads += 1;
+    };
+    await Promise.all(Array.from({ length: PARALLEL_UPLOADS }, worker));
+    return uploads;
+  }
+
+  /** Whether it had to be sent: what the edge once took is only sent again when the edge lacks it. */
+  async function pushBlob(digest: Digest): Promise<boolean> {
+    const marker = storageKey.pushed(edge.url, digest);
+    if ((await store.sizeBytes(marker)) !== undefined) return false;
+    const key = storageKey.layer(digest);
+    const sizeBytes = await store.sizeBytes(key);
+    if (sizeBytes === undefined) return stop({ kind: "dropped", reason: `${key} is gone` });
+    await succeed(edge.putBlob({ digest, sizeBytes, open: (range) => store.open(key, range) }));
+    await store.store(marker, new Uint8Array());
+    return true;
+  }
+
+  async function pushDocuments(entry: OutboxEntry, contents: Contents): Promise<void> {
+    for (const records of slices(contents.records, MAX_RECORDS_PER_BODY)) {
+      await succeed(edge.postRecords({ records }));
+    }
+    const { pin, system, tag, resolvedAtMs } = entry;
+    for (const lookups of slices(contents.lookups, MAX_LOOKUPS_PER_BODY)) {
+      await succeed(edge.postLookups({ pin, system, lookups }));
+    }
+    const { manifest: mediaType } = VARIANT_TYPES[entry.variant];
+    await succeed(edge.putManifest(entry.manifest, mediaType, contents.manifest));
+    await succeed(
+      edge.postPointers({
+        tag: {
+          tag,
+          pins: { pins: [{ pin, resolvedAtMs }], packings, composeVersion: COMPOSE_VERSION },
+        },
+        image: {
+          recipe: entry.recipe,
+          tag,
+          variant: entry.variant,
+          digest: entry.manifest,
+          pin,
+          resolvedAtMs,
+        },
+      }),
+    );
+  }
+
+  async function succeed(pushing: Promise<PushResult>): Promise<void> {
+    const result = await pushing;
+    switch (result.kind) {
+      case "accepted":
+        return;
+      case "blobs-missing":
+        // The edge was emptied, or lost them: they are sent again with the next try.
+        for (const digest of result.digests)
+          await store.remove(storageKey.pushed(edge.url, digest));
+        return stop({ kind: "retry", reason: `the edge lacks ${result.digests.length} blobs` });
+      case "refused":
+      case "unreachable":
+        return stop({ kind: "retry", reason: result.message });
+      default:
+        return result satisfies never;
+    }
+  }
+}
+
+function stop(outcome: PushOutcome): never {
+  throw new PushStopped(outcome);
+}
+
+function slices<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+}

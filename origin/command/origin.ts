@@ -1,0 +1,33 @@
+// `npm run origin`: the origin alone, on this machine's state and ports.
+
+import { parseArgs } from "node:util";
+import { readConfig } from "../config.ts";
+import { createLog } from "../log.ts";
+import { startOrigin } from "../main.ts";
+import { describeSource } from "../sources/source.ts";
+import { localEnvironment } from "./local-environment.ts";
+import { endWith, fail, onStop } from "./process.ts";
+
+const HELP = `usage: npm run origin
+
+Serves images at http://127.0.0.1:8788 and backfills the edge. Configured by the environment; the
+README's table says by which variables. Without a package source in it, nixpkgs nixos-unstable is
+served if it can be reached, else the Debian-backed set.
+`;
+
+await endWith(async () => {
+  if (parseArgs({ options: { help: { type: "boolean", short: "h" } } }).values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const env = await localEnvironment(process.env, (line) => process.stdout.write(`${line}\n`));
+  const result = readConfig(env);
+  if (result.kind === "invalid") {
+    fail(`the configuration is wrong:\n${result.problems.map((text) => `  - ${text}`).join("\n")}`);
+  }
+  const { config } = result;
+  const origin = await startOrigin({ config, env, log: createLog(config.logLevel) });
+  process.stdout.write(`origin at ${origin.url}, serving ${describeSource(config.source)}\n`);
+  await onStop();
+  await origin.close();
+});

@@ -1,0 +1,102 @@
+// `npm start`: everything on one machine. Prepares it, starts the origin and the edge as processes
+// of their own, so that either can end without the other, and says when an image can be pulled.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { DEFAULT_PORT } from "../config.ts";
+import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
+import { endWith, fail, onStop } from "./process.ts";
+
+const HELP = `usage: npm start
+
+Installs what is missing (npm packages, Nix), starts the origin and the edge on this machine and
+prints a line starting "nixport ready". Ctrl-C ends both.
+
+  EDGE_PORT       port of the edge, where clients pull (8787)
+  PORT            port of the origin (8788)
+  NIXPORT_STATE   where everything is kept (.nixport); deleting it is always safe
+  NIXERY_CHANNEL, NIXERY_PKGS_REPO, NIXERY_PKGS_PATH   where packages come from
+
+The README lists the rest.
+`;
+
+const READY_DEADLINE_MS = 60_000;
+const POLL_MS = 50;
+const KILL_AFTER_MS = 15_000;
+
+await endWith(async () => {
+  if (parseArgs({ options: { help: { type: "boolean", short: "h" } } }).values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const stopped = onStop();
+  const env = await localEnvironment(process.env, (line) => process.stdout.write(`${line}\n`));
+  const originUrl = `http://127.0.0.1:${env.PORT || DEFAULT_PORT}`;
+  const edgeUrl = edgeUrlOf(env);
+  const children = [startChild("origin", env), startChild("edge", env)];
+  const allEnded = Promise.all(children.map(({ ended }) => ended));
+
+  try {
+    const ready = Promise.all([answers(originUrl), answers(edgeUrl)]);
+    const outcome = await Promise.race([
+      ready.then(() => "ready" as const),
+      ...children.map(({ ended }) => ended.then(() => "ended" as const)),
+      stopped.then(() => "stopped" as const),
+    ]);
+    if (outcome === "ended") fail("a part did not start; its message is above");
+    if (outcome === "ready") {
+      const pull = `docker pull ${edgeUrl.slice("http://".length)}/shell/git/htop`;
+      process.stdout.write(`nixport ready: edge ${edgeUrl}, origin ${originUrl}; try: ${pull}\n`);
+      for (const { name, ended } of children) void ended.then((how) => say(name, how));
+      await Promise.race([stopped, allEnded]);
+    }
+  } finally {
+    for (const { child } of children) stopChild(child);
+    await allEnded;
+  }
+});
+
+interface Child {
+  readonly name: string;
+  readonly child: ChildProcess;
+  /** How it ended, in words. */
+  readonly ended: Promise<string>;
+}
+
+function startChild(name: "origin" | "edge", env: Readonly<Record<string, string>>): Child {
+  const script = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+  // Out of the terminal's process group: the order of ending is this process's to choose.
+  const child = spawn(process.execPath, [script], { stdio: "inherit", env, detached: true });
+  const { promise: ended, resolve } = Promise.withResolvers<string>();
+  child.once("error", (error) => resolve(error.message));
+  child.once("exit", (code, signal) => resolve(signal ?? `exit ${code}`));
+  return { name, child, ended };
+}
+
+function stopChild(child: ChildProcess): void {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGTERM");
+  setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS).unref();
+}
+
+/** One part that ends does not end the other: what is cached keeps pulling without the origin. */
+function say(name: string, how: string): void {
+  process.stdout.write(
+    `nixport: the ${name} has ended (${how}); npm run ${name} starts it again\n`,
+  );
+}
+
+async function answers(url: string): Promise<void> {
+  for (const deadlineMs = Date.now() + READY_DEADLINE_MS; Date.now() < deadlineMs; ) {
+    try {
+      const response = await fetch(`${url}/v2/`, { signal: AbortSignal.timeout(1000) });
+      await response.body?.cancel();
+      if (response.ok) return;
+    } catch {
+      // Not listening yet.
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  fail(`${url} did not answer within ${READY_DEADLINE_MS / 1000} s`);
+}

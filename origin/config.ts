@@ -1,0 +1,152 @@
+// The origin's configuration, read from the environment once at start. Nixery's variables keep their
+// names and meaning. Every problem is found before anything is started, and all are reported at once.
+
+import { isIPv4, isIPv6 } from "node:net";
+import { resolve } from "node:path";
+import { parseSecretKeys, type SecretKey } from "../registry/token.ts";
+import { NIXPKGS_URL, type Source } from "./sources/source.ts";
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly source: Source;
+  readonly statePath: string;
+  readonly storagePath: string;
+  readonly secretKeys: readonly SecretKey[];
+  readonly access: "anyone" | "edge";
+  /** Absent: the origin works alone. */
+  readonly edgeUrl: string | null;
+  readonly builderTimeoutSeconds: number;
+  readonly buildDeadlineMs: number;
+  readonly pinFreshMs: number;
+  readonly packWorkers: number | null;
+  readonly popularityUrl: string | null;
+  readonly logLevel: string;
+}
+
+export type ConfigResult =
+  | { readonly kind: "config"; readonly config: Config }
+  | { readonly kind: "invalid"; readonly problems: readonly string[] };
+
+export type EnvironmentVariables = Readonly<Record<string, string | undefined>>;
+
+export const DEFAULT_PORT = 8788;
+const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
+
+export function readConfig(env: EnvironmentVariables): ConfigResult {
+  const problems: string[] = [];
+  const problem = (text: string) => {
+    problems.push(text);
+    return undefined;
+  };
+  const text = (name: string) => (env[name]?.trim() ? env[name].trim() : undefined);
+  const integer = (name: string, fallback: number, min: number, max: number): number => {
+    const value = text(name);
+    if (value === undefined) return fallback;
+    const number = Number(value);
+    if (Number.isInteger(number) && number >= min && number <= max) return number;
+    problem(`${name} is ${JSON.stringify(value)}: a whole number from ${min} to ${max} is needed`);
+    return fallback;
+  };
+  const url = (name: string): string | null => {
+    const value = text(name);
+    if (value === undefined) return null;
+    if (URL.canParse(value) && /^https?:/.test(value)) return value;
+    problem(`${name} is ${JSON.stringify(value)}: an http or https URL is needed`);
+    return null;
+  };
+
+  const host = text("HOST") ?? "127.0.0.1";
+  const statePath = resolve(text("NIXPORT_STATE") ?? ".nixport");
+  const secretKeys = readSecret(text("NIXPORT_SECRET"), problem);
+  const access = text("NIXPORT_ACCESS") ?? (isLoopback(host) ? "anyone" : "edge");
+  if (access !== "anyone" && access !== "edge") {
+    problem(`NIXPORT_ACCESS is ${JSON.stringify(access)}: anyone or edge`);
+  }
+  if (!isLoopback(host) && text("NIXPORT_SECRET") === undefined) {
+    problem(`HOST is ${host}, which is not loopback: NIXPORT_SECRET must be set then`);
+  }
+  const edgeUrl = url("NIXPORT_EDGE_URL");
+  if (edgeUrl !== null && secretKeys.length === 0) {
+    problem("NIXPORT_EDGE_URL is set: NIXPORT_SECRET, the edge's secret, must be set too");
+  }
+  const storagePath = readStorage(text, statePath, problem);
+  const logLevel = text("NIXPORT_LOG_LEVEL") ?? "info";
+  if (!LOG_LEVELS.includes(logLevel)) {
+    problem(`NIXPORT_LOG_LEVEL is ${JSON.stringify(logLevel)}: one of ${LOG_LEVELS.join(", ")}`);
+  }
+  const source = readSource(text, problem);
+  const numbers = {
+    port: integer("PORT", DEFAULT_PORT, 0, 65_535),
+    builderTimeoutSeconds: integer("NIX_TIMEOUT", 60, 1, 86_400),
+    buildDeadlineMs: 1000 * integer("NIXPORT_BUILD_DEADLINE", 600, 1, 86_400),
+    pinFreshMs: 1000 * integer("NIXPORT_PIN_FRESH", 300, 0, 86_400 * 30),
+    packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
+  };
+  const popularityUrl = url("NIX_POPULARITY_URL");
+  if (problems.length > 0 || source === undefined) return { kind: "invalid", problems };
+  return {
+    kind: "config",
+    config: {
+      ...numbers,
+      host,
+      source,
+      statePath,
+      storagePath,
+      secretKeys,
+      access: access === "edge" ? "edge" : "anyone",
+      edgeUrl,
+      popularityUrl,
+      logLevel,
+    },
+  };
+}
+
+type Reader = (name: string) => string | undefined;
+type Problem = (text: string) => undefined;
+
+function readSecret(secret: string | undefined, problem: Problem): readonly SecretKey[] {
+  if (secret === undefined) return [];
+  const keys = parseSecretKeys(secret);
+  if (typeof keys !== "string") return keys;
+  problem(`NIXPORT_SECRET: ${keys}`);
+  return [];
+}
+
+/** Nixery's order: a channel wins over a repository, and that over a path. */
+function readSource(text: Reader, problem: Problem): Source | undefined {
+  const channel = text("NIXERY_CHANNEL");
+  if (channel !== undefined) {
+    if (/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/.test(channel)) {
+      return { kind: "nixpkgs", url: NIXPKGS_URL, channel };
+    }
+    return problem(`NIXERY_CHANNEL is ${JSON.stringify(channel)}: a branch or a commit of nixpkgs`);
+  }
+  const repository = text("NIXERY_PKGS_REPO");
+  if (repository !== undefined) {
+    if (/^(?:https?|ssh|git|file):\/\/|^[^-:][^:]*@[^:]+:|^\//.test(repository)) {
+      return { kind: "git", url: repository };
+    }
+    return problem(`NIXERY_PKGS_REPO is ${JSON.stringify(repository)}: a git URL is needed`);
+  }
+  const path = text("NIXERY_PKGS_PATH");
+  if (path !== undefined) return { kind: "path", path: resolve(path) };
+  return problem(
+    "no package source: set NIXERY_CHANNEL (such as nixos-unstable), NIXERY_PKGS_REPO or NIXERY_PKGS_PATH",
+  );
+}
+
+function readStorage(text: Reader, statePath: string, problem: Problem): string {
+  const backend = text("NIXERY_STORAGE_BACKEND") ?? "filesystem";
+  if (backend !== "filesystem") {
+    problem(`NIXERY_STORAGE_BACKEND is ${JSON.stringify(backend)}: only filesystem is built in`);
+  }
+  const path = text("STORAGE_PATH");
+  return path === undefined ? resolve(statePath, "origin") : resolve(path);
+}
+
+export function isLoopback(host: string): boolean {
+  if (isIPv4(host)) return host.startsWith("127.");
+  if (isIPv6(host)) return host === "::1";
+  return host === "localhost";
+}

@@ -1,0 +1,120 @@
+// What a pin says of names: remembered for ever where a package was found, in memory where the set
+// itself says there is none, and asked of Nix otherwise, all names of concurrent requests apart from
+// each other but each only once.
+
+import { type FoundPackage, type Lookup, parseFoundPackage } from "../registry/lookup.ts";
+import type { PackageName, System } from "../registry/recipe.ts";
+import { joinBatches } from "./join.ts";
+import { type LookupStopped, lookUp } from "./nix/evaluate.ts";
+import type { NixTool } from "./nix/nix-tool.ts";
+import { recentValues } from "./recent.ts";
+import type { PinnedTag } from "./sources/pins.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
+import { storageKey } from "./storage/keys.ts";
+
+export interface NamedLookup {
+  readonly name: PackageName;
+  readonly lookup: Lookup | LookupStopped;
+}
+
+export interface Lookups {
+  /** One per name, in order. */
+  find(
+    pinned: PinnedTag,
+    system: System,
+    names: readonly PackageName[],
+  ): Promise<readonly NamedLookup[]>;
+  /** Asks Nix whatever is known, so that the derivations are in the store again. */
+  evaluate(pinned: PinnedTag, system: System, names: readonly PackageName[]): Promise<void>;
+}
+
+export interface LookupsOptions {
+  readonly nix: NixTool;
+  readonly store: BlobStore;
+  /** Aborted when the origin goes down. */
+  readonly signal: AbortSignal;
+}
+
+const MAX_LOOKUPS_IN_MEMORY = 20_000;
+
+interface Question {
+  readonly pinned: PinnedTag;
+  readonly system: System;
+  readonly name: PackageName;
+}
+
+export function rememberLookups({ nix, store, signal }: LookupsOptions): Lookups {
+  const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
+  const keyOf = ({ pinned, system, name }: Question) => storageKey.lookup(pinned.pin, system, name);
+
+  async function recall(question: Question): Promise<Lookup | undefined> {
+    const key = keyOf(question);
+    const known = recent.lookup(key);
+    if (known !== undefined) return known;
+    const bytes = await store.lookup(key);
+    if (bytes === undefined) return undefined;
+    const found = parseFoundPackage(JSON.parse(Buffer.from(bytes).toString()));
+    if (found !== undefined) recent.store(key, found);
+    return found;
+  }
+
+  /** All questions of one run come from one call of `find`, so they share a pin and a system. */
+  async function ask(questions: readonly Question[]): Promise<readonly (Lookup | LookupStopped)[]> {
+    const [first] = questions;
+    if (first === undefined) return [];
+    const names = questions.map((question) => question.name);
+    const answers = await lookUp(nix, first.pinned.source, first.system, names, signal);
+    questions.forEach((question, index) => {
+      const lookup = answers[index]?.lookup;
+      if (lookup !== undefined && isLasting(lookup)) recent.store(keyOf(question), lookup);
+    });
+    return answers.map((answer) => answer.lookup);
+  }
+
+  const asked = joinBatches(keyOf, ask);
+  const toQuestions = (pinned: PinnedTag, system: System, names: readonly PackageName[]) =>
+    names.map((name): Question => ({ pinned, system, name }));
+
+  return {
+    async find(pinned, system, names) {
+      const questions = toQuestions(pinned, system, names);
+      const recalled = await Promise.all(questions.map(recall));
+      const open = questions.filter((_, index) => recalled[index] === undefined);
+      const answers = open.length === 0 ? [] : await asked.all(open);
+      const byName = new Map(open.map((question, index) => [question.name, answers[index]]));
+      return names.map((name, index) => {
+        const lookup = recalled[index] ?? byName.get(name);
+        if (lookup === undefined) throw new Error(`no lookup of ${name}`);
+        return { name, lookup };
+      });
+    },
+    async evaluate(pinned, system, names) {
+      await asked.all(toQuestions(pinned, system, names));
+    },
+  };
+}
+
+/** A failed evaluation may have been a failed download: it is asked again. */
+function isLasting(lookup: Lookup | LookupStopped): lookup is Lookup {
+  switch (lookup.kind) {
+    case "evaluation-failed":
+    case "timed-out":
+    case "cancelled":
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** Kept once the records of its outputs are: a stored lookup never leads to a missing record. */
+export async function storeLookup(
+  store: BlobStore,
+  pinned: PinnedTag,
+  system: System,
+  name: PackageName,
+  found: FoundPackage,
+): Promise<void> {
+  const key = storageKey.lookup(pinned.pin, system, name);
+  if ((await store.sizeBytes(key)) !== undefined) return;
+  await store.store(key, Buffer.from(JSON.stringify(found)));
+}

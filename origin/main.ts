@@ -1,0 +1,115 @@
+// Puts the origin together: configuration in, a listening server out. The only place that knows
+// which part depends on which.
+
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { createAdaptorServer, type ServerType } from "@hono/node-server";
+import { createApp } from "./app.ts";
+import { createEdgeClient } from "./backfill/edge-client.ts";
+import { type Outbox, openOutbox } from "./backfill/outbox.ts";
+import { createPusher } from "./backfill/push.ts";
+import type { Config } from "./config.ts";
+import { createImages } from "./images.ts";
+import { createPacker } from "./layers/packer.ts";
+import type { Log } from "./log.ts";
+import { rememberLookups } from "./lookups.ts";
+import { clearRoots } from "./nix/gc-roots.ts";
+import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
+import { readPopularity } from "./popularity-source.ts";
+import { createRecordMaker } from "./record-maker.ts";
+import { createPackings, createRecords } from "./records.ts";
+import { rememberPins } from "./sources/pins.ts";
+import type { Environment } from "./sources/resolve.ts";
+import { openFilesystemStore } from "./storage/filesystem.ts";
+
+export interface Origin {
+  readonly url: string;
+  /** Resolves when the edge has been given everything that was answered; at once without an edge. */
+  backfilled(): Promise<void>;
+  /** Stops listening, gives up builds, lets answers under way finish for a while. */
+  close(): Promise<void>;
+}
+
+export interface OriginOptions {
+  readonly config: Config;
+  /** What Nix and git run in. */
+  readonly env: Environment;
+  readonly log: Log;
+  readonly onSpawn?: NixToolOptions["onSpawn"];
+}
+
+const DRAIN_DEADLINE_MS = 5000;
+/** A build may take long before its first byte; a request line may not. */
+const HEADERS_DEADLINE_MS = 30_000;
+
+export async function startOrigin(options: OriginOptions): Promise<Origin> {
+  const { config, env, log } = options;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const now = Date.now;
+  const onSpawn = (program: string, args: readonly string[]) => {
+    log.info({ program, args: args.slice(0, 4) }, "started");
+    options.onSpawn?.(program as Parameters<NonNullable<NixToolOptions["onSpawn"]>>[0], args);
+  };
+
+  const nix = await findNix({ env, onSpawn });
+  if (nix === undefined)
+    throw new Error("no Nix on PATH: nix-store and nix-instantiate are needed");
+  const rootsDir = join(config.statePath, "gcroots");
+  await clearRoots(rootsDir);
+  const store = await openFilesystemStore(config.storagePath);
+  const popularity = await readPopularity(config.popularityUrl, config.source, signal);
+  const packer = createPacker(config.packWorkers === null ? {} : { workers: config.packWorkers });
+  const maker = createRecordMaker({ packer, store, popularity, log, signal });
+  const packings = await createPackings(maker);
+  const { builderTimeoutSeconds, buildDeadlineMs, source, pinFreshMs, secretKeys } = config;
+  const images = createImages({
+    pins: rememberPins({ source, store, env, freshMs: pinFreshMs, log, now }),
+    lookups: rememberLookups({ nix, store, signal }),
+    records: createRecords({
+      ...{ nix, store, maker, packings, rootsDir, signal },
+      ...{ builderTimeoutSeconds, buildDeadlineMs },
+    }),
+    store,
+  });
+
+  let outbox: Outbox | null = null;
+  if (config.edgeUrl !== null) {
+    const edge = createEdgeClient({ url: config.edgeUrl, secretKeys, now, signal });
+    outbox = await openOutbox({ store, push: createPusher({ store, edge, packings }), log });
+  }
+  const { access } = config;
+  const app = createApp({ images, store, outbox, access, secretKeys, log, now });
+  const server = createAdaptorServer({ fetch: app.fetch });
+  const url = await listen(server, config);
+
+  return {
+    url,
+    backfilled: () => outbox?.drained() ?? Promise.resolve(),
+    async close() {
+      stop.abort(new Error("the origin is going down"));
+      await Promise.all([closeServer(server), outbox?.close(), packer.close()]);
+    },
+  };
+}
+
+async function listen(server: ServerType, { host, port }: Config): Promise<string> {
+  if ("headersTimeout" in server) server.headersTimeout = HEADERS_DEADLINE_MS;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(port, host, resolve);
+  await promise;
+  const address = server.address() as AddressInfo;
+  return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+}
+
+async function closeServer(server: ServerType): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  if ("closeIdleConnections" in server) server.closeIdleConnections();
+  const timer = setTimeout(() => {
+    if ("closeAllConnections" in server) server.closeAllConnections();
+  }, DRAIN_DEADLINE_MS);
+  await promise;
+  clearTimeout(timer);
+}

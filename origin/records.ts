@@ -1,0 +1,212 @@
+// Output paths to package records: what is known is recalled, what is under way is joined, and the
+// rest is realised together and then packed. A record is kept under its output path and packing,
+// never under a pin: a channel that moves makes only anew what really changed.
+
+import type { FoundPackage } from "../registry/lookup.ts";
+import type { Packing } from "../registry/pin.ts";
+import {
+  FORMS,
+  type Form,
+  type PackageRecord,
+  parsePackageRecord,
+  recordLayers,
+} from "../registry/record.ts";
+import type { StorePath } from "../registry/store-path.ts";
+import type { FailedDerivation } from "./failures.ts";
+import { joinBatches } from "./join.ts";
+import { queryClosure } from "./nix/closure.ts";
+import type { NixTool } from "./nix/nix-tool.ts";
+import { type Realisation, type RealiseFailure, realise } from "./nix/realise.ts";
+import { recentValues } from "./recent.ts";
+import type { RecordMaker } from "./record-maker.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
+import { storageKey } from "./storage/keys.ts";
+
+export type RecordsResult =
+  | { readonly kind: "records"; readonly records: readonly PackageRecord[] }
+  | RecordFailure;
+
+export type RecordFailure =
+  | { readonly kind: "build-failed"; readonly failures: readonly FailedDerivation[] }
+  /** Collected since it was evaluated: it must be evaluated again. */
+  | { readonly kind: "derivation-gone" }
+  | { readonly kind: "unpackable"; readonly reason: string }
+  | { readonly kind: "timed-out"; readonly afterMs: number }
+  | { readonly kind: "cancelled" };
+
+export interface Records {
+  readonly packings: Readonly<Record<Form, Packing>>;
+  /** One result per package, in order: the records of all its outputs. */
+  make(packages: readonly FoundPackage[], form: Form): Promise<readonly RecordsResult[]>;
+}
+
+export interface RecordsOptions {
+  readonly nix: NixTool;
+  readonly store: BlobStore;
+  readonly maker: RecordMaker;
+  readonly packings: Readonly<Record<Form, Packing>>;
+  readonly rootsDir: string;
+  readonly builderTimeoutSeconds: number;
+  readonly buildDeadlineMs: number;
+  /** Aborted when the origin goes down. */
+  readonly signal: AbortSignal;
+}
+
+interface WantedRecord {
+  readonly derivation: string;
+  readonly output: string;
+  readonly storePath: StorePath;
+  readonly form: Form;
+}
+
+type OneRecord = { readonly kind: "record"; readonly record: PackageRecord } | RecordFailure;
+
+const MAX_RECORDS_IN_MEMORY = 5000;
+
+export function createRecords(options: RecordsOptions): Records {
+  const { nix, store, maker, packings, signal } = options;
+  const recent = recentValues<PackageRecord>(MAX_RECORDS_IN_MEMORY);
+  const keyOf = ({ storePath, form }: WantedRecord) =>
+    storageKey.record(packings[form].id, storePath);
+
+  async function recall(wanted: WantedRecord): Promise<PackageRecord | undefined> {
+    const key = keyOf(wanted);
+    const known = recent.lookup(key);
+    if (known !== undefined) return known;
+    const bytes = await store.lookup(key);
+    if (bytes === undefined) return undefined;
+    const record = parsePackageRecord(JSON.parse(Buffer.from(bytes).toString()));
+    // An operator may have cleared the layers alone: then the record is made again.
+    if (record === undefined || !(await hasLayers(record))) return undefined;
+    recent.store(key, record);
+    return record;
+  }
+
+  async function hasLayers(record: PackageRecord): Promise<boolean> {
+    const sizes = await Promise.all(
+      recordLayers(record).map((layer) => store.sizeBytes(storageKey.layer(layer.digest))),
+    );
+    return sizes.every((size) => size !== undefined);
+  }
+
+  async function makeAll(wanted: readonly WantedRecord[]): Promise<readonly OneRecord[]> {
+    const realisation = await realise(nix, byDerivation(wanted), {
+      rootsDir: options.rootsDir,
+      builderTimeoutSeconds: options.builderTimeoutSeconds,
+      deadlineMs: options.buildDeadlineMs,
+      signal,
+    });
+    if (realisation.kind === "timed-out" || realisation.kind === "cancelled") {
+      return wanted.map(() => realisation);
+    }
+    try {
+      const failures = failuresOf(realisation);
+      const valid = wanted.filter(({ derivation }) => !failures.has(derivation));
+      const graph = await queryClosure(
+        nix,
+        valid.map(({ storePath }) => storePath),
+        signal,
+      );
+      return await Promise.all(
+        wanted.map(async (each): Promise<OneRecord> => {
+          const failure = failures.get(each.derivation);
+          if (failure !== undefined) return failure;
+          const made = await maker.make(graph.map(({ narSize, ...node }) => ({ ...node, narSizeBytes: narSize })), each.storePath, each.form);
+          if (made.kind !== "record") return made;
+          const { record } = made;
+          await store.store(keyOf(each), Buffer.from(JSON.stringify(record)));
+          recent.store(keyOf(each), record);
+          return made;
+        }),
+      );
+    } finally {
+      // Until here nothing that is being packed can be collected.
+      await realisation.release();
+    }
+  }
+
+  const making = joinBatches(keyOf, makeAll);
+
+  return {
+    packings,
+    async make(packages, form) {
+      const wanted = packages.map(({ derivation, outputs }) =>
+        outputs.map(({ name, path }) => ({ derivation, output: name, storePath: path, form })),
+      );
+      const all = wanted.flat();
+      const recalled = await Promise.all(all.map(recall));
+      const open = all.filter((_, index) => recalled[index] === undefined);
+      const made = open.length === 0 ? [] : await making.all(open);
+      const results = new Map<WantedRecord, OneRecord>();
+      all.forEach((each, index) => {
+        const record = recalled[index];
+        if (record !== undefined) results.set(each, { kind: "record", record });
+      });
+      open.forEach((each, index) => {
+        const result = made[index];
+        if (result !== undefined) results.set(each, result);
+      });
+      return wanted.map((outputs) => collect(outputs.flatMap((each) => results.get(each) ?? [])));
+    },
+  };
+}
+
+/** How layers are made in this process, in each form; makes and stores the base layers. */
+export async function createPackings(maker: RecordMaker): Promise<Record<Form, Packing>> {
+  const [zstd, gzip] = await Promise.all(FORMS.map((form) => maker.packing(form)));
+  if (zstd === undefined || gzip === undefined) throw new Error("a form has no packing");
+  return { zstd, gzip };
+}
+
+function collect(outputs: readonly OneRecord[]): RecordsResult {
+  const records: PackageRecord[] = [];
+  for (const output of outputs) {
+    if (output.kind !== "record") return output;
+    records.push(output.record);
+  }
+  return { kind: "records", records };
+}
+
+function byDerivation(wanted: readonly WantedRecord[]) {
+  const outputs = new Map<string, { name: string; path: StorePath }[]>();
+  for (const { derivation, output, storePath } of wanted) {
+    const known = outputs.get(derivation) ?? [];
+    // The same output may be wanted in two forms at once.
+    if (!known.some(({ path }) => path === storePath)) {
+      known.push({ name: output, path: storePath });
+    }
+    outputs.set(derivation, known);
+  }
+  return [...outputs].map(([derivation, wantedOutputs]) => ({
+    derivation,
+    outputs: wantedOutputs,
+  }));
+}
+
+function failuresOf(
+  realisation: Extract<Realisation, { kind: "realised" | "build-failed" }>,
+): ReadonlyMap<string, RecordFailure> {
+  if (realisation.kind === "realised") return new Map();
+  return new Map(
+    realisation.failures.map((failure) => [failure.wanted.derivation, recordFailure(failure)]),
+  );
+}
+
+function recordFailure(failure: RealiseFailure): RecordFailure {
+  switch (failure.kind) {
+    case "derivation-gone":
+      return { kind: "derivation-gone" };
+    case "builder-timed-out":
+      return { kind: "timed-out", afterMs: failure.afterSeconds * 1000 };
+    case "builder-failed":
+      return failed(failure.derivation, [failure.reason, ...failure.log].join("\n"));
+    case "not-realised":
+      return failed(failure.wanted.derivation, failure.message);
+    default:
+      return failure satisfies never;
+  }
+}
+
+function failed(derivation: string, log: string): RecordFailure {
+  return { kind: "build-failed", failures: [{ derivation, log }] };
+}

@@ -1,0 +1,77 @@
+// The NAR hash of a file tree, as Nix computes it, without starting Nix: it pins a local package
+// set by its content. The format is Nix's archive: length-prefixed, 8-byte padded, names in byte order.
+
+import { createHash, type Hash } from "node:crypto";
+import { lstat, open, readdir, readlink } from "node:fs/promises";
+import { join } from "node:path";
+
+const READ_CHUNK_BYTES = 1024 * 1024;
+const PADDING = Buffer.alloc(8);
+
+/** Hex sha256. A `.git` directly below `root` is left out, as `nix/load.nix` leaves it out. */
+export async function narHash(root: string): Promise<string> {
+  const hash = createHash("sha256");
+  writeStrings(hash, "nix-archive-1");
+  await writeNode(hash, root, true);
+  return hash.digest("hex");
+}
+
+async function writeNode(hash: Hash, path: string, isRoot: boolean): Promise<void> {
+  const stats = await lstat(path);
+  writeStrings(hash, "(", "type");
+  if (stats.isSymbolicLink()) {
+    writeStrings(hash, "symlink", "target", await readlink(path));
+  } else if (stats.isDirectory()) {
+    writeStrings(hash, "directory");
+    const names = (await readdir(path)).filter((name) => !(isRoot && name === ".git"));
+    names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    for (const name of names) {
+      writeStrings(hash, "entry", "(", "name", name, "node");
+      await writeNode(hash, join(path, name), false);
+      writeStrings(hash, ")");
+    }
+  } else if (stats.isFile()) {
+    writeStrings(hash, "regular");
+    if ((stats.mode & 0o100) !== 0) writeStrings(hash, "executable", "");
+    writeStrings(hash, "contents");
+    await writeFile(hash, path, stats.size);
+  } else {
+    throw new Error(`${path} is no file, directory or link: Nix cannot pin it`);
+  }
+  writeStrings(hash, ")");
+}
+
+async function writeFile(hash: Hash, path: string, sizeBytes: number): Promise<void> {
+  hash.update(lengthOf(sizeBytes));
+  const handle = await open(path, "r");
+  try {
+    const chunk = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, Math.max(sizeBytes, 1)));
+    let done = 0;
+    while (done < sizeBytes) {
+      const { bytesRead } = await handle.read(chunk, 0, Math.min(chunk.length, sizeBytes - done));
+      if (bytesRead === 0) throw new Error(`${path} shrank while it was read`);
+      hash.update(chunk.subarray(0, bytesRead));
+      done += bytesRead;
+    }
+  } finally {
+    await handle.close();
+  }
+  hash.update(paddingAfter(sizeBytes));
+}
+
+function writeStrings(hash: Hash, ...strings: readonly string[]): void {
+  for (const text of strings) {
+    const bytes = Buffer.from(text);
+    hash.update(lengthOf(bytes.length)).update(bytes).update(paddingAfter(bytes.length));
+  }
+}
+
+function lengthOf(sizeBytes: number): Buffer {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(sizeBytes));
+  return length;
+}
+
+function paddingAfter(sizeBytes: number): Buffer {
+  return PADDING.subarray(0, (8 - (sizeBytes % 8)) % 8);
+}

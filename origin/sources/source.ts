@@ -1,0 +1,51 @@
+// Where packages come from, and what asking for a tag of it may give.
+
+import type { Pin } from "../../registry/pin.ts";
+import type { Tag } from "../../registry/reference.ts";
+import type { PinnedSource } from "../nix/pinned-source.ts";
+
+export type Source =
+  | { readonly kind: "nixpkgs"; readonly url: string; readonly channel: string }
+  | { readonly kind: "git"; readonly url: string }
+  | { readonly kind: "path"; readonly path: string };
+
+export type Resolution =
+  | {
+      readonly kind: "pinned";
+      readonly pin: Pin;
+      readonly source: PinnedSource;
+      /** The tag is itself the revision: it never needs to be asked for again. */
+      readonly immutable: boolean;
+    }
+  | { readonly kind: "unknown-tag"; readonly message: string }
+  /** The remote did not answer; an earlier pin may still do. */
+  | { readonly kind: "unreachable"; readonly message: string };
+
+export const NIXPKGS_URL = "https://github.com/NixOS/nixpkgs";
+
+/** One line for people: what a start says it serves. */
+export function describeSource(source: Source): string {
+  switch (source.kind) {
+    case "nixpkgs":
+      return `nixpkgs ${source.channel}`;
+    case "git":
+      return `the git repository ${withoutCredentials(source.url)}`;
+    case "path":
+      return `the package set at ${source.path}`;
+    default:
+      return source satisfies never;
+  }
+}
+
+/** Distinguishes the sources one storage may have served, in the key of a remembered pin. */
+export function sourceId(source: Source): string {
+  return JSON.stringify(source);
+}
+
+export function isCommit(tag: Tag | string): boolean {
+  return /^[0-9a-f]{40}$/.test(tag);
+}
+
+function withoutCredentials(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, "//");
+}

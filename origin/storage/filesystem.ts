@@ -1,0 +1,120 @@
+// The storage on a local disk. A value is written beside its place, fsynced and renamed, so that a
+// kill at any moment leaves the old value, the new one or none. Needs no extended attributes.
+
+import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import type { BlobStore } from "./blob-store.ts";
+import { listedKey, type StorageKey } from "./keys.ts";
+
+/** Reads of 256 KiB: a layer is streamed, never held. */
+const READ_CHUNK_BYTES = 256 * 1024;
+
+/** Opens the store below `root`, which is made if absent, and removes what dead processes left. */
+export async function openFilesystemStore(root: string): Promise<BlobStore> {
+  const staging = join(root, "staging");
+  const ownStaging = join(staging, `${process.pid}-${randomUUID()}`);
+  await mkdir(ownStaging, { recursive: true });
+  await removeDeadStaging(staging, ownStaging);
+  const made = new Set<string>();
+  const pathOf = (key: StorageKey) => join(root, key);
+  const stagingPath = () => join(ownStaging, randomUUID());
+
+  async function place(key: StorageKey, from: string): Promise<void> {
+    const path = pathOf(key);
+    const folder = dirname(path);
+    if (!made.has(folder)) {
+      await mkdir(folder, { recursive: true });
+      made.add(folder);
+    }
+    await rename(from, path);
+    // The rename itself must survive a power cut before anything that names this value is written.
+    await syncPath(folder);
+  }
+
+  return {
+    async lookup(key) {
+      return absentAsUndefined(readFile(pathOf(key)));
+    },
+    async sizeBytes(key) {
+      const stats = await absentAsUndefined(stat(pathOf(key)));
+      return stats?.isFile() ? stats.size : undefined;
+    },
+    async open(key, range) {
+      const handle = await absentAsUndefined(open(pathOf(key), "r"));
+      if (handle === undefined) return undefined;
+      const stream = createReadStream("", {
+        fd: handle,
+        highWaterMark: READ_CHUNK_BYTES,
+        ...(range !== null && { start: range.offset, end: range.offset + range.length - 1 }),
+      });
+      // The two declarations of ReadableStream differ in name only.
+      return Readable.toWeb(stream) as NodeReadableStream as ReadableStream<Uint8Array>;
+    },
+    async store(key, bytes) {
+      const path = stagingPath();
+      const handle = await open(path, "wx", 0o644);
+      try {
+        await handle.writeFile(bytes);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await place(key, path);
+    },
+    stagingPath,
+    storeFile: place,
+    async remove(key) {
+      await rm(pathOf(key), { force: true });
+    },
+    async list(prefix) {
+      const names = (await absentAsUndefined(readdir(join(root, prefix)))) ?? [];
+      return names.sort().map((name) => listedKey(`${prefix}${name}`));
+    },
+  };
+}
+
+async function syncPath(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function removeDeadStaging(staging: string, own: string): Promise<void> {
+  for (const name of await readdir(staging)) {
+    const folder = join(staging, name);
+    const pid = Number.parseInt(name, 10);
+    // In a container every start has the same process id, so one's own id proves nothing.
+    const used = folder === own || (pid !== process.pid && isAlive(pid));
+    if (!used) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: alive, under another user.
+    return hasCode(error, "EPERM");
+  }
+}
+
+async function absentAsUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -1,0 +1,56 @@
+// Every key of the origin's storage:
+//
+//   layers/<sha256 hex>                      a layer or a config, by digest of its stored bytes
+//   manifests/<sha256 hex>                   a manifest, by digest
+//   builds/<sha256 hex>                      JSON LayerRecord of a bundle, by packing and store paths
+//   records/<packing>/<hash>-<name>          JSON PackageRecord of an output path
+//   lookups/<pin>/<system>/<package name>    JSON FoundPackage; failures are not kept
+//   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to
+//   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given
+//   pushed/<sha256 hex>                      empty: the edge said it holds this blob
+//   staging/<process>/…                      unfinished files; those of dead processes are removed
+//
+// Nixery's `layers/` keeps its meaning, so its bucket can be taken over. Deleting any collection is
+// safe while the origin is stopped: what is missing is made again. Order of writing: layers, builds,
+// records, lookups, config, manifest; so nothing names what is not there yet.
+
+import { createHash } from "node:crypto";
+import { type Digest, digestHex } from "../../registry/digest.ts";
+import type { Pin } from "../../registry/pin.ts";
+import type { PackageName, System } from "../../registry/recipe.ts";
+import { type PackingId, recordKey } from "../../registry/record.ts";
+import type { Tag } from "../../registry/reference.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+
+declare const storageKeyBrand: unique symbol;
+export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };
+
+export const storageKey = {
+  layer: (digest: Digest) => key(`layers/${digestHex(digest)}`),
+  manifest: (digest: Digest) => key(`manifests/${digestHex(digest)}`),
+  build: (packing: PackingId, storePaths: readonly StorePath[]) =>
+    key(`builds/${hashOf([packing, ...storePaths])}`),
+  /** A layer made of entries rather than of store paths: a view, a link, the base. */
+  linkBuild: (packing: PackingId, what: string) =>
+    key(`builds/${hashOf([packing, "links", what])}`),
+  record: (packing: PackingId, path: StorePath) => key(`records/${recordKey(path, packing)}`),
+  lookup: (pin: Pin, system: System, name: PackageName) => key(`lookups/${pin}/${system}/${name}`),
+  pin: (sourceId: string, tag: Tag) => key(`pins/${hashOf([sourceId, tag])}`),
+  outbox: (recipe: string, tag: Tag, variant: string) =>
+    key(`outbox/${hashOf([recipe, tag, variant])}`),
+  pushed: (edgeUrl: string, digest: Digest) => key(`pushed/${hashOf([edgeUrl, digest])}`),
+};
+
+/** Parts are kept apart by a byte none of them can hold, so that no two lists hash alike. */
+function hashOf(parts: readonly string[]): string {
+  return createHash("sha256").update(parts.join("\0")).digest("hex");
+}
+
+function key(text: string): StorageKey {
+  return text as StorageKey;
+}
+
+/** For listings only: the names a store itself made from keys of this file. */
+export function listedKey(text: string): StorageKey {
+  return key(text);
+}

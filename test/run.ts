@@ -1,0 +1,92 @@
+// `npm test`: installs what the tests need, runs every test file, and says in its last line what
+// ran. A tool that cannot be had skips the tests that need it, by name; in CI that is a failure.
+
+import { existsSync } from "node:fs";
+import { glob } from "node:fs/promises";
+import { spec } from "node:test/reporters";
+import { run } from "node:test";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ensureTools, HostProblem, prepareHost, type Tool } from "../origin/command/host.ts";
+import { statePathOf } from "../origin/command/local-environment.ts";
+
+const HELP = `usage: npm test [-- FILTER ...]
+
+Runs the test files whose path holds one of the filters; all of them without one.
+`;
+
+/** What only tests use: the clients that pull, and what lets them unpack and run as root. */
+const TEST_TOOLS: readonly Tool[] = [
+  ["skopeo", "skopeo"],
+  ["podman", "podman"],
+  ["runc", "runc"],
+  ["git", "git"],
+];
+/** Files that need a tool, by folder. The tests in them skip themselves where it is missing. */
+const FILES = "test/**/*.test.ts";
+const FILE_DEADLINE_MS = 8 * 60_000;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { help: { type: "boolean", short: "h" } },
+});
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+const missing = await installTools();
+const files = (await Array.fromAsync(glob(FILES)))
+  .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)))
+  .sort();
+if (files.length === 0) fail("no test file matches");
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const skipped: string[] = [];
+const startedMs = performance.now();
+const stream = run({ files, concurrency: 2, timeout: FILE_DEADLINE_MS });
+stream.on("test:pass", ({ name, skip, details }) => {
+  if (details.type === "suite") return;
+  if (skip === undefined) counts.passed += 1;
+  else {
+    counts.skipped += 1;
+    skipped.push(typeof skip === "string" ? `${name}: ${skip}` : name);
+  }
+});
+stream.on("test:fail", ({ details }) => {
+  if (details.type !== "suite") counts.failed += 1;
+});
+stream.compose(new spec()).pipe(process.stdout);
+await new Promise((resolve) => stream.once("end", resolve));
+await new Promise((resolve) => setImmediate(resolve));
+
+for (const name of skipped) say(`skipped: ${name}`);
+const seconds = Math.round((performance.now() - startedMs) / 1000);
+say(`ran ${files.length} files in ${seconds} s${missing.length ? `, without ${missing}` : ""}`);
+say(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+const skippedInCi = process.env.CI === "true" && counts.skipped > 0;
+if (skippedInCi) say("in CI a skipped test is a failure");
+process.exit(counts.failed > 0 || counts.passed === 0 || skippedInCi ? 1 : 0);
+
+/** The names of tools that could not be installed. */
+async function installTools(): Promise<readonly string[]> {
+  const env = process.env as Record<string, string>;
+  try {
+    // Also generates the Debian-backed set, whose builders' tools come with it.
+    await prepareHost(process.env, statePathOf(process.env), say);
+    await ensureTools(TEST_TOOLS, env, say);
+    return [];
+  } catch (error) {
+    if (!(error instanceof HostProblem)) throw error;
+    say(error.message);
+    const path = (env.PATH ?? "").split(":");
+    const names = ["nix-store", ...TEST_TOOLS.map(([program]) => program)];
+    return names.filter((program) => !path.some((dir) => existsSync(join(dir, program))));
+  }
+}
+
+function fail(message: string): never {
+  say(message);
+  process.exit(1);
+}
