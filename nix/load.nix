@@ -1,0 +1,65 @@
+# Turns a pinned source (JSON; the fields are in README.md) into its package set for one system.
+# Everything here is immutable: which revision a tag means was decided before.
+{ source, system }:
+
+let
+  inherit (builtins)
+    any attrNames baseNameOf fetchGit fetchTarball fromJSON functionArgs intersectAttrs isAttrs
+    isFunction match substring toXML typeOf;
+
+  pinned = fromJSON source;
+
+  # What is evaluated is a copy in the store whose hash is the pin's, so that a file saved in between
+  # cannot be built under the wrong pin. Git's own data is left out: it changes without the files.
+  pinnedPath =
+    let root = toString (/. + pinned.path);
+    in builtins.path {
+      name = "source";
+      path = root;
+      sha256 = pinned.narHash;
+      filter = path: _type: ! (baseNameOf path == ".git" && dirOf path == root);
+    };
+
+  # A commit is looked for on its branch when that is known, because all refs of a large repository
+  # hold every pull request ever made. Without it the commit may be on any branch or tag.
+  gitTree = fetchGit ({ inherit (pinned) url; rev = pinned.commit; }
+    // (if pinned ? ref then { inherit (pinned) ref; } else { allRefs = true; }));
+
+  tree =
+    if pinned.kind == "path" then pinnedPath
+    else if pinned.kind == "nixpkgs" then fetchTarball "${pinned.url}/archive/${pinned.commit}.tar.gz"
+    else if pinned.kind == "git" then gitTree
+    else throw "unknown kind of package source: ${pinned.kind}";
+
+  # `config` and `overlays` keep nixpkgs from reading those of the user who runs this.
+  offered = { inherit system; config = { }; overlays = [ ]; };
+
+  # functionArgs gives { } for `args: …`, `{ ... }: …` and `{ }: …` alike, but the last one refuses
+  # any argument. The first lines of the function's XML tell them apart.
+  takesMore = function:
+    match ".*<(varpat|attrspat ellipsis).*" (substring 0 160 (toXML function)) != null;
+
+  arguments = function: intersectAttrs (functionArgs function) offered
+    // (if takesMore function then { inherit system; } else { });
+
+  loaded =
+    let value = import tree;
+    in if isFunction value then value (arguments value) else value;
+
+  # The outputs of a flake: { packages.<system>.<name>, legacyPackages.<system>.<name> }, of which the
+  # first wins, as in Nix's own commands.
+  bySystem = name:
+    let
+      value = loaded.${name};
+      isSystem = key: match ".*-(linux|darwin)" key != null;
+    in if loaded ? ${name} && isAttrs value && any isSystem (attrNames value) then value else { };
+  flakePackages = bySystem "packages";
+  flakeLegacyPackages = bySystem "legacyPackages";
+in
+
+if ! isAttrs loaded then
+  throw "the package source gives a ${typeOf loaded} where a set of packages is needed"
+else if flakePackages == { } && flakeLegacyPackages == { } then loaded
+else if flakePackages ? ${system} || flakeLegacyPackages ? ${system} then
+  (flakeLegacyPackages.${system} or { }) // (flakePackages.${system} or { })
+else throw "the package source has no packages for ${system}"

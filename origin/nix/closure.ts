@@ -1,0 +1,80 @@
+// The closure graph of store paths, as Nix knows it: one process however many roots there are.
+
+import * as v from "valibot";
+import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { evaluationMessage } from "./nix-error.ts";
+import type { NixTool } from "./nix-tool.ts";
+
+export interface ClosurePath {
+  readonly path: StorePath;
+  /** The path alone, without what it refers to. */
+  readonly narSizeBytes: number;
+  /** In bytewise order and without the path itself, which Nix counts when it refers to itself. */
+  readonly references: readonly StorePath[];
+}
+
+/** Every path of the closure once, in bytewise order. */
+export type ClosureGraph = readonly ClosurePath[];
+
+const QUERY_DEADLINE_MS = 60_000;
+
+/** The paths must be valid; keep them rooted, or a garbage collection may come in between. */
+export async function queryClosure(
+  nix: NixTool,
+  paths: readonly StorePath[],
+  signal?: AbortSignal,
+): Promise<ClosureGraph> {
+  if (paths.length === 0) return [];
+  const result = await nix.run(
+    "nix",
+    [
+      ...["path-info", "--json", "--recursive"],
+      ...["--extra-experimental-features", "nix-command", "--", ...paths],
+    ],
+    { deadlineMs: QUERY_DEADLINE_MS, ...(signal === undefined ? {} : { signal }) },
+  );
+  if (result.kind === "exited" && result.code === 0) return parseClosure(JSON.parse(result.stdout));
+  signal?.throwIfAborted();
+  const why = result.kind === "exited" ? evaluationMessage(result.stderr) : result.kind;
+  throw new Error(`nix path-info failed: ${why}`);
+}
+
+const storeObject = v.object({ narSize: v.number(), references: v.array(v.string()) });
+
+const byPath = v.pipe(
+  v.record(v.string(), storeObject),
+  v.transform((objects) => Object.entries(objects).map(([path, object]) => ({ path, ...object }))),
+);
+
+// 2.8 gives an array. From 2.19 on it is an object keyed by path, and in the second version of that
+// format the map lies one level deeper and its paths have lost their store directory.
+const pathInfo = v.union([
+  v.array(v.object({ path: v.string(), ...storeObject.entries })),
+  v.pipe(
+    v.object({ info: byPath }),
+    v.transform(({ info }) => info),
+  ),
+  byPath,
+]);
+
+export function parseClosure(json: unknown): ClosureGraph {
+  return v
+    .parse(pathInfo, json)
+    .map(({ path: text, narSize, references }) => {
+      const path = storePathOf(text);
+      const others = references.map(storePathOf).filter((reference) => reference !== path);
+      return { path, narSizeBytes: narSize, references: others.sort(bytewise) };
+    })
+    .sort((a, b) => bytewise(a.path, b.path));
+}
+
+function storePathOf(text: string): StorePath {
+  const path = parseStorePath(text.startsWith("/") ? text : `/nix/store/${text}`);
+  if (path === undefined) throw new Error(`not a store path in nix path-info: ${text}`);
+  return path;
+}
+
+// Store paths are ASCII, so the order of code units is the order of bytes.
+function bytewise(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,159 @@
+// Asks Nix what the names of a recipe are: one evaluation for all of them, and more only for names
+// that took it down or did not evaluate.
+
+import type { Lookup } from "../../registry/lookup.ts";
+import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
+import { evaluationMessage } from "./nix-error.ts";
+import type { NixTool } from "./nix-tool.ts";
+import type { PinnedSource } from "./pinned-source.ts";
+
+/** No answer: nothing is known of the name, and asking again may succeed. */
+export type LookupStopped =
+  | { readonly kind: "timed-out"; readonly afterMs: number }
+  | { readonly kind: "cancelled" };
+
+export interface NamedLookup {
+  readonly name: string;
+  readonly lookup: Lookup | LookupStopped;
+}
+
+// Linux takes no single argument of more than 128 KiB.
+const MAX_NAMES_PER_EVALUATION = 200;
+// An evaluation of nixpkgs takes hundreds of megabytes.
+const CONCURRENT_EVALUATIONS = 2;
+
+/** In the order of `names`. */
+export async function lookUp(
+  nix: NixTool,
+  source: PinnedSource,
+  system: string,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly NamedLookup[]> {
+  const deadline = AbortSignal.timeout(nix.evaluationDeadlineMs);
+  const question: Question = {
+    nix,
+    source,
+    system,
+    signal: AbortSignal.any([signal, deadline]),
+    stopped: () =>
+      signal.aborted
+        ? { kind: "cancelled" }
+        : { kind: "timed-out", afterMs: nix.evaluationDeadlineMs },
+  };
+  const lookups: NamedLookup[] = [];
+  for (let start = 0; start < names.length; start += MAX_NAMES_PER_EVALUATION) {
+    const batch = names.slice(start, start + MAX_NAMES_PER_EVALUATION);
+    const answers = await lookUpBatch(question, batch);
+    for (const [index, lookup] of answers.entries()) {
+      lookups.push({ name: batch[index] ?? "", lookup });
+    }
+  }
+  return lookups;
+}
+
+interface Question {
+  readonly nix: NixTool;
+  readonly source: PinnedSource;
+  readonly system: string;
+  readonly signal: AbortSignal;
+  readonly stopped: () => LookupStopped;
+}
+
+type Answers = readonly (Lookup | LookupStopped)[];
+
+async function lookUpBatch(question: Question, names: readonly string[]): Promise<Answers> {
+  const batch = await evaluate(question, names);
+  if (batch.kind === "stopped") return names.map(question.stopped);
+  if (batch.kind === "died") return await lookUpEach(question, names, batch.message);
+  return await mapConcurrently(batch.answers, (answer, index) =>
+    answer.kind === "failed" ? explain(question, names[index] ?? "") : answer,
+  );
+}
+
+/**
+ * A name that aborts or recurses without end takes the evaluation of all names down, so each gets
+ * one of its own; unless it is the source that does not load, which is asked once.
+ */
+async function lookUpEach(
+  question: Question,
+  names: readonly string[],
+  message: string,
+): Promise<Answers> {
+  if (names.length === 1) return [{ kind: "evaluation-failed", message }];
+  const loading = await evaluate(question, []);
+  if (loading.kind === "died") {
+    return names.map(() => ({ kind: "evaluation-failed", message: loading.message }));
+  }
+  const each = await mapConcurrently(names, (name) => lookUpBatch(question, [name]));
+  return each.flat();
+}
+
+/** Inside Nix the message of a caught error is out of reach, so it is asked for without catching. */
+async function explain(question: Question, name: string): Promise<Lookup | LookupStopped> {
+  const again = await evaluate(question, [name], "strict");
+  if (again.kind === "stopped") return question.stopped();
+  if (again.kind === "died") return { kind: "evaluation-failed", message: again.message };
+  const [answer] = again.answers;
+  if (answer === undefined || answer.kind === "failed") {
+    throw new Error(`a strict lookup of ${JSON.stringify(name)} gave no answer`);
+  }
+  return answer;
+}
+
+type Evaluated =
+  | { readonly kind: "answered"; readonly answers: readonly LookupAnswer[] }
+  | { readonly kind: "died"; readonly message: string }
+  | { readonly kind: "stopped" };
+
+async function evaluate(
+  { nix, source, system, signal }: Question,
+  names: readonly string[],
+  strictness?: "strict",
+): Promise<Evaluated> {
+  const result = await nix.run(
+    "nix-instantiate",
+    [
+      // Without read-write mode no derivation is written, and then none can be realised.
+      ...["--eval", "--strict", "--json", "--read-write-mode"],
+      `${nix.expressions}/lookup.nix`,
+      ...["--argstr", "source", JSON.stringify(source)],
+      ...["--argstr", "system", system],
+      ...["--argstr", "names", JSON.stringify(names)],
+      ...(strictness === "strict" ? ["--arg", "strict", "true"] : []),
+    ],
+    { deadlineMs: nix.evaluationDeadlineMs, signal },
+  );
+  switch (result.kind) {
+    case "exited":
+      if (result.code !== 0) return { kind: "died", message: evaluationMessage(result.stderr) };
+      return {
+        kind: "answered",
+        answers: parseLookupAnswers(JSON.parse(result.stdout), names.length),
+      };
+    case "signalled":
+      return { kind: "died", message: `the evaluation ended with ${result.signal}` };
+    case "timed-out":
+    case "cancelled":
+      return { kind: "stopped" };
+    case "not-started":
+      throw new Error("nix-instantiate could not be started", { cause: result.error });
+    case "too-much-output":
+      throw new Error(`nix-instantiate wrote more than ${result.limitBytes} bytes`);
+    default:
+      return result satisfies never;
+  }
+}
+
+async function mapConcurrently<T, R>(
+  items: readonly T[],
+  map: (item: T, index: number) => Promise<R> | R,
+): Promise<R[]> {
+  const results: R[] = [];
+  const waiting = items.entries();
+  const work = async () => {
+    for (const [index, item] of waiting) results[index] = await map(item, index);
+  };
+  await Promise.all(Array.from({ length: CONCURRENT_EVALUATIONS }, work));
+  return results;
+}

@@ -1,0 +1,86 @@
+// Reads what Nix writes to standard error: why an evaluation failed, and which builds failed. The
+// texts are for people and change between versions; tests hold recorded ones of 2.8 and newer.
+
+const MAX_MESSAGE_LINES = 8;
+const MAX_MESSAGE_CHARACTERS = 1000;
+const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
+const DERIVATION = /\/nix\/store\/[0-9a-z]{32}-[A-Za-z0-9+\-._?=]+\.drv/;
+
+/**
+ * The message of a failed evaluation. Newer versions put the trace before the message and older ones
+ * after it, so it starts at the last `error:` and ends where a position or a trace begins.
+ */
+export function evaluationMessage(stderr: string): string {
+  const lines = linesOf(stderr);
+  const start = lines.findLastIndex((line) => /^\s*error:\s*\S/.test(line));
+  const message: string[] = [];
+  for (const line of start < 0 ? lines.filter((text) => text !== "") : lines.slice(start)) {
+    if (message.length > 0 && /^\s*(at |… |\d+\||\(use '--show-trace'|\(stack trace)/.test(line))
+      break;
+    const text = line.trim();
+    if (text !== "") message.push(message.length === 0 ? text.replace(/^error:\s*/, "") : text);
+    if (message.length === MAX_MESSAGE_LINES) break;
+  }
+  const text = withoutHostPaths(message.join("\n")).slice(0, MAX_MESSAGE_CHARACTERS);
+  return text === "" ? "the evaluation ended without a message" : text;
+}
+
+/** Directories of this host are nobody's business; the file's own name helps to find the place. */
+export function withoutHostPaths(text: string): string {
+  return text.replace(/(?<![\w:/.~-])\/(?!nix\/store\/)[^\s'"`‘’«»:,;()]*/g, (path) =>
+    path.length === 1 ? path : `…/${path.replace(/\/+$/, "").split("/").pop() ?? ""}`,
+  );
+}
+
+export interface BuildError {
+  readonly derivation: string;
+  readonly timedOutAfterSeconds: number | null;
+  readonly reason: string;
+  /** The last lines of the builder's log, as far as Nix has shown them. */
+  readonly log: readonly string[];
+}
+
+/** The builds that failed themselves, leaving out those that failed because a dependency did. */
+export function parseBuildErrors(stderr: string): readonly BuildError[] {
+  const errors = new Map<string, BuildError>();
+  for (const block of errorBlocks(stderr)) {
+    const error = parseBlock(block);
+    if (error !== undefined && !errors.has(error.derivation)) errors.set(error.derivation, error);
+  }
+  return [...errors.values()];
+}
+
+function errorBlocks(stderr: string): readonly (readonly string[])[] {
+  const blocks: string[][] = [];
+  let open: string[] | undefined;
+  for (const line of linesOf(stderr)) {
+    if (line.startsWith("error:")) {
+      open = [line];
+      blocks.push(open);
+    } else if (/^\s/.test(line)) open?.push(line);
+    else if (line !== "") open = undefined;
+  }
+  return blocks;
+}
+
+function parseBlock(block: readonly string[]): BuildError | undefined {
+  const said = block.filter((line) => !/^\s*>/.test(line)).map((line) => line.trim());
+  const text = said.join("\n");
+  const derivation = DERIVATION.exec(text)?.[0];
+  if (derivation === undefined) return undefined;
+  if (/dependenc(y|ies) (of derivation .* )?failed/.test(text)) return undefined;
+  // The summary at the end, which names what was asked for and not what failed.
+  if (/^error: build of /.test(text)) return undefined;
+  const timeout = /timed out after (\d+) seconds/.exec(text)?.[1];
+  const reason = said.find((line) => line.startsWith("Reason:")) ?? said[0] ?? "";
+  return {
+    derivation,
+    timedOutAfterSeconds: timeout === undefined ? null : Number(timeout),
+    reason: withoutHostPaths(reason.replace(/^(error|Reason):\s*/, "").replace(/;$/, "")),
+    log: block.filter((line) => /^\s*>/.test(line)).map((line) => line.replace(/^\s*> ?/, "")),
+  };
+}
+
+function linesOf(stderr: string): readonly string[] {
+  return stderr.replace(ESCAPES, "").replace(/\r/g, "").split("\n");
+}

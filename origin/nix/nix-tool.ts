@@ -1,0 +1,68 @@
+// Where Nix is, which version it is, and the one way to start one of its programs. How Nix builds
+// (sandbox, substituters, jobs) is the host's configuration; nothing here overrides it.
+
+import { fileURLToPath } from "node:url";
+import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
+
+export type NixProgram = "nix" | "nix-instantiate" | "nix-store";
+
+export interface NixTool {
+  readonly version: string;
+  /** The directory of lookup.nix. */
+  readonly expressions: string;
+  readonly evaluationDeadlineMs: number;
+  readonly run: NixRunner;
+}
+
+export type NixRunner = (
+  program: NixProgram,
+  args: readonly string[],
+  options: Omit<SpawnOptions, "env">,
+) => Promise<SpawnResult>;
+
+export interface NixToolOptions {
+  /** The environment Nix runs in: PATH, HOME, NIX_CONFIG, NIX_REMOTE, credentials of git. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly evaluationDeadlineMs?: number;
+  /** Called with every process started, for the log and for tests that count them. */
+  readonly onSpawn?: (program: NixProgram, args: readonly string[]) => void;
+}
+
+const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
+const VERSION_DEADLINE_MS = 10_000;
+// Fetching and unpacking nixpkgs is part of a first evaluation.
+const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;
+
+/** Undefined when this machine has no Nix. */
+export async function findNix(options: NixToolOptions): Promise<NixTool | undefined> {
+  const env = nixEnvironment(options.env);
+  const run: NixRunner = (program, args, limits) => {
+    options.onSpawn?.(program, args);
+    return runProcess(program, args, { ...limits, env });
+  };
+  const result = await run("nix", ["--version"], { deadlineMs: VERSION_DEADLINE_MS });
+  if (result.kind === "not-started") return undefined;
+  const version = result.kind === "exited" ? parseNixVersion(result.stdout) : undefined;
+  if (version === undefined) throw new Error(`nix --version did not answer: ${result.kind}`);
+  return {
+    version,
+    expressions: EXPRESSIONS,
+    evaluationDeadlineMs: options.evaluationDeadlineMs ?? DEFAULT_EVALUATION_DEADLINE_MS,
+    run,
+  };
+}
+
+/** `2.8.0` of `nix (Nix) 2.8.0`; other distributions put their own version before Nix's. */
+export function parseNixVersion(text: string): string | undefined {
+  return /(\d+\.\d+(?:\.\d+)?)\S*\s*$/.exec(text.split("\n")[0] ?? "")?.[1];
+}
+
+function nixEnvironment(env: NixToolOptions["env"]): Record<string, string> {
+  const defined: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) if (value !== undefined) defined[name] = value;
+  // A service manager's PATH rarely has the places where Nix's own installers put it.
+  const installed = ["/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin"];
+  if (defined.HOME !== undefined) installed.unshift(`${defined.HOME}/.nix-profile/bin`);
+  const path = defined.PATH ?? "/usr/local/bin:/usr/bin:/bin";
+  return { ...defined, PATH: [path, ...installed].join(":"), NO_COLOR: "1" };
+}

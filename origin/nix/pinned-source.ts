@@ -1,0 +1,10 @@
+// A package source at one immutable revision, in the shape that nix/load.nix reads.
+
+export type PinnedSource =
+  /** `path` is absolute and without symbolic links; `narHash` is `sha256-<base64>` of it without a
+   * top-level `.git`. A single file must not import its neighbours, which are not pinned with it. */
+  | { readonly kind: "path"; readonly path: string; readonly narHash: string }
+  /** `url` such as `https://github.com/NixOS/nixpkgs`, without a final slash. */
+  | { readonly kind: "nixpkgs"; readonly url: string; readonly commit: string }
+  /** `ref` in full, such as `refs/heads/main`: newer Nix takes a short one for a branch. */
+  | { readonly kind: "git"; readonly url: string; readonly commit: string; readonly ref?: string };

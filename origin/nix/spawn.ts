@@ -1,0 +1,190 @@
+// The only place of the origin that starts a process: without a shell, with an explicit environment,
+// in a process group of its own, and with a limit on everything that could grow or wait for ever.
+
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
+
+export interface SpawnOptions {
+  /** The whole environment of the process; programs are looked for in its PATH. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Standard input; without it the process reads end of file at once. */
+  readonly input?: string;
+  readonly deadlineMs: number;
+  /** More output than this is an error, since half an output is never of use. */
+  readonly maxStdoutBytes?: number;
+  /** Of standard error the end is kept, which is where programs say why they stopped. */
+  readonly keepStderrBytes?: number;
+  readonly signal?: AbortSignal;
+  /** How long the processes may take to end when asked to, before they are killed. */
+  readonly killGraceMs?: number;
+  readonly onStderrLine?: (line: string) => void;
+}
+
+export type SpawnResult =
+  | {
+      readonly kind: "exited";
+      readonly code: number;
+      readonly stdout: string;
+      readonly stderr: string;
+    }
+  | { readonly kind: "signalled"; readonly signal: NodeJS.Signals; readonly stderr: string }
+  | { readonly kind: "timed-out"; readonly afterMs: number; readonly stderr: string }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "too-much-output"; readonly limitBytes: number }
+  | { readonly kind: "not-started"; readonly error: Error };
+
+const DEFAULT_MAX_STDOUT_BYTES = 64 * 1024 * 1024;
+const DEFAULT_KEEP_STDERR_BYTES = 256 * 1024;
+const DEFAULT_KILL_GRACE_MS = 5000;
+const MAX_LINE_CHARACTERS = 16 * 1024;
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+export async function runProcess(
+  program: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): Promise<SpawnResult> {
+  if (options.signal?.aborted) return { kind: "cancelled" };
+  let child: Child;
+  try {
+    child = spawn(program, args, {
+      env: options.env,
+      stdio: ["pipe", "pipe", "pipe"],
+      shell: false,
+      // A group of its own, so that what the process itself has started can be ended with it.
+      detached: true,
+    });
+  } catch (error) {
+    // Some failures, such as an argument list that is too long, are thrown instead of emitted.
+    return {
+      kind: "not-started",
+      error: error instanceof Error ? error : new Error(String(error)),
+    };
+  }
+  return await watch(child, options);
+}
+
+function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
+  const { promise, resolve } = Promise.withResolvers<SpawnResult>();
+  const limitBytes = options.maxStdoutBytes ?? DEFAULT_MAX_STDOUT_BYTES;
+  const graceMs = options.killGraceMs ?? DEFAULT_KILL_GRACE_MS;
+  const stderr = keepTail(options.keepStderrBytes ?? DEFAULT_KEEP_STDERR_BYTES);
+  const lines = options.onStderrLine === undefined ? undefined : splitLines(options.onStderrLine);
+  let stopped: SpawnResult | undefined;
+  let killTimer: NodeJS.Timeout | undefined;
+
+  const stop = (reason: SpawnResult) => {
+    if (stopped !== undefined) return;
+    stopped = reason;
+    // What it has left behind is dealt with below.
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    signalGroup(child, "SIGTERM");
+    killTimer = setTimeout(() => signalGroup(child, "SIGKILL"), graceMs);
+  };
+  const onAbort = () => stop({ kind: "cancelled" });
+  const deadline = setTimeout(
+    () => stop({ kind: "timed-out", afterMs: options.deadlineMs, stderr: "" }),
+    options.deadlineMs,
+  );
+  const settle = (result: SpawnResult) => {
+    clearTimeout(deadline);
+    clearTimeout(killTimer);
+    options.signal?.removeEventListener("abort", onAbort);
+    resolve(result);
+  };
+
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  const stdout = collect(child.stdout, limitBytes, () =>
+    stop({ kind: "too-much-output", limitBytes }),
+  );
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr.push(chunk);
+    lines?.push(chunk);
+  });
+  // A process that ends without reading its input is not our failure; its exit code says it all.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(options.input);
+
+  child.on("error", (error) => {
+    if (child.pid === undefined) settle({ kind: "not-started", error });
+  });
+  // A process left behind can hold the pipes open long after the one that was waited for.
+  child.on("exit", () => {
+    clearTimeout(killTimer);
+    killTimer = setTimeout(() => {
+      signalGroup(child, "SIGKILL");
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, graceMs);
+  });
+  child.on("close", (code, signal) => {
+    if (child.pid === undefined) return;
+    lines?.end();
+    const errors = stderr.text();
+    if (stopped?.kind === "timed-out") settle({ ...stopped, stderr: errors });
+    else if (stopped !== undefined) settle(stopped);
+    else if (signal !== null) settle({ kind: "signalled", signal, stderr: errors });
+    else settle({ kind: "exited", code: code ?? -1, stdout: stdout(), stderr: errors });
+  });
+  return promise;
+}
+
+function signalGroup(child: Child, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    // The group has ended by itself in the meantime.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Collects a stream up to a limit; beyond it keeps reading, so that the writer does not block. */
+function collect(stream: Readable, limitBytes: number, onLimit: () => void): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= limitBytes) chunks.push(chunk);
+    else onLimit();
+  });
+  return () => Buffer.concat(chunks).toString("utf8");
+}
+
+function keepTail(limitBytes: number) {
+  let chunks: Buffer[] = [];
+  let size = 0;
+  const compact = () => {
+    const all = Buffer.concat(chunks);
+    chunks = [all.subarray(Math.max(0, all.length - limitBytes))];
+    size = Math.min(size, limitBytes);
+  };
+  return {
+    push(chunk: Buffer): void {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > 2 * limitBytes) compact();
+    },
+    text(): string {
+      compact();
+      return Buffer.concat(chunks).toString("utf8");
+    },
+  };
+}
+
+function splitLines(onLine: (line: string) => void) {
+  const decoder = new StringDecoder("utf8");
+  let rest = "";
+  return {
+    push(chunk: Buffer): void {
+      const parts = (rest + decoder.write(chunk)).split("\n");
+      rest = (parts.pop() ?? "").slice(0, MAX_LINE_CHARACTERS);
+      for (const line of parts) onLine(line);
+    },
+    end(): void {
+      if (rest !== "") onLine(rest);
+    },
+  };
+}

@@ -1,0 +1,177 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import {
+  derivation,
+  evaluateLookup,
+  OTHER_SYSTEM,
+  packageSet,
+  pinPath,
+  SYSTEM,
+  tempDir,
+  testNix,
+} from "../origin/nix/fixture.ts";
+
+const nix = await testNix();
+const hello = derivation("hello-1.0", "echo > $out");
+
+describe("load.nix", () => {
+  const shapes: readonly (readonly [title: string, expression: string])[] = [
+    ["a plain set", `{ hello = ${hello}; }`],
+    ["a function of system", `{ system }: { hello = assert system == "${SYSTEM}"; ${hello}; }`],
+    [
+      "a function of more than it names",
+      `{ ... }@args: { hello = assert args == { system = "${SYSTEM}"; }; ${hello}; }`,
+    ],
+    [
+      "a function of one argument",
+      `args: { hello = assert args == { system = "${SYSTEM}"; }; ${hello}; }`,
+    ],
+    ["a function of nothing", `{ }: { hello = ${hello}; }`],
+    [
+      "a function with defaults of its own",
+      `{ mine ? 1 }: { hello = assert mine == 1; ${hello}; }`,
+    ],
+    [
+      "a function like nixpkgs, which reads no configuration of the user",
+      `{ localSystem ? { inherit (args) system; }, system ? localSystem.system,
+         crossSystem ? localSystem, config ? throw "host config", overlays ? throw "host overlays",
+         ... }@args:
+       { hello = assert config == { } && overlays == [ ] && system == "${SYSTEM}"; ${hello}; }`,
+    ],
+    ["legacyPackages of a flake", `{ legacyPackages.${SYSTEM}.hello = ${hello}; }`],
+    [
+      "packages of a flake, which win over legacyPackages",
+      `{ packages.${SYSTEM}.hello = ${hello}; legacyPackages.${SYSTEM}.hello = throw "second"; }`,
+    ],
+    [
+      "a plain set in which something is called packages",
+      `{ packages = ${derivation("packages-1", "echo > $out")}; hello = ${hello}; }`,
+    ],
+  ];
+  for (const [title, expression] of shapes) {
+    test(`loads ${title}`, async (t) => {
+      const source = await packageSet(t, nix, expression);
+      const { lookups } = await evaluateLookup(nix, source, ["hello"]);
+      assert.equal(lookups[0]?.kind, "found", JSON.stringify(lookups));
+    });
+  }
+
+  test("passes on the system that is asked for", async (t) => {
+    const expression = `{ system }: { hello = derivation {
+      name = "hello"; builder = "/bin/sh"; inherit system; }; }`;
+    const source = await packageSet(t, nix, expression);
+    const { lookups } = await evaluateLookup(nix, source, ["hello"], OTHER_SYSTEM);
+    assert.equal(lookups[0]?.kind, "found");
+  });
+
+  test("loads a single file and an absolute path with a needless slash", async (t) => {
+    const dir = await tempDir(t);
+    await writeFile(join(dir, "set.nix"), `{ hello = ${hello}; }`);
+    await writeFile(join(dir, "default.nix"), "import ./set.nix");
+    const file = await pinPath(nix, join(dir, "set.nix"));
+    assert.equal((await evaluateLookup(nix, file, ["hello"])).lookups[0]?.kind, "found");
+    const directory = await pinPath(nix, dir);
+    assert(directory.kind === "path");
+    const slashed = { ...directory, path: `${dir}/` };
+    assert.equal((await evaluateLookup(nix, slashed, ["hello"])).lookups[0]?.kind, "found");
+  });
+
+  test("evaluates exactly what was pinned and leaves out Git's own data", async (t) => {
+    const dir = await tempDir(t);
+    await mkdir(join(dir, "sub", ".git"), { recursive: true });
+    await writeFile(join(dir, "sub", ".git", "kept"), "");
+    await writeFile(
+      join(dir, "default.nix"),
+      `{ hello = assert ! builtins.pathExists ./.git && builtins.pathExists ./sub/.git/kept; ${hello}; }`,
+    );
+    const source = await pinPath(nix, dir);
+    await mkdir(join(dir, ".git"));
+    await writeFile(join(dir, ".git", "HEAD"), dir);
+    assert.equal((await evaluateLookup(nix, source, ["hello"])).lookups[0]?.kind, "found");
+  });
+
+  test("refuses a path that has changed since it was pinned", async (t) => {
+    const dir = await tempDir(t);
+    await writeFile(join(dir, "default.nix"), `{ hello = ${hello}; } # ${dir}`);
+    const source = await pinPath(nix, dir);
+    await writeFile(join(dir, "default.nix"), "{ }");
+    await assert.rejects(evaluateLookup(nix, source, ["hello"]), /hash mismatch|path mismatch/);
+  });
+
+  test("loads a commit of a git repository, on a named branch or wherever it is", async (t) => {
+    const dir = await tempDir(t);
+    const git = (...args: readonly string[]) =>
+      execFileSync(
+        "git",
+        ["-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.org", ...args],
+        {
+          encoding: "utf8",
+          env: { ...process.env, GIT_AUTHOR_DATE: "@1 +0000", GIT_COMMITTER_DATE: "@1 +0000" },
+        },
+      ).trim();
+    git("init", "--quiet", "--initial-branch=main");
+    await writeFile(join(dir, "default.nix"), `{ }`);
+    git("add", ".");
+    git("commit", "--quiet", "-m", "empty");
+    git("checkout", "--quiet", "-b", "side");
+    await writeFile(join(dir, "default.nix"), `{ system }: { hello = ${hello}; }`);
+    git("commit", "--quiet", "-a", "-m", "hello");
+    const commit = git("rev-parse", "HEAD");
+    git("checkout", "--quiet", "main");
+    // Of a bare repository Nix makes a copy, as of one on another host.
+    const bare = join(await tempDir(t), "bare.git");
+    git("clone", "--quiet", "--bare", dir, bare);
+    for (const [url, ref] of [
+      [dir, undefined],
+      [dir, "refs/heads/side"],
+      [bare, undefined],
+      [bare, "refs/heads/side"],
+    ]) {
+      const fresh = await testNix({ env: { HOME: await tempDir(t) } });
+      const pinned = { kind: "git", url: `file://${url}`, commit } as const;
+      const source = ref === undefined ? pinned : { ...pinned, ref };
+      const { lookups } = await evaluateLookup(fresh, source, ["hello"]);
+      assert.equal(lookups[0]?.kind, "found");
+    }
+  });
+
+  test("fetches a commit of nixpkgs as the archive of its forge", async (t) => {
+    const dir = await tempDir(t);
+    const commit = "0123456789abcdef0123456789abcdef01234567";
+    await mkdir(join(dir, `nixpkgs-${commit}`));
+    await mkdir(join(dir, "archive"));
+    await writeFile(
+      join(dir, `nixpkgs-${commit}`, "default.nix"),
+      `{ system, ... }: { hello = ${hello}; }`,
+    );
+    execFileSync("tar", [
+      "-C",
+      dir,
+      "-czf",
+      join(dir, "archive", `${commit}.tar.gz`),
+      `nixpkgs-${commit}`,
+    ]);
+    const fresh = await testNix({ env: { HOME: await tempDir(t) } });
+    const source = { kind: "nixpkgs", url: `file://${dir}`, commit } as const;
+    const { lookups } = await evaluateLookup(fresh, source, ["hello"]);
+    assert.equal(lookups[0]?.kind, "found");
+  });
+
+  const refused: readonly (readonly [title: string, expression: string, message: RegExp])[] = [
+    ["a list", "[ ]", /gives a list where a set of packages is needed/],
+    [
+      "flake outputs without packages for the system",
+      `{ packages.${OTHER_SYSTEM} = { }; }`,
+      /has no packages for/,
+    ],
+  ];
+  for (const [title, expression, message] of refused) {
+    test(`refuses ${title} and says why`, async (t) => {
+      const source = await packageSet(t, nix, expression);
+      await assert.rejects(evaluateLookup(nix, source, []), message);
+    });
+  }
+});

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { parseClosure, queryClosure } from "../../../origin/nix/closure.ts";
+import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { realise } from "../../../origin/nix/realise.ts";
+import { parseStorePath, type StorePath, storePathName } from "../../../registry/store-path.ts";
+import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
+
+const A = "q6mm9hawl0d096xrwhgsf5qry1j3j6sk-a";
+const B = "xay8zrw8mankf3j22z9z0cn77av1g1rm-b";
+const expected = [
+  { path: `/nix/store/${A}`, narSizeBytes: 120, references: [] },
+  { path: `/nix/store/${B}`, narSizeBytes: 240, references: [`/nix/store/${A}`] },
+];
+
+describe("parseClosure", () => {
+  const rows: readonly (readonly [version: string, json: unknown])[] = [
+    [
+      "2.8",
+      [
+        {
+          path: `/nix/store/${B}`,
+          narHash: "sha256-2xN9x+7f1kp6LN7GtUGEmWdnfdTRygu6Ui1HvXoW3fw=",
+          narSize: 240,
+          references: [`/nix/store/${B}`, `/nix/store/${A}`],
+          deriver: `/nix/store/${A}.drv`,
+          registrationTime: 1795252567,
+          ultimate: true,
+        },
+        { path: `/nix/store/${A}`, narSize: 120, references: [] },
+      ],
+    ],
+    [
+      "2.19 to 2.32",
+      {
+        [`/nix/store/${B}`]: {
+          ca: null,
+          narSize: 240,
+          references: [`/nix/store/${A}`, `/nix/store/${B}`],
+          signatures: [],
+          ultimate: false,
+        },
+        [`/nix/store/${A}`]: { ca: null, narSize: 120, references: [] },
+      },
+    ],
+    [
+      "a version field in every object",
+      {
+        [`/nix/store/${B}`]: {
+          version: 1,
+          storeDir: "/nix/store",
+          narSize: 240,
+          references: [`/nix/store/${A}`],
+        },
+        [`/nix/store/${A}`]: { version: 1, storeDir: "/nix/store", narSize: 120, references: [] },
+      },
+    ],
+    [
+      "base names as keys",
+      { [B]: { version: 2, narSize: 240, references: [A] }, [A]: { narSize: 120, references: [] } },
+    ],
+    [
+      "the second version of the format, with base names below `info`",
+      {
+        version: 2,
+        storeDir: "/nix/store",
+        info: {
+          [B]: { version: 2, narSize: 240, references: [A, B] },
+          [A]: { version: 2, narSize: 120, references: [] },
+        },
+      },
+    ],
+  ];
+  for (const [version, json] of rows) {
+    test(`reads the JSON of Nix: ${version}`, () => assert.deepEqual(parseClosure(json), expected));
+  }
+
+  test("refuses a path that is not valid and what is no store path", () => {
+    assert.throws(() => parseClosure({ [`/nix/store/${A}`]: null }));
+    assert.throws(() => parseClosure([{ path: "/etc/passwd", narSize: 1, references: [] }]));
+  });
+});
+
+describe("queryClosure", () => {
+  test("gives a diamond once, with a path that refers to itself, in one process", async (t) => {
+    const started: string[] = [];
+    const nix = await testNix({ onSpawn: (program) => started.push(program) });
+    const source = await packageSet(
+      t,
+      nix,
+      `let
+        base = ${derivation("base", "echo base > $out")};
+        left = ${derivation("left", "echo $base > $out", "inherit base;")};
+        right = ${derivation("right", "echo $base $out > $out", "inherit base;")};
+      in {
+        top = ${derivation("top", "echo $left $right > $out", "inherit left right;")};
+        inherit right;
+      }`,
+    );
+    const wanted = [];
+    for (const { lookup } of await lookUp(
+      nix,
+      source,
+      SYSTEM,
+      ["top", "right"],
+      AbortSignal.any([]),
+    )) {
+      assert(lookup.kind === "found");
+      wanted.push(lookup);
+    }
+    const realised = await realise(nix, wanted, {
+      rootsDir: await tempDir(t),
+      builderTimeoutSeconds: 60,
+      deadlineMs: 60_000,
+      signal: AbortSignal.any([]),
+    });
+    assert(realised.kind === "realised");
+    started.length = 0;
+    const graph = await queryClosure(
+      nix,
+      wanted.flatMap((each) => each.outputs.map((o) => o.path)),
+    );
+    await realised.release();
+    assert.deepEqual(started, ["nix"]);
+    const edges: Record<string, readonly string[]> = {};
+    for (const { path, references } of graph) {
+      edges[storePathName(path)] = references.map(storePathName).sort();
+    }
+    assert.deepEqual(edges, {
+      base: [],
+      left: ["base"],
+      right: ["base"],
+      top: ["left", "right"],
+    });
+    assert.equal(graph.length, 4);
+    assert.deepEqual(
+      graph.map((node) => node.path),
+      graph.map((node) => node.path).sort(),
+    );
+    assert(graph.every((node) => node.narSizeBytes > 0));
+  });
+
+  test("starts no process for no paths, and throws for a path that is not valid", async () => {
+    const started: string[] = [];
+    const nix = await testNix({ onSpawn: (program) => started.push(program) });
+    started.length = 0;
+    assert.deepEqual(await queryClosure(nix, []), []);
+    assert.deepEqual(started, []);
+    const invalid = parseStorePath(`/nix/store/${"0".repeat(32)}-nothing`) as StorePath;
+    await assert.rejects(queryClosure(nix, [invalid]), /is not valid/);
+  });
+});

@@ -1,0 +1,86 @@
+// Small package sets, written into a temporary directory and built by the machine's own Nix.
+
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { findNix, type NixTool, type NixToolOptions } from "../../../origin/nix/nix-tool.ts";
+import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
+
+export const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
+export const OTHER_SYSTEM = process.arch === "arm64" ? "x86_64-linux" : "aarch64-linux";
+
+// Nothing a test builds is in a cache, and asking for it would only cost time.
+const NIX_CONFIG = "sandbox = false\nsubstituters =\nmax-jobs = 2\n";
+
+export async function tempDir(t: TestContext): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "nixport-test-"));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+export async function testNix(options: Partial<NixToolOptions> = {}): Promise<NixTool> {
+  const nix = await findNix({ ...options, env: { ...process.env, NIX_CONFIG, ...options.env } });
+  if (nix === undefined) throw new Error("these tests need Nix");
+  return nix;
+}
+
+/** A derivation in Nix's language; `script` is run by /bin/sh and `salt` makes it build anew. */
+export function derivation(name: string, script: string, extra = ""): string {
+  return `(derivation { name = "${name}"; system = "${SYSTEM}"; builder = "/bin/sh";
+    PATH = "/bin:/usr/bin"; args = [ "-c" ''${script}'' ]; ${extra} })`;
+}
+
+/** Pins a directory as it is now. */
+export async function pinPath(nix: NixTool, path: string): Promise<PinnedSource> {
+  const features = ["--extra-experimental-features", "nix-command"];
+  const hashed = await nix.run("nix", ["hash", "path", ...features, path], { deadlineMs: 60_000 });
+  if (hashed.kind !== "exited" || hashed.code !== 0) throw new Error(JSON.stringify(hashed));
+  return { kind: "path", path, narHash: hashed.stdout.trim() };
+}
+
+/** A pinned source whose default.nix is `expression`. */
+export async function packageSet(
+  t: TestContext,
+  nix: NixTool,
+  expression: string,
+): Promise<PinnedSource> {
+  const dir = await tempDir(t);
+  await writeFile(join(dir, "default.nix"), expression);
+  return await pinPath(nix, dir);
+}
+
+/** What nix/lookup.nix itself says, before any TypeScript reads it. */
+export async function evaluateLookup(
+  nix: NixTool,
+  source: PinnedSource,
+  names: readonly string[],
+  system = SYSTEM,
+): Promise<{
+  readonly lookups: readonly Record<string, unknown>[];
+  readonly members: Readonly<Record<string, readonly string[]>>;
+}> {
+  const result = await nix.run(
+    "nix-instantiate",
+    [
+      ...["--eval", "--strict", "--json", "--read-write-mode", `${nix.expressions}/lookup.nix`],
+      ...["--argstr", "source", JSON.stringify(source), "--argstr", "system", system],
+      ...["--argstr", "names", JSON.stringify(names)],
+    ],
+    { deadlineMs: 60_000 },
+  );
+  if (result.kind !== "exited" || result.code !== 0) throw new Error(JSON.stringify(result));
+  return JSON.parse(result.stdout);
+}
+
+/** Returns when the process has ended; one that runs on fails the test by its time limit. */
+export async function untilEnded(pid: number): Promise<void> {
+  while (await isRunning(pid)) await setImmediate();
+}
+
+async function isRunning(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
+  // A zombie has ended: whoever inherited it has only not asked for its exit code.
+  return stat !== "" && !/\) [ZX] /.test(stat);
+}

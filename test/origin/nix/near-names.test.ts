@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { exampleNames, nearNames } from "../../../origin/nix/near-names.ts";
+
+describe("nearNames", () => {
+  const members = ["git", "gitFull", "git-lfs", "gti", "htop", "iotop", "python3", "ripgrep"];
+  const rows: readonly (readonly [wanted: string, near: readonly string[]])[] = [
+    ["gitfull", ["gitFull", "git"]],
+    ["git_lfs", ["git-lfs", "git"]],
+    ["htpo", ["htop"]],
+    ["python", ["python3"]],
+    ["python-3", ["python3"]],
+    ["rgrep", []],
+    ["grep", ["ripgrep"]],
+    ["xyzzy", []],
+    ["", []],
+    ["h".repeat(300), []],
+  ];
+  for (const [wanted, near] of rows) {
+    test(`suggests ${near.join(", ") || "nothing"} for ${wanted.slice(0, 20)}`, () => {
+      assert.deepEqual(nearNames(wanted, members), near);
+    });
+  }
+
+  test("gives at most five, in an order that does not depend on that of the set", () => {
+    const many = ["lib1", "lib2", "lib3", "lib4", "lib5", "lib6", "liba"];
+    assert.deepEqual(nearNames("lib", many), ["lib1", "lib2", "lib3", "lib4", "lib5"]);
+    assert.deepEqual(nearNames("lib", many.toReversed()), nearNames("lib", many));
+  });
+
+  test("leaves out what a set carries besides packages", () => {
+    assert.deepEqual(nearNames("overrid", ["override", "__override"]), []);
+  });
+});
+
+describe("exampleNames", () => {
+  test("gives the first packages of a set", () => {
+    const members = ["__attrs", "a", "b", "callPackage", "c", "d", "e", "f"];
+    assert.deepEqual(exampleNames(members), ["a", "b", "c", "d", "e"]);
+  });
+});

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  evaluationMessage,
+  parseBuildErrors,
+  withoutHostPaths,
+} from "../../../origin/nix/nix-error.ts";
+
+const STORE = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g";
+const OTHER = "/nix/store/9ac3fhxdb7kqy66hg18jc9y9y6w53fp7";
+
+describe("evaluationMessage", () => {
+  const rows: readonly (readonly [title: string, stderr: string, message: string])[] = [
+    [
+      "leaves out the position and the hint of 2.8",
+      `error: attribute 'x' missing
+
+       at ${STORE}-source/default.nix:3:5:
+
+            2|
+            3|   a.x
+             |     ^
+(use '--show-trace' to show detailed location information)
+`,
+      "attribute 'x' missing",
+    ],
+    [
+      "finds the message of newer versions after the trace",
+      `warning: something else
+error:
+       … while calling the 'throw' builtin
+         at ${STORE}-source/default.nix:1:2:
+            1| throw
+       … while evaluating the attribute 'x'
+
+       error: this package was renamed
+         to another name
+`,
+      "this package was renamed\nto another name",
+    ],
+    ["strips colours", "\u001b[31;1merror:\u001b[0m infinite recursion", "infinite recursion"],
+    ["takes what there is when nothing is called an error", "Segfault\n\n", "Segfault"],
+    ["says so when there is nothing", "", "the evaluation ended without a message"],
+    [
+      "names files without their directories",
+      `error: getting status of '/srv/secret/set/default.nix': No such file or directory`,
+      "getting status of '…/default.nix': No such file or directory",
+    ],
+  ];
+  for (const [title, stderr, message] of rows) {
+    test(title, () => assert.equal(evaluationMessage(stderr), message));
+  }
+
+  test("keeps only the first lines of a long message", () => {
+    const message = evaluationMessage(`error: ${"line\n".repeat(500)}`);
+    assert.equal(message.split("\n").length, 8);
+  });
+});
+
+describe("withoutHostPaths", () => {
+  const rows = [
+    [`in ${STORE}-source/pkgs/x.nix:3`, `in ${STORE}-source/pkgs/x.nix:3`],
+    ["https://example.org/a/b.tar.gz", "https://example.org/a/b.tar.gz"],
+    ["and/or 1 / 2", "and/or 1 / 2"],
+    ["/root/.config/x.nix is", "…/x.nix is"],
+    ["«/srv/a b»", "«…/a b»"],
+  ] as const;
+  for (const [text, cleaned] of rows) {
+    test(`makes ${cleaned} of ${text}`, () => assert.equal(withoutHostPaths(text), cleaned));
+  }
+});
+
+describe("parseBuildErrors", () => {
+  test("reads 2.8: builder, time-out and the dependents left out", () => {
+    const stderr = `these 2 derivations will be built:
+  ${STORE}-bad-1.drv
+building '${STORE}-bad-1.drv'...
+error: builder for '${STORE}-bad-1.drv' failed with exit code 3;
+       last 2 log lines:
+       > line1
+       > error: in '${OTHER}-log.drv'
+       For full logs, run 'nix log ${STORE}-bad-1.drv'.
+error: building of '${OTHER}-slow-2.drv!out' from .drv file timed out after 2 seconds
+error: 1 dependencies of derivation '${OTHER}-dep-1.drv' failed to build
+error: build of '${OTHER}-dep-1.drv', '${STORE}-bad-1.drv' failed
+`;
+    assert.deepEqual(parseBuildErrors(stderr), [
+      {
+        derivation: `${STORE}-bad-1.drv`,
+        timedOutAfterSeconds: null,
+        reason: `builder for '${STORE}-bad-1.drv' failed with exit code 3`,
+        log: ["line1", `error: in '${OTHER}-log.drv'`],
+      },
+      {
+        derivation: `${OTHER}-slow-2.drv`,
+        timedOutAfterSeconds: 2,
+        reason: `building of '${OTHER}-slow-2.drv!out' from .drv file timed out after 2 seconds`,
+        log: [],
+      },
+    ]);
+  });
+
+  test("reads newer versions: a reason of its own, and dependents in the same form", () => {
+    const stderr = `error: Cannot build '${STORE}-bad-1.drv'.
+       Reason: builder failed with exit code 1.
+       Output paths:
+         ${OTHER}-bad-1
+       Last 2 log lines:
+       > Running phase: unpackPhase
+       > ln: Permission denied
+       For full logs, run:
+         nix log ${STORE}-bad-1.drv
+error: Cannot build '${OTHER}-dep-1.drv'.
+       Reason: 1 dependency failed.
+       Output paths:
+         ${STORE}-dep-1
+error: Build failed due to failed dependency
+`;
+    assert.deepEqual(parseBuildErrors(stderr), [
+      {
+        derivation: `${STORE}-bad-1.drv`,
+        timedOutAfterSeconds: null,
+        reason: "builder failed with exit code 1.",
+        log: ["Running phase: unpackPhase", "ln: Permission denied"],
+      },
+    ]);
+  });
+
+  test("reads a derivation for another system", () => {
+    const stderr = `error: a 'aarch64-linux' with features {} is required to build '${STORE}-arm-1.drv', but I am a 'x86_64-linux' with features {kvm}`;
+    assert.deepEqual(
+      parseBuildErrors(stderr).map((error) => error.derivation),
+      [`${STORE}-arm-1.drv`],
+    );
+  });
+});

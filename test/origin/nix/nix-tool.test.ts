@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { findNix, parseNixVersion } from "../../../origin/nix/nix-tool.ts";
+import { testNix } from "./fixture.ts";
+
+describe("findNix", () => {
+  test("finds Nix and reports every process it starts", async () => {
+    const started: string[] = [];
+    const nix = await testNix({
+      onSpawn: (program, args) => started.push([program, ...args].join(" ")),
+    });
+    assert.match(nix.version, /^\d+\.\d+/);
+    await nix.run("nix-store", ["--version"], { deadlineMs: 60_000 });
+    assert.deepEqual(started, ["nix --version", "nix-store --version"]);
+  });
+
+  test("answers undefined on a machine without Nix", async (t) => {
+    if ((await findNix({ env: { PATH: "/nonexistent" } })) !== undefined) {
+      t.skip("Nix is installed where every environment finds it");
+    }
+  });
+});
+
+describe("parseNixVersion", () => {
+  const rows = [
+    ["nix (Nix) 2.8.0", "2.8.0"],
+    ["nix (Nix) 2.34.0pre20260101_abcdef0\n", "2.34.0"],
+    ["nix (Determinate Nix 3.5.2) 2.28.3", "2.28.3"],
+    ["nix (Lix, like Nix) 2.93.0", "2.93.0"],
+    ["nothing", undefined],
+  ] as const;
+  for (const [text, version] of rows) {
+    test(`reads ${version} from ${text.trim()}`, () =>
+      assert.equal(parseNixVersion(text), version));
+  }
+});
