@@ -1,0 +1,126 @@
+# A package set in nixpkgs' shape, made of Debian's packages: attributes, nested sets and
+# derivations as the lock beside this file lists them. Uses nothing but `builtins` and the files of
+# this folder.
+{
+  system ? builtins.currentSystem,
+  ...
+}:
+let
+  lockFile = ./. + "/lock.${system}.json";
+  lock =
+    if builtins.pathExists lockFile then
+      builtins.fromJSON (builtins.readFile lockFile)
+    else
+      throw "the Debian package set has no lock for ${system}";
+
+  # Unpacking runs nothing of what it unpacks, so any machine can make packages for any system.
+  buildSystem = builtins.currentSystem or system;
+
+  # A .deb has the same store path whether Nix downloads it or somebody added the file beforehand
+  # (`apt-get download`, then `nix-store --add-fixed sha256` under the name in the lock).
+  fetch =
+    deb:
+    derivation {
+      name = deb.file;
+      builder = "builtin:fetchurl";
+      system = "builtin";
+      outputHashAlgo = "sha256";
+      outputHashMode = "flat";
+      outputHash = deb.sha256;
+      inherit (deb) url;
+      urls = [ deb.url ];
+      executable = false;
+      unpack = false;
+      preferLocalBuild = true;
+      impureEnvVars = [
+        "http_proxy"
+        "https_proxy"
+        "ftp_proxy"
+        "all_proxy"
+        "no_proxy"
+      ];
+    };
+
+  # All packages that one needs, but for itself, in a fixed order: the first that holds a file wins.
+  closureOf =
+    key:
+    builtins.filter (reached: reached != key) (
+      builtins.attrNames (
+        builtins.listToAttrs (
+          map
+            (item: {
+              name = item.key;
+              value = null;
+            })
+            (
+              builtins.genericClosure {
+                startSet = [ { inherit key; } ];
+                operator = item: map (key: { inherit key; }) lock.packages.${item.key}.dependencies;
+              }
+            )
+        )
+      )
+    );
+
+  make =
+    key: entry:
+    let
+      debs = map fetch entry.debs;
+      fixups = ./fixups + "/${key}.sh";
+      built = derivation {
+        inherit (entry) name;
+        inherit debs;
+        inherit (lock) loader multiarch;
+        system = buildSystem;
+        builder = "/bin/bash";
+        args = [ ./unpack.sh ];
+        # The tools of the build are the host's: dpkg-deb, tar, patchelf, sed.
+        __noChroot = true;
+        package = key;
+        inputs = map (reached: "${reached}=${packages.${reached}}") (closureOf key);
+        shell = if entry.shell then "${packages.${lock.shell}}" else "";
+        fixups = if builtins.pathExists fixups then "${fixups}" else "";
+      };
+    in
+    built
+    // {
+      pname = builtins.replaceStrings [ "-${entry.version}" ] [ "" ] entry.name;
+      inherit (entry) version;
+    };
+
+  packages = builtins.mapAttrs make lock.packages;
+
+  licenses =
+    expression:
+    map (spdxId: {
+      inherit spdxId;
+      shortName = spdxId;
+    }) (builtins.filter builtins.isString (builtins.split " OR " expression));
+
+  attribute =
+    leaf:
+    let
+      entry = lock.packages.${leaf.package};
+    in
+    packages.${leaf.package}
+    // {
+      meta =
+        {
+          inherit (entry) description;
+        }
+        // (if entry ? homepage then { inherit (entry) homepage; } else { })
+        // (if leaf ? mainProgram then { inherit (leaf) mainProgram; } else { })
+        // (if leaf ? license then { license = licenses leaf.license; } else { });
+    };
+
+  attributes =
+    set:
+    builtins.mapAttrs (
+      _: value:
+      if builtins.isString (value.package or null) then
+        attribute value
+      else
+        attributes value // { recurseForDerivations = true; }
+    ) set;
+in
+attributes lock.attributes

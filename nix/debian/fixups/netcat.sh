@@ -1,0 +1,3 @@
+# `nc` is an alternative in Debian.
+ln -s nc.openbsd bin/nc
+ln -s nc.openbsd bin/netcat

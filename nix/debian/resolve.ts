@@ -1,0 +1,164 @@
+// Turns the roots table and apt's index into the graph of store paths: groups merged, what only
+// maintainer scripts need left out, no cycle. Every problem is reported, not only the first.
+
+import type { AptIndex, DebianPackage } from "./apt-index.ts";
+import { closureOf } from "./lock.ts";
+import type { Tables } from "./packages.ts";
+import { storeName, storeVersion } from "./version.ts";
+
+export interface ResolvedPackage {
+  readonly name: string; // with the version, as in the store
+  readonly version: string;
+  readonly dependencies: readonly string[];
+  readonly shell: boolean;
+  readonly members: readonly DebianPackage[]; // the one that gives version and description first
+}
+
+export type Packages = Readonly<Record<string, ResolvedPackage>>;
+
+export type Resolution =
+  | {
+      readonly kind: "resolved";
+      readonly packages: Packages;
+      readonly rootPackages: ReadonlyMap<string, string>; // Debian's name of a root to its group
+    }
+  | { readonly kind: "failed"; readonly problems: readonly string[] };
+
+export function resolve(index: AptIndex, tables: Tables): Resolution {
+  const problems: string[] = [];
+  const reached = walk(index, tables, problems);
+  const packages = merge(reached, tables);
+  for (const cycle of cyclesOf(packages)) {
+    problems.push(`dependency cycle: ${cycle.join(", ")} (make them a group)`);
+  }
+  if (packages[tables.shell] === undefined) problems.push(`the shell ${tables.shell} is no root`);
+  if (problems.length > 0) return { kind: "failed", problems };
+  const rootPackages = new Map(
+    tables.roots.map(([, debianPackage]) => [debianPackage, groupName(debianPackage, tables)]),
+  );
+  return { kind: "resolved", packages: addShell(packages, tables), rootPackages };
+}
+
+interface Reached {
+  readonly package: DebianPackage;
+  readonly dependencies: readonly string[];
+}
+
+// All Debian packages reachable from the roots, in the order they are met.
+function walk(index: AptIndex, tables: Tables, problems: string[]): ReadonlyMap<string, Reached> {
+  const reached = new Map<string, Reached>();
+  const queue: string[] = [];
+  for (const [attribute, debianPackage] of tables.roots) {
+    if (index.package(debianPackage) !== undefined) queue.push(debianPackage);
+    else problems.push(`${attribute}: the index has no package ${debianPackage}`);
+  }
+  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+    const found = index.package(name);
+    if (found === undefined || reached.has(name)) continue;
+    const dropped = tables.droppedDependencies[name] ?? [];
+    const wanted = [
+      ...found.dependencies,
+      ...(tables.extraDependencies[name] ?? []).map((extra) => [extra]),
+    ];
+    const dependencies = new Set<string>();
+    for (const alternatives of wanted) {
+      if (alternatives.some((one) => dropped.includes(one) || isSkipped(one, tables))) continue;
+      const chosen = choose(index, alternatives);
+      if (chosen === undefined) {
+        problems.push(`${name}: nothing satisfies its dependency ${alternatives.join(" | ")}`);
+      } else if (!isSkipped(chosen, tables)) dependencies.add(chosen);
+    }
+    reached.set(name, { package: found, dependencies: [...dependencies] });
+    queue.push(...dependencies);
+  }
+  return reached;
+}
+
+function choose(index: AptIndex, alternatives: readonly string[]): string | undefined {
+  for (const name of alternatives) {
+    if (index.package(name) !== undefined) return name;
+    const provider = index.providers(name)[0];
+    if (provider !== undefined) return provider;
+  }
+  return undefined;
+}
+
+function isSkipped(name: string, tables: Tables): boolean {
+  return tables.skipped.some((pattern) => pattern.test(name));
+}
+
+function groupOf(debianPackage: string, tables: Tables) {
+  return tables.groups.find((group) =>
+    group.members.some((pattern) => pattern.test(debianPackage)),
+  );
+}
+
+function groupName(debianPackage: string, tables: Tables): string {
+  return groupOf(debianPackage, tables)?.name ?? storeName(debianPackage);
+}
+
+type Unshelled = Readonly<Record<string, Omit<ResolvedPackage, "shell">>>;
+
+function merge(reached: ReadonlyMap<string, Reached>, tables: Tables): Unshelled {
+  const byGroup = new Map<string, Reached[]>();
+  for (const entry of reached.values()) {
+    const group = groupName(entry.package.name, tables);
+    byGroup.set(group, [...(byGroup.get(group) ?? []), entry]);
+  }
+  const packages: Record<string, Omit<ResolvedPackage, "shell">> = {};
+  for (const [name, entries] of [...byGroup].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const group = groupOf(entries[0]?.package.name ?? name, tables);
+    const rank = (member: DebianPackage): number =>
+      group?.members.findIndex((pattern) => pattern.test(member.name)) ?? 0;
+    const members = entries
+      .map((entry) => entry.package)
+      .sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+    const version = storeVersion(members[0]?.version ?? "");
+    const dependencies = new Set(
+      entries.flatMap((entry) => entry.dependencies.map((one) => groupName(one, tables))),
+    );
+    dependencies.delete(name);
+    packages[name] = {
+      name: group?.withoutVersion ? name : `${name}-${version}`,
+      version,
+      dependencies: [...dependencies].sort(),
+      members,
+    };
+  }
+  return packages;
+}
+
+// The shell is an input of every package, for the `#!` lines of its scripts, and an output's
+// reference only of those that have such scripts: so it is no dependency in the graph.
+function addShell(packages: Unshelled, tables: Tables): Packages {
+  const without = new Set([...closureOf(packages, tables.shell), ...tables.withoutShell]);
+  return Object.fromEntries(
+    Object.entries(packages).map(([name, one]) => [name, { ...one, shell: !without.has(name) }]),
+  );
+}
+
+// Tarjan's strongly connected components of more than one member, each sorted.
+export function cyclesOf(
+  packages: Readonly<Record<string, Pick<ResolvedPackage, "dependencies">>>,
+): readonly (readonly string[])[] {
+  const order = new Map<string, number>();
+  const stack: string[] = [];
+  const cycles: string[][] = [];
+  const visit = (name: string): number => {
+    const mine = order.size;
+    let low = mine;
+    order.set(name, mine);
+    stack.push(name);
+    for (const next of packages[name]?.dependencies ?? []) {
+      if (!order.has(next)) low = Math.min(low, visit(next));
+      else if (stack.includes(next)) low = Math.min(low, order.get(next) ?? low);
+    }
+    if (low === mine) {
+      const component = stack.splice(stack.indexOf(name));
+      if (component.length > 1) cycles.push(component.sort());
+    }
+    return low;
+  };
+  for (const name of Object.keys(packages)) if (!order.has(name)) visit(name);
+  return cycles;
+}

@@ -1,0 +1,106 @@
+// The apt index as the generator reads it: stanzas, dependency fields, versions, origins.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { AptIndexAbsent, debianLists, readAptIndex } from "../../../nix/debian/apt-index.ts";
+import { parseDependencies } from "../../../nix/debian/dependencies.ts";
+import { compareVersions, storeName, storeVersion } from "../../../nix/debian/version.ts";
+import { BASE_URL, index, stanza } from "./fixture.ts";
+
+describe("parseDependencies", () => {
+  const rows: readonly (readonly [string, readonly (readonly string[])[]])[] = [
+    ["", []],
+    ["libc6 (>= 2.34), zlib1g (>= 1:1.2.0)", [["libc6"], ["zlib1g"]]],
+    ["debconf (>= 0.5) | debconf-2.0", [["debconf", "debconf-2.0"]]],
+    ["perl:any, python3:any (<< 3.12)", [["perl"], ["python3"]]],
+    ["a [amd64 i386] | b <!nocheck>, libstdc++6", [["a", "b"], ["libstdc++6"]]],
+  ];
+  for (const [text, expected] of rows) {
+    test(`reads ${JSON.stringify(text)}`, () => {
+      assert.deepEqual(parseDependencies(text), expected);
+    });
+  }
+});
+
+describe("compareVersions", () => {
+  const ascending = [
+    ["1.0~rc1-1", "1.0-1"],
+    ["1.9-1", "1.10-1"],
+    ["2.0-1", "1:1.0-1"],
+    ["1.0-1", "1.0-1+deb12u1"],
+    ["1.0-1+deb12u9", "1.0-1+deb12u10"],
+    ["1.0a-1", "1.0+1-1"],
+    ["1.0", "1.0-1"],
+    ["9.2p1-2+deb12u2~1", "9.2p1-2+deb12u2"],
+  ] as const;
+  for (const [older, newer] of ascending) {
+    test(`puts ${older} before ${newer}`, () => {
+      assert.ok(compareVersions(older, newer) < 0);
+      assert.ok(compareVersions(newer, older) > 0);
+    });
+  }
+  test("finds equal versions equal", () => assert.equal(compareVersions("1:2-3", "1:2-3"), 0));
+});
+
+describe("storeVersion", () => {
+  test("drops the epoch and what store names refuse", () => {
+    assert.equal(storeVersion("5:7.0.15-1~deb12u10"), "7.0.15-1-deb12u10");
+  });
+  test("keeps a version without revision", () => assert.equal(storeVersion("6.4"), "6.4"));
+  test("keeps `+` in names", () => assert.equal(storeName("libstdc++6"), "libstdc++6"));
+});
+
+describe("indexOf", () => {
+  test("gives the fields of a package and its address", () => {
+    const found = index(
+      stanza("a", { "Pre-Depends": "b", Depends: "c | d", Homepage: "https://a.invalid/" }),
+    ).package("a");
+    assert.deepEqual(found?.dependencies, [["b"], ["c", "d"]]);
+    assert.equal(found?.url, `${BASE_URL}pool/main/a_1.0-1_amd64.deb`);
+    assert.equal(found?.installedBytes, 10 * 1024);
+    assert.equal(found?.homepage, "https://a.invalid/");
+  });
+  test("takes the first line of a description", () => {
+    const text = stanza("a", { Description: "short\n long text\n .\n more" });
+    assert.equal(index(text).package("a")?.description, "short");
+  });
+  test("takes the highest of several versions, wherever it stands", () => {
+    const versions = ["1.9-1", "1.10-1", "1.10~rc1-1"].map((Version) => stanza("a", { Version }));
+    assert.equal(index(...versions).package("a")?.version, "1.10-1");
+  });
+  test("lists the providers of a virtual name", () => {
+    const made = index(stanza("z", { Provides: "v (= 1), w" }), stanza("a", { Provides: "v" }));
+    assert.deepEqual(made.providers("v"), ["a", "z"]);
+    assert.equal(made.package("v"), undefined);
+  });
+});
+
+describe("debianLists", () => {
+  test("ignores other origins and other architectures", () => {
+    const targets = [
+      "Debian|amd64|http://archive.invalid/|/lists/a",
+      "Somebody Else|amd64|http://other.invalid/|/lists/b",
+      "Debian|i386|http://archive.invalid/|/lists/c",
+      "",
+    ].join("\n");
+    assert.deepEqual(debianLists(targets, "amd64"), [
+      { baseUrl: "http://archive.invalid/", file: "/lists/a" },
+    ]);
+  });
+});
+
+describe("readAptIndex", () => {
+  test("says to run apt-get update when there is no index", async () => {
+    const empty = await mkdtemp(join(tmpdir(), "nixport-no-lists-"));
+    try {
+      await assert.rejects(readAptIndex("amd64", ["-o", `Dir::State::lists=${empty}`]), (error) => {
+        return error instanceof AptIndexAbsent && error.message.includes("apt-get update");
+      });
+    } finally {
+      await rm(empty, { recursive: true });
+    }
+  });
+});

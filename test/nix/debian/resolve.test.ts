@@ -1,0 +1,142 @@
+// From roots and an index to the graph of store paths, and what is computed from that graph.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Lock, nameWithoutVersion, popularityOf } from "../../../nix/debian/lock.ts";
+import { ROOTS } from "../../../nix/debian/packages.ts";
+import { type Packages, type Resolution, resolve } from "../../../nix/debian/resolve.ts";
+import { index, stanza, tables } from "./fixture.ts";
+
+const BASH = stanza("bash", { "Pre-Depends": "libc6" });
+const LIBC = stanza("libc6");
+
+function packagesOf(resolution: Resolution): Packages {
+  assert.equal(resolution.kind, "resolved", JSON.stringify(resolution));
+  return resolution.kind === "resolved" ? resolution.packages : {};
+}
+
+function problemsOf(resolution: Resolution): readonly string[] {
+  return resolution.kind === "failed" ? resolution.problems : [];
+}
+
+describe("resolve", () => {
+  test("takes the first alternative that exists", () => {
+    const made = index(
+      BASH,
+      LIBC,
+      stanza("a", { Depends: "gone | b | c" }),
+      stanza("b"),
+      stanza("c"),
+    );
+    const packages = packagesOf(resolve(made, tables(["a"])));
+    assert.deepEqual(packages.a?.dependencies, ["b"]);
+    assert.equal(packages.c, undefined);
+  });
+
+  test("resolves a virtual name to a package that provides it", () => {
+    const made = index(BASH, LIBC, stanza("a", { Depends: "v" }), stanza("b", { Provides: "v" }));
+    assert.deepEqual(packagesOf(resolve(made, tables(["a"]))).a?.dependencies, ["b"]);
+  });
+
+  test("leaves out a dependency that only maintainer scripts need, even as an alternative", () => {
+    const made = index(BASH, LIBC, stanza("a", { Depends: "debconf | other" }), stanza("other"));
+    const packages = packagesOf(resolve(made, tables(["a"], { skipped: [/^debconf$/] })));
+    assert.deepEqual(packages.a?.dependencies, []);
+  });
+
+  test("adds and drops the dependencies the tables name", () => {
+    const made = index(BASH, LIBC, stanza("a", { Depends: "b" }), stanza("b"), stanza("c"));
+    const bent = { extraDependencies: { a: ["c"] }, droppedDependencies: { a: ["b"] } };
+    assert.deepEqual(packagesOf(resolve(made, tables(["a"], bent))).a?.dependencies, ["c"]);
+  });
+
+  test("merges a group, with the version of its first pattern's member", () => {
+    const made = index(
+      BASH,
+      LIBC,
+      stanza("one", { Depends: "two, libc6", Version: "2.0-1" }),
+      stanza("two", { Depends: "one" }),
+    );
+    const groups = [{ name: "both", members: [/^two$/, /^one$/] }];
+    const both = packagesOf(resolve(made, tables(["one"], { groups }))).both;
+    assert.equal(both?.name, "both-1.0-1");
+    assert.deepEqual(both?.dependencies, ["libc6"]);
+    assert.deepEqual(
+      both?.members.map((member) => member.name),
+      ["two", "one"],
+    );
+  });
+
+  test("gives the shell to all but its own closure and those that need none", () => {
+    const made = index(BASH, LIBC, stanza("a"), stanza("data"));
+    const packages = packagesOf(resolve(made, tables(["a", "data"], { withoutShell: ["data"] })));
+    const shells = Object.entries(packages).map(([name, one]) => [name, one.shell]);
+    assert.deepEqual(Object.fromEntries(shells), {
+      a: true,
+      bash: false,
+      data: false,
+      libc6: false,
+    });
+  });
+
+  test("reports every missing package, dependency and cycle at once", () => {
+    const made = index(
+      BASH,
+      LIBC,
+      stanza("a", { Depends: "b, nowhere | nobody" }),
+      stanza("b", { Depends: "c" }),
+      stanza("c", { Depends: "a" }),
+    );
+    const problems = problemsOf(resolve(made, tables(["a", "absent"])));
+    assert.equal(problems.length, 3);
+    assert.ok(problems.some((line) => line.includes("absent")));
+    assert.ok(problems.some((line) => line.includes("nowhere | nobody")));
+    assert.ok(problems.some((line) => line.includes("cycle: a, b, c")));
+  });
+});
+
+describe("popularityOf", () => {
+  test("counts in how many root packages' closures a store name occurs", () => {
+    const entry = (name: string, dependencies: readonly string[]) => ({
+      name,
+      version: "1.0-1",
+      description: "",
+      dependencies,
+      shell: false,
+      debs: [],
+    });
+    const lock: Lock = {
+      formatVersion: 1,
+      architecture: "amd64",
+      multiarch: "",
+      loader: "",
+      shell: "a",
+      // An alias of a package is not a second root.
+      attributes: { a: { package: "a" }, alias: { package: "a" }, Set: { b: { package: "b" } } },
+      packages: {
+        a: entry("a-1.0-1", ["libx-2-0"]),
+        b: entry("b-1.0-1", ["libx-2-0", "libx-3-0"]),
+        "libx-2-0": entry("libx-2-0-1.0-1", []),
+        "libx-3-0": entry("libx-3-0-1.0-1", []),
+      },
+    };
+    assert.deepEqual(popularityOf(lock), { a: 1, b: 1, libx: 2 });
+  });
+
+  test("cuts names as Nix does", () => {
+    const names = ["git-2.39.5-0+deb12u3", "nss-cacert-2025", "libnl-genl-3-200-3.7.0", "tty"];
+    assert.deepEqual(names.map(nameWithoutVersion), ["git", "nss-cacert", "libnl-genl", "tty"]);
+  });
+});
+
+describe("ROOTS", () => {
+  test("names each attribute once, and no package as a nested set", () => {
+    const names = ROOTS.map(([attribute]) => attribute);
+    assert.equal(new Set(names).size, names.length);
+    const sets = names.filter((name) => name.includes(".")).map((name) => name.split(".")[0]);
+    assert.deepEqual(
+      sets.filter((set) => set !== undefined && names.includes(set)),
+      [],
+    );
+  });
+});
