@@ -76,7 +76,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   let outbox: Outbox | null = null;
   if (config.edgeUrl !== null) {
     const edge = createEdgeClient({ url: config.edgeUrl, secretKeys, now, signal });
-    outbox = await openOutbox({ store, push: createPusher({ store, edge, packings }), log });
+    outbox = await openOutbox({ store, push: createPusher({ store, edge, packings, log }), log });
   }
   const { access } = config;
   const app = createApp({ images, store, outbox, access, secretKeys, log, now });

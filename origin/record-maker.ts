@@ -18,13 +18,13 @@ import { joinBatches } from "./join.ts";
 import { BASE_ENTRIES } from "./layers/base.ts";
 import { type Bundle, cutBundles } from "./layers/bundles.ts";
 import { packerId } from "./layers/compression.ts";
+import type { ClosureGraph, ClosureNode } from "./layers/dominators.ts";
 import { type ArchiveEntry, packEntries } from "./layers/entries.ts";
 import type { Packer } from "./layers/packer.ts";
 import type { Popularity } from "./layers/popularity.ts";
 import { UnpackableError } from "./layers/tar.ts";
 import { readView } from "./layers/view.ts";
 import type { Log } from "./log.ts";
-import type { ClosureGraph, ClosureNode } from "./layers/dominators.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { type StorageKey, storageKey } from "./storage/keys.ts";
 

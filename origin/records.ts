@@ -111,7 +111,7 @@ export function createRecords(options: RecordsOptions): Records {
         wanted.map(async (each): Promise<OneRecord> => {
           const failure = failures.get(each.derivation);
           if (failure !== undefined) return failure;
-          const made = await maker.make(graph.map(({ narSize, ...node }) => ({ ...node, narSizeBytes: narSize })), each.storePath, each.form);
+          const made = await maker.make(graph, each.storePath, each.form);
           if (made.kind !== "record") return made;
           const { record } = made;
           await store.store(keyOf(each), Buffer.from(JSON.stringify(record)));

@@ -38,7 +38,7 @@ const MAX_PARTS = 10_000;
 
 /** Throws RegistryError for a path or a method that no client of a pull registry may use. */
 export function parseRoute(method: string, url: URL): Route {
-  const path = decodePath(url);
+  const path = decode(boundedPath(url));
   if (path !== "/v2" && !path.startsWith("/v2/")) {
     throw new RegistryError("NAME_UNKNOWN", "nothing here: a registry answers below /v2/");
   }
@@ -69,7 +69,9 @@ export function isIngest(url: URL): boolean {
 }
 
 export function parseIngestRoute(method: string, url: URL): IngestRoute {
-  const [collection = "", first = "", ...rest] = decodePath(url).slice(INGEST.length).split("/");
+  // Split before it is decoded: an upload's id is the storage's own text and may hold a slash.
+  const parts = boundedPath(url).slice(INGEST.length).split("/").map(decode);
+  const [collection = "", first = "", ...rest] = parts;
   if (collection === "manifests" && rest.length === 0) {
     requireMethod(method, ["PUT"], "a manifest is put");
     return { kind: "manifest", digest: ingestDigest(first) };
@@ -122,13 +124,17 @@ function ingestBlobRoute(method: string, digest: Digest, rest: readonly string[]
   return { kind: "part", digest, uploadId, partNumber };
 }
 
-/** The decoded path. Throws for what cannot name anything here, before anything is looked at. */
-function decodePath(url: URL): string {
+/** The path as sent. Throws for what cannot name anything here, before anything is looked at. */
+function boundedPath(url: URL): string {
   if (url.pathname.length > MAX_PATH_LENGTH) {
     throw new RegistryError("NAME_INVALID", "the path is longer than any name and reference");
   }
+  return url.pathname;
+}
+
+function decode(text: string): string {
   try {
-    return decodeURIComponent(url.pathname);
+    return decodeURIComponent(text);
   } catch {
     throw new RegistryError("NAME_INVALID", "the path has a malformed percent-encoding");
   }

@@ -88,6 +88,8 @@ export async function verifyRequest(
         algorithms: ["HS256"],
         issuer: from,
         clockTolerance: CLOCK_SKEW_SECONDS,
+        // Without it a date of issue to come counts, and the life of a token is the signer's choice.
+        maxTokenAge: TOKEN_LIFE_SECONDS,
         currentDate: new Date(nowMs),
         requiredClaims: ["exp", "iat"],
       },

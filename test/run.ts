@@ -1,11 +1,11 @@
 // `npm test`: installs what the tests need, runs every test file, and says in its last line what
 // ran. A tool that cannot be had skips the tests that need it, by name; in CI that is a failure.
 
-import { existsSync } from "node:fs";
-import { glob } from "node:fs/promises";
-import { spec } from "node:test/reporters";
-import { run } from "node:test";
+import { existsSync, globSync } from "node:fs";
+
 import { join } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
 import { ensureTools, HostProblem, prepareHost, type Tool } from "../origin/command/host.ts";
 import { statePathOf } from "../origin/command/local-environment.ts";
@@ -37,7 +37,7 @@ if (values.help) {
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const missing = await installTools();
-const files = (await Array.fromAsync(glob(FILES)))
+const files = globSync(FILES)
   .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)))
   .sort();
 if (files.length === 0) fail("no test file matches");

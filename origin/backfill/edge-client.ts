@@ -71,7 +71,7 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     const bodyDigest = body instanceof Uint8Array ? digestOfBytes(body) : undefined;
     const signed = { method, path: new URL(path, options.url).pathname, bodyDigest };
     const token = await signRequest(options.secretKeys, "origin", signed, options.now());
-    const deadlineMs = BASE_DEADLINE_MS + (sizeBytes / 1e6) * DEADLINE_MS_PER_MB;
+    const deadlineMs = BASE_DEADLINE_MS + Math.ceil(sizeBytes / 1e6) * DEADLINE_MS_PER_MB;
     try {
       const response = await fetch(new URL(path, options.url), {
         method,

@@ -9,6 +9,7 @@ import type { TagPins } from "../../registry/pin.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import { type PackageRecord, parsePackageRecord, recordLayers } from "../../registry/record.ts";
 import { VARIANT_TYPES } from "../../registry/variant.ts";
+import type { Log } from "../log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import type { EdgeClient, PushResult } from "./edge-client.ts";
@@ -26,6 +27,7 @@ export interface PusherOptions {
   readonly store: BlobStore;
   readonly edge: EdgeClient;
   readonly packings: TagPins["packings"];
+  readonly log: Log;
 }
 
 /** Enough to hide a round trip to a far edge, few enough to leave the uplink to the pulls. */
@@ -46,7 +48,7 @@ class PushStopped extends Error {
   }
 }
 
-export function createPusher({ store, edge, packings }: PusherOptions): Pusher {
+export function createPusher({ store, edge, packings, log }: PusherOptions): Pusher {
   return async (entry) => {
     try {
       const contents = await read(entry);
@@ -109,6 +111,7 @@ export function createPusher({ store, edge, packings }: PusherOptions): Pusher {
     if (sizeBytes === undefined) return stop({ kind: "dropped", reason: `${key} is gone` });
     await succeed(edge.putBlob({ digest, sizeBytes, open: (range) => store.open(key, range) }));
     await store.store(marker, new Uint8Array());
+    log.debug({ digest, sizeBytes }, "uploaded");
     return true;
   }
 

@@ -153,7 +153,9 @@ async function prepareDebianSet(
   await ensureTools(DEBIAN_SET_TOOLS, env, say);
   const out = join(statePath, "debian");
   const summary = await generateDebianSet({ outDir: out });
-  say(`package source: ${summary.packages} packages of Debian, since nixpkgs cannot be reached`);
+  say(
+    `package source: ${summary.roots.length} packages made of Debian's, since nixpkgs cannot be reached`,
+  );
   return { NIXERY_PKGS_PATH: out, NIX_CONFIG: debianSetNixConfig(env.NIX_CONFIG) };
 }
 

@@ -48,8 +48,12 @@ await endWith(async () => {
     if (outcome === "ready") {
       const pull = `docker pull ${edgeUrl.slice("http://".length)}/shell/git/htop`;
       process.stdout.write(`nixport ready: edge ${edgeUrl}, origin ${originUrl}; try: ${pull}\n`);
-      for (const { name, ended } of children) void ended.then((how) => say(name, how));
+      let stopping = false;
+      for (const { name, ended } of children) {
+        void ended.then((how) => stopping || say(name, how));
+      }
       await Promise.race([stopped, allEnded]);
+      stopping = true;
     }
   } finally {
     for (const { child } of children) stopChild(child);

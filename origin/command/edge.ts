@@ -1,0 +1,49 @@
+// `npm run edge`: the edge alone, on this machine, in front of an origin that may come and go.
+
+import { parseArgs } from "node:util";
+import { DEFAULT_PORT } from "../config.ts";
+import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
+import { localSecret } from "./local-secret.ts";
+import { endWith, fail, onStop } from "./process.ts";
+import { startEdge } from "./workerd.ts";
+
+const HELP = `usage: npm run edge
+
+Answers docker pull at http://127.0.0.1:8787 from what is cached, and asks the origin for the rest.
+
+  EDGE_PORT           port to listen on (8787)
+  PORT                port of the origin on this machine (8788)
+  NIXPORT_STATE       where KV and R2 are kept (.nixport); deleting it is always safe
+  NIXPORT_SECRET      shared with the origin (else one is made in the state)
+  PIN_FRESH_SECONDS   for how long a tag's revision counts as fresh (300)
+`;
+
+const MAX_PORT = 65_535;
+const MAX_FRESH_SECONDS = 1e9;
+
+await endWith(async () => {
+  if (parseArgs({ options: { help: { type: "boolean", short: "h" } } }).values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const stopped = onStop();
+  const statePath = statePathOf(process.env);
+  const pinFreshSeconds = wholeNumber("PIN_FRESH_SECONDS", MAX_FRESH_SECONDS);
+  const edge = await startEdge({
+    port: wholeNumber("EDGE_PORT", MAX_PORT) ?? DEFAULT_EDGE_PORT,
+    statePath,
+    originUrl: `http://127.0.0.1:${wholeNumber("PORT", MAX_PORT) ?? DEFAULT_PORT}`,
+    secret: await localSecret(statePath),
+    ...(pinFreshSeconds !== undefined && { pinFreshSeconds }),
+  });
+  process.stdout.write(`edge at ${edge.url}\n`);
+  await stopped;
+  await edge.close();
+});
+
+function wholeNumber(variable: string, max: number): number | undefined {
+  const text = process.env[variable]?.trim();
+  if (!text) return undefined;
+  if (/^\d{1,10}$/.test(text) && Number(text) <= max) return Number(text);
+  return fail(`${variable} is ${JSON.stringify(text)}: a whole number up to ${max} is needed`);
+}

@@ -1,0 +1,117 @@
+// Runs the Worker in the runtime it is deployed to, on this machine: bindings as wrangler.toml names
+// them, KV and R2 kept in the state. The Worker is bundled by its path, never imported.
+
+import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import {
+  convertV4MiniflareOptions,
+  Log,
+  LogLevel,
+  Miniflare,
+  type V4WorkerOptionsShape,
+} from "miniflare";
+import { unstable_getMiniflareWorkerOptions } from "wrangler";
+
+export interface EdgeOptions {
+  /** 0 chooses a free one. */
+  readonly port: number;
+  readonly statePath: string;
+  readonly originUrl: string;
+  readonly secret: string;
+  readonly pinFreshSeconds?: number;
+  /** Another module than the Worker's own, such as one that wraps it in a test. */
+  readonly entryPath?: string;
+  /** Off by default: behind 127.0.0.1 all clients share one address. */
+  readonly limitMisses?: boolean;
+  /** Gets what the Worker logs, line by line. */
+  readonly onLog?: (line: string) => void;
+}
+
+export interface RunningEdge {
+  readonly url: string;
+  /** The runtime itself, for looking into KV and R2. */
+  readonly miniflare: Miniflare;
+  close(): Promise<void>;
+}
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const HOST = "127.0.0.1";
+
+export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
+  await requireFreePort(options.port);
+  // Read when it is called, so set before: nothing here may phone home.
+  process.env.WRANGLER_SEND_METRICS = "false";
+  const { workerOptions, main } = unstable_getMiniflareWorkerOptions(join(ROOT, "wrangler.toml"));
+  const entryPath = options.entryPath ?? main;
+  if (entryPath === undefined) throw new Error("wrangler.toml names no main module");
+  const statePath = join(options.statePath, "edge");
+  await mkdir(statePath, { recursive: true });
+
+  const { ratelimits, ...bound }: V4WorkerOptionsShape = workerOptions;
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      ...bound,
+      ...(options.limitMisses && ratelimits && { ratelimits }),
+      bindings: {
+        ...bound.bindings,
+        ORIGIN_URL: options.originUrl,
+        NIXPORT_SECRET: options.secret,
+        ...(options.pinFreshSeconds !== undefined && {
+          PIN_FRESH_SECONDS: String(options.pinFreshSeconds),
+        }),
+      },
+      modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
+      host: HOST,
+      port: options.port,
+      resourcePersistencePath: statePath,
+      // No request to describe the client's location, and no usage reports.
+      cf: false,
+      telemetry: { enabled: false },
+      logRequests: false,
+      log: new Log(LogLevel.ERROR),
+      handleStructuredLogs: ({ message }) => (options.onLog ?? writeLine)(message),
+    }),
+  );
+  try {
+    const url = (await miniflare.ready).href.replace(/\/$/, "");
+    return { url, miniflare, close: () => miniflare.dispose() };
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+}
+
+async function bundle(entryPath: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [entryPath],
+    absWorkingDir: ROOT,
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2024",
+    // As wrangler resolves packages: what they offer Workers first.
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*"],
+    logLevel: "silent",
+  });
+  const [output] = outputFiles;
+  if (output === undefined) throw new Error(`${entryPath} gave no bundle`);
+  return output.text;
+}
+
+/** Throws what any server throws for a port that is taken; the runtime says less, and later. */
+async function requireFreePort(port: number): Promise<void> {
+  if (port === 0) return;
+  const probe = createServer().listen({ host: HOST, port });
+  await once(probe, "listening");
+  probe.close();
+  await once(probe, "close");
+}
+
+function writeLine(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

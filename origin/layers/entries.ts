@@ -1,0 +1,82 @@
+// Layers made of a few entries in memory: base, views, fallback links. The order of the entries
+// given does not matter, and directories that are missing are added.
+
+import type { Form } from "../../registry/record.ts";
+import { type ByteString, compareBytes } from "./byte-string.ts";
+import { createChunkBuffer, createChunkWriter } from "./chunk-writer.ts";
+import { compressSegment } from "./compression.ts";
+import { createOutput, type PackedLayer } from "./layer.ts";
+import { LINK_MODE } from "./tar.ts";
+import { writeHeader } from "./tar-header.ts";
+
+/** `path` is relative to the image's root, without leading or trailing slash. */
+export type ArchiveEntry =
+  | { readonly kind: "directory"; readonly path: ByteString; readonly mode: number }
+  | {
+      readonly kind: "file";
+      readonly path: ByteString;
+      readonly mode: number;
+      readonly content: Uint8Array;
+    }
+  | { readonly kind: "link"; readonly path: ByteString; readonly target: ByteString };
+
+export const DIRECTORY_MODE = 0o755;
+
+export interface PackedEntries extends PackedLayer {
+  readonly bytes: Uint8Array;
+}
+
+export function packEntries(entries: readonly ArchiveEntry[], form: Form): PackedEntries {
+  const tar = archiveEntries(entries);
+  const pieces: Uint8Array[] = [];
+  const output = createOutput((bytes) => pieces.push(bytes));
+  output.addTar(tar);
+  output.addCompressed([compressSegment(tar, form)]);
+  return { ...output.finish(form), bytes: Buffer.concat(pieces) };
+}
+
+/** The tar bytes, without end-of-archive blocks. */
+export function archiveEntries(entries: readonly ArchiveEntry[]): Buffer {
+  const chunks: Buffer[] = [];
+  const out = createChunkWriter(createChunkBuffer(), (chunk) => chunks.push(Buffer.from(chunk)));
+  for (const entry of inTreeOrder(entries)) {
+    const { kind: type, path } = entry;
+    const content = entry.kind === "file" ? entry.content : new Uint8Array();
+    writeHeader(out, {
+      type,
+      path,
+      mode: entry.kind === "link" ? LINK_MODE : entry.mode,
+      sizeBytes: content.length,
+      target: entry.kind === "link" ? entry.target : "",
+    });
+    out.write(content);
+    out.pad();
+  }
+  out.flush();
+  return Buffer.concat(chunks);
+}
+
+/** Every directory before what it holds, and names by bytes, as a walk of the tree gives them. */
+function inTreeOrder(entries: readonly ArchiveEntry[]): readonly ArchiveEntry[] {
+  const byPath = new Map<ByteString, ArchiveEntry>();
+  for (const entry of entries) {
+    if (byPath.has(entry.path)) throw new Error(`${entry.path} is twice in one archive`);
+    byPath.set(entry.path, entry);
+  }
+  for (const { path } of entries) {
+    for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/", cut - 1)) {
+      const parent = path.slice(0, cut);
+      const known = byPath.get(parent);
+      if (known !== undefined && known.kind !== "directory") {
+        throw new Error(`${path} lies below ${parent}, which is a ${known.kind}`);
+      }
+      if (known !== undefined) break;
+      byPath.set(parent, { kind: "directory", path: parent, mode: DIRECTORY_MODE });
+    }
+  }
+  const keyed = [...byPath.values()].map((entry) => ({
+    key: entry.path.replaceAll("/", "\0"),
+    entry,
+  }));
+  return keyed.sort((a, b) => compareBytes(a.key, b.key)).map(({ entry }) => entry);
+}

@@ -1,0 +1,119 @@
+// The bytes of a layer: the parents of the store, the segments of its store paths in the order given,
+// the end of the archive; each compressed by itself, and both digests taken on the way. A segment's
+// bytes never depend on its neighbours, so stored segments can be joined to other layers as they are.
+//
+// The parents come once, before all segments: podman and Docker refuse a layer that names a path
+// twice, even a directory ("duplicates of file paths not supported", tar-split; podman 4.3).
+
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { toDigest } from "../../registry/digest.ts";
+import type { Form, LayerRecord } from "../../registry/record.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+import {
+  BLOCK_SIZE_BYTES,
+  type ChunkBuffer,
+  createChunkBuffer,
+  createChunkWriter,
+} from "./chunk-writer.ts";
+import { compressSegment, createSegmentCompressor } from "./compression.ts";
+import { writeStoreParents, writeStorePath } from "./tar.ts";
+
+/** The first segment of every layer of store paths. */
+export const STORE_PARENTS: Uint8Array = storeParents();
+/** The last segment of every layer: two zero blocks. */
+export const END_OF_ARCHIVE: Uint8Array = new Uint8Array(2 * BLOCK_SIZE_BYTES);
+
+export interface PackedLayer extends LayerRecord {
+  readonly tarSizeBytes: number;
+}
+
+export interface LayerTask {
+  readonly storePaths: readonly StorePath[];
+  readonly form: Form;
+  /** The file to write: created, or emptied if there. What becomes of it later is the caller's. */
+  readonly destination: string;
+  /** Where the store's objects really are. */
+  readonly storeDirectory: string;
+}
+
+/** Packs a layer into a file, synced to disk. `checkpoint` is called with every chunk; it may throw. */
+export function packLayer(
+  task: LayerTask,
+  buffer: ChunkBuffer,
+  checkpoint: () => void = () => {},
+): PackedLayer {
+  const file = openSync(task.destination, "w");
+  try {
+    const output = createOutput((bytes) => writeWhole(file, bytes));
+    output.addTar(STORE_PARENTS);
+    output.addCompressed([compressSegment(STORE_PARENTS, task.form)]);
+    for (const storePath of task.storePaths) {
+      const compressor = createSegmentCompressor(task.form);
+      const chunks = createChunkWriter(buffer, (chunk) => {
+        checkpoint();
+        output.addTar(chunk);
+        output.addCompressed(compressor.compress(chunk));
+      });
+      writeStorePath(chunks, storePath, task.storeDirectory);
+      chunks.flush();
+      output.addCompressed(compressor.end());
+    }
+    const packed = output.finish(task.form);
+    fsyncSync(file);
+    return packed;
+  } finally {
+    closeSync(file);
+  }
+}
+
+export interface LayerOutput {
+  addTar(bytes: Uint8Array): void;
+  addCompressed(pieces: readonly Uint8Array[]): void;
+  /** Adds the end of the archive. */
+  finish(form: Form): PackedLayer;
+}
+
+/** Hashes and counts both faces of a layer while its compressed bytes are passed on. */
+export function createOutput(write: (bytes: Uint8Array) => void): LayerOutput {
+  const tarHash = createHash("sha256");
+  const layerHash = createHash("sha256");
+  let tarSizeBytes = 0;
+  let sizeBytes = 0;
+  const addTar = (bytes: Uint8Array) => {
+    tarHash.update(bytes);
+    tarSizeBytes += bytes.length;
+  };
+  const addCompressed = (pieces: readonly Uint8Array[]) => {
+    for (const piece of pieces) {
+      layerHash.update(piece);
+      sizeBytes += piece.length;
+      write(piece);
+    }
+  };
+  return {
+    addTar,
+    addCompressed,
+    finish: (form) => {
+      addTar(END_OF_ARCHIVE);
+      addCompressed([compressSegment(END_OF_ARCHIVE, form)]);
+      return {
+        digest: toDigest(new Uint8Array(layerHash.digest()).buffer),
+        diffId: toDigest(new Uint8Array(tarHash.digest()).buffer),
+        sizeBytes,
+        tarSizeBytes,
+      };
+    },
+  };
+}
+
+/** `write` may take less than it is given, for one when a disk is almost full. */
+function writeWhole(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}
+
+function storeParents(): Uint8Array {
+  const out = createChunkWriter(createChunkBuffer(), () => {});
+  writeStoreParents(out);
+  return Uint8Array.from(out.buffer.subarray(0, out.free().offset));
+}

@@ -1,0 +1,114 @@
+// How many others need a store path, by the name of its package without the version: data that stays
+// true while versions move on, and that is replaced rarely, since it decides how layers are cut.
+
+import { createHash } from "node:crypto";
+import * as v from "valibot";
+import { parseStorePath, type StorePath, storePathPackage } from "../../registry/store-path.ts";
+import { compareBytes } from "./byte-string.ts";
+import type { ClosureGraph } from "./dominators.ts";
+
+export interface Popularity {
+  /** Names the data: other data, other layers. "none" without data. */
+  readonly id: string;
+  count(path: StorePath): number;
+  /** From this count on a path has a layer of its own. */
+  readonly threshold: number;
+}
+
+/** For counts of references in the whole of nixpkgs, where glibc has about 300,000: Nixery's. */
+export const REFERENCE_COUNT_THRESHOLD = 100;
+/** For counts of the closures of a set of some dozens of packages that hold a path. */
+export const CLOSURE_COUNT_THRESHOLD = 4;
+
+/** These are in every image. */
+const ALWAYS_PRESENT: ReadonlySet<string> = new Set(["cacert", "nss-cacert", "iana-etc"]);
+const MOST_POPULAR = 1_000_000_000;
+/** A path nothing is known of is needed at least by the package at hand. */
+const UNKNOWN = 1;
+
+/** The file for all of nixpkgs has some 100,000 names and 4 MB. */
+export const MAX_POPULARITY_SIZE_BYTES = 32 << 20;
+const SHORT_ID_LENGTH = 12;
+
+export const NO_POPULARITY: Popularity = createPopularity(new Map(), REFERENCE_COUNT_THRESHOLD);
+
+export type PopularityResult =
+  | { readonly kind: "popularity"; readonly popularity: Popularity }
+  | { readonly kind: "invalid"; readonly reason: string };
+
+const countsSchema = v.record(v.string(), v.pipe(v.number(), v.safeInteger(), v.minValue(0)));
+
+/**
+ * Reads a JSON object of names and counts. Where several names are one package (`openssl-1.1.1`,
+ * `openssl-3.0`, `openssl-3.0-bin`) the largest count holds: a sum would count twice whoever needs
+ * two outputs, and lift packages of many versions and outputs over the threshold.
+ */
+export function parsePopularity(
+  text: string,
+  threshold: number = REFERENCE_COUNT_THRESHOLD,
+): PopularityResult {
+  if (Buffer.byteLength(text) > MAX_POPULARITY_SIZE_BYTES) {
+    return invalid(`is larger than ${MAX_POPULARITY_SIZE_BYTES} bytes`);
+  }
+  const json = parseJson(text);
+  if (json === undefined) return invalid("is no JSON");
+  const parsed = v.safeParse(countsSchema, json);
+  // The schema alone takes a list for an object with numbers for names.
+  if (!parsed.success || Array.isArray(json))
+    return invalid("is no JSON object of names and counts");
+  const counts = new Map<string, number>();
+  for (const [name, count] of Object.entries(parsed.output)) {
+    const packageName = packageOfName(name);
+    // A name no store path can have can match none.
+    if (packageName === undefined) continue;
+    counts.set(packageName, Math.max(counts.get(packageName) ?? 0, count));
+  }
+  return { kind: "popularity", popularity: createPopularity(counts, threshold) };
+}
+
+/** Counts in how many of the closures each package is. */
+export function countClosures(closures: readonly ClosureGraph[]): Popularity {
+  const counts = new Map<string, number>();
+  for (const closure of closures) {
+    for (const name of new Set(closure.map((node) => storePathPackage(node.path)))) {
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  return createPopularity(counts, CLOSURE_COUNT_THRESHOLD);
+}
+
+function createPopularity(counts: ReadonlyMap<string, number>, threshold: number): Popularity {
+  return {
+    id: counts.size === 0 ? "none" : identify(counts, threshold),
+    threshold,
+    count: (path) => {
+      const name = storePathPackage(path);
+      if (ALWAYS_PRESENT.has(name)) return MOST_POPULAR;
+      return Math.min(counts.get(name) ?? UNKNOWN, MOST_POPULAR);
+    },
+  };
+}
+
+function identify(counts: ReadonlyMap<string, number>, threshold: number): string {
+  const sorted = [...counts].sort(([a], [b]) => compareBytes(a, b));
+  const canonical = JSON.stringify([threshold, sorted]);
+  return createHash("sha256").update(canonical).digest("hex").slice(0, SHORT_ID_LENGTH);
+}
+
+function packageOfName(name: string): string | undefined {
+  const path = parseStorePath(`/nix/store/${"0".repeat(32)}-${name}`);
+  return path && storePathPackage(path);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON: the caller says so.
+    return undefined;
+  }
+}
+
+function invalid(reason: string): PopularityResult {
+  return { kind: "invalid", reason };
+}

@@ -1,0 +1,105 @@
+// Real clients as tests start them: skopeo, podman, and plain HTTP.
+
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { digestOf } from "../../registry/digest.ts";
+
+export interface ClientResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Bounded, so that a client that waits for ever fails its test. */
+const CLIENT_DEADLINE_MS = 180_000;
+
+export function runClient(program: string, args: readonly string[]): ClientResult {
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    encoding: "utf8",
+    timeout: CLIENT_DEADLINE_MS,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (error !== undefined) throw error;
+  return { code: status, stdout, stderr };
+}
+
+/** Why the tests of a client cannot run here, or false: the form `node:test` takes for `skip`. */
+export function missingClient(program: string): string | false {
+  const { error } = spawnSync(program, ["--version"]);
+  return error === undefined ? false : `${program} is not installed`;
+}
+
+export function skopeoCopy(registryUrl: string, image: string, target: string): ClientResult {
+  const reference = `docker://${new URL(registryUrl).host}/${image}`;
+  return runClient("skopeo", ["copy", "--src-tls-verify=false", reference, target]);
+}
+
+/** Runs a command in an image, with the flags that work as root in a container (runc, no cgroups v2). */
+export function podmanRun(
+  storage: string,
+  registryUrl: string,
+  image: string,
+  command: readonly string[],
+): ClientResult {
+  return runClient("podman", [
+    ...["--root", join(storage, "root"), "--runroot", join(storage, "run")],
+    ...["--storage-driver", "overlay", "--runtime", "runc"],
+    ...["run", "--rm", "--network=none", "--tls-verify=false", "--quiet"],
+    ...["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"],
+    `${new URL(registryUrl).host}/${image}`,
+    ...command,
+  ]);
+}
+
+/** podman's overlay storage holds mounts and read-only trees that a plain removal cannot take. */
+export function podmanReset(storage: string): void {
+  runClient("podman", [
+    ...["--root", join(storage, "root"), "--runroot", join(storage, "run")],
+    ...["--storage-driver", "overlay", "system", "reset", "--force"],
+  ]);
+}
+
+export interface PulledManifest {
+  readonly digest: string;
+  readonly mediaType: string;
+  readonly config: { readonly digest: string };
+  readonly layers: readonly { readonly digest: string; readonly size: number }[];
+  readonly headers: Headers;
+}
+
+/** Fetches a manifest as an OCI client does, and checks it against the digest it came with. */
+export async function pullManifest(registryUrl: string, image: string): Promise<PulledManifest> {
+  const [name = "", reference = "latest"] = image.split(/[:@](.*)/s);
+  const response = await get(registryUrl, `/v2/${name}/manifests/${reference}`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (!response.ok) {
+    throw new Error(`${image}: HTTP ${response.status} ${new TextDecoder().decode(bytes)}`);
+  }
+  const digest = await digestOf(bytes);
+  if (response.headers.get("docker-content-digest") !== digest) {
+    throw new Error(`${image}: the digest in the header is not that of the body`);
+  }
+  const manifest = JSON.parse(new TextDecoder().decode(bytes)) as PulledManifest;
+  return { ...manifest, digest, headers: response.headers };
+}
+
+export function get(registryUrl: string, path: string, init: RequestInit = {}): Promise<Response> {
+  return fetch(new URL(path, registryUrl), {
+    headers: { Accept: "application/vnd.oci.image.manifest.v1+json", "User-Agent": "test" },
+    signal: AbortSignal.timeout(CLIENT_DEADLINE_MS),
+    ...init,
+  });
+}
+
+/** The blobs of a manifest that a registry does not hold. */
+export async function missingBlobs(
+  registryUrl: string,
+  { config, layers }: PulledManifest,
+): Promise<readonly string[]> {
+  const missing: string[] = [];
+  for (const { digest } of [config, ...layers]) {
+    const response = await get(registryUrl, `/v2/any/blobs/${digest}`, { method: "HEAD" });
+    if (response.status !== 200) missing.push(digest);
+  }
+  return missing;
+}

@@ -1,0 +1,162 @@
+// A whole nixport for a test: the origin and the edge as the processes `npm run origin` and
+// `npm run edge` start, on free ports and a state of their own.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { debianSetNixConfig } from "../../origin/command/host.ts";
+import { statePathOf } from "../../origin/command/local-environment.ts";
+
+/** The Debian-backed set that `npm test` generates before any test runs. */
+export const DEBIAN_SET = resolve(statePathOf(process.env), "debian");
+
+const COMMANDS = fileURLToPath(new URL("../../origin/command/", import.meta.url));
+/** A hang must end the test, not the machine's patience. */
+const WAIT_DEADLINE_MS = 120_000;
+
+export interface LogLine {
+  readonly msg?: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Part {
+  readonly url: string;
+  readonly log: readonly LogLine[];
+  /** The first line that satisfies, of those already written or of those to come. */
+  waitFor(what: (line: LogLine) => boolean): Promise<LogLine>;
+  /** Ends the process and waits for it. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+export interface Deployment {
+  readonly statePath: string;
+  readonly originUrl: string;
+  readonly edgeUrl: string;
+  startOrigin(): Promise<Part>;
+  startEdge(): Promise<Part>;
+  close(): Promise<void>;
+}
+
+export interface DeploymentOptions {
+  readonly packages?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function deploy(options: DeploymentOptions = {}): Promise<Deployment> {
+  const statePath = await mkdtemp(join(tmpdir(), "nixport-e2e-"));
+  const [port, edgePort] = [await freePort(), await freePort()];
+  const env = {
+    ...(process.env as Record<string, string>),
+    NIXPORT_STATE: statePath,
+    NIXERY_PKGS_PATH: options.packages ?? DEBIAN_SET,
+    NIX_CONFIG: debianSetNixConfig(process.env.NIX_CONFIG),
+    PORT: String(port),
+    EDGE_PORT: String(edgePort),
+    ...options.env,
+  };
+  const parts = new Set<Part>();
+  const start = async (name: "origin" | "edge", url: string) => {
+    const part = await startPart(name, url, env);
+    parts.add(part);
+    return part;
+  };
+  const originUrl = `http://127.0.0.1:${port}`;
+  const edgeUrl = `http://127.0.0.1:${edgePort}`;
+  return {
+    statePath,
+    originUrl,
+    edgeUrl,
+    startOrigin: () => start("origin", originUrl),
+    startEdge: () => start("edge", edgeUrl),
+    async close() {
+      await Promise.all([...parts].map((part) => part.stop()));
+      await rm(statePath, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startPart(
+  name: "origin" | "edge",
+  url: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Part> {
+  const child = spawn(process.execPath, [join(COMMANDS, `${name}.ts`)], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const log: LogLine[] = [];
+  const lines = new EventEmitter().setMaxListeners(0);
+  const add = (text: string) => {
+    const line = parseLine(text);
+    log.push(line);
+    lines.emit("line", line);
+  };
+  createInterface(child.stdout).on("line", add);
+  createInterface(child.stderr).on("line", add);
+  const part: Part = {
+    url,
+    log,
+    waitFor: (what) => waitForLine(child, log, lines, what),
+    async stop(signal = "SIGTERM") {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, "exit");
+      child.kill(signal);
+      await ended;
+    },
+  };
+  await part.waitFor(({ msg }) => msg?.startsWith(`${name} at `) ?? false);
+  return part;
+}
+
+function waitForLine(
+  child: ChildProcess,
+  log: readonly LogLine[],
+  lines: EventEmitter,
+  what: (line: LogLine) => boolean,
+): Promise<LogLine> {
+  const known = log.find(what);
+  if (known !== undefined) return Promise.resolve(known);
+  const { promise, resolve: found, reject } = Promise.withResolvers<LogLine>();
+  const onLine = (line: LogLine) => {
+    if (what(line)) found(line);
+  };
+  const giveUp = (why: string) => {
+    const tail = log.slice(-20).map((line) => JSON.stringify(line));
+    reject(new Error(`${why}; the last lines:\n${tail.join("\n")}`));
+  };
+  const onExit = () => giveUp("the process ended before the line came");
+  const timer = setTimeout(() => giveUp("the line did not come"), WAIT_DEADLINE_MS);
+  lines.on("line", onLine);
+  child.once("exit", onExit);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    lines.off("line", onLine);
+    child.off("exit", onExit);
+  });
+}
+
+/** The programs' own JSON lines, or any other text as a message. */
+function parseLine(text: string): LogLine {
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json === "object" && json !== null) return json as LogLine;
+  } catch {
+    // Not JSON: a line for people.
+  }
+  return { msg: text };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}

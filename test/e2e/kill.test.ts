@@ -1,0 +1,160 @@
+// The origin is killed where it hurts: in a build, after an answer, in a backfill. Nothing is lost,
+// and no manifest names a blob that is not there.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmod, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
+import { type Deployment, deploy, type Part } from "./deployment.ts";
+
+let packages: string;
+let gate: string;
+let deployment: Deployment;
+let origin: Part;
+
+before(async () => {
+  packages = await mkdtemp(join(tmpdir(), "nixport-set-"));
+  gate = join(packages, "gate");
+  await chmod(packages, 0o755);
+  spawnSync("mkfifo", ["--mode=666", gate]);
+});
+
+after(() => rm(packages, { recursive: true, force: true }));
+
+beforeEach(async (context) => {
+  // The salt makes the store paths of every test its own, so that each is really built.
+  const set = await writeSet(`${context.name} ${process.pid}`);
+  deployment = await deploy({ packages: set, env: { NIXPORT_LOG_LEVEL: "debug" } });
+  origin = await deployment.startOrigin();
+});
+
+afterEach(() => deployment?.close());
+
+describe("an origin killed", () => {
+  test("in the middle of a build builds again after its start", async () => {
+    const refused = pullManifest(deployment.originUrl, "slow").catch((error: unknown) => error);
+    // A writer can open the fifo only when the builder reads from it.
+    const opened = await open(gate, "w");
+    await origin.stop("SIGKILL");
+    assert.ok((await refused) instanceof Error);
+    await opened.write("go\n");
+    await opened.close();
+
+    origin = await deployment.startOrigin();
+    const again = pullManifest(deployment.originUrl, "slow");
+    // The builder of the killed origin may have ended or not: whoever still reads may go on.
+    await letThrough(again);
+    await assertWhole(deployment.originUrl, await again);
+  });
+
+  test("after an answer gives the edge the image after its start", async () => {
+    const manifest = await pullManifest(deployment.originUrl, "one/two");
+    await origin.stop("SIGKILL");
+    await deployment.startEdge();
+    origin = await deployment.startOrigin();
+    await origin.waitFor(({ msg }) => msg === "backfilled");
+    await origin.stop("SIGKILL");
+
+    const cached = await pullManifest(deployment.edgeUrl, "one/two");
+    assert.equal(cached.digest, manifest.digest);
+    assert.deepEqual(await missingBlobs(deployment.edgeUrl, cached), []);
+  });
+
+  test("at any step of packing and backfilling leaves no manifest without its blobs", async () => {
+    await deployment.startEdge();
+    const steps: readonly [msg: string, count: number][] = [
+      ["packed", 1],
+      ["packed", 2],
+      ["packed", 3],
+      ["answered", 1],
+      ["uploaded", 1],
+      ["uploaded", 2],
+      ["backfilled", 1],
+    ];
+    for (const [msg, count] of steps) {
+      const pulling = pullManifest(deployment.edgeUrl, "one/two/three").catch(() => undefined);
+      // A later start may have fewer steps left than the one it is waited for.
+      await Promise.race([
+        origin.waitFor(() => origin.log.filter((line) => line.msg === msg).length >= count),
+        pulling,
+      ]);
+      await origin.stop("SIGKILL");
+      await pulling;
+      await assertStorageWhole();
+      origin = await deployment.startOrigin();
+    }
+    const manifest = await pullManifest(deployment.edgeUrl, "one/two/three");
+    await assertWhole(deployment.edgeUrl, manifest);
+    await assertStorageWhole();
+    const left = await readdir(join(deployment.statePath, "origin/staging"));
+    assert.equal(left.length, 1, "only the living origin has a staging folder");
+  });
+});
+
+async function assertWhole(url: string, manifest: PulledManifest): Promise<void> {
+  assert.deepEqual(await missingBlobs(url, manifest), []);
+}
+
+/** Every manifest on disk, against the layers on disk. */
+async function assertStorageWhole(): Promise<void> {
+  const storage = join(deployment.statePath, "origin");
+  for (const name of await readdir(join(storage, "manifests")).catch(() => [])) {
+    const text = await readFile(join(storage, "manifests", name), "utf8");
+    const { config, layers } = JSON.parse(text) as PulledManifest;
+    for (const { digest, size } of [config, ...layers] as { digest: string; size?: number }[]) {
+      const { size: found } = await stat(join(storage, "layers", digest.slice("sha256:".length)));
+      if (size !== undefined) assert.equal(found, size, digest);
+    }
+  }
+}
+
+/** Writes to the gate for as long as builders wait at it. */
+async function letThrough(until: Promise<unknown>): Promise<void> {
+  const done = until.then(
+    () => true,
+    () => true,
+  );
+  for (;;) {
+    const opened = open(gate, "w").then(async (file) => {
+      await file.write("go\n").catch(() => undefined);
+      await file.close();
+      return false;
+    });
+    if (await Promise.race([done, opened])) {
+      // A reader of one's own ends an open that no builder answers any more.
+      const reader = await open(gate, "r+");
+      await opened;
+      await reader.close();
+      return;
+    }
+  }
+}
+
+async function writeSet(salt: string): Promise<string> {
+  const set = await mkdtemp(join(packages, "set-"));
+  await chmod(set, 0o755);
+  await writeFile(
+    join(set, "default.nix"),
+    `let
+  package = name: script: derivation {
+    inherit name;
+    system = builtins.currentSystem;
+    builder = "/bin/sh";
+    args = [ "-c" "PATH=/bin:/usr/bin; mkdir -p $out/bin; echo \${name} > $out/bin/\${name}; \${script}" ];
+    salt = ${JSON.stringify(salt)};
+  };
+in {
+  one = package "one" "";
+  two = package "two" "";
+  three = package "three" "head -c 3000000 /dev/zero > $out/zeros";
+  slow = package "slow" "read line < ${gate}";
+  cacert = package "nss-cacert" "";
+  iana-etc = package "iana-etc" "";
+}
+`,
+  );
+  return set;
+}

@@ -1,0 +1,188 @@
+// Real clients pull images of real packages through the edge, from nothing.
+
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { get, missingClient, podmanReset, podmanRun, pullManifest, skopeoCopy } from "./clients.ts";
+import { type Deployment, deploy, type Part } from "./deployment.ts";
+
+let deployment: Deployment;
+let origin: Part;
+let scratch: string;
+
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "nixport-clients-"));
+  deployment = await deploy();
+  [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
+});
+
+after(async () => {
+  await deployment?.close();
+  if (missingClient("podman") === false) podmanReset(scratch);
+  await rm(scratch, { recursive: true, force: true });
+});
+
+describe("skopeo copy", { skip: missingClient("skopeo") }, () => {
+  test("copies an image that nobody has pulled before", () => {
+    const { code, stderr } = skopeoCopy(
+      deployment.edgeUrl,
+      "shell/git/htop:latest",
+      `oci:${scratch}/out`,
+    );
+    assert.equal(code, 0, stderr);
+  });
+
+  test("shows which package is missing", () => {
+    const { code, stderr } = skopeoCopy(deployment.edgeUrl, "gitt/htop", `oci:${scratch}/missing`);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /no package gitt/);
+    assert.match(stderr, /did you mean git\b/);
+  });
+});
+
+describe("podman run", { skip: missingClient("podman") }, () => {
+  const run = (image: string, ...command: string[]) =>
+    podmanRun(scratch, deployment.edgeUrl, image, command);
+  const succeeds = (image: string, ...command: string[]) => {
+    const { code, stdout, stderr } = run(image, ...command);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+
+  test("runs git of shell/git/htop", () => {
+    assert.match(succeeds("shell/git/htop", "git", "--version"), /^git version 2\./);
+  });
+
+  test("runs a bash one-liner with coreutils", () => {
+    const script = 'for i in 3 1 2; do echo "$i"; done | sort | tr "\\n" " "';
+    assert.equal(succeeds("shell/git/htop", "bash", "-c", script), "1 2 3 ");
+  });
+
+  test("starts the shell without a command", () => {
+    assert.equal(run("shell/git/htop").code, 0);
+  });
+
+  test("finds a decent Unix: writable /tmp, root's home, users, env and sh", () => {
+    const script = [
+      "stat -c '%a' /tmp /var/tmp /root",
+      'echo "$HOME" "$SSL_CERT_FILE"',
+      "test -s $SSL_CERT_FILE && /usr/bin/env sh -c 'echo sh'",
+      "while IFS=: read -r user _; do echo $user; done < /etc/passwd",
+      "touch /tmp/file && ls -A /tmp",
+    ].join("; ");
+    assert.deepEqual(succeeds("shell/git/htop", "bash", "-c", script).trim().split("\n"), [
+      ...["1777", "1777", "700", "/root /etc/ssl/certs/ca-bundle.crt", "sh", "root", "nobody"],
+      "file",
+    ]);
+  });
+
+  test("clones a repository in an image that names git and no shell", () => {
+    const script =
+      "cd /tmp && git init -q a && git -C a -c user.name=a -c user.email=a@b commit -q --allow-empty -m first && git clone -q a b && git -C b log --format=%s";
+    assert.equal(succeeds("git/htop", "/bin/sh", "-c", script), "first\n");
+  });
+
+  test("runs python with ssl and sqlite3, perl, curl and a terminal program", () => {
+    const image = "curl/htop/jq/perl/python3";
+    const python =
+      "import ssl, sqlite3, ctypes, lzma; print(sqlite3.connect(':memory:').execute('select 40+2').fetchone()[0])";
+    assert.equal(succeeds(image, "python3", "-c", python), "42\n");
+    const perl =
+      "use strict; use POSIX qw(floor); use List::Util qw(sum); print floor(sum(1, 2.5))";
+    assert.equal(succeeds(image, "perl", "-e", perl), "3");
+    assert.match(succeeds(image, "curl", "--version"), /^curl 7|^curl 8/);
+    assert.match(succeeds(image, "htop", "--version"), /^htop 3/);
+    assert.equal(succeeds(image, "jq", "-n", "[1,2]|add"), "3\n");
+  });
+
+  test("runs the main program of the first package where there is no shell", () => {
+    assert.match(succeeds("hello"), /^Hello, world!/);
+  });
+});
+
+describe("one recipe", () => {
+  test("has one digest in whatever order it is written", async () => {
+    const [one, other] = await Promise.all(
+      ["shell/git/htop", "shell/htop/git"].map((name) => pullManifest(deployment.edgeUrl, name)),
+    );
+    assert.equal(one?.digest, other?.digest);
+  });
+
+  test("has one digest from two empty states", async () => {
+    const second = await deploy();
+    try {
+      await second.startOrigin();
+      const image = "shell/git/htop";
+      const [there, here] = await Promise.all(
+        [second.originUrl, deployment.originUrl].map((url) => pullManifest(url, image)),
+      );
+      assert.equal(there?.digest, here?.digest);
+    } finally {
+      await second.close();
+    }
+  });
+
+  test("of packages that were pulled alone starts no process and packs and uploads no layer", async () => {
+    for (const name of ["git", "htop", "jq"]) {
+      // At the origin: the edge may have composed it already, and then says nothing.
+      await pullManifest(deployment.originUrl, name);
+      await origin.waitFor(({ msg, recipe }) => msg === "backfilled" && hasName(recipe, name));
+    }
+    const layers = join(deployment.statePath, "origin/layers");
+    const before = { log: origin.log.length, layers: (await readdir(layers)).length };
+    const manifest = await pullManifest(deployment.originUrl, "git/htop/jq");
+    const done = await origin.waitFor(
+      ({ msg, recipe }) => msg === "backfilled" && recipe === "cacert/git/htop/iana-etc/jq",
+    );
+    const since = origin.log.slice(before.log).map(({ msg }) => msg);
+    assert.deepEqual(
+      since.filter((msg) => msg === "started" || msg === "packed"),
+      [],
+    );
+    // The config is the one blob that is new.
+    assert.equal(done.uploads, 1);
+    assert.equal((await readdir(layers)).length, before.layers + 1);
+    assert.ok(manifest.layers.length > 10);
+  });
+});
+
+describe("what is no image", () => {
+  const rows: readonly [
+    title: string,
+    method: string,
+    path: string,
+    status: number,
+    code: string,
+  ][] = [
+    ["upper case", "GET", "/v2/UPPER/case/manifests/latest", 400, "NAME_INVALID"],
+    ["a long name", "GET", `/v2/${"a".repeat(300)}/manifests/latest`, 400, "NAME_INVALID"],
+    ["an invalid tag", "GET", "/v2/git/manifests/-x", 400, "MANIFEST_INVALID"],
+    ["a malformed digest", "GET", "/v2/git/manifests/sha256:12", 400, "DIGEST_INVALID"],
+    ["a malformed blob digest", "GET", "/v2/git/blobs/sha256:12", 400, "DIGEST_INVALID"],
+    ["an unknown blob", "GET", `/v2/git/blobs/sha256:${"0".repeat(64)}`, 404, "BLOB_UNKNOWN"],
+    ["a push", "PUT", "/v2/git/manifests/latest", 405, "UNSUPPORTED"],
+    ["an unknown tag", "GET", "/v2/git/manifests/v1.2.3", 404, "MANIFEST_UNKNOWN"],
+    ["shell behind a package", "GET", "/v2/htop/git/shell/manifests/latest", 400, "NAME_INVALID"],
+    ["a missing package", "GET", "/v2/nosuchpackage/git/manifests/latest", 404, "MANIFEST_UNKNOWN"],
+  ];
+  for (const [title, method, path, status, code] of rows) {
+    for (const at of ["edgeUrl", "originUrl"] as const) {
+      test(`${title} is ${status} ${code} at ${at}`, async () => {
+        const before = origin.log.length;
+        const response = await get(deployment[at], path, { method });
+        assert.equal(response.status, status);
+        assert.equal(response.headers.get("content-type"), "application/json");
+        const body = (await response.json()) as { errors: { code: string; message: string }[] };
+        assert.equal(body.errors[0]?.code, code);
+        const builds = origin.log.slice(before).filter((line) => line.program === "nix-store");
+        assert.deepEqual(builds, [], "nothing is built");
+      });
+    }
+  }
+});
+
+function hasName(recipe: unknown, name: string): boolean {
+  return recipe === ["cacert", "iana-etc", name].sort().join("/");
+}
