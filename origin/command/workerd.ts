@@ -2,7 +2,8 @@
 // them, KV and R2 kept in the state. The Worker is bundled by its path, never imported.
 
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { access, constants, mkdir } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,9 +41,11 @@ export interface RunningEdge {
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const HOST = "127.0.0.1";
+const RUNTIME_SCRIPT = join(ROOT, "origin/command/workerd.sh");
 
 export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   await requireFreePort(options.port);
+  await tieRuntime();
   // Read when it is called, so set before: nothing here may phone home.
   process.env.WRANGLER_SEND_METRICS = "false";
   const { workerOptions, main } = unstable_getMiniflareWorkerOptions(join(ROOT, "wrangler.toml"));
@@ -52,30 +55,29 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   await mkdir(statePath, { recursive: true });
 
   const { ratelimits, ...bound }: V4WorkerOptionsShape = workerOptions;
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      ...bound,
-      ...(options.limitMisses && ratelimits && { ratelimits }),
-      bindings: {
-        ...bound.bindings,
-        ORIGIN_URL: options.originUrl,
-        NIXPORT_SECRET: options.secret,
-        ...(options.pinFreshSeconds !== undefined && {
-          PIN_FRESH_SECONDS: String(options.pinFreshSeconds),
-        }),
-      },
-      modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
-      host: HOST,
-      port: options.port,
-      resourcePersistencePath: statePath,
-      // No request to describe the client's location, and no usage reports.
-      cf: false,
-      telemetry: { enabled: false },
-      logRequests: false,
-      log: new Log(LogLevel.ERROR),
-      handleStructuredLogs: ({ message }) => (options.onLog ?? writeLine)(message),
-    }),
-  );
+  const miniflareOptions = convertV4MiniflareOptions({
+    ...bound,
+    ...(options.limitMisses && ratelimits && { ratelimits }),
+    bindings: {
+      ...bound.bindings,
+      ORIGIN_URL: options.originUrl,
+      NIXPORT_SECRET: options.secret,
+      ...(options.pinFreshSeconds !== undefined && {
+        PIN_FRESH_SECONDS: String(options.pinFreshSeconds),
+      }),
+    },
+    modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
+    host: HOST,
+    port: options.port,
+    resourcePersistencePath: statePath,
+    // No request to describe the client's location, and no usage reports.
+    cf: false,
+    telemetry: { enabled: false },
+    logRequests: false,
+    log: new Log(LogLevel.ERROR),
+    handleStructuredLogs: ({ message }) => (options.onLog ?? writeLine)(message),
+  });
+  const miniflare = withoutSignalHandlers(() => new Miniflare(miniflareOptions));
   try {
     const url = (await miniflare.ready).href.replace(/\/$/, "");
     return { url, miniflare, close: () => miniflare.dispose() };
@@ -83,6 +85,35 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     await miniflare.dispose();
     throw error;
   }
+}
+
+/**
+ * Miniflare ends the whole process at a signal, with an exit code of its own. When to end is the
+ * caller's to say, by `close`; what Miniflare does at a plain exit, ending the runtime, stays.
+ */
+function withoutSignalHandlers<Result>(create: () => Result): Result {
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const own = new Set(signals.flatMap((signal) => process.listeners(signal)));
+  const result = create();
+  for (const signal of signals) {
+    for (const listener of process.listeners(signal)) {
+      if (!own.has(listener)) process.off(signal, listener);
+    }
+  }
+  return result;
+}
+
+/** Miniflare ends its runtime when it ends itself, but a killed process does nothing any more. */
+async function tieRuntime(): Promise<void> {
+  if (process.env.MINIFLARE_WORKERD_PATH !== undefined) return;
+  try {
+    await access(RUNTIME_SCRIPT, constants.X_OK);
+  } catch {
+    // A copy of the checkout without modes: the runtime is started plainly.
+    return;
+  }
+  process.env.NIXPORT_WORKERD = createRequire(import.meta.url)("workerd").default;
+  process.env.MINIFLARE_WORKERD_PATH = RUNTIME_SCRIPT;
 }
 
 async function bundle(entryPath: string): Promise<string> {

@@ -1,0 +1,125 @@
+// One request: environment to dependencies, to the route's handler, to one error boundary.
+
+import { type Context, Hono } from "hono";
+import { errorResponse, RegistryError } from "../registry/error.ts";
+import { isIngest, parseIngestRoute, parseRoute } from "../registry/route.ts";
+import type { Edge, LogLine } from "./edge.ts";
+import { type Env, readSettings } from "./env.ts";
+import { handle } from "./handle.ts";
+import { ingest } from "./ingest.ts";
+import { createManifestMemory, type ManifestMemory } from "./manifest-memory.ts";
+import { createOrigin, type OriginDeadlines } from "./origin.ts";
+import { createRefreshes, type Refreshes } from "./refresh.ts";
+import { createTrail } from "./trail.ts";
+
+/** What outlives a request: plain data, which requests may share, and no promise or stream. */
+export interface Isolate {
+  readonly memory: ManifestMemory;
+  readonly refreshes: Refreshes;
+}
+
+export interface AppOptions {
+  readonly isolate: Isolate;
+  readonly now: () => number;
+  readonly log: (line: LogLine) => void;
+  readonly originDeadlinesMs?: OriginDeadlines;
+}
+
+type AppContext = Context<{ Bindings: Env }>;
+
+export function createIsolate(): Isolate {
+  return { memory: createManifestMemory(), refreshes: createRefreshes() };
+}
+
+export function createApp(options: AppOptions): Hono<{ Bindings: Env }> {
+  const app = new Hono<{ Bindings: Env }>();
+  app.all("*", (context) => answer(options, context));
+  return app;
+}
+
+async function answer(options: AppOptions, context: AppContext): Promise<Response> {
+  const request = context.req.raw;
+  const edge = createEdge(options, context);
+  const response = await respond(edge, request);
+  edge.trail.writeTo(response.headers);
+  return response;
+}
+
+async function respond(edge: Edge, request: Request): Promise<Response> {
+  try {
+    const url = new URL(request.url);
+    // Parsed before anything is read: a wrong path or name costs no storage access.
+    if (isIngest(url)) {
+      return await ingest(edge, request, url, parseIngestRoute(request.method, url));
+    }
+    return await handle(edge, request, parseRoute(request.method, url));
+  } catch (error) {
+    return errorResponse(boundary(edge, request, error), request.method);
+  }
+}
+
+/** The only place where an unexpected error becomes an answer, which says nothing of its cause. */
+function boundary(edge: Edge, request: Request, error: unknown): RegistryError {
+  const where = { method: request.method, path: new URL(request.url).pathname.slice(0, 600) };
+  if (!(error instanceof RegistryError)) {
+    edge.log({ level: "error", event: "a request failed", ...where, cause: error });
+    return new RegistryError("UNKNOWN", "internal error");
+  }
+  if (error.status >= 500) {
+    const { code, message, cause } = error;
+    edge.log({ level: "warn", event: "not answered", ...where, code, message, cause });
+  }
+  return error;
+}
+
+function createEdge(
+  { isolate, now, log, originDeadlinesMs }: AppOptions,
+  context: AppContext,
+): Edge {
+  const { env } = context;
+  const settings = readSettings(env);
+  if (settings.problem !== undefined) {
+    log({ level: "error", event: "misconfigured", problem: settings.problem });
+  }
+  const { secretKeys, pinFreshMs } = settings;
+  return {
+    kv: env.KV,
+    r2: env.R2,
+    cache: caches.default,
+    ...isolate,
+    secretKeys,
+    pinFreshMs,
+    now,
+    log,
+    origin: createOrigin({
+      url: env.ORIGIN_URL,
+      secretKeys,
+      now,
+      fetch: (request) => fetch(request),
+      ...(originDeadlinesMs && { deadlinesMs: originDeadlinesMs }),
+    }),
+    trail: createTrail(() => performance.now()),
+    admitMiss: () => admitMiss(env, context.req.raw),
+    later(event, work) {
+      const logged = work().catch((cause) =>
+        log({ level: "warn", event: `${event} failed`, cause }),
+      );
+      context.executionCtx.waitUntil(logged);
+    },
+  };
+}
+
+/** Only misses are counted: what is cached may be had as often as anyone likes. */
+async function admitMiss({ MISS_LIMIT }: Env, request: Request): Promise<void> {
+  if (MISS_LIMIT === undefined) return;
+  const key = request.headers.get("CF-Connecting-IP") ?? "unknown";
+  const { success } = await MISS_LIMIT.limit({ key });
+  if (success) return;
+  throw new RegistryError(
+    "TOOMANYREQUESTS",
+    "too many pulls of what is not cached here; slow down",
+    {
+      retryAfterSeconds: 60,
+    },
+  );
+}

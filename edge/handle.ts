@@ -1,0 +1,77 @@
+// The edge's policy on one screen: what each route is answered from.
+
+import { planManifest } from "../registry/content.ts";
+import type { Digest } from "../registry/digest.ts";
+import { RegistryError } from "../registry/error.ts";
+import type { Route } from "../registry/route.ts";
+import { chooseVariant } from "../registry/variant.ts";
+import { serveBlob } from "./blobs.ts";
+import type { Edge } from "./edge.ts";
+import { lookupManifest } from "./manifests.ts";
+import { type ManifestRoute, serveTag } from "./tagged.ts";
+
+export async function handle(edge: Edge, request: Request, route: Route): Promise<Response> {
+  switch (route.kind) {
+    case "ping":
+      return ping(request);
+    case "manifest": {
+      const { reference } = route;
+      switch (reference.kind) {
+        case "tag":
+          return serveTag(edge, request, route, reference.tag);
+        case "digest":
+          return serveDigest(edge, request, route, reference.digest);
+        case "foreign-digest":
+          throw new RegistryError("MANIFEST_UNKNOWN", "manifests are kept by sha256");
+        default:
+          return reference satisfies never;
+      }
+    }
+    case "blob":
+      return serveBlob(edge, request, route.digest);
+    default:
+      return route satisfies never;
+  }
+}
+
+/** Docker-era clients look for the version header before anything else. */
+function ping(request: Request): Response {
+  return new Response(request.method === "HEAD" ? null : "{}", {
+    headers: {
+      "Content-Type": "application/json",
+      "Content-Length": "2",
+      "Cache-Control": "no-store",
+      "Docker-Distribution-API-Version": "registry/2.0",
+    },
+  });
+}
+
+async function serveDigest(
+  edge: Edge,
+  request: Request,
+  route: ManifestRoute,
+  digest: Digest,
+): Promise<Response> {
+  const found = await lookupManifest(edge, digest);
+  if (found !== undefined) edge.trail.hit(found.tier);
+  const { mediaType, bytes } = found?.manifest ?? (await fromOrigin(edge, request, route, digest));
+  const content = { digest, mediaType, sizeBytes: bytes.length };
+  const plan = planManifest(request.headers, content, "digest");
+  const bodyless = request.method === "HEAD" || plan.status !== 200;
+  return new Response(bodyless ? null : bytes, plan);
+}
+
+async function fromOrigin(
+  edge: Edge,
+  request: Request,
+  { repository }: ManifestRoute,
+  digest: Digest,
+) {
+  edge.trail.miss();
+  await edge.admitMiss();
+  const { manifest } = await edge.trail.time("origin", () =>
+    edge.origin.manifest(repository, { kind: "digest", digest }, chooseVariant(request.headers)),
+  );
+  edge.memory.store(manifest);
+  return manifest;
+}

@@ -1,0 +1,130 @@
+// Takes records, lookups, manifests and pointers, each only when what it names is already there. So
+// the order of the backfill is kept by the edge itself, whoever sends.
+
+import * as v from "valibot";
+import { lookupsBodySchema, pointersBodySchema, recordsBodySchema } from "../registry/backfill.ts";
+import { type Digest, digestOf } from "../registry/digest.ts";
+import { type ErrorCode, RegistryError } from "../registry/error.ts";
+import { isManifestType } from "../registry/media-type.ts";
+import { digestSchema, recordLayers } from "../registry/record.ts";
+import type { Edge } from "./edge.ts";
+import { kvKey, r2Key } from "./keys.ts";
+import type { Manifest } from "./manifest-memory.ts";
+import { lookupManifest, storeManifest } from "./manifests.ts";
+import { storePointer } from "./pointers.ts";
+import { missingKeys, overEach, requireBlobs } from "./presence.ts";
+import { storeTagPins } from "./tag-pins.ts";
+
+const descriptorSchema = v.object({
+  digest: digestSchema,
+  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+});
+const manifestSchema = v.object({
+  schemaVersion: v.literal(2),
+  mediaType: v.pipe(v.string(), v.check(isManifestType)),
+  config: descriptorSchema,
+  layers: v.array(descriptorSchema),
+});
+
+export async function ingestRecords(edge: Edge, json: unknown): Promise<Response> {
+  const { records } = parseBody(recordsBodySchema, json);
+  await requireBlobs(
+    edge,
+    records.flatMap(recordLayers).map(({ digest, sizeBytes }) => ({ digest, sizeBytes })),
+  );
+  await overEach(records, async (record) => {
+    await edge.kv.put(kvKey.record(record.storePath, record.packing), JSON.stringify(record));
+    await edge.r2.put(r2Key.output(record.storePath), record.packing);
+  });
+  return acceptedResponse(200);
+}
+
+/**
+ * A lookup is taken when a record of each of its outputs was, in whatever packing: which one an image
+ * needs depends on its variant, and composing reads the records themselves anyway. R2 is asked, since
+ * KV may not show for a minute what was just written.
+ */
+export async function ingestLookups(edge: Edge, json: unknown): Promise<Response> {
+  const { pin, system, lookups } = parseBody(lookupsBodySchema, json);
+  const outputs = lookups.flatMap(({ found }) => found.outputs.map(({ path }) => path));
+  const keyOf = new Map(outputs.map((path) => [r2Key.output(path), path]));
+  const missing = await missingKeys(edge, [...keyOf.keys()]);
+  if (missing.length > 0) {
+    throw new RegistryError("MANIFEST_INVALID", "lookups of outputs without a record", {
+      detail: missing.map((key) => keyOf.get(key)),
+    });
+  }
+  await overEach(lookups, ({ name, found }) =>
+    edge.kv.put(kvKey.lookup(pin, system, name), JSON.stringify(found)),
+  );
+  return acceptedResponse(200);
+}
+
+export async function ingestManifest(
+  edge: Edge,
+  digest: Digest,
+  bytes: Uint8Array,
+): Promise<Response> {
+  const actual = await digestOf(bytes);
+  if (actual !== digest) throw new RegistryError("DIGEST_INVALID", `these bytes are ${actual}`);
+  const parsed = v.safeParse(manifestSchema, parseManifestJson(bytes));
+  if (!parsed.success || !isManifestType(parsed.output.mediaType)) {
+    throw new RegistryError("MANIFEST_INVALID", "not a manifest that this registry writes");
+  }
+  const { mediaType, config, layers } = parsed.output;
+  await requireBlobs(
+    edge,
+    [config, ...layers].map((each) => ({ digest: each.digest, sizeBytes: each.size })),
+  );
+  await storeManifest(edge, { digest, mediaType, bytes });
+  return acceptedResponse(201);
+}
+
+/** Everything is checked before anything is written. */
+export async function ingestPointers(edge: Edge, json: unknown): Promise<Response> {
+  const { tag, image } = parseBody(pointersBodySchema, json);
+  const nowMs = edge.now();
+  let manifest: Manifest | undefined;
+  if (image !== null) {
+    manifest = (await lookupManifest(edge, image.digest))?.manifest;
+    if (manifest === undefined) {
+      throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${image.digest} was put here`);
+    }
+  }
+  // A clock ahead of ours must not keep later pointers out.
+  const past = (resolvedAtMs: number) => Math.min(resolvedAtMs, nowMs);
+  if (tag !== null) {
+    const pins = tag.pins.pins.map((each) => ({ ...each, resolvedAtMs: past(each.resolvedAtMs) }));
+    await storeTagPins(edge, tag.tag, { ...tag.pins, pins });
+  }
+  if (image !== null && manifest !== undefined) {
+    const { pin } = image;
+    await storePointer(edge, image, { manifest, pin, resolvedAtMs: past(image.resolvedAtMs) });
+  }
+  return acceptedResponse(200);
+}
+
+export function parseBody<Output>(
+  schema: v.GenericSchema<unknown, Output>,
+  json: unknown,
+  code: ErrorCode = "MANIFEST_INVALID",
+): Output {
+  const parsed = v.safeParse(schema, json);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const at = v.getDotPath(issue);
+  throw new RegistryError(code, `the body is not as it should be: ${at ?? ""} ${issue.message}`);
+}
+
+export function acceptedResponse(status: 200 | 201, body: unknown = {}): Response {
+  return Response.json(body, { status, headers: { "Cache-Control": "no-store" } });
+}
+
+function parseManifestJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // The schema refuses it, like everything else that is no manifest.
+    return undefined;
+  }
+}

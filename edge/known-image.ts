@@ -1,0 +1,163 @@
+// Composes an image from what is already known: a tag's pins, lookups and records, all of them read
+// from KV. Records are accepted only when their layers are in R2, and tag pins only with a base that
+// is, so what is composed here never names a missing layer.
+
+import * as v from "valibot";
+import {
+  COMPOSE_VERSION,
+  type ComposedImage,
+  compose,
+  type Ingredient,
+} from "../registry/compose.ts";
+import { digestHex } from "../registry/digest.ts";
+import { type FoundPackage, parseFoundPackage } from "../registry/lookup.ts";
+import { OCTET_STREAM } from "../registry/media-type.ts";
+import {
+  type Packing,
+  parsePin,
+  type ResolvedPin,
+  type TagPins,
+  tagPinsSchema,
+} from "../registry/pin.ts";
+import { type Recipe, systemOf } from "../registry/recipe.ts";
+import { type PackageRecord, type PackingId, parsePackageRecord } from "../registry/record.ts";
+import type { Tag } from "../registry/reference.ts";
+import type { StorePath } from "../registry/store-path.ts";
+import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
+import { attempt, type Edge } from "./edge.ts";
+import { kvKey, r2Key } from "./keys.ts";
+import type { Manifest } from "./manifest-memory.ts";
+import { storeManifest } from "./manifests.ts";
+
+export interface KnownImage {
+  readonly manifest: Manifest;
+  readonly resolved: ResolvedPin;
+  /** Whether the tag is known to have moved on from this pin. */
+  readonly isNewest: boolean;
+}
+
+/** KV's limit on one bulk read. */
+const MAX_KEYS_PER_READ = 100;
+
+interface Candidate {
+  readonly resolved: ResolvedPin;
+  readonly isNewest: boolean;
+  readonly packing: Packing;
+}
+
+/** Stored before it is returned: config, then manifest. Undefined unless everything is known. */
+export async function composeKnown(
+  edge: Edge,
+  recipe: Recipe,
+  tag: Tag,
+  variant: Variant,
+): Promise<KnownImage | undefined> {
+  for (const { resolved, isNewest, packing } of await candidates(edge, tag, variant)) {
+    const ingredients = await gather(edge, recipe, resolved, packing.id);
+    if (ingredients === undefined) continue;
+    const composed = await edge.trail.time("compose", () =>
+      compose(recipe, ingredients, packing.base, variant),
+    );
+    if (composed.kind !== "image") return undefined;
+    // Not stored is not known: the config would be missing when the client asks for it.
+    const manifest = await attempt(edge, "r2", () => store(edge, composed.image));
+    return manifest && { manifest, resolved, isNewest };
+  }
+  return undefined;
+}
+
+/**
+ * The newest pin first, since users want that; older ones still hold most combinations when a
+ * channel has just moved. How layers are packed now is the origin's, not the tag's: what came last
+ * is tried before what came with this tag.
+ */
+async function candidates(edge: Edge, tag: Tag, variant: Variant): Promise<readonly Candidate[]> {
+  const keys = [kvKey.latestPins, kvKey.tagPins(tag)];
+  const known = await attempt(edge, "kv", () => edge.kv.get(keys, "json"));
+  const [latest, own] = keys.map((key) => parseTagPins(known?.get(key)));
+  // Composers of two versions give one image two digests: what the origin has now counts.
+  const composer = (latest ?? own)?.composeVersion;
+  if (composer !== COMPOSE_VERSION) return [];
+  const commit = parsePin(tag);
+  // A tag that is a pin needs no resolving; the time says that anything else is newer.
+  const pins = commit === undefined ? (own?.pins ?? []) : [{ pin: commit, resolvedAtMs: 0 }];
+
+  const { form } = VARIANT_TYPES[variant];
+  const packings = new Map<PackingId, Packing>();
+  for (const tagPins of [latest, own]) {
+    const packing = tagPins?.composeVersion === COMPOSE_VERSION && tagPins.packings[form];
+    if (packing && !packings.has(packing.id)) packings.set(packing.id, packing);
+  }
+  return [...packings.values()].flatMap((packing) =>
+    pins.map((resolved, index) => ({ resolved, isNewest: index === 0, packing })),
+  );
+}
+
+function parseTagPins(json: unknown): TagPins | undefined {
+  const parsed = v.safeParse(tagPinsSchema, json);
+  return parsed.success ? parsed.output : undefined;
+}
+
+/** Every package of the recipe in its order, or undefined as soon as anything is unknown. */
+async function gather(
+  edge: Edge,
+  recipe: Recipe,
+  { pin }: ResolvedPin,
+  packing: PackingId,
+): Promise<readonly Ingredient[] | undefined> {
+  const system = systemOf(recipe.architecture);
+  const found = await readAll<FoundPackage>(
+    edge,
+    recipe.packages.map((name) => kvKey.lookup(pin, system, name)),
+    parseFoundPackage,
+  );
+  if (found === undefined) return undefined;
+  const outputs = [...new Set(found.flatMap((each) => each.outputs.map(({ path }) => path)))];
+  const records = await readAll<PackageRecord>(
+    edge,
+    outputs.map((path) => kvKey.record(path, packing)),
+    parsePackageRecord,
+  );
+  if (records === undefined) return undefined;
+  const recordOf = new Map<StorePath, PackageRecord>(
+    records.map((record) => [record.storePath, record]),
+  );
+  return recipe.packages.flatMap((name, index) => {
+    const lookup = found[index];
+    if (lookup === undefined) return [];
+    const own = lookup.outputs.flatMap(({ path }) => recordOf.get(path) ?? []);
+    return [{ name, found: lookup, records: own }];
+  });
+}
+
+/** The values of all keys in their order; undefined if one is absent or not what it should be. */
+async function readAll<Value>(
+  edge: Edge,
+  keys: readonly string[],
+  parse: (json: unknown) => Value | undefined,
+): Promise<readonly Value[] | undefined> {
+  const slices = Array.from({ length: Math.ceil(keys.length / MAX_KEYS_PER_READ) }, (_, index) =>
+    keys.slice(index * MAX_KEYS_PER_READ, (index + 1) * MAX_KEYS_PER_READ),
+  );
+  const maps = await attempt(edge, "kv", () =>
+    Promise.all(slices.map((slice) => edge.kv.get<unknown>(slice, "json"))),
+  );
+  if (maps === undefined) return undefined;
+  const json = new Map(maps.flatMap((map) => [...map]));
+  const values: Value[] = [];
+  for (const key of keys) {
+    const value = parse(json.get(key));
+    if (value === undefined) return undefined;
+    values.push(value);
+  }
+  return values;
+}
+
+async function store(edge: Edge, { config, manifest }: ComposedImage): Promise<Manifest> {
+  await edge.r2.put(r2Key.blob(config.digest), config.bytes, {
+    sha256: digestHex(config.digest),
+    httpMetadata: { contentType: OCTET_STREAM },
+  });
+  await storeManifest(edge, manifest);
+  return manifest;
+}

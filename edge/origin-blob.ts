@@ -1,0 +1,72 @@
+// A blob the edge does not have: from the origin, streamed, verified on its way, never written.
+
+import { planBlob, requestedRange } from "../registry/content.ts";
+import type { Digest } from "../registry/digest.ts";
+import { withoutRange } from "./blobs.ts";
+import { cancelBody } from "./body.ts";
+import type { Edge } from "./edge.ts";
+import type { OriginBlob } from "./origin.ts";
+import { unusable } from "./origin-error.ts";
+import { fixedLength, verifiedStream } from "./verified-stream.ts";
+
+const CONTENT_RANGE = /^bytes (?:(\d{1,15})-(\d{1,15})|\*)\/(\d{1,15})$/;
+
+export async function serveOriginBlob(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+): Promise<Response> {
+  edge.trail.miss();
+  await edge.admitMiss();
+  const isHead = request.method === "HEAD";
+  // A condition on the range is decided here: the digest is the version.
+  const isRange = !isHead && requestedRange(request.headers, digest) !== null;
+  const answer = await edge.trail.time("origin", () =>
+    edge.origin.blob(
+      isHead ? "HEAD" : "GET",
+      digest,
+      isRange ? request.headers.get("Range") : null,
+    ),
+  );
+  const sizeBytes = totalSize(answer);
+  if (sizeBytes === undefined) return refuse(answer, "a blob without its size");
+
+  // The origin may answer a range with the whole, so its status says what the plan is about.
+  const asked = answer.status === 200 ? withoutRange(request.headers) : request.headers;
+  const plan = planBlob(asked, { digest, sizeBytes });
+  if (plan.status === 304) {
+    await cancelBody(answer.body);
+    return new Response(null, plan);
+  }
+  if (plan.status !== answer.status || !isPlannedRange(answer, plan.headers)) {
+    return refuse(answer, "another range than asked for");
+  }
+  if (isHead || plan.status === 416) {
+    await cancelBody(answer.body);
+    return new Response(null, plan);
+  }
+  if (answer.body === null) return refuse(answer, "no body");
+  // A part cannot be hashed: its client hashes the whole it puts together.
+  const body =
+    plan.range === null
+      ? verifiedStream(answer.body, { digest, sizeBytes })
+      : fixedLength(answer.body, plan.range.length);
+  return new Response(body, plan);
+}
+
+async function refuse(answer: OriginBlob, what: string): Promise<never> {
+  await cancelBody(answer.body);
+  throw unusable(what);
+}
+
+function totalSize({ status, headers }: OriginBlob): number | undefined {
+  const text =
+    status === 200
+      ? headers.get("Content-Length")
+      : CONTENT_RANGE.exec(headers.get("Content-Range") ?? "")?.[3];
+  return text && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function isPlannedRange({ headers }: OriginBlob, planned: Headers): boolean {
+  return headers.get("Content-Range") === planned.get("Content-Range");
+}

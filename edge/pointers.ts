@@ -1,0 +1,110 @@
+// Pointers: what a recipe and tag led to, for one variant, with the manifest itself inlined, so that
+// a pull by tag is one read. R2 decides which of two pointers is newer; KV holds a copy.
+
+import * as v from "valibot";
+import { type Pin, pinSchema } from "../registry/pin.ts";
+import { digestSchema } from "../registry/record.ts";
+import { attempt, type Edge, kvThenR2 } from "./edge.ts";
+import { type ImageName, kvKey, r2Key } from "./keys.ts";
+import type { Manifest } from "./manifest-memory.ts";
+import { verifyManifest } from "./manifests.ts";
+
+export interface Pointer {
+  readonly manifest: Manifest;
+  readonly pin: Pin;
+  readonly resolvedAtMs: number;
+}
+
+export interface FoundPointer {
+  readonly pointer: Pointer;
+  readonly tier: "kv" | "r2";
+}
+
+/** How long one location may answer with a pointer that has moved elsewhere. */
+const KV_TTL_SECONDS = 60;
+/** Writers of one pointer are few: the origin, and the Worker that composed it. */
+const MAX_WRITE_ATTEMPTS = 5;
+
+/** The facts beside the bytes: KV's metadata and R2's custom metadata alike, so all are text. */
+const factsSchema = v.object({
+  digest: digestSchema,
+  mediaType: v.string(),
+  pin: pinSchema,
+  resolvedAtMs: v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
+});
+
+export async function lookupPointer(
+  edge: Edge,
+  name: ImageName,
+): Promise<FoundPointer | undefined> {
+  return kvThenR2<FoundPointer>(
+    edge,
+    async () => {
+      const { value, metadata } = await edge.kv.getWithMetadata(await kvKey.pointer(name), {
+        type: "arrayBuffer",
+        cacheTtl: KV_TTL_SECONDS,
+      });
+      const pointer = value === null ? undefined : await parse(new Uint8Array(value), metadata);
+      return pointer && { pointer, tier: "kv" };
+    },
+    async () => {
+      const object = await edge.r2.get(await r2Key.pointer(name));
+      const pointer = object === null ? undefined : await parseObject(object);
+      return pointer && { pointer, tier: "r2" };
+    },
+  );
+}
+
+/**
+ * Stores a pointer unless a newer one is there. Two Workers may copy to KV in the other order than
+ * they wrote to R2: the older copy then answers until the next refresh moves it, marked as stale.
+ */
+export async function storePointer(edge: Edge, name: ImageName, pointer: Pointer): Promise<void> {
+  const key = await r2Key.pointer(name);
+  const facts = factsOf(pointer);
+  for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts += 1) {
+    const object = await edge.r2.get(key);
+    const stored = object === null ? undefined : await parseObject(object);
+    if (stored !== undefined && stored.resolvedAtMs > pointer.resolvedAtMs) {
+      await copyToKv(edge, name, stored);
+      return;
+    }
+    const written = await edge.r2.put(key, pointer.manifest.bytes, {
+      customMetadata: facts,
+      onlyIf: object === null ? { etagDoesNotMatch: "*" } : { etagMatches: object.etag },
+    });
+    if (written !== null) {
+      await copyToKv(edge, name, pointer);
+      return;
+    }
+  }
+  throw new Error("a pointer changed at every attempt to write it");
+}
+
+/** A cold copy of KV: what R2 answered while KV had nothing. */
+export async function healPointer(edge: Edge, name: ImageName, pointer: Pointer): Promise<void> {
+  await attempt(edge, "kv", () => copyToKv(edge, name, pointer));
+}
+
+async function copyToKv(edge: Edge, name: ImageName, pointer: Pointer): Promise<void> {
+  await edge.kv.put(await kvKey.pointer(name), pointer.manifest.bytes, {
+    metadata: factsOf(pointer),
+  });
+}
+
+function factsOf({ manifest, pin, resolvedAtMs }: Pointer): Record<string, string> {
+  const { digest, mediaType } = manifest;
+  return { digest, mediaType, pin, resolvedAtMs: String(Math.max(0, Math.floor(resolvedAtMs))) };
+}
+
+async function parseObject(object: R2ObjectBody): Promise<Pointer | undefined> {
+  return parse(await object.bytes(), object.customMetadata);
+}
+
+async function parse(bytes: Uint8Array, facts: unknown): Promise<Pointer | undefined> {
+  const parsed = v.safeParse(factsSchema, facts);
+  if (!parsed.success) return undefined;
+  const { digest, mediaType, pin, resolvedAtMs } = parsed.output;
+  const manifest = await verifyManifest(bytes, digest, mediaType);
+  return manifest && { manifest, pin, resolvedAtMs };
+}

@@ -1,0 +1,44 @@
+// Whether blobs are in R2, asked with bounded concurrency: a Worker has six connections at a time.
+
+import type { Digest } from "../registry/digest.ts";
+import { RegistryError } from "../registry/error.ts";
+import type { Edge } from "./edge.ts";
+import { r2Key } from "./keys.ts";
+
+const MAX_CONCURRENT = 6;
+
+export async function overEach<Item>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<unknown>,
+): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(MAX_CONCURRENT, items.length) }, worker));
+}
+
+export async function missingKeys(edge: Edge, keys: readonly string[]): Promise<readonly string[]> {
+  const missing: string[] = [];
+  await overEach(keys, async (key) => {
+    if ((await edge.r2.head(key)) === null) missing.push(key);
+  });
+  return missing;
+}
+
+/** Throws MANIFEST_BLOB_UNKNOWN with the digests that are not stored in the size told. */
+export async function requireBlobs(
+  edge: Edge,
+  blobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[],
+): Promise<void> {
+  const sizes = new Map(blobs.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+  const missing: Digest[] = [];
+  await overEach([...sizes], async ([digest, sizeBytes]) => {
+    const object = await edge.r2.head(r2Key.blob(digest));
+    if (object?.size !== sizeBytes) missing.push(digest);
+  });
+  if (missing.length === 0) return;
+  throw new RegistryError("MANIFEST_BLOB_UNKNOWN", `${missing.length} blobs are not stored here`, {
+    detail: missing.sort(),
+  });
+}

@@ -1,0 +1,30 @@
+// Refreshing behind an answer: one HEAD to the origin, which resolves the tag anew, builds what
+// changed and backfills the pointer. The Worker writes nothing of it. One at a time per image and
+// isolate, and no more often than the spacing allows: a hot stale tag must not flood an origin.
+
+export interface Refreshes {
+  /** Whether the caller is to refresh now. */
+  claim(key: string, nowMs: number): boolean;
+  release(key: string, nowMs: number): void;
+}
+
+const SPACING_MS = 1000;
+/** A claim whose request was cut short is never released; it counts no longer than this. */
+const CLAIM_LIFE_MS = 120_000;
+const MAX_KEYS = 10_000;
+
+export function createRefreshes(): Refreshes {
+  const notBeforeMs = new Map<string, number>();
+  return {
+    claim(key, nowMs) {
+      if (nowMs < (notBeforeMs.get(key) ?? 0)) return false;
+      // Forgetting all of them costs one more HEAD each: cheaper than keeping an order.
+      if (notBeforeMs.size >= MAX_KEYS) notBeforeMs.clear();
+      notBeforeMs.set(key, nowMs + CLAIM_LIFE_MS);
+      return true;
+    },
+    release(key, nowMs) {
+      notBeforeMs.set(key, nowMs + SPACING_MS);
+    },
+  };
+}

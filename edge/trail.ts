@@ -1,0 +1,45 @@
+// What one request went through: which tier answered (RFC 9211) and how long each took. Written on
+// every answer below /v2/, so that anyone can see from outside where an answer came from.
+
+export type Tier = "memory" | "kv" | "r2" | "cache" | "composed";
+export type TimedStep = "kv" | "r2" | "cache" | "compose" | "origin";
+
+export interface Trail {
+  hit(tier: Tier): void;
+  /** The request goes on to the origin. */
+  miss(): void;
+  time<Result>(step: TimedStep, work: () => Promise<Result>): Promise<Result>;
+  writeTo(headers: Headers): void;
+}
+
+/** `clock` in milliseconds; in a Worker it only moves with I/O, which is what is measured here. */
+export function createTrail(clock: () => number): Trail {
+  const startedMs = clock();
+  const durationsMs = new Map<TimedStep, number>();
+  // Neither asked for nor kept in a cache: the ping, and what the parser answers.
+  let status = "nixport; fwd=bypass";
+  return {
+    hit(tier) {
+      status = `nixport; hit; detail=${tier}`;
+    },
+    miss() {
+      status = "nixport; fwd=miss";
+    },
+    async time(step, work) {
+      const beganMs = clock();
+      try {
+        return await work();
+      } finally {
+        durationsMs.set(step, (durationsMs.get(step) ?? 0) + clock() - beganMs);
+      }
+    },
+    writeTo(headers) {
+      headers.set("Cache-Status", status);
+      const steps = [...durationsMs, ["total", clock() - startedMs] as const];
+      headers.set(
+        "Server-Timing",
+        steps.map(([step, durationMs]) => `${step};dur=${durationMs.toFixed(1)}`).join(", "),
+      );
+    },
+  };
+}
