@@ -13,7 +13,9 @@ nogroup:x:65534:
 nobody:x:65534:
 `;
 
-/** Without it glibc asks DNS before /etc/hosts, so that names given to the container are not seen. */
+/**
+ * Without it glibc asks DNS before /etc/hosts, so that names given to the container are not seen.
+ */
 const NSSWITCH = `passwd: files
 group: files
 shadow: files

@@ -2,13 +2,14 @@
 // bytes, not the other packages of an image, only the closure and the popularity data.
 //
 // Objective, in this order: few bytes stored beyond the distinct ones; few bytes pulled by someone
-// who has another image of the set; few layers (older clients unpack 74 layers up to twice as slowly
-// as 8, and Docker's overlay2 mounts 125 at most).
+// who has another image of the set; few layers (older clients unpack 74 layers up to twice as
+// slowly as 8, and Docker's overlay2 mounts 125 at most).
 //
 // Rule: a path leads a bundle of its own when it is large, or popular, or the package itself. Every
 // other path rides with the nearest leader that dominates it: no other path of the closure needs it
 // without needing that leader too. So a large or popular path is stored apart from what only one
-// package needs, and a closure of hundreds of small private paths does not become hundreds of layers.
+// package needs, and a closure of hundreds of small private paths does not become hundreds of
+// layers.
 
 import type { StorePath } from "../../registry/store-path.ts";
 import { compareBytes } from "./byte-string.ts";

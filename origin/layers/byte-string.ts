@@ -19,7 +19,9 @@ export function isAscii(bytes: ByteString): boolean {
   return !BEYOND_ASCII.test(bytes);
 }
 
-/** The argument `node:fs` takes: it encodes strings as UTF-8, so other bytes must go as a buffer. */
+/**
+ * The argument `node:fs` takes: it encodes strings as UTF-8, so other bytes must go as a buffer.
+ */
 export function fileArgument(bytes: ByteString): string | Buffer {
   return isAscii(bytes) ? bytes : Buffer.from(bytes, "latin1");
 }

@@ -1,5 +1,6 @@
-// Tar bytes collected into chunks of one size, in one buffer used again and again: memory stays flat
-// whatever is packed. A chunk is handed on when full, and must be used up before the call returns.
+// Tar bytes collected into chunks of one size, in one buffer used again and again: memory stays
+// flat whatever is packed. A chunk is handed on when full, and must be used up before the call
+// returns.
 
 export const BLOCK_SIZE_BYTES = 512;
 /** A multiple of the block size, so that a header never lies across two chunks. */

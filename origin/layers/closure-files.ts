@@ -1,6 +1,6 @@
-// The files of one closure as a program inside an image would find them: nothing outside the closure
-// exists, and links are followed by the names they say, never through the host's own files. That is
-// what keeps a view the same on every host.
+// The files of one closure as a program inside an image would find them: nothing outside the
+// closure exists, and links are followed by the names they say, never through the host's own files.
+// That is what keeps a view the same on every host.
 
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { type StorePath, storePathBase } from "../../registry/store-path.ts";
@@ -81,7 +81,9 @@ export function openClosure(
   };
 }
 
-/** `/`, `/nix` and `/nix/store`: on the way to every path, and known without looking at the host. */
+/**
+ * `/`, `/nix` and `/nix/store`: on the way to every path, and known without looking at the host.
+ */
 function isAbove(parts: readonly ByteString[]): boolean {
   return parts.length <= STORE_PARTS.length && parts.every((part, at) => part === STORE_PARTS[at]);
 }

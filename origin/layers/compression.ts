@@ -12,8 +12,8 @@ const ZSTD_LEVEL = 3;
 const GZIP_LEVEL = 2;
 
 /**
- * Beyond the bound of either compressor. With less room zstd takes its streaming path, which gives
- * other bytes: no content size in the frame, and one percent more of them (Node 24, zstd 1.5.7).
+ * Beyond the bound of either compressor. With less room zstd takes its streaming path, which splits
+ * blocks otherwise: other bytes, and a little more of them (Node 24.21, zstd 1.5.7).
  */
 const OUTPUT_SLACK_BYTES = 64 << 10;
 /** As far back as deflate can refer. */

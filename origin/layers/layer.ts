@@ -1,6 +1,7 @@
-// The bytes of a layer: the parents of the store, the segments of its store paths in the order given,
-// the end of the archive; each compressed by itself, and both digests taken on the way. A segment's
-// bytes never depend on its neighbours, so stored segments can be joined to other layers as they are.
+// The bytes of a layer: the parents of the store, the segments of its store paths in the order
+// given, the end of the archive; each compressed by itself, and both digests taken on the way. A
+// segment's bytes never depend on its neighbours, so stored segments can be joined to other layers
+// as they are.
 //
 // The parents come once, before all segments: podman and Docker refuse a layer that names a path
 // twice, even a directory ("duplicates of file paths not supported", tar-split; podman 4.3).
@@ -37,7 +38,10 @@ export interface LayerTask {
   readonly storeDirectory: string;
 }
 
-/** Packs a layer into a file, synced to disk. `checkpoint` is called with every chunk; it may throw. */
+/**
+ * Packs a layer into a file, synced to disk. `checkpoint` is called with every chunk; it may
+ * throw.
+ */
 export function packLayer(
   task: LayerTask,
   buffer: ChunkBuffer,

@@ -1,6 +1,6 @@
-// Which layer is packed next. Groups (the layers of one package) take turns, so that a small package
-// never waits for all of a large one; within a group the biggest layer goes first, so that the last
-// thread to finish is not alone for long; of equals the one that came first.
+// Which layer is packed next. Groups (the layers of one package) take turns, so that a small
+// package never waits for all of a large one; within a group the biggest layer goes first, so that
+// the last thread to finish is not alone for long; of equals the one that came first.
 
 export interface Queued {
   readonly request: { readonly group: string; readonly sizeBytes: number };

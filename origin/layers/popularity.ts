@@ -1,5 +1,6 @@
-// How many others need a store path, by the name of its package without the version: data that stays
-// true while versions move on, and that is replaced rarely, since it decides how layers are cut.
+// How many others need a store path, by the name of its package without the version: data that
+// stays true while versions move on, and that is replaced rarely, since it decides how layers are
+// cut.
 
 import { createHash } from "node:crypto";
 import * as v from "valibot";

@@ -61,7 +61,9 @@ interface SplitName {
   readonly name: ByteString;
 }
 
-/** Cuts at the last slash that leaves a prefix of at most 155 bytes; undefined if that is no use. */
+/**
+ * Cuts at the last slash that leaves a prefix of at most 155 bytes; undefined if that is no use.
+ */
 function splitName(name: ByteString): SplitName | undefined {
   if (name.length <= NAME_LIMIT_BYTES) return { prefix: "", name };
   // A directory's own trailing slash is no place to cut: the name would be empty.

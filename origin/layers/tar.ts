@@ -28,7 +28,9 @@ export const LINK_MODE = 0o777;
 /** Nix looks at the owner's bit alone. */
 const IS_EXECUTABLE = 0o100;
 
-/** A layer reader takes such a name for the order to delete a file (OCI image layer, "whiteouts"). */
+/**
+ * A layer reader takes such a name for the order to delete a file (OCI image layer, "whiteouts").
+ */
 export const WHITEOUT_PREFIX = ".wh.";
 
 /** A store object that no layer can hold: a fault of the object, not of the packer. */
@@ -60,7 +62,9 @@ export function writeStorePath(
   writeTree(out, `nix/store/${base}`, `${toByteString(storeDirectory)}/${base}`);
 }
 
-/** The depth of the recursion is bounded by the length of a path, which the kernel bounds to 4 kB. */
+/**
+ * The depth of the recursion is bounded by the length of a path, which the kernel bounds to 4 kB.
+ */
 function writeTree(out: ChunkWriter, path: ByteString, source: ByteString): void {
   const stats = lstatSync(fileArgument(source));
   if (stats.isFile()) {

@@ -14,7 +14,9 @@ export interface PackageView {
   /** Null for an output with nothing to link, such as a single file. */
   readonly entries: readonly ArchiveEntry[] | null;
   readonly provides: readonly (WellKnownPath | "/bin/bash")[];
-  /** Links to what the package lacks and its closure has: a layer each, used where no view has it. */
+  /**
+   * Links to what the package lacks and its closure has: a layer each, used where no view has it.
+   */
   readonly fallbacks: readonly { readonly path: WellKnownPath; readonly target: string }[];
   /** The program in `bin/` that a user most likely wants. */
   readonly program: string | null;
@@ -24,7 +26,10 @@ export type ViewResult =
   | { readonly kind: "view"; readonly view: PackageView }
   | { readonly kind: "too-large"; readonly reason: string };
 
-/** Far beyond what a useful package has; the entries of a view are held in memory, some 100 bytes each. */
+/**
+ * Far beyond what a useful package has; the entries of a view are held in memory, some 100 bytes
+ * each.
+ */
 export const MAX_VIEW_ENTRIES = 200_000;
 export const MAX_VIEW_DEPTH = 64;
 

@@ -1,0 +1,141 @@
+// The edge as a process: the Worker's own entry, its state across restarts, how it starts and ends.
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { localSecret } from "../../origin/command/local-secret.ts";
+import { digestOf } from "../../registry/digest.ts";
+import { ingestPath } from "../../registry/route.ts";
+import { parseSecretKeys, signRequest } from "../../registry/token.ts";
+
+const COMMAND = fileURLToPath(new URL("../../origin/command/edge.ts", import.meta.url));
+const BYTES = new TextEncoder().encode("kept across a restart");
+
+interface Running {
+  readonly url: string;
+  readonly child: ChildProcess;
+}
+
+describe("npm run edge", () => {
+  let statePath: string;
+  before(async () => {
+    statePath = await mkdtemp(join(tmpdir(), "nixport-command-"));
+  });
+  after(() => rm(statePath, { recursive: true, force: true }));
+
+  function spawnEdge(args: readonly string[], env: Readonly<Record<string, string>>) {
+    const { NIXPORT_SECRET: _, ...inherited } = process.env;
+    return spawn(process.execPath, [COMMAND, ...args], {
+      env: { ...inherited, NIXPORT_STATE: statePath, EDGE_PORT: "0", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  }
+
+  async function start(): Promise<Running> {
+    const child = spawnEdge([], {});
+    for await (const line of createInterface(child.stdout)) {
+      const url = /^edge at (http:\/\/127\.0\.0\.1:\d+)$/.exec(line)?.[1];
+      assert.ok(url, line);
+      return { url, child };
+    }
+    throw new Error("the edge ended before it was ready");
+  }
+
+  async function ended(child: ChildProcess): Promise<number | null> {
+    const [code] = (await once(child, "exit")) as [number | null];
+    return code;
+  }
+
+  test("keeps what it took, and exits 0 at SIGTERM and SIGINT", async () => {
+    const first = await start();
+    const digest = await digestOf(BYTES);
+    const keys = parseSecretKeys(await localSecret(statePath, {}));
+    assert.ok(typeof keys !== "string");
+    const { pathname } = new URL(ingestPath.blob(digest), first.url);
+    // The real clock: this is the Worker as it is deployed.
+    const token = await signRequest(keys, "origin", { method: "PUT", path: pathname }, Date.now());
+    const put = await fetch(first.url + pathname, {
+      method: "PUT",
+      headers: { Authorization: `Bearer ${token}` },
+      body: BYTES,
+    });
+    assert.equal(put.status, 201);
+    first.child.kill("SIGTERM");
+    assert.equal(await ended(first.child), 0);
+
+    const second = await start();
+    const got = await fetch(`${second.url}/v2/any/blobs/${digest}`);
+    assert.deepEqual(await got.bytes(), BYTES);
+    second.child.kill("SIGINT");
+    assert.equal(await ended(second.child), 0);
+  });
+
+  test("says in words that a port is taken", async () => {
+    const running = await start();
+    const other = spawnEdge([], { EDGE_PORT: new URL(running.url).port });
+    let said = "";
+    other.stderr.on("data", (chunk) => {
+      said += chunk;
+    });
+    assert.equal(await ended(other), 1);
+    assert.match(said, /^nixport: .*another program has the port; PORT and EDGE_PORT/);
+    running.child.kill("SIGTERM");
+    await ended(running.child);
+  });
+
+  test("leaves the port free when it is killed", async () => {
+    const killed = await start();
+    killed.child.kill("SIGKILL");
+    await ended(killed.child);
+    const { port } = new URL(killed.url);
+    const next = spawnEdge([], { EDGE_PORT: port });
+    const [line] = (await once(createInterface(next.stdout), "line")) as [string];
+    assert.equal(line, `edge at ${killed.url}`);
+    next.kill("SIGTERM");
+    await ended(next);
+  });
+
+  for (const [title, args, env, code, said] of [
+    ["helps", ["--help"], {}, 0, /^usage: npm run edge/],
+    ["refuses a port that is none", [], { EDGE_PORT: "http" }, 1, /EDGE_PORT is "http"/],
+  ] as const) {
+    test(title, async () => {
+      const child = spawnEdge(args, env);
+      let output = "";
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on("data", (chunk) => {
+          output += chunk;
+        });
+      }
+      assert.equal(await ended(child), code);
+      assert.match(output, said);
+    });
+  }
+});
+
+describe("localSecret", () => {
+  let statePath: string;
+  before(async () => {
+    statePath = join(await mkdtemp(join(tmpdir(), "nixport-secret-")), "state");
+  });
+  after(() => rm(statePath, { recursive: true, force: true }));
+
+  test("is one for all who start at once, readable by their user alone", async () => {
+    const secrets = await Promise.all(Array.from({ length: 20 }, () => localSecret(statePath, {})));
+    assert.equal(new Set(secrets).size, 1);
+    assert.match(`${secrets[0]}`, /^[0-9a-f]{64}$/);
+    const { mode } = await stat(join(statePath, "secret"));
+    assert.equal(mode & 0o777, 0o600);
+  });
+
+  test("is NIXPORT_SECRET where that is set", async () => {
+    const secret = "named by the environment";
+    assert.equal(await localSecret(statePath, { NIXPORT_SECRET: secret }), secret);
+  });
+});

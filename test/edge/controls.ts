@@ -1,0 +1,17 @@
+// What a test tells the wrapped Worker with a request, and what it is told with the answer.
+
+export interface Controls {
+  readonly nowMs?: number;
+  readonly fail?: readonly ("kv" | "r2")[];
+  readonly hang?: readonly ("kv" | "r2")[];
+  /** Answers as an isolate would that has just started. */
+  readonly coldMemory?: boolean;
+  /** Does not wait for what is done behind the answer. */
+  readonly unsettled?: boolean;
+  readonly deadlineMs?: number;
+}
+
+export const CONTROLS_HEADER = "Test-Controls";
+export const OPERATIONS_HEADER = "Test-Operations";
+/** The time at both sides, unless a test says another. */
+export const NOW_MS = 1_800_000_000_000;

@@ -1,0 +1,283 @@
+// What the origin pushes: who may, what is refused, and that nothing names what is not there.
+
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { after, before, describe, test } from "node:test";
+import { type Digest, digestOf } from "../../registry/digest.ts";
+import type { TagPins } from "../../registry/pin.ts";
+import { ingestPath } from "../../registry/route.ts";
+import { parseSecretKeys, signRequest } from "../../registry/token.ts";
+import { digestOfText, pinOf, tagOf } from "../registry/fixture.ts";
+import { NOW_MS } from "./controls.ts";
+import {
+  imageOf,
+  imagePointer,
+  lookupsBody,
+  recordsBody,
+  type Stock,
+  stockOf,
+  tagPins,
+} from "./stock.ts";
+import {
+  blobPath,
+  errorOf,
+  manifestPath,
+  type Push,
+  SECRET,
+  startWorld,
+  type World,
+} from "./world.ts";
+
+const PIN = pinOf("a".repeat(40));
+const TEXT = new TextEncoder();
+
+describe("ingest", () => {
+  let world: World;
+  let stock: Stock;
+  before(async () => {
+    world = await startWorld();
+    stock = await stockOf(["git"]);
+    await world.origin.stop();
+  });
+  after(() => world.close());
+
+  async function r2Keys(prefix: string): Promise<readonly string[]> {
+    const bucket = await world.edge.miniflare.getR2Bucket("R2");
+    return (await bucket.list({ prefix })).objects.map(({ key }) => key);
+  }
+
+  async function kvKeys(prefix: string): Promise<readonly string[]> {
+    const kv = await world.edge.miniflare.getKVNamespace("KV");
+    return (await kv.list({ prefix })).keys.map(({ name }) => name);
+  }
+
+  async function keptPins(tag: string): Promise<TagPins> {
+    const kv = await world.edge.miniflare.getKVNamespace("KV");
+    return JSON.parse(`${await kv.get(`t/${tag}`)}`) as TagPins;
+  }
+
+  const bytes = TEXT.encode("a blob");
+  const refused: readonly (readonly [title: string, push: Push])[] = [
+    ["no token", { headers: { Authorization: "" } }],
+    ["another secret", { secret: "another secret than ours" }],
+    ["a token of yesterday", { controls: { nowMs: NOW_MS + 86_400_000 } }],
+    ["a token of tomorrow", { controls: { nowMs: NOW_MS - 86_400_000 } }],
+  ];
+  for (const [title, push] of refused) {
+    test(`answers 401 to a blob with ${title}, and keeps nothing`, async () => {
+      const response = await world.push("PUT", ingestPath.blob(await digestOf(bytes)), bytes, push);
+      assert.equal(response.status, 401);
+      assert.equal((await errorOf(response)).code, "UNAUTHORIZED");
+      assert.deepEqual(await r2Keys("blobs/"), []);
+    });
+  }
+
+  for (const path of [ingestPath.records, ingestPath.lookups, ingestPath.pointers]) {
+    test(`answers 401 to ${path} with a token for another body`, async () => {
+      const signedDigest = await digestOf(TEXT.encode("another"));
+      const response = await world.push("POST", path, {}, { signedDigest });
+      assert.equal(response.status, 401);
+      await response.body?.cancel();
+    });
+
+    test(`answers 400 to ${path} with a body that is not as it should be`, async () => {
+      const response = await world.push("POST", path, { records: [1], lookups: 2 });
+      assert.equal(response.status, 400);
+      assert.equal((await errorOf(response)).code, "MANIFEST_INVALID");
+    });
+  }
+
+  test("answers 401 to a token for another path", async () => {
+    const digest = await digestOf(bytes);
+    const first = await world.push("PUT", ingestPath.blob(digest), bytes);
+    assert.equal(first.status, 201);
+    const { pathname } = new URL(ingestPath.blob(digestOfText("other")), world.edge.url);
+    const copied = await world.push("PUT", `${pathname}?`, bytes, {
+      headers: { Authorization: "Bearer a.b.c" },
+    });
+    assert.equal(copied.status, 401);
+    await copied.body?.cancel();
+  });
+
+  test("keeps a blob once: 201, then 200", async () => {
+    const own = TEXT.encode("kept once");
+    const digest = await digestOf(own);
+    const statuses = [];
+    for (const _ of [1, 2]) {
+      statuses.push((await world.push("PUT", ingestPath.blob(digest), own)).status);
+    }
+    assert.deepEqual(statuses, [201, 200]);
+    assert.deepEqual(await (await world.pull(blobPath(digest))).bytes(), own);
+  });
+
+  test("refuses bytes that are not the digest's, and shows nothing of them", async () => {
+    const digest = digestOfText("something else");
+    const response = await world.push("PUT", ingestPath.blob(digest), bytes);
+    assert.equal(response.status, 400);
+    assert.equal((await errorOf(response)).code, "DIGEST_INVALID");
+    assert.equal((await world.pull(blobPath(digest))).status, 503);
+  });
+
+  test("refuses a blob that is too large for one request before reading it", async () => {
+    const { status, code } = await putHeadersOnly(world, 95_000_001);
+    assert.deepEqual({ status, code }, { status: 400, code: "SIZE_INVALID" });
+  });
+
+  test("refuses records whose layers are not there, naming them, and keeps none", async () => {
+    const other = await stockOf(["jq"], "-missing");
+    const response = await world.push("POST", ingestPath.records, recordsBody(other));
+    assert.equal(response.status, 404);
+    const { code, detail } = await errorOf(response);
+    assert.equal(code, "MANIFEST_BLOB_UNKNOWN");
+    const bundles = [...other.records.values()].flatMap((record) => record.bundles);
+    for (const { digest } of bundles) assert.ok((detail as Digest[]).includes(digest));
+    assert.deepEqual(await kvKeys("r/"), []);
+    assert.deepEqual(await r2Keys("outputs/"), []);
+  });
+
+  test("refuses lookups whose outputs have no record", async () => {
+    const response = await world.push("POST", ingestPath.lookups, lookupsBody(stock, PIN));
+    assert.equal(response.status, 400);
+    assert.deepEqual(await kvKeys("l/"), []);
+    await response.body?.cancel();
+  });
+
+  test("refuses a manifest whose layers are not there, and a pointer to no manifest", async () => {
+    const { manifest } = await imageOf(stock, "git");
+    const put = await world.push("PUT", ingestPath.manifest(manifest.digest), manifest.bytes);
+    assert.equal((await errorOf(put)).code, "MANIFEST_BLOB_UNKNOWN");
+    assert.deepEqual(await r2Keys("manifests/"), []);
+    const image = imagePointer("git", "latest", manifest.digest, PIN, NOW_MS);
+    const post = await world.push("POST", ingestPath.pointers, { tag: null, image });
+    assert.equal((await errorOf(post)).code, "MANIFEST_UNKNOWN");
+    assert.deepEqual([...(await kvKeys("p/")), ...(await r2Keys("pointers/"))], []);
+  });
+
+  test("refuses a manifest that is not what the path says", async () => {
+    const { manifest } = await imageOf(stock, "git");
+    const path = ingestPath.manifest(digestOfText("other"));
+    const response = await world.push("PUT", path, manifest.bytes);
+    assert.equal((await errorOf(response)).code, "DIGEST_INVALID");
+  });
+
+  test("leaves a packing out whose base is not there", async () => {
+    const tag = { tag: tagOf("baseless"), pins: tagPins(stock, PIN, NOW_MS) };
+    const response = await world.push("POST", ingestPath.pointers, { tag, image: null });
+    assert.equal(response.status, 200);
+    assert.deepEqual((await keptPins("baseless")).packings, { zstd: null, gzip: null });
+  });
+
+  test("takes a whole image, twice, to the same effect", async () => {
+    const backfill = { tag: "latest", pin: PIN, repositories: ["git"] };
+    await world.backfill(stock, backfill);
+    const keys = async () => [...(await r2Keys("")), ...(await kvKeys(""))];
+    const once = await keys();
+    await world.backfill(stock, backfill);
+    assert.deepEqual(await keys(), once);
+    const { manifest } = await imageOf(stock, "git");
+    const response = await world.pull(manifestPath("git", "latest"));
+    assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
+  });
+
+  test("an older pointer never replaces a newer one", async () => {
+    const newer = await stockOf(["git"], "-2");
+    const [old, current] = [await imageOf(stock, "git"), await imageOf(newer, "git")];
+    await world.backfill(stock, { tag: "t", pin: PIN, resolvedAtMs: 1, repositories: ["git"] });
+    const pin = pinOf("b".repeat(40));
+    await world.backfill(newer, { tag: "t", pin, resolvedAtMs: 3, repositories: ["git"] });
+    const late = imagePointer("git", "t", old.manifest.digest, PIN, 2);
+    const response = await world.push("POST", ingestPath.pointers, { tag: null, image: late });
+    assert.equal(response.status, 200);
+    const pulled = await world.pull(manifestPath("git", "t"));
+    assert.equal(pulled.headers.get("Docker-Content-Digest"), current.manifest.digest);
+    assert.equal(pulled.headers.get("Nixport-Pin"), pin);
+  });
+
+  test("a tag keeps its newest pins, each once", async () => {
+    const pins = ["1", "2", "3", "4", "5"].map((digit) => pinOf(digit.repeat(40)));
+    const [p1, p2, p3, p4, p5] = pins;
+    for (const [index, pin] of [p3, p1, p2, p5, p4, p1].entries()) {
+      assert.ok(pin);
+      const resolvedAtMs = index === 5 ? 1000 : 10 * Number(pin[0]);
+      const tag = { tag: tagOf("many"), pins: tagPins(stock, pin, resolvedAtMs) };
+      const response = await world.push("POST", ingestPath.pointers, { tag, image: null });
+      assert.equal(response.status, 200);
+    }
+    const kept = await keptPins("many");
+    assert.deepEqual(
+      kept.pins.map(({ pin }) => pin),
+      [p1, p5, p4, p3],
+    );
+  });
+
+  test("a time ahead of the edge's clock counts as now", async () => {
+    const { manifest } = await imageOf(stock, "git");
+    const image = imagePointer("git", "ahead", manifest.digest, PIN, NOW_MS * 2);
+    await world.push("POST", ingestPath.pointers, { tag: null, image });
+    const bucket = await world.edge.miniflare.getR2Bucket("R2");
+    const [key] = await r2Keys("pointers/oci-zstd/ahead/");
+    const object = await bucket.head(`${key}`);
+    assert.equal(object?.customMetadata?.resolvedAtMs, String(NOW_MS));
+  });
+
+  test("a recipe beyond a key's length has a key all the same", async () => {
+    const names = Array.from({ length: 60 }, (_, index) => `a${index}`);
+    const repository = names.join("/");
+    const many = await stockOf(names.slice(0, 10), "-long");
+    await world.backfill(many, { tag: "x".repeat(128), pin: PIN });
+    const { manifest } = await imageOf(stock, "git");
+    const image = {
+      ...imagePointer(repository, "x".repeat(128), manifest.digest, PIN, NOW_MS),
+      recipe: `${"package/".repeat(60)}cacert/iana-etc`,
+    };
+    const response = await world.push("POST", ingestPath.pointers, { tag: null, image });
+    assert.equal(response.status, 200);
+    for (const key of await kvKeys("p/")) assert.ok(key.length <= 512);
+  });
+
+  for (const [title, path, method] of [
+    ["an unknown collection", "/ingest/other", "POST"],
+    ["a malformed digest", "/ingest/blobs/sha256:x", "PUT"],
+  ] as const) {
+    test(`refuses ${title}`, async () => {
+      const response = await world.push(method, path, {});
+      assert.ok(response.status === 404 || response.status === 400);
+      await response.body?.cancel();
+    });
+  }
+
+  test("refuses everything without a secret", async () => {
+    const open = await startWorld({ secret: "" });
+    try {
+      const response = await open.push("PUT", ingestPath.blob(await digestOf(bytes)), bytes);
+      assert.equal(response.status, 401);
+      await response.body?.cancel();
+    } finally {
+      await open.close();
+    }
+  });
+});
+
+/** A request whose body never comes: only what needs no body can answer it. */
+async function putHeadersOnly(world: World, sizeBytes: number) {
+  const path = ingestPath.blob(digestOfText("huge"));
+  const keys = parseSecretKeys(SECRET);
+  assert.ok(typeof keys !== "string");
+  const { pathname } = new URL(path, world.edge.url);
+  const token = await signRequest(keys, "origin", { method: "PUT", path: pathname }, NOW_MS);
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; code: string }>();
+  const sent = request(world.edge.url + path, {
+    method: "PUT",
+    headers: { Authorization: `Bearer ${token}`, "Content-Length": sizeBytes },
+  });
+  sent.once("error", reject);
+  sent.once("response", async (response) => {
+    let text = "";
+    for await (const chunk of response) text += chunk;
+    const { errors } = JSON.parse(text) as { errors: { code: string }[] };
+    resolve({ status: response.statusCode ?? 0, code: errors[0]?.code ?? "" });
+    sent.destroy();
+  });
+  sent.flushHeaders();
+  return promise;
+}

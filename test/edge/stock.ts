@@ -1,0 +1,115 @@
+// What an origin would hold after building some packages: layers with real bytes, records, lookups,
+// and the images composed of them in Node.
+
+import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/backfill.ts";
+import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/compose.ts";
+import { type Digest, digestOf } from "../../registry/digest.ts";
+import type { FoundPackage } from "../../registry/lookup.ts";
+import type { Packing, Pin, TagPins } from "../../registry/pin.ts";
+import { canonicalRecipe, systemOf } from "../../registry/recipe.ts";
+import type { LayerRecord, PackageRecord } from "../../registry/record.ts";
+import type { Variant } from "../../registry/variant.ts";
+import { packingIdOf, recipeOf, storePathOf, tagOf } from "../registry/fixture.ts";
+
+export interface Stock {
+  readonly blobs: Map<Digest, Uint8Array>;
+  readonly packing: Packing;
+  readonly records: ReadonlyMap<string, PackageRecord>;
+  readonly lookups: ReadonlyMap<string, FoundPackage>;
+}
+
+const VARIANT: Variant = "oci-zstd";
+
+/** `edition` gives the same packages other bytes, as a new revision of their source would. */
+export async function stockOf(names: readonly string[], edition = ""): Promise<Stock> {
+  const blobs = new Map<Digest, Uint8Array>();
+  const layer = async (text: string): Promise<LayerRecord> => {
+    const bytes = new TextEncoder().encode(`${text}\n`.repeat(20));
+    const digest = await digestOf(bytes);
+    blobs.set(digest, bytes);
+    return {
+      digest,
+      diffId: await digestOf(new TextEncoder().encode(text)),
+      sizeBytes: bytes.length,
+    };
+  };
+  const packing = { id: packingIdOf("packer-1"), base: await layer("base") };
+  const records = new Map<string, PackageRecord>();
+  const lookups = new Map<string, FoundPackage>();
+  for (const name of [...names, "cacert", "iana-etc"]) {
+    const storePath = storePathOf(`${name}-1.0${edition}`);
+    records.set(name, {
+      storePath,
+      form: "zstd",
+      packing: packing.id,
+      bundles: [
+        {
+          ...(await layer(`bundle ${name}${edition}`)),
+          storePaths: [storePath],
+          popularity: name.length,
+        },
+      ],
+      view: await layer(`view ${name}${edition}`),
+      provides: [],
+      fallbacks: [],
+      program: name,
+    });
+    lookups.set(name, {
+      kind: "found",
+      attribute: name,
+      derivation: `${storePath}.drv`,
+      outputs: [{ name: "out", path: storePath }],
+      name,
+      version: "1.0",
+      description: null,
+      licenses: [],
+      mainProgram: null,
+    });
+  }
+  return { blobs, packing, records, lookups };
+}
+
+export async function imageOf(stock: Stock, repository: string): Promise<ComposedImage> {
+  const recipe = recipeOf(repository);
+  const ingredients = recipe.packages.map((name) => {
+    const found = stock.lookups.get(name);
+    const record = stock.records.get(name);
+    if (found === undefined || record === undefined) throw new Error(`${name} is not in stock`);
+    return { name, found, records: [record] };
+  });
+  const composed = await compose(recipe, ingredients, stock.packing.base, VARIANT);
+  if (composed.kind !== "image") throw new Error(composed.kind);
+  return composed.image;
+}
+
+export function recordsBody(stock: Stock): RecordsBody {
+  return { records: [...stock.records.values()] };
+}
+
+export function lookupsBody(stock: Stock, pin: Pin): LookupsBody {
+  const { packages } = recipeOf([...stock.lookups.keys()].join("/"));
+  const lookups = packages.flatMap((name) => {
+    const found = stock.lookups.get(name);
+    return found === undefined ? [] : [{ name, found }];
+  });
+  return { pin, system: systemOf("amd64"), lookups };
+}
+
+export function tagPins(stock: Stock, pin: Pin, resolvedAtMs: number): TagPins {
+  return {
+    pins: [{ pin, resolvedAtMs }],
+    packings: { zstd: stock.packing, gzip: null },
+    composeVersion: COMPOSE_VERSION,
+  };
+}
+
+export function imagePointer(
+  repository: string,
+  tag: string,
+  digest: Digest,
+  pin: Pin,
+  resolvedAtMs: number,
+): NonNullable<PointersBody["image"]> {
+  const recipe = canonicalRecipe(recipeOf(repository));
+  return { recipe, tag: tagOf(tag), variant: VARIANT, digest, pin, resolvedAtMs };
+}

@@ -1,0 +1,61 @@
+// The Worker under test, wrapped at its outermost edge: a header of the request sets the clock and
+// makes bindings fail or hang; a header of the answer says which operations it took. JavaScript,
+// because it runs in workerd while everything around it is type-checked for Node.
+
+import { createApp, createIsolate } from "../../edge/app.ts";
+import { writeLog } from "../../edge/log.ts";
+import { CONTROLS_HEADER, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
+
+const isolate = createIsolate();
+
+export default {
+  async fetch(request, env, context) {
+    const controls = JSON.parse(request.headers.get(CONTROLS_HEADER) ?? "{}");
+    const headers = new Headers(request.headers);
+    headers.delete(CONTROLS_HEADER);
+    const operations = {};
+    const behind = [];
+    const app = createApp({
+      isolate: controls.coldMemory ? createIsolate() : isolate,
+      now: () => controls.nowMs ?? NOW_MS,
+      log: writeLog,
+      originDeadlinesMs: { manifestMs: controls.deadlineMs ?? 20_000, blobMs: 20_000 },
+    });
+    const response = await app.fetch(
+      new Request(request, { headers }),
+      {
+        ...env,
+        KV: watch("kv", env.KV, controls, operations),
+        R2: watch("r2", env.R2, controls, operations),
+      },
+      {
+        passThroughOnException() {},
+        waitUntil(work) {
+          behind.push(work);
+          context.waitUntil(work);
+        },
+      },
+    );
+    const answer = new Response(response.body, response);
+    // So that a test sees what was done behind an answer without waiting for some time.
+    if (!controls.unsettled) await Promise.all(behind);
+    answer.headers.set(OPERATIONS_HEADER, JSON.stringify(operations));
+    return answer;
+  },
+};
+
+function watch(name, binding, controls, operations) {
+  return new Proxy(binding, {
+    get(target, property) {
+      const member = Reflect.get(target, property, target);
+      if (typeof member !== "function") return member;
+      return (...args) => {
+        const operation = `${name}.${String(property)}`;
+        operations[operation] = (operations[operation] ?? 0) + 1;
+        if (controls.fail?.includes(name)) return Promise.reject(new Error(`${name} is down`));
+        if (controls.hang?.includes(name)) return new Promise(() => {});
+        return member.apply(target, args);
+      };
+    },
+  });
+}

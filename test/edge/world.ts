@@ -1,0 +1,173 @@
+// An edge in workerd with real KV and R2, in front of a fake origin, and what a test does with them:
+// pull as a client does, push as the origin does.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type RunningEdge, startEdge } from "../../origin/command/workerd.ts";
+import { type Digest, digestOf } from "../../registry/digest.ts";
+import type { Pin } from "../../registry/pin.ts";
+import { ingestPath } from "../../registry/route.ts";
+import { parseSecretKeys, signRequest } from "../../registry/token.ts";
+import { tagOf } from "../registry/fixture.ts";
+import { CONTROLS_HEADER, type Controls, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
+import { type FakeOrigin, startFakeOrigin } from "./fake-origin.ts";
+import { imageOf, imagePointer, lookupsBody, recordsBody, type Stock, tagPins } from "./stock.ts";
+
+export const SECRET = "a secret of these tests";
+export const PIN_FRESH_MS = 300_000;
+
+export interface Pull {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly controls?: Controls;
+}
+
+export interface Push {
+  readonly secret?: string;
+  /** Signed instead of the body's own digest. */
+  readonly signedDigest?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly controls?: Controls;
+}
+
+export interface World {
+  readonly edge: RunningEdge;
+  readonly origin: FakeOrigin;
+  readonly log: string[];
+  pull(path: string, options?: Pull): Promise<Response>;
+  /** JSON bodies and manifests are bound by the token, blobs are not. */
+  push(method: string, path: string, body: unknown, options?: Push): Promise<Response>;
+  pushBlobs(stock: Stock): Promise<void>;
+  /** Everything of a stock, and an image of it for each repository named. */
+  backfill(
+    stock: Stock,
+    options: {
+      readonly tag: string;
+      readonly pin: Pin;
+      readonly resolvedAtMs?: number;
+      readonly repositories?: readonly string[];
+    },
+  ): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startWorld(
+  options: Partial<Parameters<typeof startEdge>[0]> = {},
+): Promise<World> {
+  const statePath = await mkdtemp(join(tmpdir(), "nixport-edge-"));
+  const origin = await startFakeOrigin();
+  const log: string[] = [];
+  const edge = await startEdge({
+    port: 0,
+    statePath,
+    originUrl: origin.url,
+    secret: SECRET,
+    pinFreshSeconds: PIN_FRESH_MS / 1000,
+    entryPath: fileURLToPath(new URL("./worker-entry.js", import.meta.url)),
+    onLog: (line) => log.push(line),
+    ...options,
+  });
+
+  const world: World = {
+    edge,
+    origin,
+    log,
+    pull(path, { method = "GET", headers = {}, controls = {} } = {}) {
+      return fetch(edge.url + path, {
+        method,
+        headers: { ...headers, [CONTROLS_HEADER]: JSON.stringify(controls) },
+        redirect: "manual",
+      });
+    },
+    async push(method, path, body, { secret = SECRET, signedDigest, headers, controls } = {}) {
+      const isBytes = body instanceof Uint8Array;
+      const bytes = isBytes ? body : new TextEncoder().encode(JSON.stringify(body));
+      const isBound = !isBytes || path.startsWith("/ingest/manifests/");
+      const bodyDigest = isBound ? (signedDigest ?? (await digestOf(bytes))) : undefined;
+      const keys = parseSecretKeys(secret);
+      assert.ok(typeof keys !== "string");
+      const { pathname } = new URL(path, edge.url);
+      const token = await signRequest(
+        keys,
+        "origin",
+        { method, path: pathname, bodyDigest },
+        NOW_MS,
+      );
+      return fetch(edge.url + path, {
+        method,
+        headers: {
+          Authorization: `Bearer ${token}`,
+          [CONTROLS_HEADER]: JSON.stringify(controls ?? {}),
+          ...headers,
+        },
+        body: bytes,
+      });
+    },
+    async pushBlobs(stock) {
+      for (const [digest, bytes] of stock.blobs) {
+        await accepted(world.push("PUT", ingestPath.blob(digest), bytes));
+      }
+    },
+    async backfill(stock, { tag, pin, resolvedAtMs = NOW_MS, repositories = [] }) {
+      await world.pushBlobs(stock);
+      await accepted(world.push("POST", ingestPath.records, recordsBody(stock)));
+      await accepted(world.push("POST", ingestPath.lookups, lookupsBody(stock, pin)));
+      const pins = { tag: tagOf(tag), pins: tagPins(stock, pin, resolvedAtMs) };
+      await accepted(world.push("POST", ingestPath.pointers, { tag: pins, image: null }));
+      for (const repository of repositories) {
+        const { config, manifest } = await imageOf(stock, repository);
+        await accepted(world.push("PUT", ingestPath.blob(config.digest), config.bytes));
+        await accepted(world.push("PUT", ingestPath.manifest(manifest.digest), manifest.bytes));
+        const image = imagePointer(repository, tag, manifest.digest, pin, resolvedAtMs);
+        await accepted(world.push("POST", ingestPath.pointers, { tag: null, image }));
+      }
+    },
+    async close() {
+      await edge.close();
+      await origin.stop();
+      await rm(statePath, { recursive: true, force: true });
+    },
+  };
+  return world;
+}
+
+async function accepted(answer: Promise<Response>): Promise<void> {
+  const response = await answer;
+  const text = await response.text();
+  assert.ok(response.ok, `${response.status} ${text}`);
+}
+
+export interface RegistryErrorBody {
+  readonly code: string;
+  readonly message: string;
+  readonly detail?: unknown;
+}
+
+/** The one error of an answer, which must be the registry's JSON. */
+export async function errorOf(response: Response): Promise<RegistryErrorBody> {
+  assert.equal(response.headers.get("Content-Type"), "application/json");
+  assert.equal(response.headers.get("Cache-Control"), "no-store");
+  const body = (await response.json()) as { errors: RegistryErrorBody[] };
+  const [error] = body.errors;
+  assert.ok(error);
+  return error;
+}
+
+export function operationsOf(response: Response): unknown {
+  return JSON.parse(response.headers.get(OPERATIONS_HEADER) ?? "null");
+}
+
+export function cacheStatus(response: Response): string | null {
+  return response.headers.get("Cache-Status");
+}
+
+export function blobPath(digest: Digest): string {
+  return `/v2/any/blobs/${digest}`;
+}
+
+export function manifestPath(repository: string, reference: string): string {
+  return `/v2/${repository}/manifests/${reference}`;
+}

@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { gunzipSync } from "node:zlib";
+import { BASE_ENTRIES } from "../../../origin/layers/base.ts";
+import { CHUNK_SIZE_BYTES, createChunkBuffer } from "../../../origin/layers/chunk-writer.ts";
+import { compressSegment, packerId } from "../../../origin/layers/compression.ts";
+import { type ArchiveEntry, archiveEntries, packEntries } from "../../../origin/layers/entries.ts";
+import {
+  END_OF_ARCHIVE,
+  type PackedLayer,
+  packLayer,
+  STORE_PARENTS,
+} from "../../../origin/layers/layer.ts";
+import { FORMS, type Form } from "../../../registry/record.ts";
+import { type StorePath, storePathBase } from "../../../registry/store-path.ts";
+import {
+  listTree,
+  plant,
+  readTar,
+  segmentOf,
+  splitFrames,
+  storePath,
+  temporaryDirectory,
+  unzstd,
+} from "./fixture.ts";
+
+const store = temporaryDirectory();
+const scratch = temporaryDirectory();
+
+/** Runs of text and of noise, so that compressors have choices to make; the same in every run. */
+function text(sizeBytes: number): Buffer {
+  const bytes = Buffer.alloc(sizeBytes);
+  let state = 1;
+  for (let at = 0; at < sizeBytes; at += 1) {
+    state = (state * 48_271) % 2_147_483_647;
+    const isNoise = (at >> 14) % 5 === 0;
+    const letter = 97 + (state % 20);
+    bytes[at] = isNoise ? state >> 8 : at % 7 < 3 ? letter : (bytes[at - 7] ?? 32);
+  }
+  return bytes;
+}
+
+const small = plant(store, storePath("small-1"), { holds: { f: "small", l: { link: "f" } } });
+const large = plant(store, storePath("large-1"), {
+  holds: { big: text(3 * CHUNK_SIZE_BYTES + 77) },
+});
+const exact = plant(store, storePath("exact-1"), text(2 * CHUNK_SIZE_BYTES - 3 * 512));
+
+let files = 0;
+function pack(storePaths: readonly StorePath[], form: Form, storeDirectory = store) {
+  files += 1;
+  const destination = `${scratch}/${files}`;
+  const packed = packLayer({ storePaths, form, destination, storeDirectory }, createChunkBuffer());
+  return { packed, bytes: readFileSync(destination) };
+}
+
+const sha256 = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+const decompress = { zstd: unzstd, gzip: gunzipSync };
+const layerTar = (paths: readonly StorePath[]) =>
+  Buffer.concat([STORE_PARENTS, ...paths.map((path) => segmentOf(store, path)), END_OF_ARCHIVE]);
+
+/** Unlike deepEqual, does not spend a minute on showing how megabytes differ. */
+function assertSameBytes(actual: Buffer, expected: Buffer): void {
+  assert.ok(actual.equals(expected), `${actual.length} bytes differ from ${expected.length}`);
+}
+
+function isThere(program: string): boolean {
+  return spawnSync(program, ["--version"]).status === 0;
+}
+
+for (const form of FORMS) {
+  describe(`a ${form} layer`, () => {
+    test("decompresses to the tar of its store paths and the end of archive", () => {
+      for (const paths of [[small], [large], [exact], [small, exact, large], []]) {
+        const { packed, bytes } = pack(paths, form);
+        const tar = layerTar(paths);
+        assertSameBytes(decompress[form](Buffer.from(bytes)), tar);
+        assert.deepEqual(packed, {
+          digest: sha256(bytes),
+          diffId: sha256(tar),
+          sizeBytes: bytes.length,
+          tarSizeBytes: tar.length,
+        } satisfies Record<keyof PackedLayer, unknown>);
+      }
+    });
+
+    test("is its segments one after the other, whatever their neighbours", () => {
+      const segment = (path: StorePath) => compressSegment(segmentOf(store, path), form);
+      const start = compressSegment(STORE_PARENTS, form);
+      const end = compressSegment(END_OF_ARCHIVE, form);
+      const joined = Buffer.concat([start, segment(large), segment(small), end]);
+      assertSameBytes(pack([large, small], form).bytes, joined);
+      assertSameBytes(pack([small], form).bytes, Buffer.concat([start, segment(small), end]));
+    });
+
+    test("names no path twice, which podman and Docker refuse", async () => {
+      const entries = await readTar(layerTar([small, exact, large]));
+      const names = entries.map(({ name }) => name);
+      assert.deepEqual(names, [...new Set(names)]);
+      assert.deepEqual(names.slice(0, 2), ["nix/", "nix/store/"]);
+    });
+
+    test("is read by the command-line tools", (context) => {
+      if (!isThere(form)) {
+        context.skip(`${form} is not installed`);
+        return;
+      }
+      const { bytes } = pack([small, large], form);
+      const options = { input: bytes, maxBuffer: 64 << 20 };
+      assertSameBytes(execFileSync(form, ["-dc"], options), layerTar([small, large]));
+      const unpacked = temporaryDirectory();
+      execFileSync("tar", [`--${form}`, "-xpf", "-", "-C", unpacked], options);
+      for (const path of [small, large]) {
+        const base = storePathBase(path);
+        assert.deepEqual(
+          listTree(`${unpacked}/nix/store/${base}`),
+          listTree(`${store}/${base}`, "of-an-image"),
+        );
+      }
+    });
+
+    test("has the same bytes again, and from a copy whose files are hard links", () => {
+      const copy = `${scratch}/copy-${form}`;
+      mkdirSync(copy);
+      const base = storePathBase(small);
+      mkdirSync(`${copy}/${base}`);
+      linkSync(`${store}/${base}/f`, `${copy}/${base}/f`);
+      execFileSync("cp", ["-P", `${store}/${base}/l`, `${copy}/${base}/l`]);
+      assert.deepEqual(pack([small], form, copy), pack([small], form));
+      assert.deepEqual(pack([large], form).packed, pack([large], form).packed);
+    });
+  });
+}
+
+describe("frames and members", () => {
+  test("a zstd segment is a frame for each chunk, which says its content's size", () => {
+    const { bytes } = pack([large], "zstd");
+    const frames = splitFrames(bytes);
+    assert.equal(frames.length, 6, "the start, three full chunks, the rest, and the end");
+    for (const frame of frames) {
+      // RFC 8878, 3.1.1.1.1: without bits 7 to 5 a frame does not say its content's size.
+      assert.notEqual(frame.readUInt8(4) & 0b1110_0000, 0);
+    }
+  });
+
+  test("a gzip member's chunk refers back to the end of the one before", () => {
+    const noise = text(30_000);
+    for (const [at, byte] of noise.entries()) noise[at] = byte ^ ((at * at * 31) >> 3);
+    const once = Buffer.concat([Buffer.alloc(CHUNK_SIZE_BYTES - noise.length), noise]);
+    const sizeOf = (tar: Buffer) => compressSegment(tar, "gzip").length;
+    assert.ok(sizeOf(noise) > 10_000);
+    assert.ok(sizeOf(Buffer.concat([once, noise])) - sizeOf(once) < 1000);
+  });
+
+  test("a gzip and a zstd layer of the same paths share a diff id", () => {
+    assert.equal(
+      pack([small, large], "gzip").packed.diffId,
+      pack([small, large], "zstd").packed.diffId,
+    );
+  });
+});
+
+/** Packer ids this was run with, and the digest of a layer of the three fixture paths. */
+const GOLDEN_LAYERS: Readonly<Record<string, string>> = {
+  "1-zstd3-1m-1.5.7": "sha256:c69579f4828f86bc6cc14acc3389cf8ce7d04260507b95c2d4e9e2c208a19f8e",
+  "1-gzip2-1m-1.3.2.1-motley-8002e91-x64":
+    "sha256:fa70390101206d1c6dbe26753d8c6945ce9be29ea68af4fa443d0d1247a4722f",
+};
+
+describe("golden layers", () => {
+  for (const form of FORMS) {
+    test(`of ${form} have the bytes that their packer id stands for`, (context) => {
+      const expected = GOLDEN_LAYERS[packerId(form)];
+      if (expected === undefined) {
+        context.skip(`no golden digest for ${packerId(form)} yet`);
+        return;
+      }
+      assert.equal(
+        pack([small, large, exact], form).packed.digest,
+        expected,
+        "One packer id has given two layers. Raise FORMAT_VERSION in " +
+          "origin/layers/compression.ts, and put the new id and the actual digest here.",
+      );
+    });
+  }
+});
+
+describe("packerId", () => {
+  test("names form, level, chunk size and the version of the compressor, fit for a key", () => {
+    for (const form of FORMS) assert.match(packerId(form), /^[A-Za-z0-9][A-Za-z0-9._-]{0,90}$/);
+    assert.equal(packerId("zstd"), `1-zstd3-1m-${process.versions.zstd}`);
+    assert.equal(packerId("gzip"), `1-gzip2-1m-${process.versions.zlib}-${process.arch}`);
+  });
+});
+
+describe("a layer made in memory", () => {
+  const link: ArchiveEntry = { kind: "link", path: "usr/bin/env", target: "/nix/store/x/bin/env" };
+
+  test("has every directory on the way, whatever the order of its entries", async () => {
+    const entries: readonly ArchiveEntry[] = [
+      link,
+      { kind: "file", path: "a/f", mode: 0o644, content: Buffer.from("text") },
+      { kind: "directory", path: "a", mode: 0o1777 },
+      { kind: "link", path: "a-b", target: "a" },
+    ];
+    const tar = archiveEntries(entries);
+    assert.deepEqual(archiveEntries([...entries].reverse()), tar);
+    const read = await readTar(tar);
+    assert.deepEqual(
+      read.map(({ name, mode, linkname }) =>
+        `${name} ${mode?.toString(8)} ${linkname ?? ""}`.trim(),
+      ),
+      [
+        "a/ 1777",
+        "a/f 644",
+        "a-b 777 a",
+        "usr/ 755",
+        "usr/bin/ 755",
+        "usr/bin/env 777 /nix/store/x/bin/env",
+      ],
+    );
+  });
+
+  test("refuses two entries of one path, and an entry below a link", () => {
+    assert.throws(() => archiveEntries([link, link]), /is twice/);
+    const below: ArchiveEntry = { kind: "link", path: "usr/bin/env/x", target: "y" };
+    assert.throws(() => archiveEntries([below, link]), /lies below usr\/bin\/env/);
+  });
+
+  for (const form of FORMS) {
+    test(`has the digests of its ${form} bytes`, () => {
+      const { bytes, ...packed } = packEntries([link], form);
+      const tar = Buffer.concat([archiveEntries([link]), END_OF_ARCHIVE]);
+      assertSameBytes(decompress[form](Buffer.from(bytes)), tar);
+      assert.deepEqual(packed, {
+        digest: sha256(bytes),
+        diffId: sha256(tar),
+        sizeBytes: bytes.length,
+        tarSizeBytes: tar.length,
+      });
+    });
+  }
+
+  test("of the base has the diff id it always had", () => {
+    assert.equal(
+      packEntries(BASE_ENTRIES, "zstd").diffId,
+      "sha256:e2cc85d37231f19532a9d61f8dc4a643052405cd3237981ed13bec1fc3faeb20",
+      "The base layer has changed, and with it every image. If that is meant, raise " +
+        "FORMAT_VERSION in origin/layers/compression.ts and put the actual value here.",
+    );
+  });
+});
+
+describe("memory", () => {
+  const LIMIT_MIB = 200;
+
+  for (const form of FORMS) {
+    test(`packing a file of 300 MB as ${form} stays below ${LIMIT_MIB} MiB`, () => {
+      const sparse = temporaryDirectory();
+      const path = plant(sparse, storePath("sparse-1"), "");
+      truncateSync(`${sparse}/${storePathBase(path)}`, 300_000_000);
+      const program = join(import.meta.dirname, "pack-sparse.ts");
+      const parameters = [program, sparse, path, form, `${scratch}/sparse`];
+      const output = execFileSync(process.execPath, parameters, { timeout: 60_000 });
+      const { tarSizeBytes, maxRssKiB } = JSON.parse(output.toString());
+      assert.ok(tarSizeBytes > 300_000_000);
+      assert.ok(maxRssKiB < LIMIT_MIB * 1024, `${Math.round(maxRssKiB / 1024)} MiB`);
+    });
+  }
+});
+
+test("a failed packing leaves no descriptor open", () => {
+  const missing = storePath("missing-1");
+  const descriptors = () => (existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0);
+  const before = descriptors();
+  assert.throws(() => pack([missing], "zstd"), /ENOENT/);
+  assert.equal(descriptors(), before);
+});

@@ -1,0 +1,16 @@
+// Packs one store path in a process of its own, and says how much memory that took at most.
+
+import { createPacker } from "../../../origin/layers/packer.ts";
+import { FORMS } from "../../../registry/record.ts";
+import { parseStorePath } from "../../../registry/store-path.ts";
+
+const [storeDirectory = "", path = "", formName = "", destination = ""] = process.argv.slice(2);
+const storePath = parseStorePath(path);
+const form = FORMS.find((one) => one === formName);
+if (storePath === undefined || form === undefined) throw new Error("usage: store path form file");
+
+const packer = createPacker({ workers: 1, storeDirectory });
+const request = { storePaths: [storePath], form, destination, sizeBytes: 1, group: "one" };
+const { tarSizeBytes } = await packer.pack(request);
+// Without closing the packer: idle threads must not keep a process alive.
+console.log(JSON.stringify({ tarSizeBytes, maxRssKiB: process.resourceUsage().maxRSS }));

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { truncateSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import type { PackedLayer } from "../../../origin/layers/layer.ts";
+import { createPacker, type Packer, type PackerOptions } from "../../../origin/layers/packer.ts";
+import { UnpackableError } from "../../../origin/layers/tar.ts";
+import { type StorePath, storePathBase, storePathName } from "../../../registry/store-path.ts";
+import { plant, storePath, temporaryDirectory } from "./fixture.ts";
+
+const store = temporaryDirectory();
+const scratch = temporaryDirectory();
+const paths = Array.from({ length: 12 }, (_, at) =>
+  plant(store, storePath(`p${at}`), { holds: { f: Buffer.alloc(at * 200_000, `${at} text `) } }),
+);
+/** Takes long enough to pack that it is never done before the main thread has its turn. */
+const huge = plant(store, storePath("huge"), "");
+truncateSync(`${store}/${storePathBase(huge)}`, 8e9);
+
+function open(options: PackerOptions = {}): Packer {
+  const packer = createPacker({ storeDirectory: store, ...options });
+  after(() => packer.close());
+  return packer;
+}
+
+function request(
+  storePaths: readonly StorePath[],
+  more: { signal?: AbortSignal; sizeBytes?: number; group?: string } = {},
+) {
+  const name = storePaths.map(storePathName).join("-").slice(0, 100);
+  return {
+    storePaths,
+    form: "zstd",
+    destination: `${scratch}/${name}`,
+    sizeBytes: 1,
+    group: "g",
+    ...more,
+  } as const;
+}
+
+/** A thread that answers with the name of what it was to pack, or ends on request. */
+const echo = join(import.meta.dirname, "echo-worker.ts");
+
+describe("pack", () => {
+  test("gives the same layers with one thread, with two, and again", async () => {
+    const one = open({ workers: 1 });
+    const two = open({ workers: 2 });
+    const results: (readonly PackedLayer[])[] = [];
+    const contents: Buffer[][] = [];
+    for (const packer of [one, two, one, two]) {
+      const requests = paths.map((path, at) => request([path, ...paths.slice(0, at % 3)]));
+      results.push(await Promise.all(requests.map((each) => packer.pack(each))));
+      contents.push(await Promise.all(requests.map(({ destination }) => readFile(destination))));
+    }
+    for (const result of results) assert.deepEqual(result, results[0]);
+    for (const content of contents) assert.deepEqual(content, contents[0]);
+  });
+
+  test("takes the biggest of a group first, and groups in turn", async () => {
+    const packer = open({ workers: 1, program: echo });
+    const order: string[] = [];
+    const ask = async (name: string, group: string, sizeBytes: number) => {
+      await packer.pack(request([storePath(name)], { group, sizeBytes }));
+      order.push(name);
+    };
+    await Promise.all([
+      ask("first", "other", 1),
+      ask("a1", "a", 1),
+      ask("a3", "a", 3),
+      ask("a2", "a", 2),
+      ask("a2-later", "a", 2),
+      ask("b5", "b", 5),
+      ask("b9", "b", 9),
+    ]);
+    assert.deepEqual(order, ["first", "a3", "b9", "a2", "b5", "a2-later", "a1"]);
+  });
+
+  test("rejects with the path of what cannot be in a layer, and goes on", async () => {
+    const packer = open({ workers: 1 });
+    const whiteout = plant(store, storePath("whiteout"), { holds: { ".wh.x": "" } });
+    await assert.rejects(
+      packer.pack(request([whiteout])),
+      (error) =>
+        error instanceof UnpackableError &&
+        error.message.endsWith("-whiteout/.wh.x has a name that layers reserve for deleting files"),
+    );
+    await assert.rejects(packer.pack(request([storePath("missing")])), { code: "ENOENT" });
+    assert.ok((await packer.pack(request(paths.slice(0, 1)))).sizeBytes > 0);
+  });
+
+  test("rejects the task of a thread that ends, and replaces the thread", async () => {
+    const packer = open({ workers: 1, program: echo });
+    const exit = packer.pack(request([storePath("exit")]));
+    const waiting = packer.pack(request([storePath("waiting")]));
+    await assert.rejects(exit, /the packing thread ended with code 3/);
+    assert.equal((await waiting).sizeBytes, 7);
+    await assert.rejects(
+      packer.pack(request([storePath("throw")])),
+      (error) => error instanceof Error && /thrown/.test(String(error.cause)),
+    );
+    assert.equal((await packer.pack(request([storePath("after")]))).sizeBytes, 5);
+  });
+});
+
+describe("an aborted request", () => {
+  test("is not begun when it was aborted before", async () => {
+    const reason = new Error("gone");
+    const packer = open({ workers: 1 });
+    const signal = AbortSignal.abort(reason);
+    await assert.rejects(packer.pack(request([huge], { signal })), reason);
+  });
+
+  test("stops while running, and leaves the thread to the next", async () => {
+    const packer = open({ workers: 1 });
+    const controller = new AbortController();
+    const reason = new Error("nobody waits");
+    const running = packer.pack(request([huge], { signal: controller.signal }));
+    const next = packer.pack(request(paths.slice(0, 1)));
+    controller.abort(reason);
+    await assert.rejects(running, reason);
+    assert.ok((await next).sizeBytes > 0);
+  });
+
+  test("leaves the queue while waiting, and the others in it", async () => {
+    const packer = open({ workers: 1 });
+    const running = new AbortController();
+    const waiting = new AbortController();
+    const first = packer.pack(request([huge], { signal: running.signal }));
+    const second = packer.pack(request(paths.slice(0, 1), { signal: waiting.signal }));
+    const third = packer.pack(request(paths.slice(1, 2)));
+    waiting.abort(new Error("second"));
+    await assert.rejects(second, /second/);
+    running.abort(new Error("first"));
+    await assert.rejects(first, /first/);
+    assert.ok((await third).sizeBytes > 0);
+  });
+});
+
+describe("close", () => {
+  test("rejects what runs and what waits, and every request after it", async () => {
+    const packer = open({ workers: 1 });
+    const all = [packer.pack(request([huge])), packer.pack(request(paths.slice(0, 1)))];
+    const settled = Promise.allSettled(all);
+    await packer.close();
+    for (const result of await settled) {
+      assert.ok(result.status === "rejected");
+      assert.match(String(result.reason), /the packer was closed/);
+    }
+    await assert.rejects(packer.pack(request(paths.slice(0, 1))), /the packer is closed/);
+    await packer.close();
+  });
+});

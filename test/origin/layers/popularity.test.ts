@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  CLOSURE_COUNT_THRESHOLD,
+  countClosures,
+  MAX_POPULARITY_SIZE_BYTES,
+  NO_POPULARITY,
+  parsePopularity,
+} from "../../../origin/layers/popularity.ts";
+import { storePath } from "./fixture.ts";
+
+function parse(text: string, threshold?: number) {
+  const result = parsePopularity(text, threshold);
+  assert.ok(result.kind === "popularity", "not read");
+  return result.popularity;
+}
+
+describe("parsePopularity", () => {
+  test("matches names without version and takes the largest count of a package", () => {
+    const data = parse('{"openssl-1.1.1":20,"openssl-3.0.2":70,"openssl-3.0.2-bin":50,"zlib":5}');
+    assert.equal(data.count(storePath("openssl-3.5.0")), 70);
+    assert.equal(data.count(storePath("openssl-3.5.0-dev")), 70);
+    assert.equal(data.count(storePath("zlib-1.3")), 5);
+    assert.equal(data.threshold, 100);
+  });
+
+  test("counts a package nobody knows as needed once", () => {
+    assert.equal(parse('{"zlib":5}').count(storePath("mine-1.0")), 1);
+    assert.equal(NO_POPULARITY.count(storePath("zlib-1.3")), 1);
+  });
+
+  test("counts what is in every image as most popular, with data or without", () => {
+    for (const name of ["nss-cacert-3.98", "cacert-2025", "iana-etc-20240318"]) {
+      assert.ok(NO_POPULARITY.count(storePath(name)) >= NO_POPULARITY.threshold);
+      assert.equal(parse(`{"${name}":1}`).count(storePath(name)), 1_000_000_000);
+    }
+  });
+
+  test("names the data by what it says, not by how it is written", () => {
+    const { id } = parse('{"a-1":7,"b":2}');
+    assert.match(id, /^[0-9a-f]{12}$/);
+    assert.equal(parse('{ "b-9.1": 2, "a": 7, "a-0": 3 }').id, id);
+    assert.notEqual(parse('{"a":7,"b":3}').id, id);
+    assert.notEqual(parse('{"a":7,"b":2}', CLOSURE_COUNT_THRESHOLD).id, id);
+    assert.equal(parse("{}").id, "none");
+    assert.equal(NO_POPULARITY.id, "none");
+  });
+
+  test("ignores names that no store path can have", () => {
+    assert.equal(parse('{"":1,"a b":2,"a/b":3}').id, "none");
+  });
+
+  const invalid = ["", "[1]", "3", "null", '{"a":"1"}', '{"a":-1}', '{"a":1.5}', '{"a":1e300}'];
+  for (const text of invalid) {
+    test(`says what is wrong with ${text === "" ? "nothing" : text}`, () => {
+      const result = parsePopularity(text);
+      assert.ok(result.kind === "invalid");
+      assert.match(result.reason, /^is no JSON/);
+    });
+  }
+
+  test("refuses a text beyond the limit before reading it", () => {
+    const result = parsePopularity(" ".repeat(MAX_POPULARITY_SIZE_BYTES + 1));
+    assert.deepEqual(result, { kind: "invalid", reason: "is larger than 33554432 bytes" });
+  });
+});
+
+describe("countClosures", () => {
+  test("counts a package once for each closure that holds it", () => {
+    const node = (name: string, digit?: string) => ({
+      path: storePath(name, digit),
+      narSizeBytes: 1,
+      references: [],
+    });
+    const data = countClosures([
+      [node("glibc-2.40"), node("glibc-2.40-bin"), node("git-2.39")],
+      [node("glibc-2.41", "1"), node("htop-3")],
+    ]);
+    assert.equal(data.count(storePath("glibc-2.42")), 2);
+    assert.equal(data.count(storePath("htop-3")), 1);
+    assert.equal(data.threshold, CLOSURE_COUNT_THRESHOLD);
+  });
+});
