@@ -12,11 +12,13 @@ import type { Outbox } from "./backfill/outbox.ts";
 import { failureError } from "./failures.ts";
 import type { Images } from "./images.ts";
 import type { Log } from "./log.ts";
+import type { Records } from "./records.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
 
 export interface AppOptions {
   readonly images: Images;
+  readonly records: Pick<Records, "remake">;
   readonly store: BlobStore;
   /** Absent where there is no edge to fill. */
   readonly outbox: Outbox | null;
@@ -139,13 +141,14 @@ async function serveManifest(
   return new Response(bodyless ? null : Uint8Array.from(bytes), { status, headers });
 }
 
+/** A layer that was evicted is made again, which takes as long as packing it. */
 async function serveBlob(
-  { store }: AppOptions,
+  { store, records }: AppOptions,
   request: Request,
   digest: Digest,
 ): Promise<Response> {
   const key = storageKey.layer(digest);
-  const sizeBytes = await store.sizeBytes(key);
+  const sizeBytes = (await store.sizeBytes(key)) ?? (await records.remake(digest))?.sizeBytes;
   if (sizeBytes === undefined) {
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }

@@ -66,6 +66,9 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
   if (!isLoopback(host) && text("NIXPORT_SECRET") === undefined) {
     problem(`HOST is ${host}, which is not loopback: NIXPORT_SECRET must be set then`);
   }
+  if (isLoopback(host) && access === "edge" && text("NIXPORT_SECRET") === undefined) {
+    problem("NIXPORT_ACCESS is edge: NIXPORT_SECRET, by which it is known, must be set too");
+  }
   const edgeUrl = url("NIXPORT_EDGE_URL");
   if (edgeUrl !== null && secretKeys.length === 0) {
     problem("NIXPORT_EDGE_URL is set: NIXPORT_SECRET, the edge's secret, must be set too");

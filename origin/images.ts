@@ -4,15 +4,16 @@
 import { type ComposedImage, compose, type Ingredient } from "../registry/compose.ts";
 import type { Packing } from "../registry/pin.ts";
 import { type Recipe, systemOf } from "../registry/recipe.ts";
-import type { Form } from "../registry/record.ts";
+import type { Form, PackageRecord } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
+import type { StorePath } from "../registry/store-path.ts";
 import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
 import type { BuildFailure, FailedPackage } from "./failures.ts";
 import { type Lookups, storeLookup } from "./lookups.ts";
-import type { Records } from "./records.ts";
+import type { RecordFailure, Records } from "./records.ts";
 import type { PinnedTag, Pins } from "./sources/pins.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
-import { storageKey } from "./storage/keys.ts";
+import { type StorageKey, storageKey } from "./storage/keys.ts";
 
 export interface BuiltImage {
   readonly kind: "built";
@@ -37,8 +38,20 @@ export interface ImagesOptions {
 
 type Gathered =
   | { readonly kind: "gathered"; readonly ingredients: readonly Ingredient[] }
-  | { readonly kind: "derivation-gone" }
+  | RecordFailure
   | BuildFailure;
+
+interface Composed {
+  readonly kind: "composed";
+  readonly image: ComposedImage;
+  readonly ingredients: readonly Ingredient[];
+}
+
+function settled(failure: RecordFailure | BuildFailure): BuildFailure {
+  return failure.kind === "derivation-gone"
+    ? { kind: "unreachable", message: "a garbage collection is removing store paths" }
+    : failure;
+}
 
 export function createImages({ pins, lookups, records, store }: ImagesOptions): Images {
   return {
@@ -52,19 +65,43 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
         await lookups.evaluate(pinned, systemOf(recipe.architecture), recipe.packages);
         gathered = await gather(recipe, pinned, form);
       }
-      if (gathered.kind === "derivation-gone") {
-        return { kind: "unreachable", message: "a garbage collection is removing derivations" };
-      }
-      if (gathered.kind !== "gathered") return gathered;
+      if (gathered.kind !== "gathered") return settled(gathered);
 
       const packing = records.packings[form];
-      const composed = await compose(recipe, gathered.ingredients, packing.base, variant);
-      if (composed.kind !== "image") return composed;
-      await storeImage(composed.image);
-      const { ingredients } = gathered;
-      return { kind: "built", image: composed.image, pinned, ingredients, packing };
+      const composed = await composeWith(recipe, gathered.ingredients, packing, variant);
+      if (composed.kind !== "composed") return settled(composed);
+      const { image, ingredients } = composed;
+      await storeImage(image);
+      return { kind: "built", image, pinned, ingredients, packing };
     },
   };
+
+  /** Composes, with the layers joined that an image of many layers needs. */
+  async function composeWith(
+    recipe: Recipe,
+    ingredients: readonly Ingredient[],
+    { base }: Packing,
+    variant: Variant,
+  ): Promise<BuildFailure | RecordFailure | Composed> {
+    const composed = await compose(recipe, ingredients, base, variant);
+    if (composed.kind === "too-many-layers") return composed;
+    if (composed.kind === "image") return { kind: "composed", image: composed.image, ingredients };
+    const joined = new Map<StorePath, PackageRecord>();
+    for (const cut of composed.cuts) {
+      const result = await records.coarsen(cut);
+      if (result.kind !== "record") return result;
+      joined.set(result.record.storePath, result.record);
+    }
+    const filled = ingredients.map((ingredient) => ({
+      ...ingredient,
+      records: ingredient.records.map((record) => joined.get(record.storePath) ?? record),
+    }));
+    const again = await compose(recipe, filled, base, variant);
+    if (again.kind === "cuts-missing") throw new Error("a cut that was joined is missing");
+    return again.kind === "image"
+      ? { kind: "composed", image: again.image, ingredients: filled }
+      : again;
+  }
 
   async function gather(recipe: Recipe, pinned: PinnedTag, form: Form): Promise<Gathered> {
     const system = systemOf(recipe.architecture);
@@ -96,9 +133,12 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
 
   /** The config first: a stored manifest never names a missing blob. */
   async function storeImage({ config, manifest }: ComposedImage): Promise<void> {
-    const manifestKey = storageKey.manifest(manifest.digest);
-    if ((await store.sizeBytes(manifestKey)) !== undefined) return;
-    await store.store(storageKey.layer(config.digest), config.bytes);
-    await store.store(manifestKey, manifest.bytes);
+    await storeOnce(storageKey.layer(config.digest), config.bytes);
+    await storeOnce(storageKey.manifest(manifest.digest), manifest.bytes);
+  }
+
+  /** Each looked for by itself: an operator may have cleared the blobs and left the manifests. */
+  async function storeOnce(key: StorageKey, bytes: Uint8Array): Promise<void> {
+    if ((await store.sizeBytes(key)) === undefined) await store.store(key, bytes);
   }
 }

@@ -11,6 +11,7 @@ import { recentValues } from "./recent.ts";
 import type { PinnedTag } from "./sources/pins.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
+import { parseStoredJson } from "./storage/stored-json.ts";
 
 export interface NamedLookup {
   readonly name: PackageName;
@@ -53,7 +54,7 @@ export function rememberLookups({ nix, store, signal }: LookupsOptions): Lookups
     if (known !== undefined) return known;
     const bytes = await store.lookup(key);
     if (bytes === undefined) return undefined;
-    const found = parseFoundPackage(JSON.parse(Buffer.from(bytes).toString()));
+    const found = parseFoundPackage(parseStoredJson(bytes));
     if (found !== undefined) recent.store(key, found);
     return found;
   }

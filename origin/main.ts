@@ -15,6 +15,7 @@ import type { Log } from "./log.ts";
 import { rememberLookups } from "./lookups.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
 import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
+import { createPackedLayers } from "./packed-layers.ts";
 import { readPopularity } from "./popularity-source.ts";
 import { createRecordMaker } from "./record-maker.ts";
 import { createPackings, createRecords } from "./records.ts";
@@ -60,16 +61,18 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const store = await openFilesystemStore(config.storagePath);
   const popularity = await readPopularity(config.popularityUrl, config.source, signal);
   const packer = createPacker(config.packWorkers === null ? {} : { workers: config.packWorkers });
-  const maker = createRecordMaker({ packer, store, popularity, log, signal });
+  const layers = createPackedLayers({ packer, store, log, signal });
+  const maker = createRecordMaker({ layers, popularity });
   const packings = await createPackings(maker);
   const { builderTimeoutSeconds, buildDeadlineMs, source, pinFreshMs, secretKeys } = config;
+  const records = createRecords({
+    ...{ nix, store, maker, layers, packings, rootsDir, signal },
+    ...{ builderTimeoutSeconds, buildDeadlineMs },
+  });
   const images = createImages({
     pins: rememberPins({ source, store, env, freshMs: pinFreshMs, log, now }),
     lookups: rememberLookups({ nix, store, signal }),
-    records: createRecords({
-      ...{ nix, store, maker, packings, rootsDir, signal },
-      ...{ builderTimeoutSeconds, buildDeadlineMs },
-    }),
+    records,
     store,
   });
 
@@ -79,7 +82,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     outbox = await openOutbox({ store, push: createPusher({ store, edge, packings, log }), log });
   }
   const { access } = config;
-  const app = createApp({ images, store, outbox, access, secretKeys, log, now });
+  const app = createApp({ images, records, store, outbox, access, secretKeys, log, now });
   const server = createAdaptorServer({ fetch: app.fetch });
   const url = await listen(server, config);
 

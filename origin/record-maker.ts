@@ -1,162 +1,183 @@
-// One valid output path to its record: cuts the closure into bundles, packs what no package has
-// packed before, and stores every layer before anything that names it.
+// One valid output path to its record: cuts the closure into bundles, draws the view, and has every
+// layer made before anything names it. Also makes what was not needed at first, or was lost.
 
-import * as v from "valibot";
 import type { Packing } from "../registry/pin.ts";
 import {
   type BundleRecord,
-  type FallbackRecord,
+  type CoarseBundle,
   type Form,
   type LayerRecord,
-  layerRecordSchema,
   type PackageRecord,
   type PackingId,
   parsePackingId,
+  recordPaths,
 } from "../registry/record.ts";
 import type { StorePath } from "../registry/store-path.ts";
-import { joinBatches } from "./join.ts";
 import { BASE_ENTRIES } from "./layers/base.ts";
-import { type Bundle, cutBundles } from "./layers/bundles.ts";
+import { type Bundle, cutLevels } from "./layers/bundles.ts";
+import type { ClosureGraph } from "./layers/closure.ts";
 import { packerId } from "./layers/compression.ts";
-import type { ClosureGraph, ClosureNode } from "./layers/dominators.ts";
-import { type ArchiveEntry, packEntries } from "./layers/entries.ts";
-import type { Packer } from "./layers/packer.ts";
 import type { Popularity } from "./layers/popularity.ts";
 import { UnpackableError } from "./layers/tar.ts";
-import { readView } from "./layers/view.ts";
-import type { Log } from "./log.ts";
-import type { BlobStore } from "./storage/blob-store.ts";
-import { type StorageKey, storageKey } from "./storage/keys.ts";
+import { type PackageView, readView } from "./layers/view.ts";
+import type { Making, PackedLayers } from "./packed-layers.ts";
 
 export type MadeRecord =
   | { readonly kind: "record"; readonly record: PackageRecord }
   /** Its files cannot be in an image, whoever asks. */
   | { readonly kind: "unpackable"; readonly reason: string };
 
+/** All store paths must be valid and held while a call is under way. */
 export interface RecordMaker {
-  /** `graph` holds the closure of `storePath`, and may hold more. The paths must stay valid. */
+  /** `graph` holds the closure of `storePath`, and may hold more. */
   make(graph: ClosureGraph, storePath: StorePath, form: Form): Promise<MadeRecord>;
+  /** The record with the layers of one coarser cut, joined from the segments of the fine ones. */
+  coarsen(record: PackageRecord, level: number): Promise<PackageRecord>;
+  /** Makes a layer again; `graph` holds the closure of what it is made of. */
+  remake(making: Making, graph: ClosureGraph): Promise<LayerRecord | undefined>;
   /** How layers are made now; the base layer is stored. */
   packing(form: Form): Promise<Packing>;
 }
 
 export interface RecordMakerOptions {
-  readonly packer: Packer;
-  readonly store: BlobStore;
+  readonly layers: PackedLayers;
   readonly popularity: Popularity;
-  readonly log: Log;
-  readonly signal: AbortSignal;
 }
 
-interface BundleToPack {
-  readonly key: StorageKey;
-  readonly bundle: Bundle;
-  readonly form: Form;
-  readonly sizeBytes: number;
-  readonly group: string;
-}
-
-export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
-  const { packer, store, popularity, log, signal } = options;
+export function createRecordMaker({ layers, popularity }: RecordMakerOptions): RecordMaker {
   const packingIds: Readonly<Record<Form, PackingId>> = {
     zstd: packingId("zstd", popularity),
     gzip: packingId("gzip", popularity),
   };
-  const packing = joinBatches<BundleToPack, LayerRecord>(
-    ({ key }) => key,
-    (bundles) => Promise.all(bundles.map(packBundle)),
-  );
 
-  /** A layer some package had packed before, if its bytes are still there. */
-  async function recall(key: StorageKey): Promise<LayerRecord | undefined> {
-    const bytes = await store.lookup(key);
-    if (bytes === undefined) return undefined;
-    const parsed = v.safeParse(layerRecordSchema, JSON.parse(Buffer.from(bytes).toString()));
-    if (!parsed.success) return undefined;
-    const sizeBytes = await store.sizeBytes(storageKey.layer(parsed.output.digest));
-    return sizeBytes === parsed.output.sizeBytes ? parsed.output : undefined;
+  function packBundles(
+    bundles: readonly Pick<Bundle, "storePaths">[],
+    closure: ClosureGraph,
+    group: StorePath,
+    form: Form,
+  ): Promise<readonly LayerRecord[]> {
+    const sizes = new Map(closure.map(({ path, narSizeBytes }) => [path, narSizeBytes]));
+    return Promise.all(
+      bundles.map(({ storePaths }) => {
+        const sizeBytes = storePaths.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
+        return layers.bundle({ storePaths, form, sizeBytes, group });
+      }),
+    );
   }
 
-  async function packBundle(task: BundleToPack): Promise<LayerRecord> {
-    const known = await recall(task.key);
-    if (known !== undefined) return known;
-    const { bundle, form, sizeBytes, group } = task;
-    const destination = store.stagingPath();
-    const { storePaths } = bundle;
-    const packed = await packer.pack({ storePaths, form, destination, sizeBytes, group, signal });
-    const layer = layerOf(packed);
-    await store.storeFile(storageKey.layer(layer.digest), destination);
-    await store.store(task.key, Buffer.from(JSON.stringify(layer)));
-    log.info({ digest: layer.digest, sizeBytes: layer.sizeBytes, storePaths, form }, "packed");
-    return layer;
+  async function storeView(
+    { entries }: PackageView,
+    storePath: StorePath,
+    form: Form,
+  ): Promise<LayerRecord | null> {
+    return entries === null ? null : layers.entries({ kind: "view", form, storePath }, entries);
   }
 
-  /** Layers of a few links or files: views, fallbacks, the base. */
-  async function storeEntries(entries: readonly ArchiveEntry[], form: Form): Promise<LayerRecord> {
-    const { bytes, ...packed } = packEntries(entries, form);
-    const layer = layerOf(packed);
-    const key = storageKey.layer(layer.digest);
-    if ((await store.sizeBytes(key)) === undefined) await store.store(key, bytes);
-    return layer;
+  function storeLink({ form, path, target }: Extract<Making, { kind: "link" }>) {
+    const making = { kind: "link", form, path, target } as const;
+    return layers.entries(making, [{ kind: "link", path: path.slice(1), target }]);
   }
 
-  async function makeBundles(
+  const storeBase = (form: Form) => layers.entries({ kind: "base", form }, BASE_ENTRIES);
+
+  async function fill(
+    view: PackageView,
     closure: ClosureGraph,
     storePath: StorePath,
     form: Form,
-  ): Promise<readonly BundleRecord[]> {
-    const bundles = cutBundles(closure, storePath, popularity);
-    const sizes = new Map(closure.map(({ path, narSizeBytes }) => [path, narSizeBytes]));
-    const layers = await packing.all(
-      bundles.map((bundle) => ({
-        key: storageKey.build(packingIds[form], bundle.storePaths),
-        bundle,
-        form,
-        sizeBytes: bundle.storePaths.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0),
-        group: storePath,
-      })),
-    );
-    return bundles.map((bundle, index) => {
-      const layer = layers[index];
-      if (layer === undefined) throw new Error(`no layer of ${bundle.storePaths[0]}`);
-      return { ...layer, ...bundle };
+  ): Promise<PackageRecord> {
+    const [fine = [], ...coarser] = cutLevels(closure, storePath, popularity);
+    const packed = await packBundles(fine, closure, storePath, form);
+    const bundles = fine.flatMap((bundle, index) => {
+      const layer = packed[index];
+      return layer === undefined ? [] : [{ ...layer, ...bundle }];
     });
+    const fallbacks = [];
+    for (const { path, target } of view.fallbacks) {
+      fallbacks.push({
+        path,
+        target,
+        layer: await storeLink({ kind: "link", form, path, target }),
+      });
+    }
+    const { provides, program } = view;
+    return {
+      ...{ storePath, form, packing: packingIds[form], bundles },
+      coarser: planCoarser(bundles, coarser),
+      view: await storeView(view, storePath, form),
+      ...{ provides, fallbacks, program },
+    };
   }
 
   return {
     async make(graph, storePath, form) {
       const closure = closureOf(graph, storePath);
-      const result = readView(
-        storePath,
-        closure.map(({ path }) => path),
-      );
+      const paths = closure.map(({ path }) => path);
+      const result = readView(storePath, paths);
       if (result.kind === "too-large") return { kind: "unpackable", reason: result.reason };
-      const { entries, fallbacks, provides, program } = result.view;
       try {
-        const bundles = await makeBundles(closure, storePath, form);
-        const view = entries === null ? null : await storeEntries(entries, form);
-        const links: FallbackRecord[] = [];
-        for (const { path, target } of fallbacks) {
-          const link: ArchiveEntry = { kind: "link", path: path.slice(1), target };
-          links.push({ path, target, layer: await storeEntries([link], form) });
-        }
-        const id = packingIds[form];
-        return {
-          kind: "record",
-          record: {
-            ...{ storePath, form, packing: id, bundles, view },
-            ...{ provides, fallbacks: links, program },
-          },
-        };
+        return { kind: "record", record: await fill(result.view, closure, storePath, form) };
       } catch (error) {
         if (!(error instanceof UnpackableError)) throw error;
         return { kind: "unpackable", reason: error.message };
       }
     },
+
+    async coarsen(record, level) {
+      const paths = recordPaths(record);
+      const cut = record.coarser[level - 1] ?? [];
+      const bundles = cut.map(({ members }) => ({
+        storePaths: members.flatMap((place) => paths[place] ?? []),
+      }));
+      const packed = await packBundles(bundles, [], record.storePath, record.form);
+      const filled = cut.map((bundle, index) => ({ ...bundle, layer: packed[index] ?? null }));
+      return { ...record, coarser: record.coarser.with(level - 1, filled) };
+    },
+
+    async remake(making, graph) {
+      const { form } = making;
+      switch (making.kind) {
+        case "bundle":
+          return (await packBundles([making], graph, "" as StorePath, form))[0];
+        case "view": {
+          const { storePath } = making;
+          const result = readView(
+            storePath,
+            closureOf(graph, storePath).map(({ path }) => path),
+          );
+          if (result.kind !== "view") return undefined;
+          return (await storeView(result.view, storePath, form)) ?? undefined;
+        }
+        case "link":
+          return storeLink(making);
+        case "base":
+          return storeBase(form);
+        default:
+          return making satisfies never;
+      }
+    },
+
     async packing(form) {
-      return { id: packingIds[form], base: await storeEntries(BASE_ENTRIES, form) };
+      return { id: packingIds[form], base: await storeBase(form) };
     },
   };
+}
+
+/** Cuts that are not coarser than the one before them would only make the record larger. */
+function planCoarser(
+  fine: readonly BundleRecord[],
+  cuts: readonly (readonly Bundle[])[],
+): readonly (readonly CoarseBundle[])[] {
+  const places = new Map(recordPaths({ bundles: fine }).map((path, place) => [path, place]));
+  return cuts
+    .filter((bundles, level) => bundles.length < (cuts[level - 1] ?? fine).length)
+    .map((bundles) =>
+      bundles.map(({ storePaths, popularity }) => ({
+        members: storePaths.flatMap((path) => places.get(path) ?? []),
+        popularity,
+        layer: null,
+      })),
+    );
 }
 
 function packingId(form: Form, popularity: Popularity): PackingId {
@@ -167,15 +188,11 @@ function packingId(form: Form, popularity: Popularity): PackingId {
 
 /** The part of a graph that one path reaches, in the graph's order. */
 function closureOf(graph: ClosureGraph, root: StorePath): ClosureGraph {
-  const byPath = new Map<StorePath, ClosureNode>(graph.map((node) => [node.path, node]));
+  const byPath = new Map(graph.map((node) => [node.path, node]));
   const reached = new Set<StorePath>([root]);
   // A Set is walked in the order of insertion, and what is added during the walk is walked too.
   for (const path of reached) {
     for (const reference of byPath.get(path)?.references ?? []) reached.add(reference);
   }
   return graph.filter(({ path }) => reached.has(path));
-}
-
-function layerOf({ digest, diffId, sizeBytes }: LayerRecord): LayerRecord {
-  return { digest, diffId, sizeBytes };
 }

@@ -2,11 +2,14 @@
 // rest is realised together and then packed. A record is kept under its output path and packing,
 // never under a pin: a channel that moves makes only anew what really changed.
 
+import type { CutOfRecord } from "../registry/cuts.ts";
+import type { Digest } from "../registry/digest.ts";
 import type { FoundPackage } from "../registry/lookup.ts";
 import type { Packing } from "../registry/pin.ts";
 import {
   FORMS,
   type Form,
+  type LayerRecord,
   type PackageRecord,
   parsePackageRecord,
   recordLayers,
@@ -16,11 +19,18 @@ import type { FailedDerivation } from "./failures.ts";
 import { joinBatches } from "./join.ts";
 import { queryClosure } from "./nix/closure.ts";
 import type { NixTool } from "./nix/nix-tool.ts";
-import { type Realisation, type RealiseFailure, realise } from "./nix/realise.ts";
+import {
+  type Realisation,
+  type RealiseFailure,
+  realise,
+  type WantedOutputs,
+} from "./nix/realise.ts";
+import type { Making, PackedLayers } from "./packed-layers.ts";
 import { recentValues } from "./recent.ts";
 import type { RecordMaker } from "./record-maker.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
-import { storageKey } from "./storage/keys.ts";
+import { type StorageKey, storageKey } from "./storage/keys.ts";
+import { parseStoredJson } from "./storage/stored-json.ts";
 
 export type RecordsResult =
   | { readonly kind: "records"; readonly records: readonly PackageRecord[] }
@@ -38,12 +48,17 @@ export interface Records {
   readonly packings: Readonly<Record<Form, Packing>>;
   /** One result per package, in order: the records of all its outputs. */
   make(packages: readonly FoundPackage[], form: Form): Promise<readonly RecordsResult[]>;
+  /** The record with the layers of a coarser cut, and what keeps it from being made. */
+  coarsen(cut: CutOfRecord): Promise<OneRecord>;
+  /** Makes a layer again that the storage lost. Undefined where it cannot be had any more. */
+  remake(digest: Digest): Promise<LayerRecord | undefined>;
 }
 
 export interface RecordsOptions {
   readonly nix: NixTool;
   readonly store: BlobStore;
   readonly maker: RecordMaker;
+  readonly layers: PackedLayers;
   readonly packings: Readonly<Record<Form, Packing>>;
   readonly rootsDir: string;
   readonly builderTimeoutSeconds: number;
@@ -59,23 +74,29 @@ interface WantedRecord {
   readonly form: Form;
 }
 
-type OneRecord = { readonly kind: "record"; readonly record: PackageRecord } | RecordFailure;
+export type OneRecord = { readonly kind: "record"; readonly record: PackageRecord } | RecordFailure;
 
 const MAX_RECORDS_IN_MEMORY = 5000;
 
 export function createRecords(options: RecordsOptions): Records {
-  const { nix, store, maker, packings, signal } = options;
+  const { nix, store, maker, layers, packings, signal } = options;
   const recent = recentValues<PackageRecord>(MAX_RECORDS_IN_MEMORY);
   const keyOf = ({ storePath, form }: WantedRecord) =>
     storageKey.record(packings[form].id, storePath);
+  const keyOfRecord = ({ storePath, packing }: PackageRecord) =>
+    storageKey.record(packing, storePath);
 
-  async function recall(wanted: WantedRecord): Promise<PackageRecord | undefined> {
-    const key = keyOf(wanted);
+  async function keep(record: PackageRecord): Promise<void> {
+    await store.store(keyOfRecord(record), Buffer.from(JSON.stringify(record)));
+    recent.store(keyOfRecord(record), record);
+  }
+
+  async function recallAt(key: StorageKey): Promise<PackageRecord | undefined> {
     const known = recent.lookup(key);
     if (known !== undefined) return known;
     const bytes = await store.lookup(key);
     if (bytes === undefined) return undefined;
-    const record = parsePackageRecord(JSON.parse(Buffer.from(bytes).toString()));
+    const record = parsePackageRecord(parseStoredJson(bytes));
     // An operator may have cleared the layers alone: then the record is made again.
     if (record === undefined || !(await hasLayers(record))) return undefined;
     recent.store(key, record);
@@ -89,13 +110,61 @@ export function createRecords(options: RecordsOptions): Records {
     return sizes.every((size) => size !== undefined);
   }
 
-  async function makeAll(wanted: readonly WantedRecord[]): Promise<readonly OneRecord[]> {
-    const realisation = await realise(nix, byDerivation(wanted), {
+  /** Realises, and keeps from being collected until released. */
+  function hold(wanted: readonly WantedOutputs[]): Promise<Realisation> {
+    return realise(nix, wanted, {
       rootsDir: options.rootsDir,
       builderTimeoutSeconds: options.builderTimeoutSeconds,
       deadlineMs: options.buildDeadlineMs,
       signal,
     });
+  }
+
+  /** For paths that were valid once: fetched again if a cache has them, but never built. */
+  async function withPaths<T>(
+    paths: readonly StorePath[],
+    use: () => Promise<T>,
+  ): Promise<T | RecordFailure> {
+    const wanted = paths.map((path) => ({ derivation: path, outputs: [{ name: "out", path }] }));
+    const realisation = await hold(wanted);
+    if (realisation.kind === "timed-out" || realisation.kind === "cancelled") return realisation;
+    try {
+      const [failure] = failuresOf(realisation).values();
+      return failure ?? (await use());
+    } finally {
+      await realisation.release();
+    }
+  }
+
+  async function coarsenOne({ record, level }: CutOfRecord): Promise<OneRecord> {
+    // Another request may have joined the cut, or another cut, since this one was composed.
+    const latest = (await recallAt(keyOfRecord(record))) ?? record;
+    if (latest.coarser[level - 1]?.every(({ layer }) => layer !== null)) {
+      return { kind: "record", record: latest };
+    }
+    return withPaths([record.storePath], async () => {
+      const coarsened = await maker.coarsen(latest, level);
+      await keep(coarsened);
+      return { kind: "record", record: coarsened };
+    });
+  }
+
+  async function remakeOne(digest: Digest): Promise<{ layer: LayerRecord | undefined }> {
+    const making = await layers.making(digest);
+    if (making === undefined) return { layer: undefined };
+    const paths = pathsOf(making);
+    const remade = await withPaths(paths, async () => {
+      const graph = making.kind === "view" ? await queryClosure(nix, paths, signal) : [];
+      return { kind: "remade", layer: await maker.remake(making, graph) } as const;
+    });
+    // Other bytes under the digest asked for must never be served: then it is as good as gone.
+    return {
+      layer: remade.kind === "remade" && remade.layer?.digest === digest ? remade.layer : undefined,
+    };
+  }
+
+  async function makeAll(wanted: readonly WantedRecord[]): Promise<readonly OneRecord[]> {
+    const realisation = await hold(byDerivation(wanted));
     if (realisation.kind === "timed-out" || realisation.kind === "cancelled") {
       return wanted.map(() => realisation);
     }
@@ -113,9 +182,7 @@ export function createRecords(options: RecordsOptions): Records {
           if (failure !== undefined) return failure;
           const made = await maker.make(graph, each.storePath, each.form);
           if (made.kind !== "record") return made;
-          const { record } = made;
-          await store.store(keyOf(each), Buffer.from(JSON.stringify(record)));
-          recent.store(keyOf(each), record);
+          await keep(made.record);
           return made;
         }),
       );
@@ -126,15 +193,32 @@ export function createRecords(options: RecordsOptions): Records {
   }
 
   const making = joinBatches(keyOf, makeAll);
+  // One at a time for each record: two cuts joined at once would each forget the other's.
+  const coarsening = joinBatches<CutOfRecord, OneRecord>(
+    (cut) => keyOfRecord(cut.record),
+    (cuts) => Promise.all(cuts.map(coarsenOne)),
+  );
+  const remaking = joinBatches<Digest, { layer: LayerRecord | undefined }>(
+    (digest) => digest,
+    (digests) => Promise.all(digests.map(remakeOne)),
+  );
 
   return {
     packings,
+    async coarsen(cut) {
+      const [result] = await coarsening.all([cut]);
+      return result ?? { kind: "cancelled" };
+    },
+    async remake(digest) {
+      const [result] = await remaking.all([digest]);
+      return result?.layer;
+    },
     async make(packages, form) {
       const wanted = packages.map(({ derivation, outputs }) =>
         outputs.map(({ name, path }) => ({ derivation, output: name, storePath: path, form })),
       );
       const all = wanted.flat();
-      const recalled = await Promise.all(all.map(recall));
+      const recalled = await Promise.all(all.map((each) => recallAt(keyOf(each))));
       const open = all.filter((_, index) => recalled[index] === undefined);
       const made = open.length === 0 ? [] : await making.all(open);
       const results = new Map<WantedRecord, OneRecord>();
@@ -156,6 +240,20 @@ export async function createPackings(maker: RecordMaker): Promise<Record<Form, P
   const [zstd, gzip] = await Promise.all(FORMS.map((form) => maker.packing(form)));
   if (zstd === undefined || gzip === undefined) throw new Error("a form has no packing");
   return { zstd, gzip };
+}
+
+function pathsOf(making: Making): readonly StorePath[] {
+  switch (making.kind) {
+    case "bundle":
+      return making.storePaths;
+    case "view":
+      return [making.storePath];
+    case "link":
+    case "base":
+      return [];
+    default:
+      return making satisfies never;
+  }
 }
 
 function collect(outputs: readonly OneRecord[]): RecordsResult {

@@ -2,21 +2,22 @@
 // the Worker and the origin give one image one digest. An image is, bottom first: the base, the
 // union of its packages' bundles, links that only a closure offers, and the packages' views.
 
+import { bundlesOf, type CutBundle, type CutOfRecord, chooseCuts } from "./cuts.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import type { FoundPackage } from "./lookup.ts";
 import type { ManifestType } from "./media-type.ts";
 import { canonicalRecipe, isImplicit, type PackageName, type Recipe } from "./recipe.ts";
-import {
-  type BundleRecord,
-  type LayerRecord,
-  type PackageRecord,
-  WELL_KNOWN_PATHS,
-} from "./record.ts";
+import { type LayerRecord, type PackageRecord, WELL_KNOWN_PATHS } from "./record.ts";
 import { type StorePath, storePathName } from "./store-path.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
 
 /** Raised with every change that gives other bytes for the same input. */
 export const COMPOSE_VERSION = 1;
+/**
+ * Beyond this many layers the largest packages are taken in coarser cuts. 25 below the limit, since
+ * a user's `FROM` adds layers of its own.
+ */
+export const LAYER_BUDGET = 100;
 /** overlay2 of Docker 20.10 and 28.5 mounts 125 layers and refuses 126 ("max depth exceeded"). */
 export const MAX_LAYERS = 125;
 
@@ -38,6 +39,8 @@ export interface ComposedImage {
 
 export type ComposeResult =
   | { readonly kind: "image"; readonly image: ComposedImage }
+  /** Coarser cuts that nobody has needed before: the origin must join their layers first. */
+  | { readonly kind: "cuts-missing"; readonly cuts: readonly CutOfRecord[] }
   | { readonly kind: "too-many-layers"; readonly count: number };
 
 interface ImageLayer extends LayerRecord {
@@ -56,11 +59,14 @@ export async function compose(
   variant: Variant,
 ): Promise<ComposeResult> {
   const records = distinctRecords(ingredients);
+  const links = [...fallbackLayers(records), ...viewLayers(records)];
+  const cuts = chooseCuts(records, LAYER_BUDGET - 1 - links.length);
+  const missing = cuts.filter((cut) => bundlesOf(cut).some(({ layer }) => layer === null));
+  if (missing.length > 0) return { kind: "cuts-missing", cuts: missing };
   const layers: readonly ImageLayer[] = [
     { ...base, holds: "base: /tmp, /etc/passwd" },
-    ...bundleLayers(records),
-    ...fallbackLayers(records),
-    ...viewLayers(records),
+    ...bundleLayers(cuts),
+    ...links,
   ];
   if (layers.length > MAX_LAYERS) return { kind: "too-many-layers", count: layers.length };
 
@@ -89,22 +95,26 @@ function distinctRecords(ingredients: readonly Ingredient[]): readonly PackageRe
  * The most popular bundles lie at the bottom: clients unpack by chains of layers, so images that
  * begin alike are unpacked once. Ties are broken by name and digest, never by the order of records.
  */
-function bundleLayers(records: readonly PackageRecord[]): readonly ImageLayer[] {
-  const bundles = new Map<Digest, BundleRecord>();
-  for (const bundle of records.flatMap((record) => record.bundles)) {
-    const known = bundles.get(bundle.digest);
+function bundleLayers(cuts: readonly CutOfRecord[]): readonly ImageLayer[] {
+  const bundles = new Map<Digest, CutBundle & { readonly layer: LayerRecord }>();
+  for (const bundle of cuts.flatMap(bundlesOf)) {
+    const { layer } = bundle;
+    if (layer === null) throw new Error("a bundle without a layer");
+    const known = bundles.get(layer.digest);
     // One bundle may be cut with two popularities only while the popularity data is replaced.
     if (known === undefined || known.popularity < bundle.popularity) {
-      bundles.set(bundle.digest, bundle);
+      bundles.set(layer.digest, { ...bundle, layer });
     }
   }
-  const first = (bundle: BundleRecord) => bundle.storePaths.map(storePathName).join(" ");
+  const names = (bundle: CutBundle) => bundle.storePaths.map(storePathName).join(" ");
   return [...bundles.values()]
     .sort(
       (a, b) =>
-        b.popularity - a.popularity || order(first(a), first(b)) || order(a.digest, b.digest),
+        b.popularity - a.popularity ||
+        order(names(a), names(b)) ||
+        order(a.layer.digest, b.layer.digest),
     )
-    .map((bundle) => ({ ...layerOf(bundle), holds: describePaths(bundle.storePaths) }));
+    .map(({ layer, storePaths }) => ({ ...layer, holds: describePaths(storePaths) }));
 }
 
 /** A link only a closure offers is taken where no view has the path, from the first that offers it. */

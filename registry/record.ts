@@ -23,6 +23,17 @@ export interface BundleRecord extends LayerRecord {
   readonly popularity: number;
 }
 
+/**
+ * A larger layer for the same closure, taken when an image would have too many. Joined from stored
+ * segments when an image first needs it, and from then on shared like any other.
+ */
+export interface CoarseBundle {
+  /** Places in `recordPaths`, which keeps a record of hundreds of paths small. */
+  readonly members: readonly number[];
+  readonly popularity: number;
+  readonly layer: LayerRecord | null;
+}
+
 /** Paths outside the store that programs expect, and that an image has when something provides them. */
 export const WELL_KNOWN_PATHS = ["/bin/sh", "/usr/bin/env"] as const;
 export type WellKnownPath = (typeof WELL_KNOWN_PATHS)[number];
@@ -43,6 +54,8 @@ export interface PackageRecord {
   readonly packing: PackingId;
   /** Bottom first. Every path of the closure is in at least one. */
   readonly bundles: readonly BundleRecord[];
+  /** Other cuts of the whole closure, each of fewer bundles than the one before. */
+  readonly coarser: readonly (readonly CoarseBundle[])[];
   /** Absent for an output with nothing to link, such as a single file. */
   readonly view: LayerRecord | null;
   /** What the view has of these. */
@@ -95,7 +108,7 @@ const sizeSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const layerEntries = { digest: digestSchema, diffId: digestSchema, sizeBytes: sizeSchema };
 export const layerRecordSchema: v.GenericSchema<unknown, LayerRecord> = v.object(layerEntries);
 
-export const packageRecordSchema: v.GenericSchema<unknown, PackageRecord> = v.object({
+const recordFields = v.object({
   storePath: storePathSchema,
   form: v.picklist(FORMS),
   packing: packingIdSchema,
@@ -105,6 +118,15 @@ export const packageRecordSchema: v.GenericSchema<unknown, PackageRecord> = v.ob
       storePaths: v.array(storePathSchema),
       popularity: sizeSchema,
     }),
+  ),
+  coarser: v.array(
+    v.array(
+      v.object({
+        members: v.array(sizeSchema),
+        popularity: sizeSchema,
+        layer: v.nullable(layerRecordSchema),
+      }),
+    ),
   ),
   view: v.nullable(layerRecordSchema),
   provides: v.array(v.picklist([...WELL_KNOWN_PATHS, "/bin/bash"])),
@@ -118,15 +140,29 @@ export const packageRecordSchema: v.GenericSchema<unknown, PackageRecord> = v.ob
   program: v.nullable(v.string()),
 });
 
+export const packageRecordSchema: v.GenericSchema<unknown, PackageRecord> = v.pipe(
+  recordFields,
+  v.check((record) => {
+    const paths = recordPaths(record).length;
+    return record.coarser.flat(2).every(({ members }) => members.every((place) => place < paths));
+  }, "a coarser bundle names a path that the record does not have"),
+);
+
 export function parsePackageRecord(json: unknown): PackageRecord | undefined {
   const parsed = v.safeParse(packageRecordSchema, json);
   return parsed.success ? parsed.output : undefined;
+}
+
+/** Every path of the closure once, in the order in which `members` count them. */
+export function recordPaths(record: Pick<PackageRecord, "bundles">): readonly StorePath[] {
+  return [...new Set(record.bundles.flatMap((bundle) => bundle.storePaths))];
 }
 
 /** Every layer a record names: what must be stored before the record may be. */
 export function recordLayers(record: PackageRecord): readonly LayerRecord[] {
   return [
     ...record.bundles,
+    ...record.coarser.flatMap((cut) => cut.flatMap(({ layer }) => layer ?? [])),
     ...record.fallbacks.map((fallback) => fallback.layer),
     ...(record.view === null ? [] : [record.view]),
   ];

@@ -45,10 +45,68 @@ export const VARIANT_TYPES: Readonly<Record<Variant, VariantTypes>> = {
   },
 };
 
-/** Clients that take OCI manifests but fail on zstd layers. */
-const WITHOUT_ZSTD: readonly RegExp[] = [
-  // Docker engines before 23 ("invalid tar header" with 20.10.24).
-  /\bdocker\/(?:1|[0-9]|1[0-9]|2[0-2])\.[0-9]/i,
+interface Client {
+  readonly client: string;
+  /** The versions whose pulls were unpacked and compared, or null. */
+  readonly tried: string | null;
+  readonly userAgent: RegExp;
+  readonly readsZstd: boolean;
+}
+
+/**
+ * Which clients can read what, by how they begin their User-Agent; the first row that fits holds.
+ * A client of no row gets zstd. Two cannot be told from others: umoci 0.4.7 reads none ("blob is not
+ * correct mediatype"), but unpacks what skopeo has pulled; kaniko, which nobody has tried, names
+ * itself only when it pushes.
+ */
+export const CLIENTS: readonly Client[] = [
+  {
+    // "failed to register layer: … archive/tar: invalid tar header"
+    client: "Docker engine before 23",
+    tried: "20.10.24",
+    userAgent: /^docker\/(?:1?[0-9]|2[0-2])\./i,
+    readsZstd: false,
+  },
+  {
+    client: "Docker engine",
+    tried: "28.5",
+    userAgent: /^docker\//i,
+    readsZstd: true,
+  },
+  {
+    // `docker build` pulls with containerd's code and unpacks with the engine's own. A containerd
+    // that was built as one never has an unknown revision in its version.
+    client: "BuildKit inside a Docker engine before 23",
+    tried: "20.10.24",
+    userAgent: /^containerd\/1\.[0-6]\.[0-9]+\+unknown/i,
+    readsZstd: false,
+  },
+  {
+    client: "containerd",
+    tried: "1.6.20, 2.1.9",
+    userAgent: /^containerd\//i,
+    readsZstd: true,
+  },
+  {
+    // The library's version, which Podman 4.3.1 and 5.8 name instead of their own.
+    client: "Podman",
+    tried: "4.3.1, 5.8",
+    userAgent: /^containers\//i,
+    readsZstd: true,
+  },
+  {
+    client: "skopeo",
+    tried: "1.9.3",
+    userAgent: /^skopeo\//i,
+    readsZstd: true,
+  },
+  {
+    // Pulls and exports; `crane validate` alone takes every layer for gzip ("gzip: invalid header").
+    client: "crane",
+    tried: "0.20",
+    userAgent: /^crane\//i,
+    readsZstd: true,
+  },
 ];
 
 /**
@@ -60,7 +118,8 @@ export function chooseVariant(headers: Headers): Variant {
   if (named !== undefined) return named;
   if (!accepts(parseAccept(headers.get("Accept")), OCI_MANIFEST)) return "docker-gzip";
   const agent = headers.get("User-Agent") ?? "";
-  return WITHOUT_ZSTD.some((client) => client.test(agent)) ? "oci-gzip" : "oci-zstd";
+  const known = CLIENTS.find(({ userAgent }) => userAgent.test(agent));
+  return known?.readsZstd === false ? "oci-gzip" : "oci-zstd";
 }
 
 export const VARIANT_HEADER = "Nixport-Variant";

@@ -50,7 +50,10 @@ const errorsSchema = v.object({
     v.object({ code: v.string(), message: v.string(), detail: v.optional(v.unknown()) }),
   ),
 });
-const uploadSchema = v.object({ uploadId: v.string(), partSizeBytes: v.number() });
+const uploadSchema = v.object({
+  uploadId: v.string(),
+  partSizeBytes: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+});
 const partSchema = v.object({ etag: v.string() });
 
 type Answer =
@@ -71,6 +74,7 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     const bodyDigest = body instanceof Uint8Array ? digestOfBytes(body) : undefined;
     const signed = { method, path: new URL(path, options.url).pathname, bodyDigest };
     const token = await signRequest(options.secretKeys, "origin", signed, options.now());
+    const streamed = body instanceof ReadableStream ? closable(body) : undefined;
     const deadlineMs = BASE_DEADLINE_MS + Math.ceil(sizeBytes / 1e6) * DEADLINE_MS_PER_MB;
     try {
       const response = await fetch(new URL(path, options.url), {
@@ -80,15 +84,17 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
           "Content-Type": contentType,
           "Content-Length": String(sizeBytes),
         },
-        body,
+        body: streamed?.stream ?? body,
         // Required by fetch for streamed bodies.
-        ...(body instanceof ReadableStream && { duplex: "half" }),
+        ...(streamed !== undefined && { duplex: "half" }),
         redirect: "manual",
         signal: AbortSignal.any([options.signal, AbortSignal.timeout(deadlineMs)]),
       } as RequestInit);
       return await readAnswer(response);
     } catch (error) {
       return { kind: "unreachable", message: describe(error) };
+    } finally {
+      await streamed?.close();
     }
   }
 
@@ -143,6 +149,24 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
       return accepted(await sendJson(ingestPath.pointers, body));
     },
   };
+}
+
+/**
+ * A stream that can be ended while fetch has it locked: where fetch cannot connect it forgets its
+ * body, and the file behind it would stay open.
+ */
+function closable(source: ReadableStream<Uint8Array>) {
+  const reader = source.getReader();
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  // One that cannot be cancelled has failed, and is closed.
+  return { stream, close: () => reader.cancel().catch(() => {}) };
 }
 
 function accepted(answer: Answer): PushResult {

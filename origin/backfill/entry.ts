@@ -11,6 +11,7 @@ import { digestSchema, type PackingId, packingIdSchema } from "../../registry/re
 import type { Tag } from "../../registry/reference.ts";
 import type { StorePath } from "../../registry/store-path.ts";
 import { VARIANTS, type Variant } from "../../registry/variant.ts";
+import { parseStoredJson } from "../storage/stored-json.ts";
 
 export interface OutboxEntry {
   /** Canonical spelling. */
@@ -44,11 +45,6 @@ const entrySchema: v.GenericSchema<unknown, OutboxEntry> = v.object({
 
 /** Undefined for anything but a whole entry of this version. */
 export function parseOutboxEntry(bytes: Uint8Array): OutboxEntry | undefined {
-  try {
-    const parsed = v.safeParse(entrySchema, JSON.parse(Buffer.from(bytes).toString()));
-    return parsed.success ? parsed.output : undefined;
-  } catch {
-    // Not JSON: left by another version, or by a disk that lost what it had promised to keep.
-    return undefined;
-  }
+  const parsed = v.safeParse(entrySchema, parseStoredJson(bytes));
+  return parsed.success ? parsed.output : undefined;
 }

@@ -12,6 +12,7 @@ import { VARIANT_TYPES } from "../../registry/variant.ts";
 import type { Log } from "../log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
+import { parseStoredJson } from "../storage/stored-json.ts";
 import type { EdgeClient, PushResult } from "./edge-client.ts";
 import type { OutboxEntry } from "./entry.ts";
 
@@ -86,7 +87,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function json(key: StorageKey): Promise<unknown> {
-    return JSON.parse(Buffer.from(await present(key)).toString());
+    return parseStoredJson(await present(key));
   }
 
   async function pushBlobs(entry: OutboxEntry, records: readonly PackageRecord[]): Promise<number> {
@@ -94,11 +95,22 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     const layers = records.flatMap(recordLayers).map((layer) => layer.digest);
     const digests = [...new Set([...(base ? [base] : []), ...layers, entry.config])];
     let uploads = 0;
+    let stopped = false;
     const queue = digests.values();
     const worker = async () => {
-      for (const digest of queue) if (await pushBlob(digest)) uploads += 1;
+      for (const digest of queue) {
+        if (stopped) return;
+        try {
+          if (await pushBlob(digest)) uploads += 1;
+        } catch (error) {
+          stopped = true;
+          throw error;
+        }
+      }
     };
-    await Promise.all(Array.from({ length: PARALLEL_UPLOADS }, worker));
+    // A push is over when nothing is under way any more: the next try would send the same blobs.
+    const ended = await Promise.allSettled(Array.from({ length: PARALLEL_UPLOADS }, worker));
+    for (const each of ended) if (each.status === "rejected") throw each.reason;
     return uploads;
   }
 
@@ -110,7 +122,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     const sizeBytes = await store.sizeBytes(key);
     if (sizeBytes === undefined) return stop({ kind: "dropped", reason: `${key} is gone` });
     await succeed(edge.putBlob({ digest, sizeBytes, open: (range) => store.open(key, range) }));
-    await store.store(marker, new Uint8Array());
+    await store.remember(marker, new Uint8Array());
     log.debug({ digest, sizeBytes }, "uploaded");
     return true;
   }

@@ -1,23 +1,11 @@
 // Which store paths of a package's closure form a layer together. Nothing else decides it: not the
 // bytes, not the other packages of an image, only the closure and the popularity data.
-//
-// Objective, in this order: few bytes stored beyond the distinct ones; few bytes pulled by someone
-// who has another image of the set; few layers (older clients unpack 74 layers up to twice as
-// slowly as 8, and Docker's overlay2 mounts 125 at most).
-//
-// Rule: a path leads a bundle of its own when it is large, or popular, or the package itself. Every
-// other path rides with the nearest leader that dominates it: no other path of the closure needs it
-// without needing that leader too. So a large or popular path is stored apart from what only one
-// package needs, and a closure of hundreds of small private paths does not become hundreds of
-// layers.
 
 import type { StorePath } from "../../registry/store-path.ts";
 import { compareBytes } from "./byte-string.ts";
-import { type ClosureGraph, immediateDominators } from "./dominators.ts";
+import { type ClosureGraph, createPathSets, orderClosure } from "./closure.ts";
+import { leads, MAX_LEVEL } from "./levels.ts";
 import type { Popularity } from "./popularity.ts";
-
-/** From here on a layer's fixed costs are small against its bytes. */
-export const LARGE_PATH_SIZE_BYTES = 1_000_000;
 
 export interface Bundle {
   /** The leader, then the others in byte order. */
@@ -26,35 +14,68 @@ export interface Bundle {
   readonly popularity: number;
 }
 
-/** Every path of the closure is in exactly one bundle. The most popular come first. */
+/**
+ * The cut of a closure at one level, from the finest (0) to a single bundle (MAX_LEVEL). Every path
+ * of the closure is in at least one bundle. The most popular come first.
+ */
 export function cutBundles(
   closure: ClosureGraph,
   root: StorePath,
   popularity: Popularity,
+  level = 0,
 ): readonly Bundle[] {
-  const dominators = immediateDominators(closure, root);
-  const leaders = new Set<StorePath>([root]);
-  for (const { path, narSizeBytes } of closure) {
-    const isPopular = popularity.count(path) >= popularity.threshold;
-    if (narSizeBytes >= LARGE_PATH_SIZE_BYTES || isPopular) leaders.add(path);
+  return cut(closure, root, popularity, [level])[0] ?? [];
+}
+
+/** The cuts at all levels, the finest first: much cheaper than one by one. */
+export function cutLevels(
+  closure: ClosureGraph,
+  root: StorePath,
+  popularity: Popularity,
+): readonly (readonly Bundle[])[] {
+  const levels = Array.from({ length: MAX_LEVEL + 1 }, (_, level) => level);
+  return cut(closure, root, popularity, levels);
+}
+
+function cut(
+  closure: ClosureGraph,
+  root: StorePath,
+  popularity: Popularity,
+  levels: readonly number[],
+): readonly (readonly Bundle[])[] {
+  const { nodes, references } = orderClosure(closure, root);
+  const counts = nodes.map(({ path }) => popularity.count(path));
+  const bottomUp = nodes.map((_, place) => place).reverse();
+
+  const reached = createPathSets(nodes.length);
+  for (const place of bottomUp) {
+    reached.add(place, place);
+    for (const reference of references[place] ?? []) reached.unite(place, reference);
   }
 
-  // Dominators come before what they dominate, so that each path's leader is known when needed.
-  const leaderOf = new Map<StorePath, StorePath>([[root, root]]);
-  const members = new Map<StorePath, StorePath[]>([[root, []]]);
-  for (const [path, dominator] of dominators) {
-    const leader = leaders.has(path) ? path : (leaderOf.get(dominator) ?? root);
-    leaderOf.set(path, leader);
-    if (leader === path) members.set(path, []);
-    else members.get(leader)?.push(path);
-  }
-
-  const bundles = [...members].map(([leader, others]) => {
-    const storePaths = [leader, ...others.sort(compareBytes)];
-    const counts = storePaths.map((path) => popularity.count(path));
-    return { leader, storePaths, popularity: counts.reduce((a, b) => Math.max(a, b)) };
+  /** By place: what the leaders reach that the path reaches, the path itself being one or not. */
+  const led = createPathSets(nodes.length);
+  return levels.map((level) => {
+    led.clear();
+    const bundles: (Bundle & { readonly leader: StorePath })[] = [];
+    for (const place of bottomUp) {
+      const node = nodes[place];
+      if (node === undefined) continue;
+      for (const reference of references[place] ?? []) led.unite(place, reference);
+      const count = counts[place] ?? 0;
+      if (place !== 0 && !leads(node.narSizeBytes, count, popularity.threshold, level)) continue;
+      const members = reached.without(place, led);
+      const others = members.filter((member) => member !== place);
+      const paths = others.flatMap((member) => nodes[member]?.path ?? []);
+      bundles.push({
+        leader: node.path,
+        storePaths: [node.path, ...paths.sort(compareBytes)],
+        popularity: members.reduce((most, member) => Math.max(most, counts[member] ?? 0), 0),
+      });
+      led.unite(place, place, reached);
+    }
+    return bundles
+      .sort((a, b) => b.popularity - a.popularity || compareBytes(a.leader, b.leader))
+      .map(({ storePaths, popularity }) => ({ storePaths, popularity }));
   });
-  return bundles
-    .sort((a, b) => b.popularity - a.popularity || compareBytes(a.leader, b.leader))
-    .map(({ storePaths, popularity }) => ({ storePaths, popularity }));
 }

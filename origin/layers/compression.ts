@@ -19,6 +19,12 @@ const OUTPUT_SLACK_BYTES = 64 << 10;
 /** As far back as deflate can refer. */
 const WINDOW_SIZE_BYTES = 32 << 10;
 
+/** RFC 8878, 3.1.1; RFC 1952, 2.3.1. */
+export const SEGMENT_MAGIC: Readonly<Record<Form, Buffer>> = {
+  zstd: Buffer.of(0x28, 0xb5, 0x2f, 0xfd),
+  gzip: Buffer.of(0x1f, 0x8b, 8),
+};
+
 export interface SegmentCompressor {
   /** Takes the next chunk: a full one, or the last. */
   compress(chunk: Uint8Array): readonly Uint8Array[];

@@ -5,7 +5,7 @@ import type { Form } from "../../registry/record.ts";
 import { type ByteString, compareBytes } from "./byte-string.ts";
 import { createChunkBuffer, createChunkWriter } from "./chunk-writer.ts";
 import { compressSegment } from "./compression.ts";
-import { createOutput, type PackedLayer } from "./layer.ts";
+import { createOutput, type PackedArchive } from "./layer.ts";
 import { LINK_MODE } from "./tar.ts";
 import { writeHeader } from "./tar-header.ts";
 
@@ -22,7 +22,7 @@ export type ArchiveEntry =
 
 export const DIRECTORY_MODE = 0o755;
 
-export interface PackedEntries extends PackedLayer {
+export interface PackedEntries extends PackedArchive {
   readonly bytes: Uint8Array;
 }
 

@@ -17,7 +17,8 @@ import {
   createChunkBuffer,
   createChunkWriter,
 } from "./chunk-writer.ts";
-import { compressSegment, createSegmentCompressor } from "./compression.ts";
+import { compressSegment, createSegmentCompressor, type SegmentCompressor } from "./compression.ts";
+import { copyStoredSegment, type StoredSegment } from "./stored-segment.ts";
 import { writeStoreParents, writeStorePath } from "./tar.ts";
 
 /** The first segment of every layer of store paths. */
@@ -25,12 +26,31 @@ export const STORE_PARENTS: Uint8Array = storeParents();
 /** The last segment of every layer: two zero blocks. */
 export const END_OF_ARCHIVE: Uint8Array = new Uint8Array(2 * BLOCK_SIZE_BYTES);
 
-export interface PackedLayer extends LayerRecord {
+export interface PackedArchive extends LayerRecord {
   readonly tarSizeBytes: number;
 }
 
+/** Where the compressed bytes of a store path lie in the layer just written. */
+export interface PackedSegment {
+  readonly storePath: StorePath;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+  readonly tarSizeBytes: number;
+}
+
+export interface PackedLayer extends PackedArchive {
+  /** In the order asked for. */
+  readonly segments: readonly PackedSegment[];
+}
+
+export interface SegmentTask {
+  readonly storePath: StorePath;
+  /** Its compressed bytes, where a layer of the same form and packer id has them. */
+  readonly stored?: StoredSegment;
+}
+
 export interface LayerTask {
-  readonly storePaths: readonly StorePath[];
+  readonly segments: readonly SegmentTask[];
   readonly form: Form;
   /** The file to write: created, or emptied if there. What becomes of it later is the caller's. */
   readonly destination: string;
@@ -52,30 +72,58 @@ export function packLayer(
     const output = createOutput((bytes) => writeWhole(file, bytes));
     output.addTar(STORE_PARENTS);
     output.addCompressed([compressSegment(STORE_PARENTS, task.form)]);
-    for (const storePath of task.storePaths) {
-      const compressor = createSegmentCompressor(task.form);
-      const chunks = createChunkWriter(buffer, (chunk) => {
-        checkpoint();
-        output.addTar(chunk);
-        output.addCompressed(compressor.compress(chunk));
-      });
-      writeStorePath(chunks, storePath, task.storeDirectory);
-      chunks.flush();
-      output.addCompressed(compressor.end());
-    }
-    const packed = output.finish(task.form);
+    const segments = task.segments.map((segment) => {
+      const before = output.written();
+      addSegment(output, segment, task, buffer, checkpoint);
+      const after = output.written();
+      return {
+        storePath: segment.storePath,
+        offsetBytes: before.sizeBytes,
+        sizeBytes: after.sizeBytes - before.sizeBytes,
+        tarSizeBytes: after.tarSizeBytes - before.tarSizeBytes,
+      };
+    });
+    const archive = output.finish(task.form);
     fsyncSync(file);
-    return packed;
+    return { ...archive, segments };
   } finally {
     closeSync(file);
   }
 }
 
+/** A stored segment is only joined; its tar bytes are needed for the diff id all the same. */
+function addSegment(
+  output: LayerOutput,
+  { storePath, stored }: SegmentTask,
+  { form, storeDirectory }: LayerTask,
+  buffer: ChunkBuffer,
+  checkpoint: () => void,
+): void {
+  if (stored !== undefined) {
+    copyStoredSegment(stored, form, buffer, (bytes) => {
+      checkpoint();
+      output.addCompressed([bytes]);
+    });
+  }
+  const compressor: SegmentCompressor | undefined =
+    stored === undefined ? createSegmentCompressor(form) : undefined;
+  const chunks = createChunkWriter(buffer, (chunk) => {
+    checkpoint();
+    output.addTar(chunk);
+    if (compressor !== undefined) output.addCompressed(compressor.compress(chunk));
+  });
+  writeStorePath(chunks, storePath, storeDirectory);
+  chunks.flush();
+  if (compressor !== undefined) output.addCompressed(compressor.end());
+}
+
 export interface LayerOutput {
   addTar(bytes: Uint8Array): void;
   addCompressed(pieces: readonly Uint8Array[]): void;
+  /** How much there is so far. */
+  written(): { readonly sizeBytes: number; readonly tarSizeBytes: number };
   /** Adds the end of the archive. */
-  finish(form: Form): PackedLayer;
+  finish(form: Form): PackedArchive;
 }
 
 /** Hashes and counts both faces of a layer while its compressed bytes are passed on. */
@@ -98,6 +146,7 @@ export function createOutput(write: (bytes: Uint8Array) => void): LayerOutput {
   return {
     addTar,
     addCompressed,
+    written: () => ({ sizeBytes, tarSizeBytes }),
     finish: (form) => {
       addTar(END_OF_ARCHIVE);
       addCompressed([compressSegment(END_OF_ARCHIVE, form)]);

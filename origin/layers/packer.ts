@@ -5,15 +5,14 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Form } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
 import { assertCompressors } from "./compression.ts";
-import type { PackedLayer } from "./layer.ts";
+import type { PackedLayer, SegmentTask } from "./layer.ts";
 import { createPackQueue } from "./pack-queue.ts";
 import type { WorkerAnswer, WorkerTask } from "./pack-worker.ts";
 import { STORE_DIRECTORY, UnpackableError } from "./tar.ts";
 
 export interface PackRequest {
-  readonly storePaths: readonly StorePath[];
+  readonly segments: readonly SegmentTask[];
   readonly form: Form;
   /** An absolute path. Written and synced; the caller renames it, or removes it after a failure. */
   readonly destination: string;
@@ -86,8 +85,8 @@ export function createPacker({
       const worker = idle.pop() ?? startThread(program, onAnswer, onEnd);
       running.set(worker, job);
       worker.ref();
-      const { storePaths, form, destination } = job.request;
-      const task = { storePaths, form, destination, storeDirectory };
+      const { segments, form, destination } = job.request;
+      const task = { segments, form, destination, storeDirectory };
       worker.postMessage({ task, cancelled: job.cancelled } satisfies WorkerTask);
     }
   };

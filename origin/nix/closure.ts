@@ -2,23 +2,16 @@
 
 import * as v from "valibot";
 import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import type { ClosureGraph } from "../layers/closure.ts";
 import { evaluationMessage } from "./nix-error.ts";
 import type { NixTool } from "./nix-tool.ts";
 
-export interface ClosurePath {
-  readonly path: StorePath;
-  /** The path alone, without what it refers to. */
-  readonly narSizeBytes: number;
-  /** In bytewise order and without the path itself, which Nix counts when it refers to itself. */
-  readonly references: readonly StorePath[];
-}
-
-/** Every path of the closure once, in bytewise order. */
-export type ClosureGraph = readonly ClosurePath[];
-
 const QUERY_DEADLINE_MS = 60_000;
 
-/** The paths must be valid; keep them rooted, or a garbage collection may come in between. */
+/**
+ * Every path of the closure once, in bytewise order. The paths must be valid; keep them rooted, or a
+ * garbage collection may come in between.
+ */
 export async function queryClosure(
   nix: NixTool,
   paths: readonly StorePath[],

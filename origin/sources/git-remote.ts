@@ -1,5 +1,6 @@
 // Asks a git remote what its refs point at. Credentials are the host's: ssh agent, git's helpers.
 
+import { withoutHostPaths } from "../nix/nix-error.ts";
 import { runProcess } from "../nix/spawn.ts";
 
 export type RemoteRef =
@@ -9,6 +10,7 @@ export type RemoteRef =
 
 const DEADLINE_MS = 20_000;
 const MAX_OUTPUT_BYTES = 1024 * 1024;
+const MAX_REASON_CHARACTERS = 300;
 
 /** The commit of a branch, else of a tag, else (for `HEAD`) of the default branch. */
 export async function askRemote(
@@ -30,7 +32,7 @@ export async function askRemote(
     const after = result.kind === "timed-out" ? ` within ${DEADLINE_MS / 1000} s` : "";
     return { kind: "unreachable", message: `git did not answer${after}` };
   }
-  if (result.code !== 0) return { kind: "unreachable", message: lastLine(result.stderr) };
+  if (result.code !== 0) return { kind: "unreachable", message: reasonOf(result.stderr) };
   const refs = new Map(
     result.stdout.split("\n").flatMap((line): [string, string][] => {
       const match = /^([0-9a-f]{40})\t(.+)$/.exec(line);
@@ -48,6 +50,9 @@ export async function askRemote(
   return { kind: "absent" };
 }
 
-function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1)?.slice(0, 300) ?? "";
+/** Git says what is wrong first, and ends with advice. */
+function reasonOf(stderr: string): string {
+  const lines = stderr.trim().split("\n");
+  const reason = lines.find((line) => /^(?:fatal|error): /.test(line)) ?? lines.at(-1) ?? "";
+  return withoutHostPaths(reason.replace(/^(?:fatal|error): /, "")).slice(0, MAX_REASON_CHARACTERS);
 }

@@ -9,6 +9,7 @@ import type { PinnedSource } from "../nix/pinned-source.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
+import { parseStoredJson } from "../storage/stored-json.ts";
 import { type Environment, resolveTag } from "./resolve.ts";
 import { type Source, sourceId } from "./source.ts";
 
@@ -80,7 +81,7 @@ export function rememberPins(options: PinsOptions): Pins {
   async function remembered(tag: Tag): Promise<PinnedTag | undefined> {
     const bytes = await store.lookup(keyOf(tag));
     if (bytes === undefined) return undefined;
-    const parsed = v.safeParse(rememberedSchema, JSON.parse(Buffer.from(bytes).toString()));
+    const parsed = v.safeParse(rememberedSchema, parseStoredJson(bytes));
     return parsed.success ? { kind: "pinned", ...parsed.output } : undefined;
   }
 

@@ -11,6 +11,10 @@ export interface BlobStore {
   open(key: StorageKey, range: ByteRange | null): Promise<ReadableStream<Uint8Array> | undefined>;
   /** Durable when the promise resolves; replaces what was there. */
   store(key: StorageKey, bytes: Uint8Array): Promise<void>;
+  /** As `store`, but what a power cut may take: for what is cheap to find out again. */
+  remember(key: StorageKey, bytes: Uint8Array): Promise<void>;
+  /** A value as a file of this machine, to be read while it is not removed. */
+  localFile(key: StorageKey): Promise<string | undefined>;
   /** A path on the store's own disk to write a large value to, for `storeFile`. */
   stagingPath(): string;
   /** Takes a finished, fsynced staging file over, which is then gone. */

@@ -23,7 +23,19 @@ export async function openFilesystemStore(root: string): Promise<BlobStore> {
   const pathOf = (key: StorageKey) => join(root, key);
   const stagingPath = () => join(ownStaging, randomUUID());
 
-  async function place(key: StorageKey, from: string): Promise<void> {
+  async function write(bytes: Uint8Array, durable: boolean): Promise<string> {
+    const path = stagingPath();
+    const handle = await open(path, "wx", 0o644);
+    try {
+      await handle.writeFile(bytes);
+      if (durable) await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    return path;
+  }
+
+  async function place(key: StorageKey, from: string, durable = true): Promise<void> {
     const path = pathOf(key);
     const folder = dirname(path);
     if (!made.has(folder)) {
@@ -32,7 +44,7 @@ export async function openFilesystemStore(root: string): Promise<BlobStore> {
     }
     await rename(from, path);
     // The rename itself must survive a power cut before anything that names this value is written.
-    await syncPath(folder);
+    if (durable) await syncPath(folder);
   }
 
   return {
@@ -55,18 +67,17 @@ export async function openFilesystemStore(root: string): Promise<BlobStore> {
       return Readable.toWeb(stream) as NodeReadableStream as ReadableStream<Uint8Array>;
     },
     async store(key, bytes) {
-      const path = stagingPath();
-      const handle = await open(path, "wx", 0o644);
-      try {
-        await handle.writeFile(bytes);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await place(key, path);
+      await place(key, await write(bytes, true));
+    },
+    async remember(key, bytes) {
+      await place(key, await write(bytes, false), false);
+    },
+    async localFile(key) {
+      const stats = await absentAsUndefined(stat(pathOf(key)));
+      return stats?.isFile() ? pathOf(key) : undefined;
     },
     stagingPath,
-    storeFile: place,
+    storeFile: (key, path) => place(key, path),
     async remove(key) {
       await rm(pathOf(key), { force: true });
     },

@@ -2,7 +2,9 @@
 //
 //   layers/<sha256 hex>                      a layer or a config, by digest of its stored bytes
 //   manifests/<sha256 hex>                   a manifest, by digest
-//   builds/<sha256 hex>                      JSON LayerRecord of a bundle, by packing and store paths
+//   builds/<sha256 hex>                      JSON LayerRecord of a bundle, by packer and store paths
+//   segments/<packer>/<hash>-<name>          JSON of the layer and the place in it where the path lies
+//   makings/<sha256 hex>                     JSON of what a layer is made of, by its digest
 //   records/<packing>/<hash>-<name>          JSON PackageRecord of an output path
 //   lookups/<pin>/<system>/<package name>    JSON FoundPackage; failures are not kept
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to
@@ -11,8 +13,8 @@
 //   staging/<process>/…                      unfinished files; those of dead processes are removed
 //
 // Nixery's `layers/` keeps its meaning, so its bucket can be taken over. Deleting any collection is
-// safe while the origin is stopped: what is missing is made again. Order of writing: layers, builds,
-// records, lookups, config, manifest; so nothing names what is not there yet.
+// safe while the origin is stopped: what is missing is made again. Order of writing: layers, records,
+// lookups, config, manifest; so nothing names what is not there yet.
 
 import { createHash } from "node:crypto";
 import { type Digest, digestHex } from "../../registry/digest.ts";
@@ -20,7 +22,7 @@ import type { Pin } from "../../registry/pin.ts";
 import type { PackageName, System } from "../../registry/recipe.ts";
 import { type PackingId, recordKey } from "../../registry/record.ts";
 import type { Tag } from "../../registry/reference.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import { type StorePath, storePathBase } from "../../registry/store-path.ts";
 
 declare const storageKeyBrand: unique symbol;
 export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };
@@ -28,11 +30,10 @@ export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };
 export const storageKey = {
   layer: (digest: Digest) => key(`layers/${digestHex(digest)}`),
   manifest: (digest: Digest) => key(`manifests/${digestHex(digest)}`),
-  build: (packing: PackingId, storePaths: readonly StorePath[]) =>
-    key(`builds/${hashOf([packing, ...storePaths])}`),
-  /** A layer made of entries rather than of store paths: a view, a link, the base. */
-  linkBuild: (packing: PackingId, what: string) =>
-    key(`builds/${hashOf([packing, "links", what])}`),
+  build: (packer: string, storePaths: readonly StorePath[]) =>
+    key(`builds/${hashOf([packer, ...storePaths])}`),
+  segment: (packer: string, path: StorePath) => key(`segments/${packer}/${storePathBase(path)}`),
+  making: (digest: Digest) => key(`makings/${digestHex(digest)}`),
   record: (packing: PackingId, path: StorePath) => key(`records/${recordKey(path, packing)}`),
   lookup: (pin: Pin, system: System, name: PackageName) => key(`lookups/${pin}/${system}/${name}`),
   pin: (sourceId: string, tag: Tag) => key(`pins/${hashOf([sourceId, tag])}`),

@@ -49,6 +49,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
           popularity: name.length,
         },
       ],
+      coarser: [],
       view: await layer(`view ${name}${edition}`),
       provides: [],
       fallbacks: [],

@@ -7,11 +7,11 @@ import { digestFromHex } from "../../../registry/digest.ts";
 import { storePathName } from "../../../registry/store-path.ts";
 
 parentPort?.on("message", ({ task }: WorkerTask) => {
-  const name = task.storePaths.map(storePathName).join();
+  const name = task.segments.map(({ storePath }) => storePathName(storePath)).join();
   if (name === "exit") process.exit(3);
   if (name === "throw") throw new Error("thrown");
   const digest = digestFromHex("0".repeat(64));
   if (digest === undefined) throw new Error("no digest");
-  const layer = { digest, diffId: digest, sizeBytes: name.length, tarSizeBytes: 0 };
+  const layer = { digest, diffId: digest, sizeBytes: name.length, tarSizeBytes: 0, segments: [] };
   parentPort?.postMessage({ kind: "packed", layer } satisfies WorkerAnswer);
 });

@@ -10,7 +10,7 @@ const form = FORMS.find((one) => one === formName);
 if (storePath === undefined || form === undefined) throw new Error("usage: store path form file");
 
 const packer = createPacker({ workers: 1, storeDirectory });
-const request = { storePaths: [storePath], form, destination, sizeBytes: 1, group: "one" };
+const request = { segments: [{ storePath }], form, destination, sizeBytes: 1, group: "one" };
 const { tarSizeBytes } = await packer.pack(request);
 // Without closing the packer: idle threads must not keep a process alive.
 console.log(JSON.stringify({ tarSizeBytes, maxRssKiB: process.resourceUsage().maxRSS }));

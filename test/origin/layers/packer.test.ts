@@ -30,7 +30,7 @@ function request(
 ) {
   const name = storePaths.map(storePathName).join("-").slice(0, 100);
   return {
-    storePaths,
+    segments: storePaths.map((storePath) => ({ storePath })),
     form: "zstd",
     destination: `${scratch}/${name}`,
     sizeBytes: 1,

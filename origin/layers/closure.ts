@@ -1,0 +1,117 @@
+// A package's closure as a graph: an order of its paths, and what each of them reaches. Iterative,
+// since closures hold thousands of paths and chains of any depth.
+
+import type { StorePath } from "../../registry/store-path.ts";
+import { compareBytes } from "./byte-string.ts";
+
+/** A closure as Nix's database has it: every path a reference names is in it. */
+export type ClosureGraph = readonly ClosureNode[];
+
+export interface ClosureNode {
+  readonly path: StorePath;
+  /** The path alone, without what it refers to. */
+  readonly narSizeBytes: number;
+  /** A reference to the path itself says nothing here, and is ignored. */
+  readonly references: readonly StorePath[];
+}
+
+/** The paths are known by their places in an order in which each comes after all that need it. */
+export interface OrderedClosure {
+  /** The root is the first. */
+  readonly nodes: readonly ClosureNode[];
+  /** By place: the places of what a path refers to, all of them later ones. */
+  readonly references: readonly (readonly number[])[];
+}
+
+/** Throws unless `closure` is exactly what `root` reaches, without circles. */
+export function orderClosure(closure: ClosureGraph, root: StorePath): OrderedClosure {
+  const byPath = new Map(closure.map((node) => [node.path, node]));
+  const nodes = topologicalOrder(byPath, root);
+  if (nodes.length !== byPath.size) {
+    throw new Error(`the closure of ${root} holds paths that it does not refer to`);
+  }
+  const places = new Map(nodes.map(({ path }, place) => [path, place]));
+  const references = nodes.map((node) =>
+    referencesOf(byPath, node.path).map((path) => places.get(path) ?? 0),
+  );
+  return { nodes, references };
+}
+
+/** Depth first, so that the order is the reverse of that in which paths are done with. */
+function topologicalOrder(
+  byPath: ReadonlyMap<StorePath, ClosureNode>,
+  root: StorePath,
+): readonly ClosureNode[] {
+  const state = new Map<StorePath, "open" | "done">([[root, "open"]]);
+  const stack = [{ path: root, left: referencesOf(byPath, root) }];
+  const done: ClosureNode[] = [];
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const next = top.left.pop();
+    if (next === undefined) {
+      state.set(top.path, "done");
+      const node = byPath.get(top.path);
+      if (node !== undefined) done.push(node);
+      stack.pop();
+    } else if (state.get(next) === "open") {
+      throw new Error(`${top.path} and ${next} refer to each other`);
+    } else if (!state.has(next)) {
+      state.set(next, "open");
+      stack.push({ path: next, left: referencesOf(byPath, next) });
+    }
+  }
+  return done.reverse();
+}
+
+/** A fresh array without the path itself, in an order that does not depend on the input's. */
+function referencesOf(byPath: ReadonlyMap<StorePath, ClosureNode>, path: StorePath): StorePath[] {
+  const node = byPath.get(path);
+  if (node === undefined) throw new Error(`${path} is missing from the closure`);
+  return [...new Set(node.references)].filter((other) => other !== path).sort(compareBytes);
+}
+
+/** For each path of a closure a set of its paths, as rows of bits: 1.1 MB for 3,000 paths. */
+export interface PathSets {
+  clear(): void;
+  add(row: number, place: number): void;
+  /** Adds to a row what another row holds, here or in other sets of the same closure. */
+  unite(row: number, other: number, sets?: PathSets): void;
+  /** The places a row holds and the same row of `sets` does not. */
+  without(row: number, sets: PathSets): readonly number[];
+  readonly words: Uint32Array;
+}
+
+const WORD_BITS = 32;
+
+export function createPathSets(count: number): PathSets {
+  const width = Math.ceil(count / WORD_BITS);
+  const words = new Uint32Array(count * width);
+  return {
+    words,
+    clear: () => void words.fill(0),
+    add(row, place) {
+      const word = row * width + Math.floor(place / WORD_BITS);
+      words[word] = (words[word] ?? 0) | (1 << place % WORD_BITS);
+    },
+    unite(row, other, sets) {
+      const from = sets?.words ?? words;
+      // Rows hold later places only, so the words before the row's own place are empty.
+      for (let at = Math.floor(Math.min(row, other) / WORD_BITS); at < width; at += 1) {
+        const word = row * width + at;
+        words[word] = (words[word] ?? 0) | (from[other * width + at] ?? 0);
+      }
+    },
+    without(row, sets) {
+      const places: number[] = [];
+      for (let at = 0; at < width; at += 1) {
+        const word = row * width + at;
+        let left = ((words[word] ?? 0) & ~(sets.words[word] ?? 0)) >>> 0;
+        while (left !== 0) {
+          const bit = Math.clz32(left);
+          places.push(at * WORD_BITS + WORD_BITS - 1 - bit);
+          left = (left & ~(1 << (WORD_BITS - 1 - bit))) >>> 0;
+        }
+      }
+      return places;
+    },
+  };
+}

@@ -1,0 +1,179 @@
+// Every layer this origin ever packed: by what it is made of, so that nothing is packed twice; by
+// where each store path's segment lies in it, so that other layers are joined from stored bytes; and
+// by its digest, so that a layer that was evicted can be made again.
+
+import * as v from "valibot";
+import type { Digest } from "../registry/digest.ts";
+import { storePathSchema } from "../registry/lookup.ts";
+import {
+  digestSchema,
+  FORMS,
+  type Form,
+  type LayerRecord,
+  layerRecordSchema,
+  WELL_KNOWN_PATHS,
+  type WellKnownPath,
+} from "../registry/record.ts";
+import type { StorePath } from "../registry/store-path.ts";
+import { joinBatches } from "./join.ts";
+import { packerId } from "./layers/compression.ts";
+import { type ArchiveEntry, packEntries } from "./layers/entries.ts";
+import type { PackedLayer, SegmentTask } from "./layers/layer.ts";
+import type { Packer } from "./layers/packer.ts";
+import type { Log } from "./log.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
+import { type StorageKey, storageKey } from "./storage/keys.ts";
+import { parseStoredJson } from "./storage/stored-json.ts";
+
+/** What a layer was made of. */
+export type Making = { readonly form: Form } & (
+  | { readonly kind: "bundle"; readonly storePaths: readonly StorePath[] }
+  | { readonly kind: "view"; readonly storePath: StorePath }
+  | { readonly kind: "link"; readonly path: WellKnownPath; readonly target: string }
+  | { readonly kind: "base" }
+);
+
+export interface BundleToPack {
+  readonly storePaths: readonly StorePath[];
+  readonly form: Form;
+  /** What the paths take in the store: only for the order of work. */
+  readonly sizeBytes: number;
+  /** Whose layer it is: the packer takes turns between groups. */
+  readonly group: string;
+}
+
+export interface PackedLayers {
+  /** The paths must be valid and held. What is known is not packed, what is under way is joined. */
+  bundle(bundle: BundleToPack): Promise<LayerRecord>;
+  /** A layer of links or files that are held in memory. */
+  entries(making: Making, entries: readonly ArchiveEntry[]): Promise<LayerRecord>;
+  making(digest: Digest): Promise<Making | undefined>;
+}
+
+export interface PackedLayersOptions {
+  readonly packer: Packer;
+  readonly store: BlobStore;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+const form = v.picklist(FORMS);
+const makingSchema: v.GenericSchema<unknown, Making> = v.variant("kind", [
+  v.object({ kind: v.literal("bundle"), form, storePaths: v.array(storePathSchema) }),
+  v.object({ kind: v.literal("view"), form, storePath: storePathSchema }),
+  v.object({
+    kind: v.literal("link"),
+    form,
+    path: v.picklist(WELL_KNOWN_PATHS),
+    target: v.string(),
+  }),
+  v.object({ kind: v.literal("base"), form }),
+]);
+
+const segmentSchema = v.object({
+  layer: digestSchema,
+  offsetBytes: v.number(),
+  sizeBytes: v.number(),
+});
+
+export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
+  const { packer, store, log, signal } = options;
+  const keyOf = (bundle: BundleToPack) =>
+    storageKey.build(packerId(bundle.form), bundle.storePaths);
+  const packing = joinBatches<BundleToPack, LayerRecord>(keyOf, (bundles) =>
+    Promise.all(bundles.map(pack)),
+  );
+
+  /** A layer packed before, if its bytes are still there. */
+  async function recall(key: StorageKey): Promise<LayerRecord | undefined> {
+    const bytes = await store.lookup(key);
+    const parsed = v.safeParse(layerRecordSchema, bytes && parseStoredJson(bytes));
+    if (!parsed.success) return undefined;
+    const sizeBytes = await store.sizeBytes(storageKey.layer(parsed.output.digest));
+    return sizeBytes === parsed.output.sizeBytes ? parsed.output : undefined;
+  }
+
+  async function pack(bundle: BundleToPack): Promise<LayerRecord> {
+    const known = await recall(keyOf(bundle));
+    if (known !== undefined) return known;
+    const { storePaths, form, sizeBytes, group } = bundle;
+    const segments = await Promise.all(storePaths.map((path) => findSegment(path, form)));
+    const destination = store.stagingPath();
+    const packed = await packer.pack({ segments, form, destination, sizeBytes, group, signal });
+    const layer = layerOf(packed);
+    await store.storeFile(storageKey.layer(layer.digest), destination);
+    await remember(bundle, packed, segments);
+    const joined = segments.filter(({ stored }) => stored !== undefined).length;
+    log.info(
+      { digest: layer.digest, sizeBytes: layer.sizeBytes, storePaths, form, joined },
+      "packed",
+    );
+    return layer;
+  }
+
+  async function findSegment(storePath: StorePath, form: Form): Promise<SegmentTask> {
+    const bytes = await store.lookup(storageKey.segment(packerId(form), storePath));
+    const parsed = v.safeParse(segmentSchema, bytes && parseStoredJson(bytes));
+    if (!parsed.success) return { storePath };
+    const { layer, offsetBytes, sizeBytes } = parsed.output;
+    const file = await store.localFile(storageKey.layer(layer));
+    return file === undefined
+      ? { storePath }
+      : { storePath, stored: { file, offsetBytes, sizeBytes } };
+  }
+
+  /** After the layer itself is durable: each of these may be lost and costs only a packing then. */
+  async function remember(
+    bundle: BundleToPack,
+    packed: PackedLayer,
+    before: readonly SegmentTask[],
+  ): Promise<void> {
+    const { form, storePaths } = bundle;
+    const layer = packed.digest;
+    const fresh = packed.segments.filter((_, index) => before[index]?.stored === undefined);
+    await Promise.all([
+      ...fresh.map(({ storePath, offsetBytes, sizeBytes }) =>
+        rememberJson(storageKey.segment(packerId(form), storePath), {
+          ...{ layer, offsetBytes, sizeBytes },
+        }),
+      ),
+      rememberMaking(layer, { kind: "bundle", form, storePaths }),
+      rememberJson(keyOf(bundle), layerOf(packed)),
+    ]);
+  }
+
+  function rememberMaking(digest: Digest, making: Making): Promise<void> {
+    return rememberJson(storageKey.making(digest), making);
+  }
+
+  function rememberJson(key: StorageKey, value: unknown): Promise<void> {
+    return store.remember(key, Buffer.from(JSON.stringify(value)));
+  }
+
+  return {
+    async bundle(bundle) {
+      const [layer] = await packing.all([bundle]);
+      if (layer === undefined) throw new Error("a joined call gives one result per item");
+      return layer;
+    },
+    async entries(making, entries) {
+      const { bytes, ...packed } = packEntries(entries, making.form);
+      const layer = layerOf(packed);
+      const key = storageKey.layer(layer.digest);
+      if ((await store.sizeBytes(key)) === undefined) {
+        await store.store(key, bytes);
+        await rememberMaking(layer.digest, making);
+      }
+      return layer;
+    },
+    async making(digest) {
+      const bytes = await store.lookup(storageKey.making(digest));
+      const parsed = v.safeParse(makingSchema, bytes && parseStoredJson(bytes));
+      return parsed.success ? parsed.output : undefined;
+    },
+  };
+}
+
+function layerOf({ digest, diffId, sizeBytes }: LayerRecord): LayerRecord {
+  return { digest, diffId, sizeBytes };
+}

@@ -1,0 +1,225 @@
+// What the compiler cannot check of the house's order: who imports what, who starts processes, who
+// reads the environment, who splits paths, how files begin and what they are called.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** What a checkout holds besides what is the project's: installed, generated, or git's own. */
+const NOT_OURS = new Set(["node_modules", ".git", ".nixport", ".wrangler"]);
+
+function filesBelow(folder: string): readonly string[] {
+  if (!existsSync(join(ROOT, folder))) return [];
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (NOT_OURS.has(entry.name)) return [];
+    if (entry.isDirectory()) return filesBelow(path);
+    return entry.isFile() && !path.endsWith(".tsbuildinfo") ? [path] : [];
+  });
+}
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), "utf8");
+}
+
+const ALL = filesBelow("");
+const isScript = (path: string) => /\.[cm]?[jt]s$/.test(path);
+const scriptsOf = (folder: string) =>
+  ALL.filter((path) => path.startsWith(`${folder}/`) && isScript(path));
+
+/** Every module a file names: from the repository's root on, or a package or `node:` module. */
+function importsOf(path: string): readonly string[] {
+  const found = withoutComments(read(path)).matchAll(
+    /(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s+|\brequire\s*\(\s*)(["'])([^"'\n]+)\1/g,
+  );
+  return [...found].map(([, , specifier = ""]) =>
+    specifier.startsWith(".") ? relative(ROOT, join(ROOT, dirname(path), specifier)) : specifier,
+  );
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
+}
+
+type Allowed = (specifier: string, path: string) => boolean;
+
+const below =
+  (...folders: readonly string[]): Allowed =>
+  (specifier) =>
+    folders.some((folder) => specifier.startsWith(`${folder}/`));
+const packages =
+  (...names: readonly string[]): Allowed =>
+  (specifier) =>
+    names.some((name) => specifier === name || specifier.startsWith(`${name}/`));
+const isPackage: Allowed = (specifier) =>
+  !["registry", "edge", "origin", "nix", "test"].some((folder) =>
+    specifier.startsWith(`${folder}/`),
+  ) &&
+  !specifier.startsWith("..") &&
+  !specifier.startsWith("cloudflare:");
+
+describe("imports", () => {
+  const rules: readonly [folder: string, words: string, allowed: readonly Allowed[]][] = [
+    ["registry", "itself, jose and valibot", [below("registry"), packages("jose", "valibot")]],
+    [
+      "edge",
+      "itself, registry, hono, jose, valibot and its runtime",
+      [
+        below("edge", "registry"),
+        packages("hono", "jose", "valibot"),
+        (specifier) => specifier.startsWith("cloudflare:"),
+      ],
+    ],
+    [
+      "origin",
+      "itself, registry, packages, and the Debian set from its commands",
+      [
+        below("origin", "registry"),
+        isPackage,
+        (specifier, path) =>
+          specifier.startsWith("nix/debian/") && path.startsWith("origin/command/"),
+      ],
+    ],
+    [
+      "nix",
+      "itself, registry and packages",
+      [below("nix", "registry", "origin/layers"), isPackage],
+    ],
+  ];
+  for (const [folder, words, allowed] of rules) {
+    test(`of ${folder}/ name only ${words}`, () => {
+      const foreign = scriptsOf(folder).flatMap((path) =>
+        importsOf(path)
+          .filter((specifier) => !allowed.some((allows) => allows(specifier, path)))
+          .map((specifier) => `${path} imports ${specifier}`),
+      );
+      assert.deepEqual(foreign, []);
+    });
+  }
+
+  test("are seen in whatever form they are written", () => {
+    const fromHere = importsOf("test/boundaries.test.ts");
+    assert(fromHere.includes("node:child_process"));
+    assert(importsOf("origin/app.ts").includes("registry/route.ts"));
+    assert(importsOf("origin/app.ts").includes("hono"));
+  });
+});
+
+/** The files of a folder in whose code a pattern occurs. */
+function filesWith(folder: string, pattern: RegExp): readonly string[] {
+  return scriptsOf(folder).filter((path) => pattern.test(withoutComments(read(path))));
+}
+
+describe("one place", () => {
+  test("of the origin starts processes, besides its commands", () => {
+    const starting = scriptsOf("origin").filter((path) =>
+      importsOf(path).some((specifier) => /^(?:node:)?(?:child_process|cluster)$/.test(specifier)),
+    );
+    const others = starting.filter((path) => !path.startsWith("origin/command/"));
+    assert.deepEqual(others, ["origin/nix/spawn.ts"]);
+  });
+
+  test("reads the environment: the commands at the origin, at the edge what puts the Worker together", () => {
+    const origin = filesWith(
+      "origin",
+      /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\benv\s*\}\s*=\s*process\b/,
+    );
+    assert.deepEqual(
+      origin.filter((path) => !path.startsWith("origin/command/")),
+      [],
+    );
+    const edge = filesWith(
+      "edge",
+      /\bprocess\s*\.|\benv\s*[.[]|\{[^}\n]*\}\s*=\s*env\b|cloudflare:workers/,
+    );
+    assert.deepEqual(
+      edge.filter((path) => !/^edge\/(?:worker|env|app)\.ts$/.test(path)),
+      [],
+    );
+    assert.deepEqual(filesWith("registry", /\bprocess\s*\.|\benv\s*[.[]/), []);
+  });
+
+  test("splits the path of a request", () => {
+    // Whoever splits a path either works on `pathname` or knows where the registry's routes begin.
+    const splits =
+      /\bpathname\b[^;\n]*\.(?:split|match|startsWith|endsWith|replace|indexOf|slice(?!\(0,))\(|\.(?:exec|test)\([^;\n]*\bpathname\b|startsWith\(["'`]\/v2|===\s*["'`]\/v2|\^\\\/v2/;
+    const found = ["registry", "edge"].flatMap((folder) => filesWith(folder, splits));
+    const serving = filesWith("origin", splits).filter((path) => /^origin\/[^/]+$/.test(path));
+    assert.deepEqual([...found, ...serving], ["registry/route.ts"]);
+  });
+
+  test("writes the body of an error", () => {
+    const writers = ["registry", "edge", "origin"].flatMap((folder) =>
+      filesWith(folder, /\berrors\s*:\s*\[\s*\{/),
+    );
+    assert.deepEqual(writers, ["registry/error.ts"]);
+  });
+
+  test("reads an Accept header", () => {
+    const readers = ["registry", "edge", "origin"].flatMap((folder) =>
+      filesWith(folder, /\.get\(\s*["'`]accept["'`]/i),
+    );
+    assert.deepEqual(readers, ["registry/variant.ts"]);
+  });
+});
+
+describe("files", () => {
+  test("begin with a comment that says what they own", () => {
+    const isSource = (path: string) =>
+      /^(?:registry|edge|origin|nix|test|\.ci)\//.test(path) &&
+      (/\.(?:[cm]?[jt]s|nix|sh)$/.test(path) || path.startsWith(".ci/"));
+    // A test says in its first describe what it is of.
+    const isTest = (path: string) => path.endsWith(".test.ts");
+    const silent = ALL.filter((path) => isSource(path) && !isTest(path)).filter(
+      (path) => !/^(?:#!.*\n(?:\n)?)?(?:\/\/|\/\*|#)/.test(read(path)),
+    );
+    assert.deepEqual(silent, []);
+  });
+
+  test("are called by what they own", () => {
+    const banned =
+      /^(?:utils?|helpers?|common|misc|managers?|services?|types|constants|shared|lib|stuff)$/;
+    const vague = ALL.filter((path) =>
+      path.split("/").some((part) => banned.test(part.replace(/\..*$/, ""))),
+    );
+    assert.deepEqual(vague, []);
+  });
+
+  test("are written in kebab-case", () => {
+    const odd = ALL.filter(isScript).filter(
+      (path) => !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z]+)+$/.test(basename(path)),
+    );
+    assert.deepEqual(odd, []);
+  });
+
+  test("name no registry of packages, which every machine chooses for itself", () => {
+    const hosts = packageRegistryHosts();
+    assert(hosts.length > 0);
+    const naming = ALL.flatMap((path) => {
+      const text = read(path);
+      return hosts.filter((host) => text.includes(host)).map((host) => `${path} names ${host}`);
+    });
+    assert.deepEqual(naming, []);
+    const lock: unknown = JSON.parse(read("package-lock.json"));
+    assert(!/"resolved"\s*:\s*"[a-z+]+:\/\//.test(JSON.stringify(lock)), "a URL in the lock file");
+  });
+});
+
+/** Asked of the machine, so that their names stand nowhere here either. */
+function packageRegistryHosts(): readonly string[] {
+  const npm = execFileSync("npm", ["config", "get", "registry"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  const folder = "/etc/apt/sources.list.d";
+  const lists = ["/etc/apt/sources.list"].concat(
+    existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : [],
+  );
+  const apt = lists.filter((path) => existsSync(path)).map((path) => readFileSync(path, "utf8"));
+  const urls = [npm, ...apt].join("\n").match(/https?:\/\/[^\s/]+/g) ?? [];
+  return [...new Set(urls.map((url) => new URL(url).host))];
+}

@@ -1,0 +1,78 @@
+// A Docker engine of the test's own, driven with the docker command.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Daemon, run, startDaemon } from "./daemon.ts";
+import { type FileEntry, type Listing, listTar } from "./listing.ts";
+
+export interface Dockerd extends Daemon {
+  /** Pulls an image, lists the files of a container made of it, and removes both. */
+  unpack(reference: string): Promise<Listing>;
+  docker(...args: readonly string[]): Promise<string>;
+}
+
+/** The engine's version, major number first: only from 23 on it reads zstd. */
+export async function dockerdMajor(): Promise<number> {
+  const version = await run("dockerd", ["--version"]);
+  return Number(/version (\d+)\./.exec(version)?.[1]);
+}
+
+export async function startDockerd(folder: string): Promise<Dockerd> {
+  await mkdir(folder, { recursive: true });
+  const address = `unix://${join(folder, "docker.sock")}`;
+  // A file of its own, so that the host's /etc/docker/daemon.json has no say.
+  const config = join(folder, "daemon.json");
+  await writeFile(config, "{}");
+  // The command's own configuration may name a context or credential helpers.
+  const env = { PATH: process.env.PATH ?? "", HOME: folder, DOCKER_CONFIG: folder };
+  const docker = (...args: readonly string[]) => run("docker", ["--host", address, ...args], env);
+  const daemon = await startDaemon({
+    program: "dockerd",
+    args: [
+      ...["--config-file", config, "--host", address, "--pidfile", join(folder, "pid")],
+      ...["--data-root", join(folder, "data"), "--exec-root", join(folder, "exec")],
+      ...["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=overlay2"],
+      // Older engines write a key to /etc/docker; newer ones have neither the key nor the flag.
+      ...((await dockerdMajor()) < 23 ? ["--deprecated-key-path", join(folder, "key.json")] : []),
+    ],
+    env,
+    logPath: join(folder, "log"),
+    probe: () => docker("version"),
+  });
+  return {
+    ...daemon,
+    docker,
+    async unpack(reference) {
+      await docker("pull", "--quiet", reference);
+      // Never started: an image without a shell gets a command that it does not have.
+      const container = (await docker("create", reference, "/none")).trim();
+      const exporting = spawn("docker", ["--host", address, "export", container], {
+        env,
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      const ended = once(exporting, "exit");
+      const listing = await listTar(exporting.stdout);
+      await ended;
+      await docker("rm", container);
+      await docker("rmi", reference);
+      return withoutContainer(listing);
+    },
+  };
+}
+
+/** What the engine puts into every container below its own files, where the image has nothing. */
+const CONTAINER_PATHS: readonly string[] = [
+  ...[".dockerenv", "dev", "dev/console", "dev/pts", "dev/shm", "proc", "sys"],
+  ...["etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"],
+];
+
+function withoutContainer(listing: Listing): Listing {
+  const image = new Map<string, FileEntry>(listing);
+  for (const path of CONTAINER_PATHS) image.delete(path);
+  const etc = image.get("etc");
+  // Putting files into it has changed its time, and an export shows no other.
+  if (etc !== undefined) image.set("etc", { ...etc, mtimeSeconds: 1 });
+  return image;
+}

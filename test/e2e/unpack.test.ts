@@ -1,0 +1,194 @@
+// Every client that is at hand pulls images in every form and unpacks them. All must come to the
+// same files: those of the host's store, with the modes and owners that the store gives them.
+
+import assert from "node:assert/strict";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { parseRepository } from "../../registry/recipe.ts";
+import { VARIANT_HEADER, VARIANTS, type Variant } from "../../registry/variant.ts";
+import { get, missingClient } from "./clients.ts";
+import { type Containerd, startContainerd } from "./containerd.ts";
+import { removeStorage, run } from "./daemon.ts";
+import { type Deployment, deploy } from "./deployment.ts";
+import { type Dockerd, dockerdMajor, startDockerd } from "./dockerd.ts";
+import { type Listing, listDirectory, listLayout } from "./listing.ts";
+import { type RegistryProxy, startProxy } from "./proxy.ts";
+import { assertImage, assertSame, readTruth, type Truth } from "./truth.ts";
+
+/** How a client is asked: left to itself, or through a proxy that names the form. */
+type Asked = "by itself" | Variant;
+
+const IMAGES: readonly (readonly [image: string, asked: readonly Asked[]])[] = [
+  ["shell/git/htop", ["by itself", "oci-gzip"]],
+  ["curl/htop/jq/perl/python3", ["by itself", "docker-gzip"]],
+  ["hello", ["by itself", ...VARIANTS]],
+];
+
+let deployment: Deployment;
+let scratch: string;
+const proxies = new Map<Asked, RegistryProxy>();
+const truths = new Map<string, Truth>();
+/** What the first client made of an image; the others must make the same of it. */
+const firsts = new Map<string, Listing>();
+
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "nixport-unpack-"));
+  deployment = await deploy();
+  await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
+  const { edgeUrl } = deployment;
+  proxies.set("by itself", await startProxy(edgeUrl));
+  for (const variant of VARIANTS) proxies.set(variant, await startProxy(edgeUrl, variant));
+  for (const [image] of IMAGES) {
+    const response = await get(edgeUrl, `/v2/${image}/manifests/latest`);
+    assert.equal(response.status, 200, await response.text());
+    const parsed = parseRepository(image);
+    assert.equal(parsed.kind, "recipe");
+    if (parsed.kind === "recipe") truths.set(image, await readTruth(parsed.recipe.packages));
+  }
+});
+
+after(async () => {
+  for (const proxy of proxies.values()) await proxy.close();
+  await deployment?.close();
+  if (scratch) await removeStorage(scratch);
+});
+
+/** An image as a client is told to pull it: host, port and name. */
+type Unpack = (reference: string, folder: string) => Promise<Listing>;
+
+interface ClientUnderTest {
+  readonly variant: () => Variant | Promise<Variant>;
+  readonly forms?: readonly Asked[];
+  readonly unpack: Unpack;
+}
+
+function unpacksAll(client: ClientUnderTest): void {
+  for (const [image, forms] of IMAGES) {
+    for (const asked of forms.filter((form) => client.forms?.includes(form) ?? true)) {
+      test(`unpacks ${image} in the form it is given ${asked}`, async () => {
+        const folder = await mkdtemp(join(scratch, "unpacked-"));
+        const proxy = found(proxies, asked);
+        const from = proxy.answers.length;
+        const listing = await client.unpack(`${new URL(proxy.url).host}/${image}:latest`, folder);
+        await removeStorage(folder);
+
+        const variant = asked === "by itself" ? await client.variant() : asked;
+        const digests = proxy.answers
+          .slice(from)
+          .flatMap(({ path, digest }) => (path.includes("/manifests/") ? [digest] : []));
+        assert.deepEqual([...new Set(digests)], [await digestOf(image, variant)]);
+        assertImage(listing, found(truths, image));
+        const first = firsts.get(image) ?? listing;
+        firsts.set(image, first);
+        assertSame(listing, first);
+      });
+    }
+  }
+}
+
+async function digestOf(image: string, variant: Variant): Promise<string | null> {
+  const headers = { [VARIANT_HEADER]: variant };
+  const path = `/v2/${image}/manifests/latest`;
+  const response = await get(deployment.edgeUrl, path, { method: "HEAD", headers });
+  return response.headers.get("docker-content-digest");
+}
+
+function found<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): Value {
+  const value = map.get(key);
+  if (value === undefined) throw new Error(`nothing is known of ${key}`);
+  return value;
+}
+
+function missing(...programs: readonly string[]): string | false {
+  if (process.getuid?.() !== 0) return "unpacking with owners and mounting needs root";
+  return programs.map(missingClient).find((reason) => reason !== false) ?? false;
+}
+
+function copyToLayout(reference: string, layout: string): Promise<string> {
+  const source = `docker://${reference}`;
+  return run("skopeo", ["copy", "--src-tls-verify=false", source, `oci:${layout}:image`]);
+}
+
+describe("skopeo copy", { skip: missing("skopeo") }, () => {
+  unpacksAll({
+    variant: () => "oci-zstd",
+    async unpack(reference, folder) {
+      await copyToLayout(reference, folder);
+      return await listLayout(folder);
+    },
+  });
+});
+
+describe("umoci unpack", { skip: missing("skopeo", "umoci") }, () => {
+  unpacksAll({
+    variant: () => "oci-zstd",
+    // It reads no zstd. Docker's manifest is made one of OCI by skopeo, with the same layers.
+    forms: ["oci-gzip", "docker-gzip"],
+    async unpack(reference, folder) {
+      await copyToLayout(reference, join(folder, "layout"));
+      const bundle = join(folder, "bundle");
+      await run("umoci", ["unpack", "--image", `${folder}/layout:image`, bundle]);
+      return await listDirectory(join(bundle, "rootfs"));
+    },
+  });
+});
+
+describe("podman pull", { skip: missing("podman", "runc") }, () => {
+  unpacksAll({
+    variant: () => "oci-zstd",
+    // Each form has a storage of its own: all have the same diff ids, so that a storage which has
+    // one would unpack nothing of the others.
+    async unpack(reference, folder) {
+      const podman = (...args: readonly string[]) =>
+        run("podman", [
+          ...["--root", join(folder, "root"), "--runroot", join(folder, "run")],
+          ...["--storage-driver", "overlay", "--runtime", "runc", ...args],
+        ]);
+      await podman("pull", "--quiet", "--tls-verify=false", reference);
+      const mountPoint = (await podman("image", "mount", reference)).trim();
+      const listing = await listDirectory(mountPoint);
+      await podman("image", "unmount", reference);
+      return listing;
+    },
+  });
+});
+
+describe("ctr images pull", { skip: missing("containerd", "ctr") }, () => {
+  let containerd: Containerd;
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "nixport-containerd-"));
+    containerd = await startContainerd(folder);
+  });
+  after(async () => {
+    await containerd?.stop();
+    await removeStorage(folder);
+  });
+
+  let namespaces = 0;
+  unpacksAll({
+    variant: () => "oci-zstd",
+    unpack: (reference) => containerd.unpack(reference, `form-${namespaces++}`),
+  });
+});
+
+describe("docker pull", { skip: missing("dockerd", "docker") }, () => {
+  let dockerd: Dockerd;
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "nixport-dockerd-"));
+    dockerd = await startDockerd(folder);
+  });
+  after(async () => {
+    await dockerd?.stop();
+    await removeStorage(folder);
+  });
+
+  unpacksAll({
+    variant: async () => ((await dockerdMajor()) < 23 ? "oci-gzip" : "oci-zstd"),
+    forms: ["by itself", "oci-gzip", "docker-gzip"],
+    unpack: (reference) => dockerd.unpack(reference),
+  });
+});

@@ -1,0 +1,222 @@
+// What the origin answers over HTTP: one table of requests against a real server.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { signRequest } from "../../registry/token.ts";
+import { hexOf } from "../registry/fixture.ts";
+import { temporaryDirectory } from "./fixture.ts";
+import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "./house.ts";
+
+const SECRET = "the secret of the tests";
+const ABSENT = `sha256:${hexOf("absent")}`;
+const NAME = `${REPOSITORY_PREFIX}sh`;
+const endings: (() => Promise<void>)[] = [];
+const atEnd = { after: (end: () => Promise<void>) => void endings.push(end) };
+let house: House;
+let image: Pulled;
+
+before(async () => {
+  house = await startHouse(atEnd, await plantSet(atEnd), await temporaryDirectory(atEnd));
+  image = await house.pull("sh");
+});
+
+after(async () => {
+  for (const end of endings.toReversed()) await end();
+});
+
+interface Row {
+  readonly title: string;
+  /** `@manifest` and `@blob` stand for the digests of the image. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly status: number;
+  readonly code?: string;
+  readonly answers?: Readonly<Record<string, string | RegExp | null>>;
+}
+
+const OCI = "application/vnd.oci.image.manifest.v1+json";
+const DOCKER = "application/vnd.docker.distribution.manifest.v2+json";
+const SHORT_LIVED = { "cache-control": /no-store/, vary: "Accept" };
+const FOR_EVER = { "cache-control": /immutable/, vary: null };
+
+const ROWS: readonly Row[] = [
+  {
+    ...{ title: "the ping", path: "/v2/", status: 200 },
+    answers: { "docker-distribution-api-version": "registry/2.0", "content-length": "2" },
+  },
+  { title: "the ping without its slash", path: "/v2", status: 200 },
+  {
+    ...{ title: "a tag", path: `/v2/${NAME}/manifests/latest`, status: 200 },
+    answers: { ...SHORT_LIVED, "content-type": OCI, "nixport-pin": /^path-/ },
+  },
+  { title: "a tag with a query", path: `/v2/${NAME}/manifests/latest?ns=docker.io`, status: 200 },
+  {
+    ...{ title: "a tag for Docker", path: `/v2/${NAME}/manifests/latest`, status: 200 },
+    headers: { Accept: DOCKER },
+    answers: { "content-type": DOCKER },
+  },
+  {
+    ...{ title: "a tag the client has", path: `/v2/${NAME}/manifests/latest`, status: 304 },
+    headers: { "If-None-Match": '"@manifest"' },
+  },
+  {
+    ...{ title: "a digest", path: `/v2/${NAME}/manifests/@manifest`, status: 200 },
+    answers: { ...FOR_EVER, "content-type": OCI },
+  },
+  {
+    ...{ title: "a digest, whatever is accepted", path: "/v2/x/manifests/@manifest", status: 200 },
+    headers: { Accept: DOCKER },
+    answers: { "content-type": OCI },
+  },
+  {
+    ...{ title: "a blob", path: `/v2/${NAME}/blobs/@blob`, status: 200 },
+    answers: { ...FOR_EVER, "content-type": "application/octet-stream", "accept-ranges": "bytes" },
+  },
+  {
+    ...{ title: "a part of a blob", path: "/v2/x/blobs/@blob", status: 206 },
+    headers: { Range: "bytes=2-5" },
+    answers: { "content-length": "4", "content-range": /^bytes 2-5\/\d+$/ },
+  },
+  {
+    ...{ title: "the end of a blob", path: "/v2/x/blobs/@blob", status: 206 },
+    headers: { Range: "bytes=-3" },
+    answers: { "content-length": "3" },
+  },
+  {
+    ...{ title: "a part behind the end", path: "/v2/x/blobs/@blob", status: 416 },
+    headers: { Range: "bytes=99999999-" },
+    answers: { "content-range": /^bytes \*\/\d+$/ },
+  },
+  {
+    ...{ title: "several parts at once, in full", path: "/v2/x/blobs/@blob", status: 200 },
+    headers: { Range: "bytes=0-1,3-4" },
+  },
+  {
+    ...{ title: "a blob the client has", path: "/v2/x/blobs/@blob", status: 304 },
+    headers: { "If-None-Match": '"@blob"' },
+  },
+  {
+    title: "no compression",
+    path: "/v2/x/blobs/@blob",
+    status: 200,
+    answers: { "content-encoding": null },
+  },
+  ...[
+    ["an absent manifest", `/v2/x/manifests/${ABSENT}`, 404, "MANIFEST_UNKNOWN"],
+    ["an absent blob", `/v2/x/blobs/${ABSENT}`, 404, "BLOB_UNKNOWN"],
+    ["a manifest asked for as a blob", "/v2/x/blobs/@manifest", 404, "BLOB_UNKNOWN"],
+    ["a blob asked for as a manifest", "/v2/x/manifests/@blob", 404, "MANIFEST_UNKNOWN"],
+    [
+      "a digest of another kind",
+      `/v2/x/manifests/sha512:${hexOf("x")}${hexOf("x")}`,
+      404,
+      "MANIFEST_UNKNOWN",
+    ],
+    ["a malformed digest", "/v2/x/manifests/sha256:bad", 400, "DIGEST_INVALID"],
+    ["a malformed blob digest", "/v2/x/blobs/bad", 400, "DIGEST_INVALID"],
+    ["a tag that is none", "/v2/x/manifests/-x", 400, "MANIFEST_INVALID"],
+    ["a tag the set does not have", `/v2/${NAME}/manifests/v1`, 404, "MANIFEST_UNKNOWN"],
+    ["a random tag", `/v2/${NAME}/manifests/missing-abcdefghij`, 404, "MANIFEST_UNKNOWN"],
+    ["upper case", "/v2/UPPER/case/manifests/latest", 400, "NAME_INVALID"],
+    ["a long name", `/v2/${"a".repeat(300)}/manifests/latest`, 400, "NAME_INVALID"],
+    ["a shell at the end", "/v2/git/shell/manifests/latest", 400, "NAME_INVALID"],
+    ["another path", "/", 404, "NAME_UNKNOWN"],
+    ["the catalogue", "/v2/_catalog", 404, "NAME_UNKNOWN"],
+    ["an ingest route", "/ingest/records", 404, "NAME_UNKNOWN"],
+    ["a broken encoding", "/v2/%ff/manifests/latest", 400, "NAME_INVALID"],
+  ].map(
+    ([title, path, status, code]): Row => ({
+      ...{ title: String(title), path: String(path), status: Number(status), code: String(code) },
+      answers: { "cache-control": "no-store", "content-type": "application/json" },
+    }),
+  ),
+];
+
+function filledIn(text: string): string {
+  const blob = image.manifest.layers[0]?.digest ?? "";
+  return text.replace("@manifest", image.digest).replace("@blob", blob);
+}
+
+describe("the origin answers", { timeout: 60_000 }, () => {
+  for (const { title, path, headers = {}, status, code, answers = {} } of ROWS) {
+    test(`${status}${code ? ` ${code}` : ""} to GET and HEAD of ${title}`, async () => {
+      const filled = Object.entries(headers).map(([name, value]) => [name, filledIn(value)]);
+      const asked = { headers: Object.fromEntries(filled) };
+      const get = await house.request(filledIn(path), asked);
+      const body = await get.bytes();
+      const head = await house.request(filledIn(path), { ...asked, method: "HEAD" });
+      assert.equal(get.status, status, String(body));
+      assert.equal(head.status, status);
+      assert.equal((await head.bytes()).length, 0);
+      const without = ({ headers: all }: Response) =>
+        [...all].filter(([name]) => !["date", "connection", "keep-alive"].includes(name));
+      assert.deepEqual(without(head), without(get));
+      for (const [name, value] of Object.entries(answers)) {
+        const sent = get.headers.get(name);
+        if (value instanceof RegExp) assert.match(sent ?? "", value, name);
+        else assert.equal(sent, value, name);
+      }
+      if (status !== 304) assert.equal(get.headers.get("content-length"), String(body.length));
+      assert.equal(get.headers.get("transfer-encoding"), null);
+      if (code !== undefined) {
+        const { errors } = JSON.parse(String(Buffer.from(body)));
+        assert.equal(errors[0].code, code);
+        assert.notEqual(errors[0].message, "");
+      }
+    });
+  }
+
+  test("405, Allow and UNSUPPORTED to whoever wants to write", async () => {
+    house.forget();
+    const writes = [`/v2/${NAME}/manifests/latest`, "/v2/x/blobs/@blob", "/v2/x/blobs/uploads/"];
+    for (const path of writes) {
+      for (const method of ["PUT", "POST", "DELETE", "PATCH"]) {
+        const response = await house.request(filledIn(path), { method });
+        assert.equal(response.status, 405, `${method} ${path}`);
+        assert.equal(response.headers.get("Allow"), "GET, HEAD");
+        assert.match(await response.text(), /"UNSUPPORTED"/);
+      }
+    }
+    assert.deepEqual(house.started, []);
+  });
+
+  test("every part of a blob with the bytes that the whole has there", async () => {
+    const path = filledIn("/v2/x/blobs/@blob");
+    const whole = await (await house.request(path)).bytes();
+    const part = await house.request(path, { headers: { Range: "bytes=7-60" } });
+    assert.deepEqual(await part.bytes(), whole.slice(7, 61));
+    const end = await house.request(path, { headers: { Range: "bytes=-5" } });
+    assert.deepEqual(await end.bytes(), whole.slice(-5));
+  });
+
+  test("what it logs of a request: method, path, status", () => {
+    const line = house.lines.find(({ msg }) => msg === "answered");
+    assert(line !== undefined);
+    for (const fact of ["method", "path", "status", "ms"]) assert(fact in line, fact);
+  });
+});
+
+test("an origin for its edge alone answers no request without the edge's token", async (t) => {
+  const closed = await startHouse(t, await plantSet(t), await temporaryDirectory(t), {
+    ...{ NIXPORT_ACCESS: "edge", NIXPORT_SECRET: SECRET },
+  });
+  const keys = [{ id: "1", bytes: new TextEncoder().encode(SECRET) }];
+  const path = `/v2/${NAME}/manifests/latest`;
+  const ask = async (party: "edge" | "origin", method: string, signed: string) => {
+    const token = await signRequest(keys, party, { method, path: signed }, Date.now());
+    const headers = { Authorization: `Bearer ${token}` };
+    const response = await closed.request(`${path}?ns=x`, { method, headers });
+    await response.bytes();
+    return response.status;
+  };
+  for (const bare of [path, "/v2/", `/v2/x/blobs/${ABSENT}`]) {
+    const response = await closed.request(bare);
+    assert.equal(response.status, 401, bare);
+    assert.match(await response.text(), /"UNAUTHORIZED"/);
+  }
+  assert.deepEqual(closed.started, []);
+  assert.equal(await ask("edge", "GET", "/v2/other/manifests/latest"), 401);
+  assert.equal(await ask("origin", "GET", path), 401);
+  assert.equal(await ask("edge", "GET", path), 200);
+  assert.equal(await ask("edge", "HEAD", path), 200);
+});

@@ -1,0 +1,102 @@
+// An origin's storage with images in it, ready to be given to an edge.
+
+import type { TestContext } from "node:test";
+import type { AnsweredImage } from "../../../origin/backfill/outbox.ts";
+import type { BlobStore } from "../../../origin/storage/blob-store.ts";
+import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import { storageKey } from "../../../origin/storage/keys.ts";
+import type { Ingredient } from "../../../registry/compose.ts";
+import type { TagPins } from "../../../registry/pin.ts";
+import { systemOf } from "../../../registry/recipe.ts";
+import { FORMS, recordLayers } from "../../../registry/record.ts";
+import { VARIANT_TYPES, type Variant } from "../../../registry/variant.ts";
+import { bytesOf } from "../../contract/blob-store.ts";
+import {
+  defined,
+  layerContents,
+  layerOf,
+  packingIdOf,
+  pinOf,
+  recipeOf,
+  tagOf,
+} from "../../registry/fixture.ts";
+import { composed, ingredientsOf } from "../../registry/pantry.ts";
+import { temporaryDirectory } from "../fixture.ts";
+
+const [zstd, gzip] = FORMS.map((form) => ({
+  id: packingIdOf(`${form}-1`),
+  base: layerOf("base", form),
+}));
+export const PACKINGS = {
+  zstd: defined(zstd, "zstd"),
+  gzip: defined(gzip, "gzip"),
+} satisfies TagPins["packings"];
+
+export const SECRET_KEYS = [{ id: "1", bytes: bytesOf("a secret of the tests") }];
+export const NOW_MS = Date.UTC(2026, 0, 1);
+export const FIRST_COMMIT = "1".repeat(40);
+export const SECOND_COMMIT = "2".repeat(40);
+
+export interface Storage {
+  readonly root: string;
+  readonly store: BlobStore;
+}
+
+export async function openStorage(t: TestContext): Promise<Storage> {
+  const root = await temporaryDirectory(t);
+  return { root, store: await openFilesystemStore(root) };
+}
+
+export interface ImageOptions {
+  readonly variant?: Variant;
+  readonly commit?: string;
+  readonly resolvedAtMs?: number;
+  readonly ingredients?: readonly Ingredient[];
+}
+
+/** Stores an image as the origin does before it answers, and returns what it answered. */
+export async function stockImage(
+  store: BlobStore,
+  repository: string,
+  {
+    variant = "oci-gzip",
+    commit = FIRST_COMMIT,
+    resolvedAtMs = NOW_MS,
+    ...rest
+  }: ImageOptions = {},
+): Promise<AnsweredImage> {
+  const { form } = VARIANT_TYPES[variant];
+  const { ingredients = ingredientsOf(repository, form) } = rest;
+  const recipe = recipeOf(repository);
+  const pin = pinOf(commit);
+  const packing = PACKINGS[form];
+  const records = ingredients.flatMap((each) => each.records);
+  for (const { digest } of [packing.base, ...records.flatMap(recordLayers)]) {
+    const content = defined(layerContents.get(digest), digest);
+    await store.store(storageKey.layer(digest), bytesOf(content));
+  }
+  for (const record of records) {
+    await store.store(storageKey.record(packing.id, record.storePath), json(record));
+  }
+  for (const { name, found } of ingredients) {
+    await store.store(storageKey.lookup(pin, systemOf(recipe.architecture), name), json(found));
+  }
+  const image = await composed(repository, variant, ingredients);
+  await store.store(storageKey.layer(image.config.digest), image.config.bytes);
+  await store.store(storageKey.manifest(image.manifest.digest), image.manifest.bytes);
+  return {
+    ...{ recipe, variant },
+    tag: tagOf("latest"),
+    built: {
+      ...{ kind: "built", image, ingredients, packing },
+      pinned: {
+        ...{ kind: "pinned", pin, resolvedAtMs, immutable: false },
+        source: { kind: "git", url: "/nowhere", commit },
+      },
+    },
+  };
+}
+
+function json(value: unknown): Uint8Array {
+  return bytesOf(JSON.stringify(value));
+}

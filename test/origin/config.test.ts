@@ -1,0 +1,177 @@
+// The configuration: defaults, Nixery's variables, and every problem at once.
+
+import assert from "node:assert/strict";
+import { resolve } from "node:path";
+import { describe, test } from "node:test";
+import {
+  type Config,
+  type EnvironmentVariables,
+  isLoopback,
+  readConfig,
+} from "../../origin/config.ts";
+import { NIXPKGS_URL } from "../../origin/sources/source.ts";
+
+const SECRET = "0123456789abcdef";
+const SOURCE = { NIXERY_CHANNEL: "nixos-unstable" };
+
+function configOf(env: EnvironmentVariables): Config {
+  const result = readConfig(env);
+  assert(result.kind === "config", JSON.stringify(result));
+  return result.config;
+}
+
+function problemsOf(env: EnvironmentVariables): readonly string[] {
+  const result = readConfig(env);
+  assert(result.kind === "invalid", JSON.stringify(result));
+  return result.problems;
+}
+
+describe("readConfig", () => {
+  test("has a default for everything but the package source", () => {
+    assert.deepEqual(configOf(SOURCE), {
+      ...{ host: "127.0.0.1", port: 8788, access: "anyone", edgeUrl: null, secretKeys: [] },
+      source: { kind: "nixpkgs", url: NIXPKGS_URL, channel: "nixos-unstable" },
+      statePath: resolve(".nixport"),
+      storagePath: resolve(".nixport/origin"),
+      ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
+      ...{ packWorkers: null, popularityUrl: null, logLevel: "info" },
+    });
+  });
+
+  test("takes a variable of spaces for one that is not set", () => {
+    const spaces = { PORT: " ", HOST: "", NIXPORT_EDGE_URL: "  ", NIXPORT_SECRET: "" };
+    assert.deepEqual(configOf({ ...SOURCE, ...spaces }), configOf(SOURCE));
+  });
+
+  const settings: readonly [env: EnvironmentVariables, setting: Partial<Config>][] = [
+    [{ PORT: "0" }, { port: 0 }],
+    [{ PORT: " 65535 " }, { port: 65_535 }],
+    [{ NIX_TIMEOUT: "1" }, { builderTimeoutSeconds: 1 }],
+    [{ NIXPORT_BUILD_DEADLINE: "5" }, { buildDeadlineMs: 5000 }],
+    [{ NIXPORT_PIN_FRESH: "0" }, { pinFreshMs: 0 }],
+    [{ NIXPORT_PACK_WORKERS: "3" }, { packWorkers: 3 }],
+    [{ NIXPORT_PACK_WORKERS: "0" }, { packWorkers: null }],
+    [{ NIX_POPULARITY_URL: "https://x.example/p" }, { popularityUrl: "https://x.example/p" }],
+    [{ NIXPORT_STATE: "/a/../b" }, { statePath: "/b", storagePath: "/b/origin" }],
+    [{ STORAGE_PATH: "/s", NIXERY_STORAGE_BACKEND: "filesystem" }, { storagePath: "/s" }],
+    [{ NIXPORT_LOG_LEVEL: "silent" }, { logLevel: "silent" }],
+    [{ HOST: "::1" }, { host: "::1", access: "anyone" }],
+    [
+      { HOST: "0.0.0.0", NIXPORT_SECRET: SECRET },
+      { host: "0.0.0.0", access: "edge" },
+    ],
+    [
+      { HOST: "0.0.0.0", NIXPORT_SECRET: SECRET, NIXPORT_ACCESS: "anyone" },
+      { host: "0.0.0.0", access: "anyone" },
+    ],
+    [{ NIXPORT_ACCESS: "edge", NIXPORT_SECRET: SECRET }, { access: "edge" }],
+    [
+      { NIXPORT_EDGE_URL: "https://edge.example", NIXPORT_SECRET: SECRET },
+      { edgeUrl: "https://edge.example", access: "anyone" },
+    ],
+  ];
+  for (const [env, setting] of settings) {
+    test(`reads ${JSON.stringify(env)}`, () => {
+      const config: Readonly<Record<string, unknown>> = { ...configOf({ ...SOURCE, ...env }) };
+      for (const [name, value] of Object.entries(setting)) assert.equal(config[name], value, name);
+    });
+  }
+
+  test("reads one key, or two while they are rotated", () => {
+    const { secretKeys } = configOf({ ...SOURCE, NIXPORT_SECRET: `b:${SECRET},a:${SECRET}` });
+    assert.deepEqual(
+      secretKeys.map(({ id }) => id),
+      ["b", "a"],
+    );
+  });
+
+  const sources: readonly [env: EnvironmentVariables, source: Config["source"]][] = [
+    [
+      { NIXERY_CHANNEL: "nixos-25.11", NIXERY_PKGS_REPO: "/r", NIXERY_PKGS_PATH: "/p" },
+      { kind: "nixpkgs", url: NIXPKGS_URL, channel: "nixos-25.11" },
+    ],
+    [
+      { NIXERY_PKGS_REPO: "/r", NIXERY_PKGS_PATH: "/p" },
+      { kind: "git", url: "/r" },
+    ],
+    [{ NIXERY_PKGS_PATH: "/p/../q" }, { kind: "path", path: "/q" }],
+    [{ NIXERY_PKGS_PATH: "set" }, { kind: "path", path: resolve("set") }],
+    ...["https://h.example/r.git", "ssh://git@h.example/r", "git@h.example:r.git", "file:///r"].map(
+      (url): [EnvironmentVariables, Config["source"]] => [
+        { NIXERY_PKGS_REPO: url },
+        { kind: "git", url },
+      ],
+    ),
+  ];
+  for (const [env, source] of sources) {
+    test(`takes packages from ${source.kind} for ${JSON.stringify(env)}`, () => {
+      assert.deepEqual(configOf(env).source, source);
+    });
+  }
+
+  const problems: readonly [env: EnvironmentVariables, problem: RegExp][] = [
+    ...[
+      "PORT",
+      "NIX_TIMEOUT",
+      "NIXPORT_BUILD_DEADLINE",
+      "NIXPORT_PIN_FRESH",
+      "NIXPORT_PACK_WORKERS",
+    ].flatMap((name) =>
+      ["x", "-1", "1.5", "99999999"].map((value): [EnvironmentVariables, RegExp] => [
+        { [name]: value },
+        new RegExp(`^${name} is "${value}": a whole number from`),
+      ]),
+    ),
+    [{ NIX_TIMEOUT: "0" }, /^NIX_TIMEOUT is "0"/],
+    [{ NIX_POPULARITY_URL: "file:///x" }, /^NIX_POPULARITY_URL .* http or https/],
+    [
+      { NIXPORT_EDGE_URL: "edge.example", NIXPORT_SECRET: SECRET },
+      /^NIXPORT_EDGE_URL .* http or https/,
+    ],
+    [{ NIXPORT_EDGE_URL: "https://edge.example" }, /^NIXPORT_EDGE_URL is set: NIXPORT_SECRET/],
+    [{ HOST: "0.0.0.0" }, /^HOST is 0\.0\.0\.0, which is not loopback: NIXPORT_SECRET/],
+    [{ HOST: "::" }, /^HOST is ::, which is not loopback/],
+    [{ HOST: "0.0.0.0", NIXPORT_ACCESS: "anyone" }, /which is not loopback/],
+    [{ NIXPORT_SECRET: "short" }, /^NIXPORT_SECRET: .*16 bytes/],
+    [{ NIXPORT_ACCESS: "everyone" }, /^NIXPORT_ACCESS is "everyone": anyone or edge/],
+    [{ NIXPORT_ACCESS: "edge" }, /^NIXPORT_ACCESS is edge: NIXPORT_SECRET/],
+    [{ NIXPORT_LOG_LEVEL: "loud" }, /^NIXPORT_LOG_LEVEL is "loud": one of/],
+    [{ NIXERY_STORAGE_BACKEND: "s3" }, /^NIXERY_STORAGE_BACKEND is "s3"/],
+    [{ NIXERY_CHANNEL: "-x" }, /^NIXERY_CHANNEL is "-x"/],
+    [{ NIXERY_CHANNEL: "a b" }, /^NIXERY_CHANNEL/],
+    [{ NIXERY_CHANNEL: "", NIXERY_PKGS_REPO: "--upload-pack=x" }, /^NIXERY_PKGS_REPO/],
+    [{ NIXERY_CHANNEL: "", NIXERY_PKGS_REPO: "ext::sh -c x" }, /^NIXERY_PKGS_REPO/],
+    [{ NIXERY_CHANNEL: "" }, /^no package source: set NIXERY_CHANNEL/],
+  ];
+  for (const [env, problem] of problems) {
+    test(`refuses ${JSON.stringify(env)}`, () => {
+      const found = problemsOf({ ...SOURCE, ...env });
+      assert.equal(found.length, 1, found.join("\n"));
+      assert.match(found[0] ?? "", problem);
+    });
+  }
+
+  test("tells every problem at once", () => {
+    const found = problemsOf({
+      ...{ PORT: "x", HOST: "0.0.0.0", NIX_TIMEOUT: "-1", NIXPORT_EDGE_URL: "nowhere" },
+      ...{ NIXPORT_LOG_LEVEL: "loud", NIXPORT_ACCESS: "who", NIXERY_STORAGE_BACKEND: "gcs" },
+    });
+    const names = ["NIXPORT_ACCESS", "HOST", "NIXPORT_EDGE_URL", "NIXERY_STORAGE_BACKEND"];
+    names.push("NIXPORT_LOG_LEVEL", "no", "PORT", "NIX_TIMEOUT");
+    assert.deepEqual(new Set(found.map((text) => text.split(" ")[0])), new Set(names));
+  });
+
+  test("shows no secret in a problem", () => {
+    const secret = "hunter2";
+    for (const text of problemsOf({ NIXPORT_SECRET: secret, PORT: "x" })) {
+      assert(!text.includes(secret), text);
+    }
+  });
+});
+
+test("isLoopback knows this machine's own addresses and no others", () => {
+  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert(isLoopback(host), host);
+  for (const host of ["0.0.0.0", "::", "10.0.0.1", "example", "128.0.0.1", ""]) {
+    assert(!isLoopback(host), host);
+  }
+});

@@ -1,0 +1,33 @@
+// What the tests of the origin's parts share: temporary places, and a log that can be read.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import type { Log } from "../../origin/log.ts";
+
+/** Whatever knows its own end: a test, or a file of tests. */
+export interface Ending {
+  after(end: () => Promise<void>): void;
+}
+
+export async function temporaryDirectory(t: Ending): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "nixport-origin-"));
+  // What a failed test has left running may still write while its place is removed.
+  t.after(() => rm(path, { recursive: true, force: true, maxRetries: 5 }));
+  return path;
+}
+
+export interface LogLine {
+  readonly msg: string;
+  readonly [fact: string]: unknown;
+}
+
+/** A real log whose lines are kept instead of printed. */
+export function readableLog(): { readonly log: Log; readonly lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const write = (text: string) => {
+    lines.push(JSON.parse(text));
+  };
+  return { log: pino({ level: "debug", base: null }, { write }), lines };
+}

@@ -1,0 +1,122 @@
+// An origin as main.ts puts it together, on a small package set that the machine's own Nix builds:
+// one set with a shell, programs that share a library, and packages that cannot be had.
+
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type EnvironmentVariables, readConfig } from "../../origin/config.ts";
+import { type Origin, startOrigin } from "../../origin/main.ts";
+import { type Ending, type LogLine, readableLog, temporaryDirectory } from "./fixture.ts";
+
+const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
+export const REPOSITORY_PREFIX = process.arch === "arm64" ? "arm64/" : "";
+
+/** Nothing that a test builds is in a cache, and asking for it would only cost time. */
+const ENV: Readonly<Record<string, string>> = {
+  PATH: process.env.PATH ?? "",
+  HOME: process.env.HOME ?? "/root",
+  NIX_CONFIG: "sandbox = false\nsubstituters =\nmax-jobs = 2\n",
+};
+
+/** `salt` makes everything build anew. */
+function packageSet(salt: string): string {
+  return `let
+    make = name: script: extra: derivation ({
+      inherit name; system = "${SYSTEM}"; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      salt = "${salt}"; args = [ "-c" script ];
+    } // extra) // { version = "1.0"; meta.license.spdxId = "MIT"; };
+    file = path: "mkdir -p $(dirname $out/\${path}); echo \${path} > $out/\${path}; chmod 755 $out/\${path}";
+    shared = make "shared-1.0" (file "lib/libshared.so") { };
+    program = name: make "\${name}-1.0" (file "bin/\${name}" + "; echo $shared > $out/bin/.needs") { inherit shared; };
+  in {
+    cacert = make "nss-cacert-1.0" (file "etc/ssl/certs/ca-bundle.crt") { };
+    iana-etc = make "iana-etc-1.0" (file "etc/protocols") { };
+    hello = program "hello";
+    hullo = program "hullo";
+    sh = make "sh-1.0" (file "bin/sh") { };
+    tools = make "tools-1.0" ("mkdir -p $doc; " + file "bin/tool") { outputs = [ "out" "doc" ]; }
+      // { meta.outputsToInstall = [ "out" "doc" ]; };
+    failing = make "failing-1.0" "echo this went wrong; exit 7" { };
+    throwing = throw "it was renamed to hello";
+    unfree = make "unfree-1.0" (file "x") { } // { meta = { unfree = true; license.free = false; }; };
+    nested.Inner = program "inner";
+  }`;
+}
+
+/** A folder with the set; `shared` is popular, so that it has a layer of its own. */
+export async function plantSet(t: Ending): Promise<string> {
+  const path = await temporaryDirectory(t);
+  await writeFile(join(path, "default.nix"), packageSet(path));
+  await writeFile(join(path, "popularity.json"), JSON.stringify({ shared: 50 }));
+  return path;
+}
+
+export interface House {
+  readonly origin: Origin;
+  readonly statePath: string;
+  /** Every program of Nix that was started, with its first argument. */
+  readonly started: string[];
+  readonly lines: readonly LogLine[];
+  /** The store paths that were packed into layers, one list for each layer. */
+  packed(): readonly (readonly string[])[];
+  forget(): void;
+  request(path: string, init?: RequestInit): Promise<Response>;
+  /** The manifest of a name, which must be answered with 200. */
+  pull(name: string, headers?: Readonly<Record<string, string>>): Promise<Pulled>;
+}
+
+export interface Descriptor {
+  readonly digest: string;
+  readonly size: number;
+  readonly mediaType: string;
+}
+
+export interface Pulled {
+  readonly digest: string;
+  readonly pin: string;
+  readonly manifest: {
+    readonly config: Descriptor;
+    readonly layers: readonly Descriptor[];
+    readonly mediaType: string;
+  };
+}
+
+export async function startHouse(
+  t: Ending,
+  setPath: string,
+  statePath: string,
+  variables: EnvironmentVariables = {},
+): Promise<House> {
+  const settings = { NIXERY_PKGS_PATH: setPath, NIXPORT_STATE: statePath, PORT: "0" };
+  const result = readConfig({ ...settings, NIXPORT_PACK_WORKERS: "1", ...variables });
+  assert(result.kind === "config", JSON.stringify(result));
+  const { log, lines } = readableLog();
+  const started: string[] = [];
+  const onSpawn = (program: string, args: readonly string[]) => {
+    started.push(`${program} ${args[0]}`);
+  };
+  const origin = await startOrigin({ config: result.config, env: ENV, log, onSpawn });
+  t.after(() => origin.close());
+  started.length = 0;
+  const request = (path: string, init?: RequestInit) => fetch(`${origin.url}${path}`, init);
+  return {
+    ...{ origin, statePath, started, lines, request },
+    packed: () =>
+      lines.filter(({ msg }) => msg === "packed").map((line) => line.storePaths as string[]),
+    forget() {
+      started.length = 0;
+      lines.length = 0;
+    },
+    async pull(name, headers = {}) {
+      const path = `/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`;
+      const response = await request(path, { headers });
+      const text = await response.text();
+      assert.equal(response.status, 200, text);
+      return {
+        digest: response.headers.get("Docker-Content-Digest") ?? "",
+        pin: response.headers.get("Nixport-Pin") ?? "",
+        manifest: JSON.parse(text),
+      };
+    },
+  };
+}

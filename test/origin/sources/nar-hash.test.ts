@@ -1,0 +1,122 @@
+// The NAR hash against Nix's own, tree by tree.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { chmod, cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { narHash } from "../../../origin/sources/nar-hash.ts";
+import { patternOf } from "../../contract/blob-store.ts";
+import { temporaryDirectory } from "../fixture.ts";
+
+function hashOfNix(path: string): string {
+  return execFileSync("nix-hash", ["--type", "sha256", path], { encoding: "utf8" }).trim();
+}
+
+const TREES: Readonly<Record<string, (root: string) => Promise<void>>> = {
+  "an empty folder": async () => {},
+  "a file": (root) => writeFile(join(root, "a"), "content"),
+  "an empty file": (root) => writeFile(join(root, "a"), ""),
+  "an executable": async (root) => {
+    for (const mode of [0o755, 0o744, 0o654, 0o611, 0o600, 0o444]) {
+      const path = join(root, mode.toString(8));
+      await writeFile(path, "x");
+      await chmod(path, mode);
+    }
+  },
+  links: async (root) => {
+    await symlink("a", join(root, "dangling"));
+    await symlink("/absolute/target", join(root, "absolute"));
+    await symlink("..", join(root, "up"));
+    await mkdir(join(root, "folder"));
+    await symlink("folder", join(root, "to-folder"));
+  },
+  "empty and nested folders": async (root) => {
+    await mkdir(join(root, "a/b/c/d"), { recursive: true });
+    await mkdir(join(root, "a/empty"));
+    await writeFile(join(root, "a/b/file"), "x");
+  },
+  "sizes around the padding and the read buffer": async (root) => {
+    for (const size of [1, 7, 8, 9, 15, 16, 17, 1024 * 1024 - 1, 1024 * 1024, 1024 * 1024 + 1]) {
+      await writeFile(join(root, `size-${size}`), patternOf(size));
+    }
+  },
+  "names that sort by bytes": async (root) => {
+    for (const name of [
+      "a",
+      "B",
+      "a.b",
+      "a-b",
+      "ab",
+      "_",
+      "ä",
+      "z",
+      "Z",
+      "10",
+      "9",
+      "\u{1f600}",
+      "\uff5e",
+    ]) {
+      await writeFile(join(root, name), name);
+    }
+  },
+  "a .git further down": async (root) => {
+    await mkdir(join(root, "sub/.git"), { recursive: true });
+    await writeFile(join(root, "sub/.git/HEAD"), "x");
+  },
+};
+
+describe("narHash", () => {
+  for (const [title, plant] of Object.entries(TREES)) {
+    test(`agrees with Nix about ${title}`, async (t) => {
+      const root = await temporaryDirectory(t);
+      await plant(root);
+      assert.equal(await narHash(root), hashOfNix(root));
+    });
+  }
+
+  test("agrees with Nix about a single file and a link", async (t) => {
+    const root = await temporaryDirectory(t);
+    await writeFile(join(root, "file"), "content");
+    await symlink("file", join(root, "link"));
+    for (const name of ["file", "link"]) {
+      assert.equal(await narHash(join(root, name)), hashOfNix(join(root, name)), name);
+    }
+  });
+
+  test("leaves a .git directly below the root out, be it a folder or a file", async (t) => {
+    const root = await temporaryDirectory(t);
+    await writeFile(join(root, "default.nix"), "{ }");
+    const bare = hashOfNix(root);
+    await mkdir(join(root, ".git"));
+    await writeFile(join(root, ".git/index"), "changes all the time");
+    assert.equal(await narHash(root), bare);
+    await rm(join(root, ".git"), { recursive: true });
+    await writeFile(join(root, ".git"), "gitdir: /elsewhere");
+    assert.equal(await narHash(root), bare);
+  });
+
+  test("changes with the content, the name and the mode, and with nothing else", async (t) => {
+    const root = await temporaryDirectory(t);
+    await writeFile(join(root, "a"), "1");
+    const before = await narHash(root);
+    const copy = await temporaryDirectory(t);
+    await cp(root, copy, { recursive: true });
+    assert.equal(await narHash(copy), before);
+    const hashes = new Set([before]);
+    await writeFile(join(root, "a"), "2");
+    hashes.add(await narHash(root));
+    await chmod(join(root, "a"), 0o755);
+    hashes.add(await narHash(root));
+    await writeFile(join(root, "b"), "2");
+    hashes.add(await narHash(root));
+    assert.equal(hashes.size, 4);
+  });
+
+  test("refuses what Nix cannot pin, and what is not there", async (t) => {
+    const root = await temporaryDirectory(t);
+    execFileSync("mkfifo", [join(root, "pipe")]);
+    await assert.rejects(narHash(root), /pipe is no file, directory or link/);
+    await assert.rejects(narHash(join(root, "absent")), { code: "ENOENT" });
+  });
+});

@@ -1,0 +1,145 @@
+// The storage on a local disk: the contract of every storage, and what a kill leaves behind.
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { describe, type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import {
+  bytesOf,
+  layerKey,
+  patternOf,
+  streamed,
+  testBlobStore,
+} from "../../contract/blob-store.ts";
+import { temporaryDirectory } from "../fixture.ts";
+
+testBlobStore("the filesystem", async (t) => openFilesystemStore(await temporaryDirectory(t)));
+
+const WRITER = fileURLToPath(new URL("writer.ts", import.meta.url));
+const limit = { timeout: 30_000 };
+
+/** A process with a store of its own; resolves when it says that it has come to its moment. */
+async function startWriter(t: TestContext, root: string, moment: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [WRITER, root, moment], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  t.after(() => child.kill("SIGKILL"));
+  const [line] = await once(createInterface(child.stdout), "line");
+  assert.equal(line, moment);
+  return child;
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  child.kill("SIGKILL");
+  await once(child, "exit");
+}
+
+describe("a filesystem store whose process is killed", limit, () => {
+  test("has nothing where a first value was half written", async (t) => {
+    const root = await temporaryDirectory(t);
+    await kill(await startWriter(t, root, "half-staged"));
+    assert.equal((await readdir(join(root, "staging"))).length, 1);
+    const store = await openFilesystemStore(root);
+    assert.equal(await store.lookup(layerKey("value")), undefined);
+    assert.equal(await store.sizeBytes(layerKey("value")), undefined);
+  });
+
+  test("has the old value where a new one was half written", async (t) => {
+    const root = await temporaryDirectory(t);
+    const before = await openFilesystemStore(root);
+    await before.store(layerKey("value"), bytesOf("old"));
+    await kill(await startWriter(t, root, "half-staged"));
+    const store = await openFilesystemStore(root);
+    assert.equal(Buffer.from((await store.lookup(layerKey("value"))) ?? []).toString(), "old");
+  });
+
+  test("has a whole value whenever it is killed in a row of them", async (t) => {
+    const root = await temporaryDirectory(t);
+    for (let round = 0; round < 3; round++) {
+      await kill(await startWriter(t, root, "storing"));
+      const store = await openFilesystemStore(root);
+      const value = Buffer.from((await store.lookup(layerKey("value"))) ?? []);
+      assert(value.equals(patternOf(value.length)));
+      assert(value.length > 0 && value.length % 100_000 === 0, `${value.length}`);
+    }
+  });
+
+  test("has every value whose storing had ended", async (t) => {
+    const root = await temporaryDirectory(t);
+    await kill(await startWriter(t, root, "stored"));
+    const store = await openFilesystemStore(root);
+    assert.equal(String(await streamed(await store.open(layerKey("value"), null))), "whole");
+  });
+
+  test("leaves unfinished files that the next open removes", async (t) => {
+    const root = await temporaryDirectory(t);
+    await kill(await startWriter(t, root, "half-staged"));
+    const store = await openFilesystemStore(root);
+    const left = await readdir(join(root, "staging"));
+    assert.equal(left.length, 1);
+    assert(store.stagingPath().startsWith(join(root, "staging", left[0] ?? "")));
+  });
+});
+
+describe("openFilesystemStore", limit, () => {
+  test("keeps the unfinished files of a process that lives", async (t) => {
+    const root = await temporaryDirectory(t);
+    const child = await startWriter(t, root, "half-staged");
+    const store = await openFilesystemStore(root);
+    assert.equal((await readdir(join(root, "staging"))).length, 2);
+    // Told to go on, it finishes what it had begun.
+    child.stdin?.end("go on\n");
+    const [code] = await once(child, "exit");
+    assert.equal(code, 0);
+    assert.equal(Buffer.from((await store.lookup(layerKey("value"))) ?? []).toString(), "whole");
+  });
+
+  test("removes what an earlier process of its own number left, as in a container", async (t) => {
+    const root = await temporaryDirectory(t);
+    const left = join(root, "staging", `${process.pid}-0000`);
+    await mkdir(left, { recursive: true });
+    await writeFile(join(left, "file"), "x");
+    await openFilesystemStore(root);
+    await assert.rejects(stat(left), { code: "ENOENT" });
+  });
+
+  test("removes what no process could have made", async (t) => {
+    const root = await temporaryDirectory(t);
+    await mkdir(join(root, "staging", "junk"), { recursive: true });
+    await writeFile(join(root, "staging", "file"), "x");
+    await openFilesystemStore(root);
+    const names = await readdir(join(root, "staging"));
+    assert.deepEqual(
+      names.filter((name) => !name.startsWith(`${process.pid}-`)),
+      [],
+    );
+  });
+
+  test("finds what an earlier one stored, as plain files under their keys", async (t) => {
+    const root = await temporaryDirectory(t);
+    await (await openFilesystemStore(root)).store(layerKey("x"), bytesOf("kept"));
+    assert.equal(await readFile(join(root, layerKey("x")), "utf8"), "kept");
+    const store = await openFilesystemStore(root);
+    assert.equal(await store.sizeBytes(layerKey("x")), 4);
+  });
+
+  test("leaves nothing unfinished behind a value that was stored", async (t) => {
+    const root = await temporaryDirectory(t);
+    const store = await openFilesystemStore(root);
+    await store.store(layerKey("x"), bytesOf("x"));
+    const [own = ""] = await readdir(join(root, "staging"));
+    assert.deepEqual(await readdir(join(root, "staging", own)), []);
+  });
+
+  test("does not take a folder for a value", async (t) => {
+    const root = await temporaryDirectory(t);
+    const store = await openFilesystemStore(root);
+    await mkdir(join(root, layerKey("x")), { recursive: true });
+    assert.equal(await store.sizeBytes(layerKey("x")), undefined);
+  });
+});

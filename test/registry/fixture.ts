@@ -1,0 +1,118 @@
+// Values that the tests of the vocabulary are made of. Everything is made from its name, so that a
+// golden digest depends on nothing but these lines and the code.
+
+import { createHash } from "node:crypto";
+import { type Digest, digestFromHex } from "../../registry/digest.ts";
+import type { FoundPackage } from "../../registry/lookup.ts";
+import { type Pin, parsePin } from "../../registry/pin.ts";
+import { parseRepository, type Recipe } from "../../registry/recipe.ts";
+import {
+  type BundleRecord,
+  type LayerRecord,
+  type PackageRecord,
+  type PackingId,
+  parsePackingId,
+} from "../../registry/record.ts";
+import { parseTag, type Tag } from "../../registry/reference.ts";
+import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+
+export function defined<Value>(value: Value | undefined, what: string): Value {
+  if (value === undefined) throw new Error(`${what} is none`);
+  return value;
+}
+
+export function hexOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+export function digestOfText(text: string): Digest {
+  return defined(digestFromHex(hexOf(text)), text);
+}
+
+/** A path whose hash part is made of its name. */
+export function storePathOf(name: string): StorePath {
+  return defined(
+    parseStorePath(`/nix/store/${hexOf(name).slice(0, 32).replaceAll("e", "z")}-${name}`),
+    name,
+  );
+}
+
+export function pinOf(text: string): Pin {
+  return defined(parsePin(text), text);
+}
+
+export function tagOf(text: string): Tag {
+  return defined(parseTag(text), text);
+}
+
+export function packingIdOf(text: string): PackingId {
+  return defined(parsePackingId(text), text);
+}
+
+export function recipeOf(repository: string): Recipe {
+  const parsed = parseRepository(repository);
+  if (parsed.kind === "invalid") throw new Error(`${repository}: ${parsed.reason}`);
+  return parsed.recipe;
+}
+
+/** What to store under the digests of the layers that were made. */
+export const layerContents = new Map<Digest, string>();
+
+/** A layer of a form: the compressed digest differs between forms, the diff id does not. */
+export function layerOf(content: string, form: "zstd" | "gzip" = "gzip"): LayerRecord {
+  const bytes = `${form} of ${content}`;
+  layerContents.set(digestOfText(bytes), bytes);
+  return {
+    digest: digestOfText(bytes),
+    diffId: digestOfText(`tar of ${content}`),
+    sizeBytes: content.length * (form === "zstd" ? 90 : 100),
+  };
+}
+
+export function bundleOf(
+  names: readonly string[],
+  popularity: number,
+  form: "zstd" | "gzip" = "gzip",
+): BundleRecord {
+  return {
+    ...layerOf(`bundle ${names.join(" ")}`, form),
+    storePaths: names.map(storePathOf),
+    popularity,
+  };
+}
+
+export function recordOf(
+  name: string,
+  parts: Partial<Omit<PackageRecord, "storePath">> = {},
+): PackageRecord {
+  const { form = "gzip" } = parts;
+  return {
+    storePath: storePathOf(name),
+    form,
+    packing: packingIdOf(`${form}-1`),
+    bundles: [bundleOf([name], 1, form)],
+    coarser: [],
+    view: layerOf(`view ${name}`, form),
+    provides: [],
+    fallbacks: [],
+    program: null,
+    ...parts,
+  };
+}
+
+export function foundOf(name: string, parts: Partial<FoundPackage> = {}): FoundPackage {
+  const match = /^(.*?)-([0-9].*)$/.exec(name);
+  const attribute = match?.[1] ?? name;
+  return {
+    kind: "found",
+    attribute,
+    derivation: `${storePathOf(name)}.drv`,
+    outputs: [{ name: "out", path: storePathOf(name) }],
+    name,
+    version: match?.[2] ?? null,
+    description: null,
+    licenses: [],
+    mainProgram: null,
+    ...parts,
+  };
+}
