@@ -69,13 +69,12 @@ function referencesOf(byPath: ReadonlyMap<StorePath, ClosureNode>, path: StorePa
   return [...new Set(node.references)].filter((other) => other !== path).sort(compareBytes);
 }
 
-/** For each path of a closure a set of its paths, as rows of bits: 1.1 MB for 3,000 paths. */
+/** A set of a closure's paths for each of them, as rows of bits: 1.1 MB for 3,000 paths. */
 export interface PathSets {
-  clear(): void;
   add(row: number, place: number): void;
-  /** Adds to a row what another row holds, here or in other sets of the same closure. */
-  unite(row: number, other: number, sets?: PathSets): void;
-  /** The places a row holds and the same row of `sets` does not. */
+  /** Adds to a row what a row of `sets` holds, which may be these same sets. */
+  unite(row: number, sets: PathSets, other: number): void;
+  /** The places that a row holds and the same row of `sets` does not, in order. */
   without(row: number, sets: PathSets): readonly number[];
   readonly words: Uint32Array;
 }
@@ -87,28 +86,24 @@ export function createPathSets(count: number): PathSets {
   const words = new Uint32Array(count * width);
   return {
     words,
-    clear: () => void words.fill(0),
     add(row, place) {
-      const word = row * width + Math.floor(place / WORD_BITS);
-      words[word] = (words[word] ?? 0) | (1 << place % WORD_BITS);
+      const at = row * width + Math.floor(place / WORD_BITS);
+      words[at] = (words[at] ?? 0) | (1 << (place % WORD_BITS));
     },
-    unite(row, other, sets) {
-      const from = sets?.words ?? words;
-      // Rows hold later places only, so the words before the row's own place are empty.
-      for (let at = Math.floor(Math.min(row, other) / WORD_BITS); at < width; at += 1) {
-        const word = row * width + at;
-        words[word] = (words[word] ?? 0) | (from[other * width + at] ?? 0);
+    unite(row, sets, other) {
+      // A path reaches later places only, so the words before its own hold nothing.
+      for (let word = Math.floor(other / WORD_BITS); word < width; word += 1) {
+        const at = row * width + word;
+        words[at] = (words[at] ?? 0) | (sets.words[other * width + word] ?? 0);
       }
     },
     without(row, sets) {
       const places: number[] = [];
-      for (let at = 0; at < width; at += 1) {
-        const word = row * width + at;
-        let left = ((words[word] ?? 0) & ~(sets.words[word] ?? 0)) >>> 0;
-        while (left !== 0) {
-          const bit = Math.clz32(left);
-          places.push(at * WORD_BITS + WORD_BITS - 1 - bit);
-          left = (left & ~(1 << (WORD_BITS - 1 - bit))) >>> 0;
+      for (let word = Math.floor(row / WORD_BITS); word < width; word += 1) {
+        const at = row * width + word;
+        const left = (words[at] ?? 0) & ~(sets.words[at] ?? 0);
+        for (let bit = 0; left >>> bit !== 0 && bit < WORD_BITS; bit += 1) {
+          if (((left >>> bit) & 1) === 1) places.push(word * WORD_BITS + bit);
         }
       }
       return places;

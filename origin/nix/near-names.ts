@@ -8,19 +8,51 @@ const MAX_COMPARED_LENGTH = 64;
 const MIN_PART_LENGTH = 3;
 const MAX_EDITS = 3;
 
-/** Up to five of `members`, best first, ties by length and then bytewise. */
+/** Of names that only share letters fewer are shown: most likely none is meant. */
+const MAX_ALIKE_NAMES = 3;
+
+/**
+ * Up to five of `members`, best first, ties by length and then bytewise. Where none is a spelling of
+ * the name, or begins or holds it, the three that share the most pairs of letters.
+ */
 export function nearNames(wanted: string, members: readonly string[]): readonly string[] {
   if (wanted === "" || wanted.length > MAX_COMPARED_LENGTH) return [];
+  const shown = members.filter((name) => !isInternal(name));
+  const near = best(shown, ranking(wanted.toLowerCase()), MAX_NEAR_NAMES);
+  return near.length > 0 ? near : best(shown, alikeness(wanted.toLowerCase()), MAX_ALIKE_NAMES);
+}
+
+function best(
+  names: readonly string[],
+  rank: (name: string) => number | undefined,
+  most: number,
+): readonly string[] {
   const ranked: { readonly name: string; readonly rank: number }[] = [];
-  const rank = ranking(wanted.toLowerCase());
-  for (const name of members) {
-    const found = isInternal(name) ? undefined : rank(name.toLowerCase());
+  for (const name of names) {
+    const found = rank(name.toLowerCase());
     if (found !== undefined) ranked.push({ name, rank: found });
   }
   ranked.sort(
     (a, b) => a.rank - b.rank || a.name.length - b.name.length || (a.name < b.name ? -1 : 1),
   );
-  return ranked.slice(0, MAX_NEAR_NAMES).map((entry) => entry.name);
+  return ranked.slice(0, most).map((entry) => entry.name);
+}
+
+/** Smaller for names that share more pairs of neighbouring letters, measured against their own length. */
+function alikeness(wanted: string): (name: string) => number | undefined {
+  const pairs = pairsIn(wanted);
+  return (name) => {
+    const own = pairsIn(name);
+    let shared = 0;
+    for (const pair of own) if (pairs.has(pair)) shared += 1;
+    return shared === 0 ? undefined : -shared / (pairs.size + own.size);
+  };
+}
+
+function pairsIn(text: string): ReadonlySet<string> {
+  const pairs = new Set<string>();
+  for (let i = 1; i < text.length; i++) pairs.add(text.slice(i - 1, i + 1));
+  return pairs;
 }
 
 /** Examples of what a set holds, for the user who named the set instead of a package in it. */

@@ -44,7 +44,7 @@ export async function startContainerd(folder: string): Promise<Containerd> {
       const mountPoint = join(folder, `mount-${namespace}`);
       await mkdir(mountPoint, { recursive: true });
       await ctr(...images, "mount", reference, mountPoint);
-      const listing = await listDirectory(mountPoint);
+      const listing = listDirectory(mountPoint);
       await ctr(...images, "unmount", "--rm", mountPoint);
       await ctr(...images, "remove", "--sync", reference);
       return listing;

@@ -24,7 +24,12 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
   const address = `unix://${join(folder, "docker.sock")}`;
   // A file of its own, so that the host's /etc/docker/daemon.json has no say.
   const config = join(folder, "daemon.json");
-  await writeFile(config, "{}");
+  // Older engines write a key to /etc/docker; newer ones have neither the key nor the setting.
+  const isOld = (await dockerdMajor()) < 23;
+  await writeFile(
+    config,
+    JSON.stringify(isOld ? { "deprecated-key-path": join(folder, "key.json") } : {}),
+  );
   // The command's own configuration may name a context or credential helpers.
   const env = { PATH: process.env.PATH ?? "", HOME: folder, DOCKER_CONFIG: folder };
   const docker = (...args: readonly string[]) => run("docker", ["--host", address, ...args], env);
@@ -34,8 +39,6 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
       ...["--config-file", config, "--host", address, "--pidfile", join(folder, "pid")],
       ...["--data-root", join(folder, "data"), "--exec-root", join(folder, "exec")],
       ...["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=overlay2"],
-      // Older engines write a key to /etc/docker; newer ones have neither the key nor the flag.
-      ...((await dockerdMajor()) < 23 ? ["--deprecated-key-path", join(folder, "key.json")] : []),
     ],
     env,
     logPath: join(folder, "log"),

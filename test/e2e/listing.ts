@@ -2,12 +2,13 @@
 // layers of an image folder put on top of one another here.
 
 import { createHash } from "node:crypto";
-import { lstat, readdir, readFile, readlink } from "node:fs/promises";
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { gunzipSync } from "node:zlib";
 import { extract, type Header } from "tar-stream";
 import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../registry/media-type.ts";
+import { unzstd } from "../origin/layers/fixture.ts";
 
 export interface FileEntry {
   readonly type: string;
@@ -24,22 +25,23 @@ export type Listing = ReadonlyMap<string, FileEntry>;
 
 const PERMISSIONS = 0o7777;
 
-export async function listDirectory(root: string): Promise<Listing> {
+/** Synchronous, for thousands of small reads are several times faster so. */
+export function listDirectory(root: string): Listing {
   const listing = new Map<string, FileEntry>();
-  const walk = async (folder: string) => {
-    for (const name of await readdir(join(root, folder))) {
+  const walk = (folder: string) => {
+    for (const name of readdirSync(join(root, folder))) {
       const path = join(folder, name);
-      const entry = await readEntry(join(root, path));
+      const entry = readEntry(join(root, path));
       listing.set(path, entry);
-      if (entry.type === "directory") await walk(path);
+      if (entry.type === "directory") walk(path);
     }
   };
-  await walk("");
+  walk("");
   return listing;
 }
 
-export async function readEntry(path: string): Promise<FileEntry> {
-  const stats = await lstat(path);
+export function readEntry(path: string): FileEntry {
+  const stats = lstatSync(path);
   const attributes = {
     mode: stats.mode & PERMISSIONS,
     owner: `${stats.uid}:${stats.gid}`,
@@ -47,10 +49,10 @@ export async function readEntry(path: string): Promise<FileEntry> {
   };
   if (stats.isDirectory()) return { ...attributes, type: "directory", content: "" };
   if (stats.isSymbolicLink()) {
-    return { ...attributes, type: "link", content: await readlink(path) };
+    return { ...attributes, type: "link", content: readlinkSync(path) };
   }
   if (!stats.isFile()) return { ...attributes, type: "special", content: "" };
-  return { ...attributes, type: "file", content: describeContent(await readFile(path)) };
+  return { ...attributes, type: "file", content: describeContent(readFileSync(path)) };
 }
 
 /** Later entries stand for earlier ones of the same path, as when a tar is unpacked. */
@@ -95,20 +97,20 @@ interface LayoutManifest {
 
 /** An OCI image folder with one image in it. */
 export async function listLayout(folder: string): Promise<Listing> {
-  const json = async (path: string) => JSON.parse(await readFile(join(folder, path), "utf8"));
+  const json = (path: string) => JSON.parse(readFileSync(join(folder, path), "utf8"));
   const blob = (digest: string) => `blobs/${digest.replace(":", "/")}`;
-  const index = (await json("index.json")) as { manifests: readonly { digest: string }[] };
-  const manifest = (await json(blob(index.manifests[0]?.digest ?? ""))) as LayoutManifest;
+  const index = json("index.json") as { manifests: readonly { digest: string }[] };
+  const manifest = json(blob(index.manifests[0]?.digest ?? "")) as LayoutManifest;
   const merged = new Map<string, FileEntry>();
   for (const { mediaType, digest } of manifest.layers) {
-    const bytes = decompress(mediaType, await readFile(join(folder, blob(digest))));
+    const bytes = decompress(mediaType, readFileSync(join(folder, blob(digest))));
     putOnTop(merged, await listTar(Readable.from([bytes])));
   }
   return merged;
 }
 
 function decompress(mediaType: string, bytes: Buffer): Buffer {
-  if (mediaType === OCI_LAYER_ZSTD) return zstdDecompressSync(bytes);
+  if (mediaType === OCI_LAYER_ZSTD) return unzstd(bytes);
   if (mediaType === OCI_LAYER_GZIP) return gunzipSync(bytes);
   throw new Error(`a layer of type ${mediaType}`);
 }

@@ -31,23 +31,24 @@ export async function readTruth(attributes: readonly string[]): Promise<Truth> {
   const closure = await run("nix-store", ["--query", "--requisites", ...packages], env);
   const store = new Map<string, FileEntry>();
   for (const path of closure.trim().split("\n")) {
-    for (const [name, entry] of await listStorePath(path)) store.set(name, entry);
+    for (const [name, entry] of listStorePath(path)) store.set(name, entry);
   }
   return { packages: packages.map((path) => path.slice(1)), store };
 }
 
-const known = new Map<string, Promise<Listing>>();
+const known = new Map<string, Listing>();
 
-function listStorePath(path: string): Promise<Listing> {
+/** Images share most of their paths, and each is read once. */
+function listStorePath(path: string): Listing {
   const listed = known.get(path) ?? readStorePath(path);
   known.set(path, listed);
   return listed;
 }
 
-async function readStorePath(path: string): Promise<Listing> {
+function readStorePath(path: string): Listing {
   const top = path.slice(1);
-  const entry = await readEntry(path);
-  const below = entry.type === "directory" ? await listDirectory(path) : new Map();
+  const entry = readEntry(path);
+  const below: Listing = entry.type === "directory" ? listDirectory(path) : new Map();
   return new Map([
     [top, asPacked(entry)],
     ...[...below].map(([name, found]) => [join(top, name), asPacked(found)] as const),

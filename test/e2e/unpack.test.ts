@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parseRepository } from "../../registry/recipe.ts";
-import { VARIANT_HEADER, VARIANTS, type Variant } from "../../registry/variant.ts";
+import { VARIANT_HEADER, type Variant } from "../../registry/variant.ts";
 import { get, missingClient } from "./clients.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
 import { removeStorage, run } from "./daemon.ts";
@@ -18,12 +18,13 @@ import { type RegistryProxy, startProxy } from "./proxy.ts";
 import { assertImage, assertSame, readTruth, type Truth } from "./truth.ts";
 
 /** How a client is asked: left to itself, or through a proxy that names the form. */
-type Asked = "by itself" | Variant;
+type Asked = "by itself" | "oci-gzip" | "docker-gzip";
 
+/** By themselves all clients but Docker's engine ask for zstd, so that each image comes in both. */
 const IMAGES: readonly (readonly [image: string, asked: readonly Asked[]])[] = [
+  ["hello", ["by itself", "oci-gzip", "docker-gzip"]],
   ["shell/git/htop", ["by itself", "oci-gzip"]],
-  ["curl/htop/jq/perl/python3", ["by itself", "docker-gzip"]],
-  ["hello", ["by itself", ...VARIANTS]],
+  ["curl/htop/jq/perl/python3", ["by itself"]],
 ];
 
 let deployment: Deployment;
@@ -39,7 +40,9 @@ before(async () => {
   await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
   const { edgeUrl } = deployment;
   proxies.set("by itself", await startProxy(edgeUrl));
-  for (const variant of VARIANTS) proxies.set(variant, await startProxy(edgeUrl, variant));
+  for (const variant of ["oci-gzip", "docker-gzip"] as const) {
+    proxies.set(variant, await startProxy(edgeUrl, variant));
+  }
   for (const [image] of IMAGES) {
     const response = await get(edgeUrl, `/v2/${image}/manifests/latest`);
     assert.equal(response.status, 200, await response.text());
@@ -114,6 +117,8 @@ function copyToLayout(reference: string, layout: string): Promise<string> {
 describe("skopeo copy", { skip: missing("skopeo") }, () => {
   unpacksAll({
     variant: () => "oci-zstd",
+    // The longer gzip ones are left to umoci, which pulls with skopeo too.
+    forms: ["by itself", "docker-gzip"],
     async unpack(reference, folder) {
       await copyToLayout(reference, folder);
       return await listLayout(folder);
@@ -130,7 +135,7 @@ describe("umoci unpack", { skip: missing("skopeo", "umoci") }, () => {
       await copyToLayout(reference, join(folder, "layout"));
       const bundle = join(folder, "bundle");
       await run("umoci", ["unpack", "--image", `${folder}/layout:image`, bundle]);
-      return await listDirectory(join(bundle, "rootfs"));
+      return listDirectory(join(bundle, "rootfs"));
     },
   });
 });
@@ -148,7 +153,7 @@ describe("podman pull", { skip: missing("podman", "runc") }, () => {
         ]);
       await podman("pull", "--quiet", "--tls-verify=false", reference);
       const mountPoint = (await podman("image", "mount", reference)).trim();
-      const listing = await listDirectory(mountPoint);
+      const listing = listDirectory(mountPoint);
       await podman("image", "unmount", reference);
       return listing;
     },
@@ -188,7 +193,7 @@ describe("docker pull", { skip: missing("dockerd", "docker") }, () => {
 
   unpacksAll({
     variant: async () => ((await dockerdMajor()) < 23 ? "oci-gzip" : "oci-zstd"),
-    forms: ["by itself", "oci-gzip", "docker-gzip"],
+    forms: ["by itself", "docker-gzip"],
     unpack: (reference) => dockerd.unpack(reference),
   });
 });

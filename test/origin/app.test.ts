@@ -1,27 +1,22 @@
 // What the origin answers over HTTP: one table of requests against a real server.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { before, describe, test } from "node:test";
 import { signRequest } from "../../registry/token.ts";
 import { hexOf } from "../registry/fixture.ts";
-import { temporaryDirectory } from "./fixture.ts";
+import { endOfFile, temporaryDirectory } from "./fixture.ts";
 import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "./house.ts";
 
 const SECRET = "the secret of the tests";
 const ABSENT = `sha256:${hexOf("absent")}`;
 const NAME = `${REPOSITORY_PREFIX}sh`;
-const endings: (() => Promise<void>)[] = [];
-const atEnd = { after: (end: () => Promise<void>) => void endings.push(end) };
+const atEnd = endOfFile();
 let house: House;
 let image: Pulled;
 
 before(async () => {
   house = await startHouse(atEnd, await plantSet(atEnd), await temporaryDirectory(atEnd));
   image = await house.pull("sh");
-});
-
-after(async () => {
-  for (const end of endings.toReversed()) await end();
 });
 
 interface Row {

@@ -3,12 +3,22 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after } from "node:test";
 import { pino } from "pino";
 import type { Log } from "../../origin/log.ts";
 
 /** Whatever knows its own end: a test, or a file of tests. */
 export interface Ending {
   after(end: () => Promise<void>): void;
+}
+
+/** The end of the file of tests that calls this first thing, before it waits for anything. */
+export function endOfFile(): Ending {
+  const endings: (() => Promise<void>)[] = [];
+  after(async () => {
+    for (const end of endings.toReversed()) await end();
+  });
+  return { after: (end) => void endings.push(end) };
 }
 
 export async function temporaryDirectory(t: Ending): Promise<string> {

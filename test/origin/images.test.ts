@@ -5,12 +5,12 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, describe, type TestContext, test } from "node:test";
-import { temporaryDirectory } from "./fixture.ts";
+import { describe, type TestContext, test } from "node:test";
+import { endOfFile, temporaryDirectory } from "./fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "./house.ts";
 
 const limit = { timeout: 60_000 };
-const SET = await plantSet({ after });
+const SET = await plantSet(endOfFile());
 
 async function fresh(t: TestContext, set = SET): Promise<House> {
   return startHouse(t, set, await temporaryDirectory(t));

@@ -89,6 +89,11 @@ describe("digests", () => {
     });
   }
 
+  test("a digest that can be stored here is not foreign", () => {
+    assert.equal(parseDigest(`sha256:${HEX}`), `sha256:${HEX}`);
+    assert.equal(isForeignDigest(`sha256:${HEX}`), false);
+  });
+
   test("hex and digest turn into each other", () => {
     const digest = defined(digestFromHex(HEX), HEX);
     assert.equal(digest, `sha256:${HEX}`);

@@ -10,9 +10,10 @@ describe("nearNames", () => {
     ["htpo", ["htop"]],
     ["python", ["python3"]],
     ["python-3", ["python3"]],
-    ["rgrep", []],
+    ["rgrep", ["ripgrep"]],
     ["grep", ["ripgrep"]],
     ["xyzzy", []],
+    ["nosuchpython", ["python3"]],
     ["", []],
     ["h".repeat(300), []],
   ];
