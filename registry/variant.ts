@@ -47,8 +47,8 @@ export const VARIANT_TYPES: Readonly<Record<Variant, VariantTypes>> = {
 
 interface Client {
   readonly client: string;
-  /** The versions whose pulls were unpacked and compared, or null. */
-  readonly tried: string | null;
+  /** The versions whose pulls were seen to end well in the form that the row gives them. */
+  readonly tried: string;
   readonly userAgent: RegExp;
   readonly readsZstd: boolean;
 }

@@ -5,21 +5,26 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { before, describe, type TestContext, test } from "node:test";
 import { endOfFile, temporaryDirectory } from "./fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "./house.ts";
 
 const limit = { timeout: 60_000 };
-const SET = await plantSet(endOfFile());
+const atEnd = endOfFile();
+let setPath: string;
 
-async function fresh(t: TestContext, set = SET): Promise<House> {
+before(async () => {
+  setPath = await plantSet(atEnd);
+});
+
+async function fresh(t: TestContext, set = setPath): Promise<House> {
   return startHouse(t, set, await temporaryDirectory(t));
 }
 
 /** The same state, served by a new process's worth of origin. */
 async function restart(t: TestContext, house: House): Promise<House> {
   await house.origin.close();
-  return startHouse(t, SET, house.statePath);
+  return startHouse(t, setPath, house.statePath);
 }
 
 const sha256 = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;

@@ -4,7 +4,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { accepts, parseAccept } from "../../registry/accept.ts";
 import { DOCKER_MANIFEST, isManifestType, OCI_MANIFEST } from "../../registry/media-type.ts";
-import { chooseVariant, VARIANT_HEADER, VARIANT_TYPES, VARIANTS } from "../../registry/variant.ts";
+import {
+  CLIENTS,
+  chooseVariant,
+  VARIANT_HEADER,
+  VARIANT_TYPES,
+  VARIANTS,
+} from "../../registry/variant.ts";
 
 const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 const DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json";
@@ -53,62 +59,92 @@ describe("accepts", () => {
   }
 });
 
-describe("chooseVariant", () => {
-  const containers = [
-    ...[
-      OCI_MANIFEST,
-      DOCKER_MANIFEST,
-      SCHEMA_1,
-      "application/vnd.docker.distribution.manifest.v1+json",
-    ],
-    ...[DOCKER_LIST, OCI_INDEX],
-  ].join(", ");
-  const docker = [
-    ...[OCI_MANIFEST, OCI_INDEX, SCHEMA_1, "application/json", DOCKER_MANIFEST, DOCKER_LIST],
-  ].join(", ");
-  const dockerAgent = (version: string) =>
-    `docker/${version} go/go1.19.8 git-commit/5d6db84 kernel/6.1.0-28-amd64 os/linux arch/amd64 ` +
-    `UpstreamClient(Docker-Client/${version} \\(linux\\))`;
-  const containerd = [DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX, "*/*"].join(", ");
+// The headers of requests for a manifest, as the clients sent them to a server that wrote them down.
+// Docker's engine puts the types of its list in another order with every start.
+const CONTAINERS_ACCEPT =
+  `${OCI_MANIFEST}, ${DOCKER_MANIFEST}, ${SCHEMA_1}, ` +
+  `application/vnd.docker.distribution.manifest.v1+json, ${DOCKER_LIST}, ${OCI_INDEX}`;
+const CONTAINERD_ACCEPT = `${DOCKER_MANIFEST}, ${DOCKER_LIST}, ${OCI_MANIFEST}, ${OCI_INDEX}, */*`;
+const DOCKER_ACCEPT =
+  `${DOCKER_MANIFEST}, ${DOCKER_LIST}, ${OCI_INDEX}, ${SCHEMA_1}, application/json, ` +
+  `${OCI_MANIFEST}`;
+const DOCKER_20_AGENT =
+  "docker/20.10.24+dfsg1 go/go1.19.8 git-commit/5d6db84 kernel/6.18.44-fc-v657 os/linux " +
+  "arch/amd64 UpstreamClient(Docker-Client/28.2.2 \\(linux\\))";
 
-  const rows: readonly [client: string, accept: string | null, agent: string | null, is: string][] =
+describe("chooseVariant", () => {
+  type Row = readonly [client: string, accept: string | null, agent: string | null, is: string];
+  const recorded: readonly Row[] = [
+    ["skopeo 1.9.3", CONTAINERS_ACCEPT, "skopeo/1.9.3", "oci-zstd"],
     [
-      [
-        "docker 17.09",
-        `${SCHEMA_1}, ${DOCKER_MANIFEST}, ${DOCKER_LIST}`,
-        dockerAgent("17.09.1-ce"),
-        "docker-gzip",
-      ],
-      ["docker 19.03", docker, dockerAgent("19.03.15"), "oci-gzip"],
-      ["docker 20.10", docker, dockerAgent("20.10.24+dfsg1"), "oci-gzip"],
-      ["docker 22.06", docker, dockerAgent("22.06.0-beta.0"), "oci-gzip"],
-      ["docker 23", docker, dockerAgent("23.0.0"), "oci-zstd"],
-      ["docker 28", docker, dockerAgent("28.5.1"), "oci-zstd"],
-      ["docker 100", docker, dockerAgent("100.0.0"), "oci-zstd"],
-      [
-        "an old docker client of a new engine",
-        docker,
-        dockerAgent("28.5.1").replace("Client/28", "Client/20"),
-        "oci-zstd",
-      ],
-      ["containerd 1.6", containerd, "containerd/1.6.20~ds1", "oci-zstd"],
-      ["containerd 2.1", containerd, "containerd/2.1.9", "oci-zstd"],
-      ["containerd fetching by digest", `${OCI_MANIFEST}, */*`, "containerd/2.1.9", "oci-zstd"],
-      ["podman 5", containers, "containers/5.36.2 (github.com/containers/image)", "oci-zstd"],
-      ["skopeo 1.9", containers, "skopeo/1.9.3", "oci-zstd"],
-      [
-        "crane",
-        [DOCKER_MANIFEST, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST].join(","),
-        "crane/0.20.3 go-containerregistry/0.20.3",
-        "oci-zstd",
-      ],
-      ["curl", "*/*", "curl/7.88.1", "oci-zstd"],
-      ["nothing at all", null, null, "oci-zstd"],
-      ["a scanner of schema 2", DOCKER_MANIFEST, null, "docker-gzip"],
-      ["a client of indexes only", `${OCI_INDEX}, ${DOCKER_LIST}`, null, "docker-gzip"],
-      ["a refusal of OCI", `${OCI_MANIFEST};q=0, ${DOCKER_MANIFEST}`, null, "docker-gzip"],
-    ];
-  for (const [client, accept, agent, variant] of rows) {
+      "podman 4.3.1",
+      CONTAINERS_ACCEPT,
+      "containers/5.23.1 (github.com/containers/image)",
+      "oci-zstd",
+    ],
+    ["containerd 1.6.20", CONTAINERD_ACCEPT, "containerd/1.6.20~ds1", "oci-zstd"],
+    [
+      "containerd 1.6.20, which knows the digest",
+      `${OCI_MANIFEST}, */*`,
+      "containerd/1.6.20~ds1",
+      "oci-zstd",
+    ],
+    ["dockerd 20.10.24", DOCKER_ACCEPT, DOCKER_20_AGENT, "oci-gzip"],
+    [
+      "docker build with dockerd 20.10.24",
+      CONTAINERD_ACCEPT,
+      "containerd/1.6.20+unknown",
+      "oci-gzip",
+    ],
+    [
+      "docker build with dockerd 20.10.24, which knows the digest",
+      `${OCI_MANIFEST}, */*`,
+      "containerd/1.6.20+unknown",
+      "oci-gzip",
+    ],
+  ];
+
+  const dockerAgent = (version: string) => DOCKER_20_AGENT.replace("20.10.24+dfsg1", version);
+  const derived: readonly Row[] = [
+    [
+      "docker 17.09",
+      `${SCHEMA_1}, ${DOCKER_MANIFEST}, ${DOCKER_LIST}`,
+      dockerAgent("17.09.1-ce"),
+      "docker-gzip",
+    ],
+    ["docker 1.13", DOCKER_ACCEPT, dockerAgent("1.13.1"), "oci-gzip"],
+    ["docker 19.03", DOCKER_ACCEPT, dockerAgent("19.03.15"), "oci-gzip"],
+    ["docker 22.06", DOCKER_ACCEPT, dockerAgent("22.06.0-beta.0"), "oci-gzip"],
+    ["docker 23", DOCKER_ACCEPT, dockerAgent("23.0.0"), "oci-zstd"],
+    ["docker 28", DOCKER_ACCEPT, dockerAgent("28.5.1"), "oci-zstd"],
+    ["docker 100", DOCKER_ACCEPT, dockerAgent("100.0.0"), "oci-zstd"],
+    [
+      "an old docker client of a new engine",
+      DOCKER_ACCEPT,
+      dockerAgent("28.5.1").replace("Client/28", "Client/20"),
+      "oci-zstd",
+    ],
+    ["containerd 2.1", CONTAINERD_ACCEPT, "containerd/2.1.9", "oci-zstd"],
+    [
+      "a program with containerd 1.7 in it",
+      CONTAINERD_ACCEPT,
+      "containerd/1.7.0+unknown",
+      "oci-zstd",
+    ],
+    ["podman 5", CONTAINERS_ACCEPT, "containers/5.36.2 (github.com/containers/image)", "oci-zstd"],
+    [
+      "crane",
+      [DOCKER_MANIFEST, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST].join(","),
+      "crane/0.20.3 go-containerregistry/0.20.3",
+      "oci-zstd",
+    ],
+    ["curl", "*/*", "curl/7.88.1", "oci-zstd"],
+    ["nothing at all", null, null, "oci-zstd"],
+    ["a scanner of schema 2", DOCKER_MANIFEST, null, "docker-gzip"],
+    ["a client of indexes only", `${OCI_INDEX}, ${DOCKER_LIST}`, null, "docker-gzip"],
+    ["a refusal of OCI", `${OCI_MANIFEST};q=0, ${DOCKER_MANIFEST}`, null, "docker-gzip"],
+  ];
+  for (const [client, accept, agent, variant] of [...recorded, ...derived]) {
     test(`gives ${variant} to ${client}`, () => {
       const headers = new Headers();
       if (accept !== null) headers.set("Accept", accept);
@@ -116,6 +152,14 @@ describe("chooseVariant", () => {
       assert.equal(chooseVariant(headers), variant);
     });
   }
+
+  test("knows each of the recorded clients by the row of its version", () => {
+    for (const [client, , agent] of recorded) {
+      const row = CLIENTS.find(({ userAgent }) => userAgent.test(agent ?? ""));
+      const version = /\d+\.\d+\.\d+/.exec(client)?.[0] ?? client;
+      assert(row?.tried.split(", ").includes(version), `${client}: ${row?.client} ${row?.tried}`);
+    }
+  });
 
   test("follows the edge, which names the variant that its client gets", () => {
     for (const variant of VARIANTS) {

@@ -94,7 +94,7 @@ describe("lookUp", () => {
     assert.match(String(answers.badtype), /cannot (add|coerce)/);
     assert.match(String(answers.nofile), /no-such-file\.nix/);
     assert.match(String(answers.placeholder), /not known before it is built/);
-    assert.deepEqual(answers[EXPRESSION], ["missing"]);
+    assert.equal(answers[EXPRESSION]?.[0], "missing");
     assert.notEqual(answers["nul\0byte"], "found");
     assert.notEqual(answers["lone\ud800"], "found");
   });
@@ -139,7 +139,7 @@ describe("lookUp", () => {
     const answers = said(await lookUp(nix, source, SYSTEM, names, never));
     assert.equal(started.length, 1);
     assert.equal(answers.wanted, "found");
-    assert.deepEqual(answers["qqqqq"], ["missing"]);
+    assert.deepEqual(answers.qqqqq, ["missing"]);
     const near = answers["package-number-24999x"] as readonly string[];
     assert.deepEqual(near.slice(0, 2), ["missing", "package-Number-24999"]);
   });
