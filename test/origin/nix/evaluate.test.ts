@@ -94,7 +94,7 @@ describe("lookUp", () => {
     assert.match(String(answers.badtype), /cannot (add|coerce)/);
     assert.match(String(answers.nofile), /no-such-file\.nix/);
     assert.match(String(answers.placeholder), /not known before it is built/);
-    assert.equal(answers[EXPRESSION]?.[0], "missing");
+    assert.equal((answers[EXPRESSION] as readonly string[])[0], "missing");
     assert.notEqual(answers["nul\0byte"], "found");
     assert.notEqual(answers["lone\ud800"], "found");
   });
