@@ -3,7 +3,7 @@
 
 import { type ComposedImage, compose, type Ingredient } from "../registry/compose.ts";
 import type { Packing } from "../registry/pin.ts";
-import { type Recipe, systemOf } from "../registry/recipe.ts";
+import { canonicalRecipe, type Recipe, systemOf } from "../registry/recipe.ts";
 import type { Form, PackageRecord } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { StorePath } from "../registry/store-path.ts";
@@ -35,6 +35,9 @@ export interface ImagesOptions {
   readonly records: Records;
   readonly store: BlobStore;
 }
+
+/** Once is enough, but for other requests that have other cuts of the same records joined meanwhile. */
+const MAX_JOINS = 8;
 
 type Gathered =
   | { readonly kind: "gathered"; readonly ingredients: readonly Ingredient[] }
@@ -83,24 +86,25 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
     { base }: Packing,
     variant: Variant,
   ): Promise<BuildFailure | RecordFailure | Composed> {
-    const composed = await compose(recipe, ingredients, base, variant);
-    if (composed.kind === "too-many-layers") return composed;
-    if (composed.kind === "image") return { kind: "composed", image: composed.image, ingredients };
-    const joined = new Map<StorePath, PackageRecord>();
-    for (const cut of composed.cuts) {
-      const result = await records.coarsen(cut);
-      if (result.kind !== "record") return result;
-      joined.set(result.record.storePath, result.record);
+    let known = ingredients;
+    for (let joins = 0; joins < MAX_JOINS; joins++) {
+      const composed = await compose(recipe, known, base, variant);
+      if (composed.kind === "too-many-layers") return composed;
+      if (composed.kind === "image") {
+        return { kind: "composed", image: composed.image, ingredients: known };
+      }
+      const joined = new Map<StorePath, PackageRecord>();
+      for (const cut of composed.cuts) {
+        const result = await records.coarsen(cut);
+        if (result.kind !== "record") return result;
+        joined.set(result.record.storePath, result.record);
+      }
+      known = known.map((ingredient) => ({
+        ...ingredient,
+        records: ingredient.records.map((record) => joined.get(record.storePath) ?? record),
+      }));
     }
-    const filled = ingredients.map((ingredient) => ({
-      ...ingredient,
-      records: ingredient.records.map((record) => joined.get(record.storePath) ?? record),
-    }));
-    const again = await compose(recipe, filled, base, variant);
-    if (again.kind === "cuts-missing") throw new Error("a cut that was joined is missing");
-    return again.kind === "image"
-      ? { kind: "composed", image: again.image, ingredients: filled }
-      : again;
+    throw new Error(`the cuts of ${canonicalRecipe(recipe)} are still missing`);
   }
 
   async function gather(recipe: Recipe, pinned: PinnedTag, form: Form): Promise<Gathered> {

@@ -9,6 +9,7 @@ import { createEdgeClient } from "./backfill/edge-client.ts";
 import { type Outbox, openOutbox } from "./backfill/outbox.ts";
 import { createPusher } from "./backfill/push.ts";
 import type { Config } from "./config.ts";
+import { createHeldPaths } from "./held-paths.ts";
 import { createImages } from "./images.ts";
 import { createPacker } from "./layers/packer.ts";
 import type { Log } from "./log.ts";
@@ -65,10 +66,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const maker = createRecordMaker({ layers, popularity });
   const packings = await createPackings(maker);
   const { builderTimeoutSeconds, buildDeadlineMs, source, pinFreshMs, secretKeys } = config;
-  const records = createRecords({
-    ...{ nix, store, maker, layers, packings, rootsDir, signal },
-    ...{ builderTimeoutSeconds, buildDeadlineMs },
-  });
+  const limits = { builderTimeoutSeconds, buildDeadlineMs };
+  const held = createHeldPaths({ nix, rootsDir, ...limits, signal });
+  const records = createRecords({ nix, store, maker, layers, packings, held, signal });
   const images = createImages({
     pins: rememberPins({ source, store, env, freshMs: pinFreshMs, log, now }),
     lookups: rememberLookups({ nix, store, signal }),

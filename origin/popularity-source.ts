@@ -4,7 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  CLOSURE_COUNT_THRESHOLD,
+  CLOSURES_PER_SHARER,
   MAX_POPULARITY_SIZE_BYTES,
   NO_POPULARITY,
   type Popularity,
@@ -26,11 +26,11 @@ export async function readPopularity(
   if (source.kind !== "path") return NO_POPULARITY;
   const path = join(source.path, "popularity.json");
   const text = await readFile(path, "utf8").catch(() => undefined);
-  return text === undefined ? NO_POPULARITY : parsed(text, path, CLOSURE_COUNT_THRESHOLD);
+  return text === undefined ? NO_POPULARITY : parsed(text, path, CLOSURES_PER_SHARER);
 }
 
-function parsed(text: string, from: string, threshold?: number): Popularity {
-  const result = parsePopularity(text, threshold);
+function parsed(text: string, from: string, countsPerSharer?: number): Popularity {
+  const result = parsePopularity(text, countsPerSharer);
   if (result.kind === "popularity") return result.popularity;
   throw new Error(`the popularity data of ${from} ${result.reason}`);
 }

@@ -14,7 +14,7 @@ import {
 } from "../registry/record.ts";
 import type { StorePath } from "../registry/store-path.ts";
 import { BASE_ENTRIES } from "./layers/base.ts";
-import { type Bundle, cutLevels } from "./layers/bundles.ts";
+import { type Bundle, CUT_VERSION, cutLevels } from "./layers/bundles.ts";
 import type { ClosureGraph } from "./layers/closure.ts";
 import { packerId } from "./layers/compression.ts";
 import type { Popularity } from "./layers/popularity.ts";
@@ -181,7 +181,7 @@ function planCoarser(
 }
 
 function packingId(form: Form, popularity: Popularity): PackingId {
-  const id = parsePackingId(`${packerId(form)}.${popularity.id}`);
+  const id = parsePackingId(`${packerId(form)}.c${CUT_VERSION}.${popularity.id}`);
   if (id === undefined) throw new Error(`${packerId(form)} makes no packing id`);
   return id;
 }

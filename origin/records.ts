@@ -15,16 +15,11 @@ import {
   recordLayers,
 } from "../registry/record.ts";
 import type { StorePath } from "../registry/store-path.ts";
-import type { FailedDerivation } from "./failures.ts";
+import type { HeldPaths, HoldFailure, WantedPath } from "./held-paths.ts";
 import { joinBatches } from "./join.ts";
+import type { ClosureGraph } from "./layers/closure.ts";
 import { queryClosure } from "./nix/closure.ts";
 import type { NixTool } from "./nix/nix-tool.ts";
-import {
-  type Realisation,
-  type RealiseFailure,
-  realise,
-  type WantedOutputs,
-} from "./nix/realise.ts";
 import type { Making, PackedLayers } from "./packed-layers.ts";
 import { recentValues } from "./recent.ts";
 import type { RecordMaker } from "./record-maker.ts";
@@ -36,13 +31,7 @@ export type RecordsResult =
   | { readonly kind: "records"; readonly records: readonly PackageRecord[] }
   | RecordFailure;
 
-export type RecordFailure =
-  | { readonly kind: "build-failed"; readonly failures: readonly FailedDerivation[] }
-  /** Collected since it was evaluated: it must be evaluated again. */
-  | { readonly kind: "derivation-gone" }
-  | { readonly kind: "unpackable"; readonly reason: string }
-  | { readonly kind: "timed-out"; readonly afterMs: number }
-  | { readonly kind: "cancelled" };
+export type RecordFailure = HoldFailure | { readonly kind: "unpackable"; readonly reason: string };
 
 export interface Records {
   readonly packings: Readonly<Record<Form, Packing>>;
@@ -60,17 +49,12 @@ export interface RecordsOptions {
   readonly maker: RecordMaker;
   readonly layers: PackedLayers;
   readonly packings: Readonly<Record<Form, Packing>>;
-  readonly rootsDir: string;
-  readonly builderTimeoutSeconds: number;
-  readonly buildDeadlineMs: number;
+  readonly held: HeldPaths;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
 
-interface WantedRecord {
-  readonly derivation: string;
-  readonly output: string;
-  readonly storePath: StorePath;
+interface WantedRecord extends WantedPath {
   readonly form: Form;
 }
 
@@ -79,7 +63,7 @@ export type OneRecord = { readonly kind: "record"; readonly record: PackageRecor
 const MAX_RECORDS_IN_MEMORY = 5000;
 
 export function createRecords(options: RecordsOptions): Records {
-  const { nix, store, maker, layers, packings, signal } = options;
+  const { nix, store, maker, layers, packings, held, signal } = options;
   const recent = recentValues<PackageRecord>(MAX_RECORDS_IN_MEMORY);
   const keyOf = ({ storePath, form }: WantedRecord) =>
     storageKey.record(packings[form].id, storePath);
@@ -110,39 +94,13 @@ export function createRecords(options: RecordsOptions): Records {
     return sizes.every((size) => size !== undefined);
   }
 
-  /** Realises, and keeps from being collected until released. */
-  function hold(wanted: readonly WantedOutputs[]): Promise<Realisation> {
-    return realise(nix, wanted, {
-      rootsDir: options.rootsDir,
-      builderTimeoutSeconds: options.builderTimeoutSeconds,
-      deadlineMs: options.buildDeadlineMs,
-      signal,
-    });
-  }
-
-  /** For paths that were valid once: fetched again if a cache has them, but never built. */
-  async function withPaths<T>(
-    paths: readonly StorePath[],
-    use: () => Promise<T>,
-  ): Promise<T | RecordFailure> {
-    const wanted = paths.map((path) => ({ derivation: path, outputs: [{ name: "out", path }] }));
-    const realisation = await hold(wanted);
-    if (realisation.kind === "timed-out" || realisation.kind === "cancelled") return realisation;
-    try {
-      const [failure] = failuresOf(realisation).values();
-      return failure ?? (await use());
-    } finally {
-      await realisation.release();
-    }
-  }
-
   async function coarsenOne({ record, level }: CutOfRecord): Promise<OneRecord> {
     // Another request may have joined the cut, or another cut, since this one was composed.
     const latest = (await recallAt(keyOfRecord(record))) ?? record;
     if (latest.coarser[level - 1]?.every(({ layer }) => layer !== null)) {
       return { kind: "record", record: latest };
     }
-    return withPaths([record.storePath], async () => {
+    return held.during([record.storePath], async () => {
       const coarsened = await maker.coarsen(latest, level);
       await keep(coarsened);
       return { kind: "record", record: coarsened };
@@ -153,7 +111,7 @@ export function createRecords(options: RecordsOptions): Records {
     const making = await layers.making(digest);
     if (making === undefined) return { layer: undefined };
     const paths = pathsOf(making);
-    const remade = await withPaths(paths, async () => {
+    const remade = await held.during(paths, async () => {
       const graph = making.kind === "view" ? await queryClosure(nix, paths, signal) : [];
       return { kind: "remade", layer: await maker.remake(making, graph) } as const;
     });
@@ -163,32 +121,38 @@ export function createRecords(options: RecordsOptions): Records {
     };
   }
 
+  async function makeOne(graph: ClosureGraph, wanted: WantedRecord): Promise<OneRecord> {
+    const made = await maker.make(graph, wanted.storePath, wanted.form);
+    if (made.kind === "record") await keep(made.record);
+    return made;
+  }
+
   async function makeAll(wanted: readonly WantedRecord[]): Promise<readonly OneRecord[]> {
-    const realisation = await hold(byDerivation(wanted));
-    if (realisation.kind === "timed-out" || realisation.kind === "cancelled") {
-      return wanted.map(() => realisation);
-    }
+    const holding = await held.realise(wanted);
+    if (holding.kind !== "held") return wanted.map(() => holding);
+    const { failures } = holding;
     try {
-      const failures = failuresOf(realisation);
       const valid = wanted.filter(({ derivation }) => !failures.has(derivation));
       const graph = await queryClosure(
         nix,
         valid.map(({ storePath }) => storePath),
         signal,
       );
-      return await Promise.all(
-        wanted.map(async (each): Promise<OneRecord> => {
-          const failure = failures.get(each.derivation);
-          if (failure !== undefined) return failure;
-          const made = await maker.make(graph, each.storePath, each.form);
-          if (made.kind !== "record") return made;
-          await keep(made.record);
-          return made;
-        }),
+      // All of them to their end: the roots are released only when nothing is packed any more.
+      const ended = await Promise.allSettled(
+        wanted.map((each) => failures.get(each.derivation) ?? makeOne(graph, each)),
       );
+      return ended.map((each) => {
+        if (each.status === "fulfilled") return each.value;
+        if (signal.aborted) return { kind: "cancelled" };
+        throw each.reason;
+      });
+    } catch (error) {
+      if (signal.aborted) return wanted.map(() => ({ kind: "cancelled" }));
+      throw error;
     } finally {
       // Until here nothing that is being packed can be collected.
-      await realisation.release();
+      await holding.release();
     }
   }
 
@@ -263,48 +227,4 @@ function collect(outputs: readonly OneRecord[]): RecordsResult {
     records.push(output.record);
   }
   return { kind: "records", records };
-}
-
-function byDerivation(wanted: readonly WantedRecord[]) {
-  const outputs = new Map<string, { name: string; path: StorePath }[]>();
-  for (const { derivation, output, storePath } of wanted) {
-    const known = outputs.get(derivation) ?? [];
-    // The same output may be wanted in two forms at once.
-    if (!known.some(({ path }) => path === storePath)) {
-      known.push({ name: output, path: storePath });
-    }
-    outputs.set(derivation, known);
-  }
-  return [...outputs].map(([derivation, wantedOutputs]) => ({
-    derivation,
-    outputs: wantedOutputs,
-  }));
-}
-
-function failuresOf(
-  realisation: Extract<Realisation, { kind: "realised" | "build-failed" }>,
-): ReadonlyMap<string, RecordFailure> {
-  if (realisation.kind === "realised") return new Map();
-  return new Map(
-    realisation.failures.map((failure) => [failure.wanted.derivation, recordFailure(failure)]),
-  );
-}
-
-function recordFailure(failure: RealiseFailure): RecordFailure {
-  switch (failure.kind) {
-    case "derivation-gone":
-      return { kind: "derivation-gone" };
-    case "builder-timed-out":
-      return { kind: "timed-out", afterMs: failure.afterSeconds * 1000 };
-    case "builder-failed":
-      return failed(failure.derivation, [failure.reason, ...failure.log].join("\n"));
-    case "not-realised":
-      return failed(failure.wanted.derivation, failure.message);
-    default:
-      return failure satisfies never;
-  }
-}
-
-function failed(derivation: string, log: string): RecordFailure {
-  return { kind: "build-failed", failures: [{ derivation, log }] };
 }

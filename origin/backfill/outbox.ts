@@ -40,6 +40,14 @@ const MAX_RETRY_MS = 60_000;
 const MAX_WAITING = 10_000;
 const MAX_PUSHED_IN_MEMORY = 10_000;
 
+/** An edge that still asks for what it was given has lost it, and is given it again. */
+const REPEAT_AFTER_MS = 30_000;
+
+interface Pushed {
+  readonly entry: OutboxEntry;
+  readonly atMs: number;
+}
+
 interface Waiting {
   readonly entry: OutboxEntry;
   failures: number;
@@ -51,7 +59,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { store, push, log } = options;
   const firstRetryMs = options.firstRetryMs ?? FIRST_RETRY_MS;
   const waiting = await load(store, log);
-  const pushed = recentValues<string>(MAX_PUSHED_IN_MEMORY);
+  const pushed = recentValues<Pushed>(MAX_PUSHED_IN_MEMORY);
   const drainedWaiters: (() => void)[] = [];
   let closed = false;
   let wake = () => {};
@@ -84,7 +92,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     if (outcome.kind === "dropped") {
       log.warn({ recipe: item.entry.recipe, reason: outcome.reason }, "backfill dropped");
     } else {
-      pushed.store(key, fingerprint(item.entry));
+      pushed.store(key, { entry: item.entry, atMs: performance.now() });
       log.info({ recipe: item.entry.recipe, uploads: outcome.uploads }, "backfilled");
     }
     // A newer entry of the same image may have taken its place meanwhile.
@@ -104,6 +112,12 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     }
   }
 
+  function wasPushed(key: StorageKey, entry: OutboxEntry): boolean {
+    const last = pushed.lookup(key);
+    const isRecent = last !== undefined && performance.now() - last.atMs < REPEAT_AFTER_MS;
+    return isRecent && sameAs(last.entry, entry);
+  }
+
   function sleep(ms: number | null): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = ms === null ? undefined : setTimeout(resolve, ms);
@@ -119,11 +133,13 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       const entry = entryOf(image);
       const key = storageKey.outbox(entry.recipe, entry.tag, entry.variant);
       const known = waiting.get(key);
-      const latest = known === undefined ? pushed.lookup(key) : fingerprint(known.entry);
-      if (latest === fingerprint(entry)) return;
-      await store.store(key, Buffer.from(JSON.stringify(entry)));
+      if (known === undefined ? wasPushed(key, entry) : sameAs(known.entry, entry)) return;
+      const item: Waiting = { entry, failures: 0, notBeforeMs: 0 };
+      // Before it is on disk, so that the end of an older push does not take the newer file away.
       waiting.delete(key);
-      waiting.set(key, { entry, failures: 0, notBeforeMs: 0 });
+      waiting.set(key, item);
+      await store.store(key, Buffer.from(JSON.stringify(entry)));
+      if (!waiting.has(key)) await store.remove(key);
       await dropOldest();
       wake();
     },
@@ -193,7 +209,12 @@ function entryOf({ recipe, tag, variant, built }: AnsweredImage): OutboxEntry {
   };
 }
 
-/** Equal for entries whose push would change nothing at the edge. */
-function fingerprint({ manifest, pin, resolvedAtMs, packing }: OutboxEntry): string {
-  return [manifest, pin, resolvedAtMs, packing].join(" ");
+/** Whether a push of one would change nothing after a push of the other. */
+function sameAs(a: OutboxEntry, b: OutboxEntry): boolean {
+  return (
+    a.manifest === b.manifest &&
+    a.pin === b.pin &&
+    a.resolvedAtMs === b.resolvedAtMs &&
+    a.packing === b.packing
+  );
 }

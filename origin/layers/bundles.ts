@@ -20,6 +20,8 @@ import { compareBytes } from "./byte-string.ts";
 import { type ClosureGraph, createPathSets, orderClosure } from "./closure.ts";
 import type { Popularity } from "./popularity.ts";
 
+/** Raised with every change of the rule: records cut by different rules never meet in an image. */
+export const CUT_VERSION = 2;
 /** From here on a layer's fixed costs are small against the bytes it saves. */
 export const LEADER_WEIGHT_BYTES = 1_000_000;
 /** Level 0 is the finest cut; the coarsest is a single bundle, so that any image has some cut. */

@@ -16,14 +16,15 @@ export interface Popularity {
   sharers(path: StorePath): number;
 }
 
-// Found by simulation, on a real set of 59 packages and on a made-up graph of nixpkgs' shape. The
-// figures change little when these are halved or doubled: more sharers are more layers, and fewer
-// bytes stored twice.
+// Found by simulation (test/bench/graph), on a real set of 59 packages and on made-up graphs of
+// nixpkgs' shape. Objective: at most 1.05 times the distinct bytes stored, then a median of 30 layers
+// in images of 2 to 5 packages. Halving or doubling one of these moves the figures by some percent:
+// more sharers are more layers, and fewer bytes stored twice.
+
 /** For counts of references in the whole of nixpkgs, where glibc has about 300,000: Nixery's. */
-export const REFERENCES_PER_SHARER = 200;
+export const REFERENCES_PER_SHARER = 400;
 /** For counts of the closures of a set of some dozens of packages that hold a path. */
 export const CLOSURES_PER_SHARER = 1;
-export const CLOSURE_COUNT_THRESHOLD = CLOSURES_PER_SHARER;
 /** Without data: what is larger than 250 kB is kept apart, whoever may need it. */
 const SHARERS_WITHOUT_DATA = 4;
 /** What nobody else needs may ride with what needs it, unless it is very large. */

@@ -40,6 +40,8 @@ export async function openFilesystemStore(root: string): Promise<BlobStore> {
     const folder = dirname(path);
     if (!made.has(folder)) {
       await mkdir(folder, { recursive: true });
+      // A new folder is an entry of its parent, which a power cut could take with all that is in it.
+      if (durable) await syncPath(dirname(folder));
       made.add(folder);
     }
     await rename(from, path);

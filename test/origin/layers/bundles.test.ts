@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { cutBundles, LARGE_PATH_SIZE_BYTES } from "../../../origin/layers/bundles.ts";
-import { type ClosureGraph, immediateDominators } from "../../../origin/layers/dominators.ts";
 import {
+  type Bundle,
+  cutBundles,
+  cutLevels,
+  LEADER_WEIGHT_BYTES,
+  MAX_LEVEL,
+} from "../../../origin/layers/bundles.ts";
+import type { ClosureGraph } from "../../../origin/layers/closure.ts";
+import {
+  CLOSURES_PER_SHARER,
   NO_POPULARITY,
   type Popularity,
   parsePopularity,
@@ -26,27 +33,33 @@ function graph(
   }));
 }
 
-function popularity(counts: Record<string, number>, threshold = 100): Popularity {
-  const result = parsePopularity(JSON.stringify(counts), threshold);
+/** Counts of closures: each is a sharer. What is not named is in one. */
+function popularity(counts: Record<string, number>): Popularity {
+  const result = parsePopularity(JSON.stringify(counts), CLOSURES_PER_SHARER);
   assert.ok(result.kind === "popularity");
   return result.popularity;
+}
+
+const ONE_SHARER = popularity({ someone: 1 });
+
+function words(bundles: readonly Bundle[]): readonly string[] {
+  return bundles.map(({ storePaths }) => storePaths.map(storePathName).join(" "));
 }
 
 /** The bundles as words, in no order that matters here. */
 function cut(
   closure: ClosureGraph,
   root: string,
-  data: Popularity = NO_POPULARITY,
+  data: Popularity = ONE_SHARER,
+  level = 0,
 ): readonly string[] {
-  return cutBundles(closure, storePath(root), data)
-    .map(({ storePaths }) => storePaths.map(storePathName).join(" "))
-    .sort();
+  return [...words(cutBundles(closure, storePath(root), data, level))].sort();
 }
 
-const LARGE = LARGE_PATH_SIZE_BYTES;
+const LARGE = LEADER_WEIGHT_BYTES;
 
 describe("cutBundles", () => {
-  test("keeps a closure of small unpopular paths together", () => {
+  test("keeps a closure of light paths together", () => {
     assert.deepEqual(cut(graph({ root: "a b", a: "c", b: "c" }), "root"), ["root a b c"]);
   });
 
@@ -56,39 +69,33 @@ describe("cutBundles", () => {
     assert.deepEqual(cut(graph(references, { big: LARGE - 1 }), "root"), ["root big"]);
   });
 
-  test("gives a path of the threshold's popularity a bundle of its own, whatever its version", () => {
-    const closure = graph({ root: "glibc-2.40" });
-    assert.deepEqual(cut(closure, "root", popularity({ "glibc-2.31": 100 })), [
-      "glibc-2.40",
-      "root",
-    ]);
-    assert.deepEqual(cut(closure, "root", popularity({ "glibc-2.31": 99 })), ["root glibc-2.40"]);
-    assert.deepEqual(cut(closure, "root", popularity({ "glibc-2.31": 4 }, 4)), [
-      "glibc-2.40",
-      "root",
-    ]);
+  test("counts a path's size once for each package expected to share it, in any version", () => {
+    const closure = graph({ root: "glibc-2.40" }, { "glibc-2.40": LARGE / 5 });
+    assert.deepEqual(cut(closure, "root", popularity({ "glibc-2.31": 5 })), ["glibc-2.40", "root"]);
+    assert.deepEqual(cut(closure, "root", popularity({ "glibc-2.31": 4 })), ["root glibc-2.40"]);
   });
 
-  test("lets a small path ride with the large one that alone needs it", () => {
-    const closure = graph({ root: "big", big: "private deep", private: "deep" }, { big: LARGE });
-    assert.deepEqual(cut(closure, "root"), ["big deep private", "root"]);
+  test("keeps a quarter of a million bytes apart without popularity data", () => {
+    const closure = graph({ root: "a b" }, { a: LARGE / 4, b: LARGE / 4 - 1 });
+    assert.deepEqual(cut(closure, "root", NO_POPULARITY), ["a", "root b"]);
   });
 
-  test("lets the shared leaf of a diamond ride with what dominates it, not with either side", () => {
+  test("gives a leader its closure without the closures of the leaders below it", () => {
+    const closure = graph(
+      { root: "top", top: "a low", low: "b", a: "b c" },
+      { top: LARGE, low: LARGE },
+    );
+    assert.deepEqual(cut(closure, "root"), ["low b", "root", "top a c"]);
+  });
+
+  test("stores a light path with each of two leaders of which neither needs the other", () => {
     const closure = graph({ root: "l r", l: "leaf", r: "leaf" }, { l: LARGE, r: LARGE });
-    assert.deepEqual(cut(closure, "root"), ["l", "r", "root leaf"]);
-    const below = graph({ root: "top", top: "l r", l: "leaf", r: "leaf" }, { top: LARGE });
-    assert.deepEqual(cut(below, "root"), ["root", "top l leaf r"]);
+    assert.deepEqual(cut(closure, "root"), ["l leaf", "r leaf", "root"]);
   });
 
-  test("does not let a path ride with one that can be gone around", () => {
+  test("does not store again with the root what a leader of its closure has", () => {
     const closure = graph({ root: "big way", big: "leaf", way: "leaf" }, { big: LARGE });
-    assert.deepEqual(cut(closure, "root"), ["big", "root leaf way"]);
-  });
-
-  test("looks past small dominators for the nearest leader", () => {
-    const closure = graph({ root: "big", big: "a", a: "b", b: "c", c: "d" }, { big: LARGE });
-    assert.deepEqual(cut(closure, "root"), ["big a b c d", "root"]);
+    assert.deepEqual(cut(closure, "root"), ["big leaf", "root way"]);
   });
 
   test("ignores references of a path to itself", () => {
@@ -111,18 +118,14 @@ describe("cutBundles", () => {
     );
   });
 
-  test("puts the most popular bundles first, and equals in the order of their paths", () => {
+  test("puts the most popular bundles first, and equals in the order of their leaders", () => {
     const closure = graph({ root: "z a m nss-cacert-3 n" }, { z: LARGE, a: LARGE, m: LARGE });
     const bundles = cutBundles(closure, storePath("root"), popularity({ m: 500, n: 7 }));
     assert.deepEqual(
-      bundles.map(({ storePaths, popularity }) => [
-        storePaths.map(storePathName).join(" "),
-        popularity,
-      ]),
+      bundles.map(({ popularity }, at) => [words(bundles)[at], popularity]),
       [
-        ["nss-cacert-3", 1_000_000_000],
+        ["root n nss-cacert-3", 1_000_000_000],
         ["m", 500],
-        ["root n", 7],
         ["a", 1],
         ["z", 1],
       ],
@@ -131,9 +134,8 @@ describe("cutBundles", () => {
 
   test("orders equals by their paths, not by the way to them", () => {
     const closure = graph({ root: "m z", m: "a" }, { a: LARGE, m: LARGE, z: LARGE, root: LARGE });
-    const bundles = cutBundles(closure, storePath("root"), NO_POPULARITY);
-    const leaders = bundles.flatMap(({ storePaths }) => storePaths.map(storePathName));
-    assert.deepEqual(leaders, ["a", "m", "root", "z"]);
+    const bundles = cutBundles(closure, storePath("root"), ONE_SHARER);
+    assert.deepEqual(words(bundles), ["a", "m", "root", "z"]);
   });
 
   test("says which path a closure lacks, which it has too many, and which go in a circle", () => {
@@ -146,6 +148,27 @@ describe("cutBundles", () => {
       () => cutBundles(graph({ root: "a", a: "b", b: "a" }), root, NO_POPULARITY),
       /refer to each other/,
     );
+  });
+});
+
+describe("a coarser level", () => {
+  const closure = graph(
+    { root: "a b c d e leaf", a: "leaf", b: "leaf" },
+    { a: LARGE, b: 1.9 * LARGE, c: 2 * LARGE, d: 3 * LARGE, e: 4 * LARGE },
+  );
+  const at = (level: number) => cut(closure, "root", ONE_SHARER, level);
+
+  test("joins the bundles of each class below it, and keeps the others as they are", () => {
+    assert.deepEqual(at(0), ["a leaf", "b leaf", "c", "d", "e", "root"]);
+    assert.deepEqual(at(1), ["a b leaf root", "c", "d", "e"]);
+    assert.deepEqual(at(2), ["a b leaf root", "c d", "e"]);
+    assert.deepEqual(at(3), ["a b leaf root", "c d", "e"]);
+    assert.deepEqual(at(MAX_LEVEL), ["a b c d e leaf root"]);
+  });
+
+  test("names first the leader that came first", () => {
+    const data = popularity({ root: 3 });
+    assert.deepEqual(cut(closure, "root", data, 1), ["c", "d", "e", "root a b leaf"]);
   });
 });
 
@@ -171,20 +194,78 @@ function randomClosure(seed: number): ClosureGraph {
   }
   return paths.map((path, at) => ({
     path,
-    narSizeBytes: next(4) === 0 ? LARGE + next(1000) : next(1000),
+    narSizeBytes: next(4) === 0 ? LARGE * (1 + next(300)) : next(1000),
     references: [...(references[at] ?? [])],
   }));
 }
 
+/** The part of a closure that one of its paths reaches. */
+function closureBelow(closure: ClosureGraph, root: StorePath): ClosureGraph {
+  const references = new Map(closure.map((node) => [node.path, node.references]));
+  const reached = new Set([root]);
+  for (const path of reached) for (const other of references.get(path) ?? []) reached.add(other);
+  return closure.filter(({ path }) => reached.has(path));
+}
+
 const closures = Array.from({ length: 200 }, (_, seed) => randomClosure(seed + 1));
 const root = storePath("n0");
-const data = popularity({ n5: 300, n9: 100, n13: 99 });
+const data = popularity({ n5: 300, n9: 7, n13: 3 });
 
 describe("in 200 seeded closures", () => {
-  test("every path is in exactly one bundle of its package", () => {
+  test("every path is in a bundle at every level, and none is in one twice", () => {
     for (const closure of closures) {
-      const bundled = cutBundles(closure, root, data).flatMap(({ storePaths }) => storePaths);
-      assert.deepEqual([...bundled].sort(), closure.map(({ path }) => path).sort());
+      for (const bundles of cutLevels(closure, root, data)) {
+        const bundled = new Set(bundles.flatMap(({ storePaths }) => storePaths));
+        assert.deepEqual([...bundled].sort(), closure.map(({ path }) => path).sort());
+        for (const { storePaths } of bundles) {
+          assert.equal(new Set(storePaths).size, storePaths.length);
+        }
+      }
+    }
+  });
+
+  test("a bundle is the same in every closure that holds its leader", () => {
+    for (const closure of closures) {
+      const known = new Set(words(cutBundles(closure, root, data)));
+      for (const { path } of closure) {
+        const below = cutBundles(closureBelow(closure, path), path, data);
+        const others = below.filter(({ storePaths }) => storePaths[0] !== path);
+        assert.deepEqual(
+          words(others).filter((bundle) => !known.has(bundle)),
+          [],
+        );
+      }
+    }
+  });
+
+  test("levels have fewer and fewer bundles, down to one", () => {
+    for (const closure of closures) {
+      const counts = cutLevels(closure, root, data).map((bundles) => bundles.length);
+      assert.equal(counts.length, MAX_LEVEL + 1);
+      assert.deepEqual(
+        counts,
+        counts.toSorted((a, b) => b - a),
+      );
+      assert.equal(counts.at(-1), 1);
+    }
+  });
+
+  test("what a level keeps apart, the level before has too", () => {
+    for (const closure of closures) {
+      const levels = cutLevels(closure, root, data).map(words);
+      for (const [level, bundles] of levels.entries()) {
+        const before = new Set(levels[level - 1] ?? bundles);
+        const made = bundles.filter((bundle) => !before.has(bundle));
+        assert.ok(made.length <= 1, `level ${level} makes ${made.length} bundles`);
+      }
+    }
+  });
+
+  test("cutting one level gives what cutting all gives", () => {
+    for (const closure of closures.slice(0, 40)) {
+      for (const [level, bundles] of cutLevels(closure, root, data).entries()) {
+        assert.deepEqual(cutBundles(closure, root, data, level), bundles);
+      }
     }
   });
 
@@ -196,64 +277,7 @@ describe("in 200 seeded closures", () => {
         .map((node) => ({ node, key: next(1000) }))
         .sort((a, b) => a.key - b.key)
         .map(({ node }) => node);
-      assert.deepEqual(cutBundles(shuffled, root, data), cutBundles(closure, root, data));
-    }
-  });
-
-  test("a path rides with a leader without which nothing leads to it", () => {
-    for (const closure of closures) {
-      const references = new Map(closure.map((node) => [node.path, node.references]));
-      for (const { storePaths } of cutBundles(closure, root, data)) {
-        const [leader, ...others] = storePaths;
-        if (leader === undefined || leader === root) continue;
-        const reached = reachable(references, root, leader);
-        assert.ok(others.every((path) => !reached.has(path)));
-      }
-    }
-  });
-
-  test("immediate dominators are those that leaving out each path in turn finds", () => {
-    for (const closure of closures.slice(0, 60)) {
-      const references = new Map(closure.map((node) => [node.path, node.references]));
-      const dominators = immediateDominators(closure, root);
-      const without = new Map(closure.map(({ path }) => [path, reachable(references, root, path)]));
-      for (const { path } of closure) {
-        if (path === root) continue;
-        const strict = closure.filter(
-          (other) => other.path !== path && !without.get(other.path)?.has(path),
-        );
-        const walked: StorePath[] = [];
-        for (let at = dominators.get(path); at !== undefined; at = dominators.get(at))
-          walked.push(at);
-        assert.deepEqual([...walked].sort(), strict.map((other) => other.path).sort());
-      }
+      assert.deepEqual(cutLevels(shuffled, root, data), cutLevels(closure, root, data));
     }
   });
 });
-
-describe("the bundles of a package", () => {
-  test("are the same whatever other packages an image has", () => {
-    // Only the package's own closure can be given; what shares its paths cannot matter.
-    const shared = { lib: "leaf", leaf: "" };
-    const sizes = { lib: LARGE };
-    const alone = cut(graph({ git: "lib", ...shared }, sizes), "git");
-    const other = cut(graph({ htop: "lib leaf", ...shared }, sizes), "htop");
-    assert.deepEqual(alone, ["git", "lib leaf"]);
-    assert.deepEqual(other, ["htop leaf", "lib"]);
-  });
-});
-
-function reachable(
-  references: ReadonlyMap<StorePath, readonly StorePath[]>,
-  from: StorePath,
-  without: StorePath,
-): ReadonlySet<StorePath> {
-  const found = new Set<StorePath>();
-  const left = from === without ? [] : [from];
-  for (let path = left.pop(); path !== undefined; path = left.pop()) {
-    if (found.has(path)) continue;
-    found.add(path);
-    left.push(...(references.get(path) ?? []).filter((other) => other !== without));
-  }
-  return found;
-}

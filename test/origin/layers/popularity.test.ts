@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  CLOSURE_COUNT_THRESHOLD,
+  CLOSURES_PER_SHARER,
   countClosures,
   MAX_POPULARITY_SIZE_BYTES,
   NO_POPULARITY,
@@ -9,8 +9,8 @@ import {
 } from "../../../origin/layers/popularity.ts";
 import { storePath } from "./fixture.ts";
 
-function parse(text: string, threshold?: number) {
-  const result = parsePopularity(text, threshold);
+function parse(text: string, countsPerSharer?: number) {
+  const result = parsePopularity(text, countsPerSharer);
   assert.ok(result.kind === "popularity", "not read");
   return result.popularity;
 }
@@ -21,7 +21,6 @@ describe("parsePopularity", () => {
     assert.equal(data.count(storePath("openssl-3.5.0")), 70);
     assert.equal(data.count(storePath("openssl-3.5.0-dev")), 70);
     assert.equal(data.count(storePath("zlib-1.3")), 5);
-    assert.equal(data.threshold, 100);
   });
 
   test("counts a package nobody knows as needed once", () => {
@@ -31,9 +30,21 @@ describe("parsePopularity", () => {
 
   test("counts what is in every image as most popular, with data or without", () => {
     for (const name of ["nss-cacert-3.98", "cacert-2025", "iana-etc-20240318"]) {
-      assert.ok(NO_POPULARITY.count(storePath(name)) >= NO_POPULARITY.threshold);
+      assert.equal(NO_POPULARITY.count(storePath(name)), 1_000_000_000);
       assert.equal(parse(`{"${name}":1}`).count(storePath(name)), 1_000_000_000);
     }
+  });
+
+  test("expects as many sharers as the kind of counts says, within bounds", () => {
+    const counts = '{"glibc":300000,"zlib":1200,"rare":40}';
+    const sharersOf = (data: ReturnType<typeof parse>) =>
+      ["glibc-2.40", "zlib-1.3", "rare-1", "unknown-1", "iana-etc-2025"].map((name) =>
+        data.sharers(storePath(name)),
+      );
+    assert.deepEqual(sharersOf(parse(counts)), [8, 3, 0.25, 0.25, 8]);
+    const closures = parse('{"glibc":56,"zlib":3,"rare":1}', CLOSURES_PER_SHARER);
+    assert.deepEqual(sharersOf(closures), [8, 3, 1, 1, 8]);
+    assert.deepEqual(sharersOf(NO_POPULARITY), [4, 4, 4, 4, 4]);
   });
 
   test("names the data by what it says, not by how it is written", () => {
@@ -41,7 +52,7 @@ describe("parsePopularity", () => {
     assert.match(id, /^[0-9a-f]{12}$/);
     assert.equal(parse('{ "b-9.1": 2, "a": 7, "a-0": 3 }').id, id);
     assert.notEqual(parse('{"a":7,"b":3}').id, id);
-    assert.notEqual(parse('{"a":7,"b":2}', CLOSURE_COUNT_THRESHOLD).id, id);
+    assert.notEqual(parse('{"a":7,"b":2}', CLOSURES_PER_SHARER).id, id);
     assert.equal(parse("{}").id, "none");
     assert.equal(NO_POPULARITY.id, "none");
   });
@@ -78,6 +89,6 @@ describe("countClosures", () => {
     ]);
     assert.equal(data.count(storePath("glibc-2.42")), 2);
     assert.equal(data.count(storePath("htop-3")), 1);
-    assert.equal(data.threshold, CLOSURE_COUNT_THRESHOLD);
+    assert.equal(data.sharers(storePath("glibc-2.42")), 2);
   });
 });
