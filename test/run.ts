@@ -20,6 +20,11 @@ const TEST_TOOLS: readonly Tool[] = [
   ["skopeo", "skopeo"],
   ["podman", "podman"],
   ["runc", "runc"],
+  ["umoci", "umoci"],
+  ["containerd", "containerd"],
+  ["ctr", "containerd"],
+  ["dockerd", "docker.io"],
+  ["docker", "docker.io"],
   ["git", "git"],
 ];
 /** Files that need a tool, by folder. The tests in them skip themselves where it is missing. */

@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Daemon, run, startDaemon } from "./daemon.ts";
@@ -10,8 +11,12 @@ import { type FileEntry, type Listing, listTar } from "./listing.ts";
 export interface Dockerd extends Daemon {
   /** Pulls an image, lists the files of a container made of it, and removes both. */
   unpack(reference: string): Promise<Listing>;
-  docker(...args: readonly string[]): Promise<string>;
+  /** Builds an image that is another with a command of its own, with BuildKit. */
+  build(reference: string): Promise<void>;
 }
+
+/** That of the engine's package, for an earlier one in PATH may be of another generation. */
+const DOCKER = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
 
 /** The engine's version, major number first: only from 23 on it reads zstd. */
 export async function dockerdMajor(): Promise<number> {
@@ -32,7 +37,7 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
   );
   // The command's own configuration may name a context or credential helpers.
   const env = { PATH: process.env.PATH ?? "", HOME: folder, DOCKER_CONFIG: folder };
-  const docker = (...args: readonly string[]) => run("docker", ["--host", address, ...args], env);
+  const docker = (...args: readonly string[]) => run(DOCKER, ["--host", address, ...args], env);
   const daemon = await startDaemon({
     program: "dockerd",
     args: [
@@ -46,12 +51,18 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
   });
   return {
     ...daemon,
-    docker,
+    async build(reference) {
+      const context = join(folder, "context");
+      await mkdir(context, { recursive: true });
+      await writeFile(join(context, "Dockerfile"), `FROM ${reference}\nCMD ["/none"]\n`);
+      const command = ["--host", address, "build", "--no-cache", "--pull", context];
+      await run(DOCKER, command, { ...env, DOCKER_BUILDKIT: "1" });
+    },
     async unpack(reference) {
       await docker("pull", "--quiet", reference);
       // Never started: an image without a shell gets a command that it does not have.
       const container = (await docker("create", reference, "/none")).trim();
-      const exporting = spawn("docker", ["--host", address, "export", container], {
+      const exporting = spawn(DOCKER, ["--host", address, "export", container], {
         env,
         stdio: ["ignore", "pipe", "ignore"],
       });

@@ -196,4 +196,8 @@ describe("docker pull", { skip: missing("dockerd", "docker") }, () => {
     forms: ["by itself", "docker-gzip"],
     unpack: (reference) => dockerd.unpack(reference),
   });
+
+  test("docker build gets what the engine reads, though BuildKit does not name the engine", async () => {
+    await dockerd.build(`${new URL(found(proxies, "by itself").url).host}/hello`);
+  });
 });
