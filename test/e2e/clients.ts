@@ -42,8 +42,7 @@ export function podmanRun(
   command: readonly string[],
 ): ClientResult {
   return runClient("podman", [
-    ...["--root", join(storage, "root"), "--runroot", join(storage, "run")],
-    ...["--storage-driver", "overlay", "--runtime", "runc"],
+    ...podmanOptions(storage),
     ...["run", "--rm", "--network=none", "--tls-verify=false", "--quiet"],
     ...["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"],
     `${new URL(registryUrl).host}/${image}`,
@@ -51,12 +50,19 @@ export function podmanRun(
   ]);
 }
 
+/** Everything of podman's in one folder: tests that run side by side share nothing of the host's. */
+export function podmanOptions(storage: string): readonly string[] {
+  return [
+    ...["--root", join(storage, "root"), "--runroot", join(storage, "run")],
+    // Else a reset takes /run/libpod away from every other podman of the machine.
+    ...["--tmpdir", join(storage, "libpod")],
+    ...["--storage-driver", "overlay", "--runtime", "runc"],
+  ];
+}
+
 /** podman's overlay storage holds mounts and read-only trees that a plain removal cannot take. */
 export function podmanReset(storage: string): void {
-  runClient("podman", [
-    ...["--root", join(storage, "root"), "--runroot", join(storage, "run")],
-    ...["--storage-driver", "overlay", "system", "reset", "--force"],
-  ]);
+  runClient("podman", [...podmanOptions(storage), "system", "reset", "--force"]);
 }
 
 export interface PulledManifest {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parseRepository } from "../../registry/recipe.ts";
 import { VARIANT_HEADER, type Variant } from "../../registry/variant.ts";
-import { get, missingClient } from "./clients.ts";
+import { get, missingClient, podmanOptions } from "./clients.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
 import { removeStorage, run } from "./daemon.ts";
 import { type Deployment, deploy } from "./deployment.ts";
@@ -147,10 +147,7 @@ describe("podman pull", { skip: missing("podman", "runc") }, () => {
     // one would unpack nothing of the others.
     async unpack(reference, folder) {
       const podman = (...args: readonly string[]) =>
-        run("podman", [
-          ...["--root", join(folder, "root"), "--runroot", join(folder, "run")],
-          ...["--storage-driver", "overlay", "--runtime", "runc", ...args],
-        ]);
+        run("podman", [...podmanOptions(folder), ...args]);
       await podman("pull", "--quiet", "--tls-verify=false", reference);
       const mountPoint = (await podman("image", "mount", reference)).trim();
       const listing = listDirectory(mountPoint);
