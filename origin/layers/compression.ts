@@ -7,17 +7,29 @@ import type { Form } from "../../registry/record.ts";
 import { CHUNK_SIZE_BYTES } from "./chunk-writer.ts";
 
 /** Raised with every change that gives other bytes for the same store path. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const ZSTD_LEVEL = 3;
+/**
+ * Tables half and a quarter as large as level 3 has for a chunk: they stay in the processor's cache,
+ * for 11 to 16 % less time and 0.7 to 1.3 % more bytes.
+ */
+const ZSTD_PARAMETERS = {
+  [zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL,
+  [zlib.constants.ZSTD_c_hashLog]: 16,
+  [zlib.constants.ZSTD_c_chainLog]: 15,
+};
 const GZIP_LEVEL = 2;
+/** One more than usual: 6 % less time for the same size. */
+const GZIP_MEMORY_LEVEL = 9;
 
 /**
  * Beyond the bound of either compressor. With less room zstd takes its streaming path, which splits
  * blocks otherwise: other bytes, and a little more of them (Node 24.21, zstd 1.5.7).
  */
-const OUTPUT_SLACK_BYTES = 64 << 10;
+export const OUTPUT_SLACK_BYTES = 64 << 10;
 /** As far back as deflate can refer. */
-const WINDOW_SIZE_BYTES = 32 << 10;
+export const WINDOW_SIZE_BYTES = 32 << 10;
+const NO_WINDOW = new Uint8Array();
 
 /** RFC 8878, 3.1.1; RFC 1952, 2.3.1. */
 export const SEGMENT_MAGIC: Readonly<Record<Form, Buffer>> = {
@@ -25,18 +37,51 @@ export const SEGMENT_MAGIC: Readonly<Record<Form, Buffer>> = {
   gzip: Buffer.of(0x1f, 0x8b, 8),
 };
 
-export interface SegmentCompressor {
-  /** Takes the next chunk: a full one, or the last. */
-  compress(chunk: Uint8Array): readonly Uint8Array[];
-  end(): readonly Uint8Array[];
+/** What takes the chunks of a layer and passes their compressed bytes on, in the same order. */
+export interface ChunkCompressor {
+  /** Both may be used again after the call. `window` is what deflate can refer back to. */
+  compress(chunk: Uint8Array, window: Uint8Array): void;
+  /** Returns when everything has been passed on. */
+  drain(): void;
 }
 
-export function createSegmentCompressor(form: Form): SegmentCompressor {
+/** What is emitted is gone after the call. */
+export function createChunkCompressor(
+  form: Form,
+  emit: (bytes: Uint8Array) => void,
+): ChunkCompressor {
+  return {
+    compress: (chunk, window) => useOnce(compressChunk(chunk, window, form), emit),
+    drain: () => {},
+  };
+}
+
+/**
+ * Frees a compressed chunk as soon as it is used. Each has taken a megabyte, however short it is,
+ * and the garbage collector lets many of them gather.
+ */
+export function useOnce(bytes: Uint8Array, use: (bytes: Uint8Array) => void): void {
+  use(bytes);
+  if (bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0);
+}
+
+export interface SegmentCompressor {
+  /** Takes the next chunk: a full one, or the last. */
+  compress(chunk: Uint8Array): void;
+  end(): void;
+}
+
+/** `chunks` emits to `emit`, too. */
+export function createSegmentCompressor(
+  form: Form,
+  chunks: ChunkCompressor,
+  emit: (bytes: Uint8Array) => void,
+): SegmentCompressor {
   switch (form) {
     case "zstd":
-      return { compress: (chunk) => [zstdFrame(chunk)], end: () => [] };
+      return { compress: (chunk) => chunks.compress(chunk, NO_WINDOW), end: chunks.drain };
     case "gzip":
-      return createGzipMember();
+      return createGzipMember(chunks, emit);
     default:
       return form satisfies never;
   }
@@ -44,12 +89,41 @@ export function createSegmentCompressor(form: Form): SegmentCompressor {
 
 /** The bytes of a segment that is in memory already. */
 export function compressSegment(tar: Uint8Array, form: Form): Buffer {
-  const compressor = createSegmentCompressor(form);
   const pieces: Uint8Array[] = [];
+  const emit = (bytes: Uint8Array) => {
+    pieces.push(bytes);
+  };
+  const chunks: ChunkCompressor = {
+    compress: (chunk, window) => emit(compressChunk(chunk, window, form)),
+    drain: () => {},
+  };
+  const compressor = createSegmentCompressor(form, chunks, emit);
   for (let at = 0; at < tar.length; at += CHUNK_SIZE_BYTES) {
-    pieces.push(...compressor.compress(tar.subarray(at, at + CHUNK_SIZE_BYTES)));
+    compressor.compress(tar.subarray(at, at + CHUNK_SIZE_BYTES));
   }
-  return Buffer.concat([...pieces, ...compressor.end()]);
+  compressor.end();
+  return Buffer.concat(pieces);
+}
+
+/** A function of its arguments alone, so that any thread may do it. */
+export function compressChunk(chunk: Uint8Array, window: Uint8Array, form: Form): Uint8Array {
+  switch (form) {
+    case "zstd":
+      return zlib.zstdCompressSync(chunk, {
+        chunkSize: chunk.length + OUTPUT_SLACK_BYTES,
+        params: ZSTD_PARAMETERS,
+      });
+    case "gzip":
+      return zlib.deflateRawSync(chunk, {
+        level: GZIP_LEVEL,
+        memLevel: GZIP_MEMORY_LEVEL,
+        chunkSize: chunk.length + OUTPUT_SLACK_BYTES,
+        finishFlush: zlib.constants.Z_SYNC_FLUSH,
+        ...(window.length > 0 && { dictionary: window }),
+      });
+    default:
+      return form satisfies never;
+  }
 }
 
 /**
@@ -75,13 +149,6 @@ export function assertCompressors(): void {
   }
 }
 
-function zstdFrame(chunk: Uint8Array): Uint8Array {
-  return zlib.zstdCompressSync(chunk, {
-    chunkSize: chunk.length + OUTPUT_SLACK_BYTES,
-    params: { [zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
-  });
-}
-
 /** RFC 1952: deflate, no flags, no time, no extra flags, unknown system. */
 const GZIP_HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);
 /** RFC 1951: a last block of fixed codes that holds nothing. */
@@ -91,33 +158,32 @@ const FINAL_EMPTY_BLOCK = Uint8Array.of(3, 0);
  * Chunks are deflated one by one, each knowing the end of the one before, and joined at byte
  * borders: one ordinary member with the ratio of a plain stream, in constant memory.
  */
-function createGzipMember(): SegmentCompressor {
+function createGzipMember(
+  chunks: ChunkCompressor,
+  emit: (bytes: Uint8Array) => void,
+): SegmentCompressor {
   const window = Buffer.alloc(WINDOW_SIZE_BYTES);
   let windowSizeBytes = 0;
   let crc = 0;
   let sizeBytes = 0;
   return {
     compress: (chunk) => {
-      const deflated = zlib.deflateRawSync(chunk, {
-        level: GZIP_LEVEL,
-        chunkSize: chunk.length + OUTPUT_SLACK_BYTES,
-        finishFlush: zlib.constants.Z_SYNC_FLUSH,
-        ...(windowSizeBytes > 0 && { dictionary: window.subarray(0, windowSizeBytes) }),
-      });
-      const isFirst = sizeBytes === 0;
+      if (sizeBytes === 0) emit(GZIP_HEADER);
+      chunks.compress(chunk, window.subarray(0, windowSizeBytes));
       // The chunk's memory is used again, so its end is copied.
       const tail = chunk.subarray(Math.max(0, chunk.length - WINDOW_SIZE_BYTES));
       window.set(tail);
       windowSizeBytes = tail.length;
       crc = zlib.crc32(chunk, crc);
       sizeBytes += chunk.length;
-      return isFirst ? [GZIP_HEADER, deflated] : [deflated];
     },
     end: () => {
+      chunks.drain();
       const sums = Buffer.alloc(8);
       sums.writeUInt32LE(crc, 0);
       sums.writeUInt32LE(sizeBytes % 2 ** 32, 4);
-      return [FINAL_EMPTY_BLOCK, sums];
+      emit(FINAL_EMPTY_BLOCK);
+      emit(sums);
     },
   };
 }

@@ -31,7 +31,7 @@ export function packEntries(entries: readonly ArchiveEntry[], form: Form): Packe
   const pieces: Uint8Array[] = [];
   const output = createOutput((bytes) => pieces.push(bytes));
   output.addTar(tar);
-  output.addCompressed([compressSegment(tar, form)]);
+  output.addCompressed(compressSegment(tar, form));
   return { ...output.finish(form), bytes: Buffer.concat(pieces) };
 }
 

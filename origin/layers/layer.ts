@@ -17,7 +17,13 @@ import {
   createChunkBuffer,
   createChunkWriter,
 } from "./chunk-writer.ts";
-import { compressSegment, createSegmentCompressor, type SegmentCompressor } from "./compression.ts";
+import {
+  type ChunkCompressor,
+  compressSegment,
+  createChunkCompressor,
+  createSegmentCompressor,
+} from "./compression.ts";
+import { createSharedCompressor, type SharedChunks } from "./shared-chunks.ts";
 import { copyStoredSegment, type StoredSegment } from "./stored-segment.ts";
 import { writeStoreParents, writeStorePath } from "./tar.ts";
 
@@ -58,23 +64,31 @@ export interface LayerTask {
   readonly storeDirectory: string;
 }
 
-/**
- * Packs a layer into a file, synced to disk. `checkpoint` is called with every chunk; it may
- * throw.
- */
+export interface PackLayerOptions {
+  /** Called with every chunk; it may throw. */
+  readonly checkpoint?: () => void;
+  /** Where other threads find chunks to compress. */
+  readonly shared?: SharedChunks | undefined;
+}
+
+/** Packs a layer into a file, synced to disk. */
 export function packLayer(
   task: LayerTask,
   buffer: ChunkBuffer,
-  checkpoint: () => void = () => {},
+  { checkpoint = () => {}, shared }: PackLayerOptions = {},
 ): PackedLayer {
   const file = openSync(task.destination, "w");
   try {
     const output = createOutput((bytes) => writeWhole(file, bytes));
+    const compressor =
+      shared === undefined
+        ? createChunkCompressor(task.form, output.addCompressed)
+        : createSharedCompressor(shared, task.form, output.addCompressed);
     output.addTar(STORE_PARENTS);
-    output.addCompressed([compressSegment(STORE_PARENTS, task.form)]);
+    output.addCompressed(compressSegment(STORE_PARENTS, task.form));
     const segments = task.segments.map((segment) => {
       const before = output.written();
-      addSegment(output, segment, task, buffer, checkpoint);
+      addSegment(output, compressor, segment, task, buffer, checkpoint);
       const after = output.written();
       return {
         storePath: segment.storePath,
@@ -94,6 +108,7 @@ export function packLayer(
 /** A stored segment is only joined; its tar bytes are needed for the diff id all the same. */
 function addSegment(
   output: LayerOutput,
+  compressor: ChunkCompressor,
   { storePath, stored }: SegmentTask,
   { form, storeDirectory }: LayerTask,
   buffer: ChunkBuffer,
@@ -102,24 +117,26 @@ function addSegment(
   if (stored !== undefined) {
     copyStoredSegment(stored, form, buffer, (bytes) => {
       checkpoint();
-      output.addCompressed([bytes]);
+      output.addCompressed(bytes);
     });
   }
-  const compressor: SegmentCompressor | undefined =
-    stored === undefined ? createSegmentCompressor(form) : undefined;
+  const segment =
+    stored === undefined
+      ? createSegmentCompressor(form, compressor, output.addCompressed)
+      : undefined;
   const chunks = createChunkWriter(buffer, (chunk) => {
     checkpoint();
     output.addTar(chunk);
-    if (compressor !== undefined) output.addCompressed(compressor.compress(chunk));
+    segment?.compress(chunk);
   });
   writeStorePath(chunks, storePath, storeDirectory);
   chunks.flush();
-  if (compressor !== undefined) output.addCompressed(compressor.end());
+  segment?.end();
 }
 
 export interface LayerOutput {
   addTar(bytes: Uint8Array): void;
-  addCompressed(pieces: readonly Uint8Array[]): void;
+  addCompressed(bytes: Uint8Array): void;
   /** How much there is so far. */
   written(): { readonly sizeBytes: number; readonly tarSizeBytes: number };
   /** Adds the end of the archive. */
@@ -136,12 +153,10 @@ export function createOutput(write: (bytes: Uint8Array) => void): LayerOutput {
     tarHash.update(bytes);
     tarSizeBytes += bytes.length;
   };
-  const addCompressed = (pieces: readonly Uint8Array[]) => {
-    for (const piece of pieces) {
-      layerHash.update(piece);
-      sizeBytes += piece.length;
-      write(piece);
-    }
+  const addCompressed = (bytes: Uint8Array) => {
+    layerHash.update(bytes);
+    sizeBytes += bytes.length;
+    write(bytes);
   };
   return {
     addTar,
@@ -149,7 +164,7 @@ export function createOutput(write: (bytes: Uint8Array) => void): LayerOutput {
     written: () => ({ sizeBytes, tarSizeBytes }),
     finish: (form) => {
       addTar(END_OF_ARCHIVE);
-      addCompressed([compressSegment(END_OF_ARCHIVE, form)]);
+      addCompressed(compressSegment(END_OF_ARCHIVE, form));
       return {
         digest: toDigest(new Uint8Array(layerHash.digest()).buffer),
         diffId: toDigest(new Uint8Array(tarHash.digest()).buffer),

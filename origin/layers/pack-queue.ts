@@ -10,6 +10,7 @@ export interface PackQueue<Job extends Queued> {
   add(job: Job): void;
   /** Takes the next job out. */
   next(): Job | undefined;
+  count(): number;
   /** False where the job is not in the queue any more. */
   remove(job: Job): boolean;
 }
@@ -34,6 +35,7 @@ export function createPackQueue<Job extends Queued>(): PackQueue<Job> {
       }
       return undefined;
     },
+    count: () => [...groups.values()].reduce((sum, jobs) => sum + jobs.length, 0),
     remove: (job) => {
       const { group } = job.request;
       const jobs = groups.get(group) ?? [];

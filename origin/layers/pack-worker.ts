@@ -1,23 +1,42 @@
-// The thread that packs layers, one at a time, from start to end without giving way. It cannot
-// receive messages meanwhile, so a cancelled task is announced in shared memory.
+// The thread that packs layers, one at a time, from start to end without giving way, or helps
+// another to compress its layer. It cannot receive messages meanwhile, so a cancelled or recalled
+// task is announced in shared memory.
 
 import { parentPort } from "node:worker_threads";
+import type { Form } from "../../registry/record.ts";
 import { createChunkBuffer } from "./chunk-writer.ts";
 import { type LayerTask, type PackedLayer, packLayer } from "./layer.ts";
+import { helpCompress, type SharedChunks } from "./shared-chunks.ts";
 import { UnpackableError } from "./tar.ts";
 
-export interface WorkerTask {
+export interface PackTask {
+  readonly kind: "pack";
   readonly task: LayerTask;
   /** One word: anything but zero asks to stop at the next chunk. */
   readonly cancelled: Int32Array;
+  /** Where helpers may find its chunks. */
+  readonly shared: SharedChunks | undefined;
 }
+
+export interface HelpTask {
+  readonly kind: "help";
+  readonly shared: SharedChunks;
+  readonly form: Form;
+  readonly helper: number;
+  /** One word, as `cancelled`. */
+  readonly recalled: Int32Array;
+}
+
+export type WorkerTask = PackTask | HelpTask;
 
 export type WorkerAnswer =
   | { readonly kind: "packed"; readonly layer: PackedLayer }
   | { readonly kind: "cancelled" }
   | { readonly kind: "unpackable"; readonly path: string; readonly reason: string }
   /** The code, such as ENOSPC, is apart: errors lose what is not standard between threads. */
-  | { readonly kind: "failed"; readonly error: unknown; readonly code: string | undefined };
+  | { readonly kind: "failed"; readonly error: unknown; readonly code: string | undefined }
+  /** The end of a help, which has no result. */
+  | { readonly kind: "helped" };
 
 class Cancelled extends Error {}
 
@@ -26,13 +45,30 @@ const port = parentPort;
 const buffer = createChunkBuffer();
 port.on("message", (message: WorkerTask) => port.postMessage(perform(message)));
 
-function perform({ task, cancelled }: WorkerTask): WorkerAnswer {
+function perform(message: WorkerTask): WorkerAnswer {
+  switch (message.kind) {
+    case "pack":
+      return pack(message);
+    case "help":
+      helpCompress(
+        message.shared,
+        message.form,
+        message.helper,
+        () => Atomics.load(message.recalled, 0) !== 0,
+      );
+      return { kind: "helped" };
+    default:
+      return message satisfies never;
+  }
+}
+
+function pack({ task, cancelled, shared }: PackTask): WorkerAnswer {
   const checkpoint = () => {
     if (Atomics.load(cancelled, 0) !== 0) throw new Cancelled();
   };
   try {
     checkpoint();
-    return { kind: "packed", layer: packLayer(task, buffer, checkpoint) };
+    return { kind: "packed", layer: packLayer(task, buffer, { checkpoint, shared }) };
   } catch (error) {
     if (error instanceof Cancelled) return { kind: "cancelled" };
     if (error instanceof UnpackableError) {

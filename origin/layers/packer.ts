@@ -1,5 +1,6 @@
 // The pool of packing threads. A request settles exactly once: when its layer is on disk, or when
-// nothing writes to its destination any more. Which request comes next is the queue's business.
+// nothing writes to its destination any more. Which request comes next is the queue's business; a
+// thread for which there is none helps with a layer that is large.
 
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -7,16 +8,19 @@ import { Worker } from "node:worker_threads";
 import type { Form } from "../../registry/record.ts";
 import { assertCompressors } from "./compression.ts";
 import type { PackedLayer, SegmentTask } from "./layer.ts";
+import { beginHelp, endHelp, type Help, jobInNeed, recall } from "./pack-help.ts";
+import { createJob, type Job, packTask, settle } from "./pack-job.ts";
 import { createPackQueue } from "./pack-queue.ts";
 import type { WorkerAnswer, WorkerTask } from "./pack-worker.ts";
-import { STORE_DIRECTORY, UnpackableError } from "./tar.ts";
+import { finish } from "./shared-chunks.ts";
+import { STORE_DIRECTORY } from "./tar.ts";
 
 export interface PackRequest {
   readonly segments: readonly SegmentTask[];
   readonly form: Form;
   /** An absolute path. Written and synced; the caller renames it, or removes it after a failure. */
   readonly destination: string;
-  /** What the paths take in the store: only for the order of work. */
+  /** What the paths take in the store: only for the order of work and the threads it is worth. */
   readonly sizeBytes: number;
   /** Whose layer it is: requests of one group are ordered among themselves. */
   readonly group: string;
@@ -40,13 +44,6 @@ export interface PackerOptions {
   readonly program?: string;
 }
 
-interface Job {
-  readonly request: PackRequest;
-  readonly cancelled: Int32Array;
-  readonly resolve: (layer: PackedLayer) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
 export function createPacker({
   workers: workerLimit = availableParallelism(),
   storeDirectory = STORE_DIRECTORY,
@@ -56,39 +53,58 @@ export function createPacker({
   const queue = createPackQueue<Job>();
   const idle: Worker[] = [];
   const running = new Map<Worker, Job>();
+  const helping = new Map<Worker, Help>();
   let closed = false;
 
+  /** Takes a thread off what it does. */
   const release = (worker: Worker): Job | undefined => {
     const job = running.get(worker);
+    const help = helping.get(worker);
     running.delete(worker);
+    helping.delete(worker);
+    if (job?.shared !== undefined) finish(job.shared);
+    if (help !== undefined) endHelp(help);
     return job;
   };
   const onAnswer = (worker: Worker, answer: WorkerAnswer) => {
     const job = release(worker);
-    // An idle thread is no reason for the process to stay.
+    if (job !== undefined) settle(job, answer);
+    // Closing waits for the thread's end, which a process may only leave out for idle ones.
+    if (closed) return;
     worker.unref();
     idle.push(worker);
-    if (job !== undefined) settle(job, answer);
     dispatch();
   };
   // A thread that ends takes its job with it, and is replaced when the next job needs one.
   const onEnd = (worker: Worker, reason: Error) => {
     const place = idle.indexOf(worker);
     if (place !== -1) idle.splice(place, 1);
+    const help = helping.get(worker);
+    // Whatever ended it might end the next.
+    if (help !== undefined) help.job.isHelpable = false;
     release(worker)?.reject(closed ? new Error("the packer was closed") : reason);
     if (!closed) dispatch();
   };
+  const assign = (task: WorkerTask): Worker => {
+    const worker = idle.pop() ?? startThread(program, onAnswer, onEnd);
+    worker.ref();
+    worker.postMessage(task);
+    return worker;
+  };
   const dispatch = () => {
-    while (idle.length > 0 || running.size < workerLimit) {
+    while (idle.length > 0 || running.size + helping.size < workerLimit) {
       const job = queue.next();
-      if (job === undefined) return;
-      const worker = idle.pop() ?? startThread(program, onAnswer, onEnd);
-      running.set(worker, job);
-      worker.ref();
-      const { segments, form, destination } = job.request;
-      const task = { segments, form, destination, storeDirectory };
-      worker.postMessage({ task, cancelled: job.cancelled } satisfies WorkerTask);
+      const helped = job ?? jobInNeed(running.values());
+      if (helped === undefined) return;
+      if (job !== undefined) {
+        running.set(assign(packTask(job, storeDirectory, workerLimit)), job);
+      } else {
+        const { help, task } = beginHelp(helped);
+        helping.set(assign(task), help);
+      }
     }
+    // Layers that wait go before help. A helper is back within a chunk.
+    [...helping.values()].slice(0, queue.count()).forEach(recall);
   };
 
   return {
@@ -109,7 +125,7 @@ export function createPacker({
       for (let job = queue.next(); job !== undefined; job = queue.next()) {
         job.reject(new Error("the packer was closed"));
       }
-      const threads = [...idle, ...running.keys()];
+      const threads = [...idle, ...running.keys(), ...helping.keys()];
       await Promise.all(threads.map((worker) => worker.terminate()));
     },
   };
@@ -131,52 +147,4 @@ function startThread(
     onEnd(worker, new Error(`the packing thread ended with code ${code}`, { cause }));
   });
   return worker;
-}
-
-function settle({ request, resolve, reject }: Job, answer: WorkerAnswer): void {
-  switch (answer.kind) {
-    case "packed":
-      resolve(answer.layer);
-      break;
-    case "cancelled":
-      reject(request.signal?.reason);
-      break;
-    case "unpackable":
-      reject(new UnpackableError(answer.path, answer.reason));
-      break;
-    case "failed":
-      reject(withCode(answer.error, answer.code));
-      break;
-    default:
-      answer satisfies never;
-  }
-}
-
-function withCode(error: unknown, code: string | undefined): unknown {
-  return error instanceof Error && code !== undefined ? Object.assign(error, { code }) : error;
-}
-
-/** Ties the signal to the job for as long as the job is not settled. */
-function createJob(
-  request: PackRequest,
-  resolve: (layer: PackedLayer) => void,
-  reject: (reason: unknown) => void,
-  onAbort: (job: Job) => void,
-): Job {
-  const abort = () => onAbort(job);
-  const untie = () => request.signal?.removeEventListener("abort", abort);
-  const job: Job = {
-    request,
-    cancelled: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
-    resolve: (layer) => {
-      untie();
-      resolve(layer);
-    },
-    reject: (reason) => {
-      untie();
-      reject(reason);
-    },
-  };
-  request.signal?.addEventListener("abort", abort, { once: true });
-  return job;
 }

@@ -12,6 +12,7 @@ import {
   type ChunkCompressor,
   compressChunk,
   OUTPUT_SLACK_BYTES,
+  useOnce,
   WINDOW_SIZE_BYTES,
 } from "./compression.ts";
 
@@ -44,6 +45,11 @@ export function createSharedChunks(helpers: number): SharedChunks {
     words: new Int32Array(new SharedArrayBuffer(wordBytes)),
     bytes: new Uint8Array(new SharedArrayBuffer(slots * SLOT_SIZE_BYTES)),
   };
+}
+
+/** A word that says zero until it is set, seen by all threads. */
+export function createFlag(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 }
 
 /** No more help is needed, or none can be used any more. */
@@ -91,13 +97,13 @@ export function helpCompress(
 /** False where no chunk is ready. */
 export function helpOnce(shared: SharedChunks, form: Form, helper: number): boolean {
   const slot = takeSlot(shared, 0, TAKEN + helper);
-  if (slot !== undefined) slot.putResult(slot.compress(form));
+  if (slot !== undefined) useOnce(slot.compress(form), slot.putResult);
   return slot !== undefined;
 }
 
-/** Takes a chunk and leaves it at that, as a helper does that crashes. */
-export function takeChunk(shared: SharedChunks, helper: number): void {
-  takeSlot(shared, 0, TAKEN + helper);
+/** Takes a chunk and leaves it at that, as a helper does that crashes. False where none is ready. */
+export function takeChunk(shared: SharedChunks, helper: number): boolean {
+  return takeSlot(shared, 0, TAKEN + helper) !== undefined;
 }
 
 /** The packing thread's side: compresses alone as long as nobody helps. */
@@ -132,17 +138,17 @@ export function createSharedCompressor(
       const state = Atomics.load(words, oldest.state);
       if (state > TAKEN) Atomics.wait(words, oldest.state, state);
     } else if (slot.state === oldest.state) {
-      emit(slot.compress(form));
+      useOnce(slot.compress(form), emit);
       release(slot);
     } else {
-      slot.putResult(slot.compress(form));
+      useOnce(slot.compress(form), slot.putResult);
     }
   };
 
   return {
     compress: (chunk, window) => {
       if (held === 0 && Atomics.load(words, HELPERS) === 0) {
-        emit(compressChunk(chunk, window, form));
+        useOnce(compressChunk(chunk, window, form), emit);
         return;
       }
       while (emitDone());

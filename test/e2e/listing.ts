@@ -20,7 +20,7 @@ export interface FileEntry {
   readonly content: string;
 }
 
-/** By path, relative to the image's root. The root itself is not listed: no layer names it. */
+/** By path, relative to the image's root, which itself is not listed: an export does not name it. */
 export type Listing = ReadonlyMap<string, FileEntry>;
 
 const PERMISSIONS = 0o7777;
@@ -65,7 +65,9 @@ export async function listTar(tar: Readable): Promise<Listing> {
     const { header } = entry;
     const chunks: Buffer[] = [];
     for await (const chunk of entry) chunks.push(chunk as Buffer);
-    listing.set(header.name.replace(/^\.?\//, "").replace(/\/$/, ""), {
+    const path = header.name.replace(/^\.?\//, "").replace(/\/$/, "");
+    if (path === "") continue;
+    listing.set(path, {
       type: TAR_TYPES[header.type ?? ""] ?? "special",
       mode: (header.mode ?? 0) & PERMISSIONS,
       owner: `${header.uid}:${header.gid}`,

@@ -6,7 +6,9 @@ import type { WorkerAnswer, WorkerTask } from "../../../origin/layers/pack-worke
 import { digestFromHex } from "../../../registry/digest.ts";
 import { storePathName } from "../../../registry/store-path.ts";
 
-parentPort?.on("message", ({ task }: WorkerTask) => {
+parentPort?.on("message", (message: WorkerTask) => {
+  if (message.kind === "help") return;
+  const { task } = message;
   const name = task.segments.map(({ storePath }) => storePathName(storePath)).join();
   if (name === "exit") process.exit(3);
   if (name === "throw") throw new Error("thrown");

@@ -230,9 +230,9 @@ describe("frames and members", () => {
 
 /** Packer ids this was run with, and the digest of a layer of the three fixture paths. */
 const GOLDEN_LAYERS: Readonly<Record<string, string>> = {
-  "1-zstd3-1m-1.5.7": "sha256:c69579f4828f86bc6cc14acc3389cf8ce7d04260507b95c2d4e9e2c208a19f8e",
-  "1-gzip2-1m-1.3.2.1-motley-8002e91-x64":
-    "sha256:fa70390101206d1c6dbe26753d8c6945ce9be29ea68af4fa443d0d1247a4722f",
+  "2-zstd3-1m-1.5.7": "sha256:9228736aa0ac671334247dd583ae7bbdc6ef44563dd6519ee32e191359d8d13c",
+  "2-gzip2-1m-1.3.2.1-motley-8002e91-x64":
+    "sha256:f0f5a2d84fffb65f02a420a6858f97497a810520030e7a62a7109e7edb48eefb",
 };
 
 describe("golden layers", () => {
@@ -256,8 +256,8 @@ describe("golden layers", () => {
 describe("packerId", () => {
   test("names form, level, chunk size and the version of the compressor, fit for a key", () => {
     for (const form of FORMS) assert.match(packerId(form), /^[A-Za-z0-9][A-Za-z0-9._-]{0,90}$/);
-    assert.equal(packerId("zstd"), `1-zstd3-1m-${process.versions.zstd}`);
-    assert.equal(packerId("gzip"), `1-gzip2-1m-${process.versions.zlib}-${process.arch}`);
+    assert.equal(packerId("zstd"), `2-zstd3-1m-${process.versions.zstd}`);
+    assert.equal(packerId("gzip"), `2-gzip2-1m-${process.versions.zlib}-${process.arch}`);
   });
 });
 
@@ -320,7 +320,7 @@ describe("a layer made in memory", () => {
 });
 
 describe("memory", () => {
-  const LIMIT_MIB = 200;
+  const LIMIT_MIB = 250;
 
   for (const form of FORMS) {
     test(`packing a file of 300 MB as ${form} stays below ${LIMIT_MIB} MiB`, () => {

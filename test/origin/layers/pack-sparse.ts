@@ -1,4 +1,5 @@
-// Packs one store path in a process of its own, and says how much memory that took at most.
+// Packs one large store path with two threads, in a process of its own, and says how much memory
+// that took at most.
 
 import { createPacker } from "../../../origin/layers/packer.ts";
 import { FORMS } from "../../../registry/record.ts";
@@ -9,8 +10,8 @@ const storePath = parseStorePath(path);
 const form = FORMS.find((one) => one === formName);
 if (storePath === undefined || form === undefined) throw new Error("usage: store path form file");
 
-const packer = createPacker({ workers: 1, storeDirectory });
-const request = { segments: [{ storePath }], form, destination, sizeBytes: 1, group: "one" };
+const packer = createPacker({ workers: 2, storeDirectory });
+const request = { segments: [{ storePath }], form, destination, sizeBytes: 3e8, group: "one" };
 const { tarSizeBytes } = await packer.pack(request);
 // Without closing the packer: idle threads must not keep a process alive.
 console.log(JSON.stringify({ tarSizeBytes, maxRssKiB: process.resourceUsage().maxRSS }));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { truncateSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import { after, describe, test } from "node:test";
 import type { PackedLayer } from "../../../origin/layers/layer.ts";
 import { createPacker, type Packer, type PackerOptions } from "../../../origin/layers/packer.ts";
 import { UnpackableError } from "../../../origin/layers/tar.ts";
+import { FORMS } from "../../../registry/record.ts";
 import { type StorePath, storePathBase, storePathName } from "../../../registry/store-path.ts";
 import { plant, storePath, temporaryDirectory } from "./fixture.ts";
 
@@ -41,6 +43,7 @@ function request(
 
 /** A thread that answers with the name of what it was to pack, or ends on request. */
 const echo = join(import.meta.dirname, "echo-worker.ts");
+const crashingHelper = join(import.meta.dirname, "crashing-helper.ts");
 
 describe("pack", () => {
   test("gives the same layers with one thread, with two, and again", async () => {
@@ -100,6 +103,68 @@ describe("pack", () => {
       (error) => error instanceof Error && /thrown/.test(String(error.cause)),
     );
     assert.equal((await packer.pack(request([storePath("after")]))).sizeBytes, 5);
+  });
+});
+
+describe("a large layer", () => {
+  const big = plant(store, storePath("big"), {
+    holds: Object.fromEntries(
+      Array.from({ length: 24 }, (_, at) => [
+        `f${at}`,
+        Buffer.alloc(700_000, `${at * 7919} text `),
+      ]),
+    ),
+  });
+  const large = { sizeBytes: 1e9 };
+
+  for (const form of FORMS) {
+    test(`has the same ${form} bytes whatever the number of threads`, async () => {
+      const results: unknown[] = [];
+      for (const workers of [1, 2, 3]) {
+        const packer = open({ workers });
+        for (let round = 0; round < 2; round += 1) {
+          const task = { ...request([big, ...paths.slice(-1)], large), form };
+          const packed = await packer.pack(task);
+          const bytes = await readFile(task.destination);
+          const digest = createHash("sha256").update(bytes).digest("hex");
+          assert.equal(packed.digest, `sha256:${digest}`);
+          results.push(packed);
+        }
+        await packer.close();
+      }
+      for (const result of results) assert.deepEqual(result, results[0]);
+    });
+
+    test(`has the same ${form} bytes when those who help crash`, async () => {
+      const expected = await open({ workers: 1 }).pack({ ...request([big]), form });
+      const packer = open({ workers: 3, program: crashingHelper });
+      for (let round = 0; round < 3; round += 1) {
+        assert.deepEqual(await packer.pack({ ...request([big], large), form }), expected);
+      }
+    });
+  }
+
+  test("gives the threads that help back to layers that wait", async () => {
+    const packer = open({ workers: 3 });
+    const controller = new AbortController();
+    const running = packer.pack(request([huge], { sizeBytes: 8e9, signal: controller.signal }));
+    for (let round = 0; round < 3; round += 1) {
+      const waiting = paths.slice(0, 4).map((path) => packer.pack(request([path])));
+      assert.equal((await Promise.all(waiting)).length, 4);
+    }
+    controller.abort(new Error("enough"));
+    await assert.rejects(running, /enough/);
+    assert.ok((await packer.pack(request(paths.slice(0, 1)))).sizeBytes > 0);
+  });
+
+  test("is given up by all threads at close", async () => {
+    const packer = open({ workers: 3 });
+    const running = packer.pack(request([huge], { sizeBytes: 8e9 }));
+    const settled = Promise.allSettled([running]);
+    await packer.pack(request(paths.slice(0, 1)));
+    await packer.close();
+    const [result] = await settled;
+    assert.match(String(result?.status === "rejected" && result.reason), /the packer was closed/);
   });
 });
 

@@ -1,1 +1,0 @@
-export type { ClosureGraph, ClosureNode } from "./closure.ts";

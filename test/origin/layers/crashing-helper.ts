@@ -1,0 +1,19 @@
+// Packs layers as the real thread does; as a helper it ends with a chunk in its hands.
+
+import { parentPort } from "node:worker_threads";
+import { createChunkBuffer } from "../../../origin/layers/chunk-writer.ts";
+import { packLayer } from "../../../origin/layers/layer.ts";
+import type { HelpTask, WorkerAnswer, WorkerTask } from "../../../origin/layers/pack-worker.ts";
+import { helpCompress, takeChunk } from "../../../origin/layers/shared-chunks.ts";
+
+parentPort?.on("message", (message: WorkerTask) => {
+  if (message.kind === "help") return crash(message);
+  const { task, shared } = message;
+  const layer = packLayer(task, createChunkBuffer(), { shared });
+  parentPort?.postMessage({ kind: "packed", layer } satisfies WorkerAnswer);
+});
+
+function crash({ shared, form, helper }: HelpTask): void {
+  helpCompress(shared, form, helper, () => takeChunk(shared, helper));
+  process.exit(4);
+}
