@@ -1,0 +1,3 @@
+module nixport/test/bench/baseline
+
+go 1.19

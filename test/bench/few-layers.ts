@@ -1,0 +1,147 @@
+// The rival of a composed image: the same content in eight layers, as an image builder that knows
+// the whole image can cut it. Seven hold the store paths, evenly filled; one holds base and views.
+
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import zlib from "node:zlib";
+import { extract } from "tar-stream";
+import { type ArchiveEntry, packEntries } from "../../origin/layers/entries.ts";
+import { type Digest, digestHex, digestOf } from "../../registry/digest.ts";
+import type { Form, LayerRecord } from "../../registry/record.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+import { blobPath, type Descriptor, type Pulled, readJson } from "./origins.ts";
+import { packInChild } from "./pack.ts";
+import type { StaticImage } from "./static-registry.ts";
+import { listFiles } from "./trees.ts";
+import { readRecords, storePathsOf } from "./workbench.ts";
+
+const STORE_LAYERS = 7;
+
+/** The image as the origin composed it, its blobs where the origin stores them. */
+export function composedImage(
+  repository: string,
+  storagePath: string,
+  { bytes, manifest }: Pulled,
+): StaticImage {
+  const digests = [manifest.config, ...manifest.layers].map(({ digest }) => digest);
+  const blobs = new Map(digests.map((digest) => [digest, blobPath(storagePath, digest)]));
+  return { repository, manifest: bytes, blobs };
+}
+
+export async function fewLayersImage(
+  repository: string,
+  storagePath: string,
+  { bytes, manifest }: Pulled,
+  form: Form,
+  directory: string,
+): Promise<StaticImage> {
+  await mkdir(directory, { recursive: true });
+  const records = (await readRecords(storagePath)).filter((record) => record.form === form);
+  const bundles = new Set(records.flatMap((each) => each.bundles.map(({ digest }) => digest)));
+  const inImage = new Set(manifest.layers.map(({ digest }) => digest));
+  const paths = storePathsOf(
+    records.map((each) => ({
+      ...each,
+      bundles: each.bundles.filter(({ digest }) => inImage.has(digest)),
+    })),
+  );
+  const layers = await packEvenly(paths, form, directory);
+  const others = manifest.layers.filter(({ digest }) => !bundles.has(digest));
+  layers.push(await mergeLayers(storagePath, others, form, directory));
+
+  const config = (await readJson(blobPath(storagePath, manifest.config.digest))) as object;
+  const configBytes = encode({
+    ...config,
+    history: undefined,
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+  });
+  const configDigest = await store(directory, configBytes);
+  const { mediaType = "" } = manifest.layers[0] ?? {};
+  const manifestBytes = encode({
+    ...(JSON.parse(new TextDecoder().decode(bytes)) as object),
+    config: { ...manifest.config, digest: configDigest, size: configBytes.length },
+    layers: layers.map(({ digest, sizeBytes }) => ({ mediaType, digest, size: sizeBytes })),
+  });
+  const digests = [configDigest, ...layers.map(({ digest }) => digest)];
+  const blobs = new Map(digests.map((digest) => [digest, join(directory, digestHex(digest))]));
+  return { repository, manifest: manifestBytes, blobs };
+}
+
+/** The biggest first, each to the layer that holds least. */
+async function packEvenly(
+  storePaths: readonly StorePath[],
+  form: Form,
+  directory: string,
+): Promise<LayerRecord[]> {
+  const sized = await Promise.all(
+    storePaths.map(async (storePath) => {
+      const files = await listFiles([storePath]);
+      return { storePath, sizeBytes: files.reduce((sum, file) => sum + file.sizeBytes, 0) };
+    }),
+  );
+  const groups = Array.from({ length: STORE_LAYERS }, () => ({
+    sizeBytes: 0,
+    storePaths: [] as StorePath[],
+  }));
+  for (const { storePath, sizeBytes } of sized.sort((a, b) => b.sizeBytes - a.sizeBytes)) {
+    const least = groups.reduce((a, b) => (b.sizeBytes < a.sizeBytes ? b : a));
+    least.storePaths.push(storePath);
+    least.sizeBytes += sizeBytes;
+  }
+  const { report } = await packInChild({
+    ...{ form, workers: null, storeDirectory: "/nix/store" },
+    layers: groups.map((group, index) => ({
+      storePaths: group.storePaths,
+      destination: join(directory, `layer-${index}`),
+    })),
+  });
+  for (const [index, { digest }] of report.layers.entries()) {
+    const packed = await readFile(join(directory, `layer-${index}`));
+    await writeFile(join(directory, digestHex(digest)), packed);
+  }
+  return [...report.layers];
+}
+
+/** Layers of links and directories, put together as overlay does: the upper wins. */
+async function mergeLayers(
+  storagePath: string,
+  layers: readonly Descriptor[],
+  form: Form,
+  directory: string,
+): Promise<LayerRecord> {
+  const entries = new Map<string, ArchiveEntry>();
+  for (const { digest } of layers) {
+    const packed = await readFile(blobPath(storagePath, digest));
+    const tar = form === "zstd" ? zlib.zstdDecompressSync(packed) : zlib.gunzipSync(packed);
+    for (const entry of await readEntries(tar)) entries.set(entry.path, entry);
+  }
+  const { bytes, digest, diffId, sizeBytes } = packEntries([...entries.values()], form);
+  await writeFile(join(directory, digestHex(digest)), bytes);
+  return { digest, diffId, sizeBytes };
+}
+
+async function readEntries(tar: Uint8Array): Promise<readonly ArchiveEntry[]> {
+  const entries: ArchiveEntry[] = [];
+  const archive = extract();
+  archive.end(tar);
+  for await (const file of archive) {
+    const { name, type, mode = 0, linkname } = file.header;
+    const path = name.replace(/\/$/, "");
+    const content = await buffer(file);
+    if (type === "directory") entries.push({ kind: "directory", path, mode });
+    else if (type === "symlink") entries.push({ kind: "link", path, target: linkname ?? "" });
+    else entries.push({ kind: "file", path, mode, content });
+  }
+  return entries;
+}
+
+async function store(directory: string, bytes: Uint8Array<ArrayBuffer>): Promise<Digest> {
+  const digest = await digestOf(bytes);
+  await writeFile(join(directory, digestHex(digest)), bytes);
+  return digest;
+}
+
+function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(value));
+}

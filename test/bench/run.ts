@@ -1,0 +1,83 @@
+// `npm run bench`: measures what the project claims, in one run on one machine, and says which of
+// the bars set for it are met. A missed bar is a result; only a measurement that fails is an error.
+
+import { parseArgs } from "node:util";
+import { measureCold } from "./cold.ts";
+import { measureCombinations } from "./combinations.ts";
+import { measureGraph } from "./graph-rows.ts";
+import { measureMemory } from "./memory.ts";
+import { measurePacking } from "./packing.ts";
+import { killAll } from "./processes.ts";
+import { measurePulls } from "./pulls.ts";
+import { printBars, printSection, type Section } from "./report.ts";
+import { makeScratch, openWorkbench, removeScratch, type Workbench } from "./workbench.ts";
+
+const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = {
+  packing: measurePacking,
+  cold: measureCold,
+  combinations: measureCombinations,
+  memory: measureMemory,
+  graph: measureGraph,
+  pulls: measurePulls,
+};
+
+const HELP = `usage: npm run bench [-- OPTION ...]
+
+  --only PART   one part only, may be repeated: ${Object.keys(PARTS).join(", ")}
+  --rounds N    measure each case N times (default 3)
+  --json        print JSON instead of tables
+  --help        print this
+
+What the figures mean is said in test/bench/README.md.
+`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true },
+    rounds: { type: "string", default: "3" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+const rounds = Number(values.rounds);
+const names = values.only ?? Object.keys(PARTS);
+const unknown = names.find((name) => PARTS[name] === undefined);
+if (unknown !== undefined || !Number.isInteger(rounds) || rounds < 1) {
+  process.stderr.write(HELP);
+  process.exit(2);
+}
+
+const say = (line: string) => process.stderr.write(`${line}\n`);
+const scratch = await makeScratch();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    killAll();
+    void removeScratch(scratch).finally(() => process.exit(130));
+  });
+}
+
+const startedMs = performance.now();
+const sections: Section[] = [];
+try {
+  const bench = await openWorkbench(scratch, rounds, say);
+  for (const [name, measure] of Object.entries(PARTS)) {
+    if (!names.includes(name)) continue;
+    say(`measuring ${name}`);
+    const section = await measure(bench);
+    sections.push(section);
+    if (!values.json) process.stdout.write(printSection(section));
+  }
+} catch (error) {
+  process.exitCode = 1;
+  say(`the benchmark failed: ${error instanceof Error ? error.stack : error}`);
+} finally {
+  killAll();
+  await removeScratch(scratch);
+}
+if (values.json) process.stdout.write(`${JSON.stringify({ sections }, null, 2)}\n`);
+else process.stdout.write(printBars(sections));
+say(`took ${Math.round((performance.now() - startedMs) / 1000)} s, ${rounds} rounds`);
