@@ -62,6 +62,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const store = await openFilesystemStore(config.storagePath);
   const popularity = await readPopularity(config.popularityUrl, config.source, signal);
   const packer = createPacker(config.packWorkers === null ? {} : { workers: config.packWorkers });
+  packer.start();
   const layers = createPackedLayers({ packer, store, log, signal });
   const maker = createRecordMaker({ layers, popularity });
   const packings = await createPackings(maker);

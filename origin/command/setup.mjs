@@ -46,7 +46,8 @@ function run() {
   const path = `${dirname(node)}:${join(root, "node_modules/.bin")}:${process.env.PATH ?? ""}`;
   const child = spawn(node, [join(root, script), ...args], {
     stdio: "inherit",
-    env: { ...process.env, PATH: path },
+    // Node keeps what it compiled of our modules, types stripped: starts are twice as fast.
+    env: { NODE_COMPILE_CACHE: join(root, "node_modules/.cache/node"), ...process.env, PATH: path },
   });
   // A terminal's Ctrl-C reaches the child by itself too; its handler takes the second as the first.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {

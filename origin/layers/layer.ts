@@ -7,7 +7,7 @@
 // twice, even a directory ("duplicates of file paths not supported", tar-split; podman 4.3).
 
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { toDigest } from "../../registry/digest.ts";
 import type { Form, LayerRecord } from "../../registry/record.ts";
 import type { StorePath } from "../../registry/store-path.ts";
@@ -71,7 +71,7 @@ export interface PackLayerOptions {
   readonly shared?: SharedChunks | undefined;
 }
 
-/** Packs a layer into a file, synced to disk. */
+/** Packs a layer into a file. To make it durable is the storage's: no thread waits for a disk. */
 export function packLayer(
   task: LayerTask,
   buffer: ChunkBuffer,
@@ -98,7 +98,6 @@ export function packLayer(
       };
     });
     const archive = output.finish(task.form);
-    fsyncSync(file);
     return { ...archive, segments };
   } finally {
     closeSync(file);

@@ -18,7 +18,7 @@ import { STORE_DIRECTORY } from "./tar.ts";
 export interface PackRequest {
   readonly segments: readonly SegmentTask[];
   readonly form: Form;
-  /** An absolute path. Written and synced; the caller renames it, or removes it after a failure. */
+  /** An absolute path. Written; the caller syncs and renames it, or removes it after a failure. */
   readonly destination: string;
   /** What the paths take in the store: only for the order of work and the threads it is worth. */
   readonly sizeBytes: number;
@@ -33,6 +33,8 @@ export interface Packer {
    * reason when aborted. Once it has settled nothing writes to the destination any more.
    */
   pack(request: PackRequest): Promise<PackedLayer>;
+  /** Starts all threads now, so that the first layers do not wait for them. */
+  start(): void;
   /** Gives up what is under way; resolves when the threads have ended. */
   close(): Promise<void>;
 }
@@ -120,6 +122,13 @@ export function createPacker({
         queue.add(job);
         dispatch();
       }),
+    start: () => {
+      while (idle.length + running.size + helping.size < workerLimit) {
+        const worker = startThread(program, onAnswer, onEnd);
+        worker.unref();
+        idle.push(worker);
+      }
+    },
     close: async () => {
       closed = true;
       for (let job = queue.next(); job !== undefined; job = queue.next()) {

@@ -17,7 +17,7 @@ export interface BlobStore {
   localFile(key: StorageKey): Promise<string | undefined>;
   /** A path on the store's own disk to write a large value to, for `storeFile`. */
   stagingPath(): string;
-  /** Takes a finished, fsynced staging file over, which is then gone. */
+  /** Takes a finished staging file over, which is then gone. Durable when the promise resolves. */
   storeFile(key: StorageKey, stagingPath: string): Promise<void>;
   remove(key: StorageKey): Promise<void>;
   list(prefix: StoragePrefix): Promise<readonly StorageKey[]>;

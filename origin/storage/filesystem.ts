@@ -79,7 +79,10 @@ export async function openFilesystemStore(root: string): Promise<BlobStore> {
       return stats?.isFile() ? pathOf(key) : undefined;
     },
     stagingPath,
-    storeFile: (key, path) => place(key, path),
+    async storeFile(key, path) {
+      await syncPath(path);
+      await place(key, path);
+    },
     async remove(key) {
       await rm(pathOf(key), { force: true });
     },
