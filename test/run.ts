@@ -21,6 +21,7 @@ const TEST_TOOLS: readonly Tool[] = [
   ["podman", "podman"],
   ["runc", "runc"],
   ["umoci", "umoci"],
+  ["zstd", "zstd"],
   ["containerd", "containerd"],
   ["ctr", "containerd"],
   ["dockerd", "docker.io"],
