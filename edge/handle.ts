@@ -4,6 +4,7 @@ import { planManifest } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
 import type { Route } from "../registry/route.ts";
+import { tagListResponse } from "../registry/tags.ts";
 import { chooseVariant } from "../registry/variant.ts";
 import { serveBlob } from "./blobs.ts";
 import type { Edge } from "./edge.ts";
@@ -29,6 +30,8 @@ export async function handle(edge: Edge, request: Request, route: Route): Promis
     }
     case "blob":
       return serveBlob(edge, request, route.digest);
+    case "tags":
+      return tagListResponse(route.repository, new URL(request.url), request.method);
     default:
       return route satisfies never;
   }

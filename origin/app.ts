@@ -6,6 +6,7 @@ import type { Digest } from "../registry/digest.ts";
 import { errorResponse, RegistryError } from "../registry/error.ts";
 import { type DOCKER_MANIFEST, isManifestType, OCI_MANIFEST } from "../registry/media-type.ts";
 import { parseRoute, type Route } from "../registry/route.ts";
+import { tagListResponse } from "../registry/tags.ts";
 import { type SecretKey, verifyRequest } from "../registry/token.ts";
 import { chooseVariant } from "../registry/variant.ts";
 import type { Outbox } from "./backfill/outbox.ts";
@@ -91,6 +92,8 @@ async function serve(options: AppOptions, request: Request, route: Route): Promi
       }
     case "blob":
       return serveBlob(options, request, route.digest);
+    case "tags":
+      return tagListResponse(route.repository, new URL(request.url), request.method);
     default:
       return route satisfies never;
   }

@@ -15,7 +15,8 @@ export type Route =
       readonly recipe: Recipe;
       readonly reference: Reference;
     }
-  | { readonly kind: "blob"; readonly digest: Digest };
+  | { readonly kind: "blob"; readonly digest: Digest }
+  | { readonly kind: "tags"; readonly repository: string };
 
 /** What the origin may ask of the edge. All but `part` and `blob` carry JSON or manifest bytes. */
 export type IngestRoute =
@@ -45,12 +46,12 @@ export function parseRoute(method: string, url: URL): Route {
   requireMethod(method, ["GET", "HEAD"], "this registry is pull-only: images are built from names");
   if (path === "/v2" || path === "/v2/") return { kind: "ping" };
 
-  // Greedy, so that a package may be called `manifests` or `blobs`.
-  const match = /^\/v2\/(.*)\/(manifests|blobs)\/([^/]*)$/s.exec(path);
-  if (match === null) {
+  // Greedy, so that a package may be called `manifests`, `blobs` or `tags`.
+  const match = /^\/v2\/(.*)\/(manifests|blobs|tags)\/([^/]*)$/s.exec(path);
+  if (match === null || (match[2] === "tags" && match[3] !== "list")) {
     throw new RegistryError(
       "NAME_UNKNOWN",
-      "no such route: /v2/<name>/manifests/<reference> and /v2/<name>/blobs/<digest> are served",
+      "no such route: below /v2/<name>/ there are manifests/<reference>, blobs/<digest> and tags/list",
     );
   }
   const [, repository = "", resource, last = ""] = match;
@@ -59,6 +60,7 @@ export function parseRoute(method: string, url: URL): Route {
   if (resource === "manifests") {
     return { kind: "manifest", repository, recipe: parsed.recipe, reference: reference(last) };
   }
+  if (resource === "tags") return { kind: "tags", repository };
   return { kind: "blob", digest: blobDigest(last) };
 }
 

@@ -5,7 +5,15 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { get, missingClient, podmanReset, podmanRun, pullManifest, skopeoCopy } from "./clients.ts";
+import {
+  get,
+  missingClient,
+  podmanReset,
+  podmanRun,
+  pullManifest,
+  runClient,
+  skopeoCopy,
+} from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 
 let deployment: Deployment;
@@ -32,6 +40,16 @@ describe("skopeo copy", { skip: missingClient("skopeo") }, () => {
       `oci:${scratch}/out`,
     );
     assert.equal(code, 0, stderr);
+  });
+
+  test("inspects an image, with the tags it has", () => {
+    const reference = `docker://${new URL(deployment.edgeUrl).host}/shell/htop/git`;
+    const { code, stdout, stderr } = runClient("skopeo", [
+      ...["inspect", "--tls-verify=false", reference],
+    ]);
+    assert.equal(code, 0, stderr);
+    const { Architecture, RepoTags } = JSON.parse(stdout) as Record<string, unknown>;
+    assert.deepEqual([Architecture, RepoTags], ["amd64", ["latest"]]);
   });
 
   test("shows which package is missing", () => {

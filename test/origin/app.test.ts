@@ -41,6 +41,10 @@ const ROWS: readonly Row[] = [
   },
   { title: "the ping without its slash", path: "/v2", status: 200 },
   {
+    ...{ title: "the tags", path: `/v2/${NAME}/tags/list?n=5`, status: 200 },
+    answers: { "content-type": "application/json", "cache-control": /no-store/ },
+  },
+  {
     ...{ title: "a tag", path: `/v2/${NAME}/manifests/latest`, status: 200 },
     answers: { ...SHORT_LIVED, "content-type": OCI, "nixport-pin": /^path-/ },
   },

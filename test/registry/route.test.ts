@@ -30,6 +30,8 @@ function said(parse: () => ReturnType<typeof parseRoute>): string {
         return "ping";
       case "blob":
         return `blob ${route.digest}`;
+      case "tags":
+        return `tags of ${route.repository}`;
       case "manifest": {
         const { reference } = route;
         const named = { tag: "", digest: "", ...reference };
@@ -67,13 +69,16 @@ describe("parseRoute", () => {
     ["/v2/manifests/manifests/manifests", "cacert/iana-etc/manifests tag manifests"],
     ["/v2/a/manifests/b/manifests/c", "a/b/cacert/iana-etc/manifests tag c"],
     [`/v2/blobs/manifests/x/blobs/${DIGEST}`, `blob ${DIGEST}`],
+    ["/v2/htop/git/tags/list?n=10&last=a", "tags of htop/git"],
+    ["/v2/tags/list/manifests/tags", "cacert/iana-etc/list/tags tag tags"],
     ["/v2/blobs/manifests/blobs", "blobs/cacert/iana-etc tag blobs"],
 
     ["/", "NAME_UNKNOWN"],
     ["/v1/git/manifests/latest", "NAME_UNKNOWN"],
     ["/v2x/git/manifests/latest", "NAME_UNKNOWN"],
     ["/v2/_catalog", "NAME_UNKNOWN"],
-    ["/v2/git/tags/list", "NAME_UNKNOWN"],
+    ["/v2/git/tags/lists", "NAME_UNKNOWN"],
+    ["/v2/Git/tags/list", "NAME_INVALID"],
     [`/v2/git/referrers/${DIGEST}`, "NAME_UNKNOWN"],
     ["/v2/git", "NAME_UNKNOWN"],
     ["/v2/git/manifests", "NAME_UNKNOWN"],
