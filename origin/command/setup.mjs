@@ -1,5 +1,6 @@
 // The first step of every npm script: makes a fresh checkout runnable, then runs the command on
-// Node 24. Plain JavaScript without dependencies, since it is what a machine's own Node 20 runs.
+// Node 24. Plain JavaScript without dependencies, since it is what a machine's own Node 20 runs. The
+// scripts start it with `exec`, else npm's SIGTERM ends the shell between them and never comes here.
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
