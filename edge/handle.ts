@@ -1,5 +1,6 @@
 // The edge's policy on one screen: what each route is answered from.
 
+import { pingResponse } from "../registry/answer.ts";
 import { planManifest } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
@@ -14,7 +15,7 @@ import { type ManifestRoute, serveTag } from "./tagged.ts";
 export async function handle(edge: Edge, request: Request, route: Route): Promise<Response> {
   switch (route.kind) {
     case "ping":
-      return ping(request);
+      return pingResponse(request.method);
     case "manifest": {
       const { reference } = route;
       switch (reference.kind) {
@@ -35,18 +36,6 @@ export async function handle(edge: Edge, request: Request, route: Route): Promis
     default:
       return route satisfies never;
   }
-}
-
-/** Docker-era clients look for the version header before anything else. */
-function ping(request: Request): Response {
-  return new Response(request.method === "HEAD" ? null : "{}", {
-    headers: {
-      "Content-Type": "application/json",
-      "Content-Length": "2",
-      "Cache-Control": "no-store",
-      "Docker-Distribution-API-Version": "registry/2.0",
-    },
-  });
 }
 
 async function serveDigest(

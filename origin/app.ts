@@ -1,6 +1,7 @@
 // The origin's answers: one switch over the route, GET and HEAD alike, one error boundary.
 
 import { Hono } from "hono";
+import { pingResponse } from "../registry/answer.ts";
 import { planBlob, planManifest } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import { errorResponse, RegistryError } from "../registry/error.ts";
@@ -78,7 +79,7 @@ async function authorise(options: AppOptions, request: Request, url: URL): Promi
 async function serve(options: AppOptions, request: Request, route: Route): Promise<Response> {
   switch (route.kind) {
     case "ping":
-      return ping(request.method);
+      return pingResponse(request.method);
     case "manifest":
       switch (route.reference.kind) {
         case "tag":
@@ -97,17 +98,6 @@ async function serve(options: AppOptions, request: Request, route: Route): Promi
     default:
       return route satisfies never;
   }
-}
-
-function ping(method: string): Response {
-  return new Response(method === "HEAD" ? null : "{}", {
-    headers: {
-      "Content-Type": "application/json",
-      "Content-Length": "2",
-      "Cache-Control": "no-store",
-      "Docker-Distribution-API-Version": "registry/2.0",
-    },
-  });
 }
 
 async function serveTag(

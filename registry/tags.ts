@@ -1,6 +1,8 @@
 // The tag list of a repository (distribution specification, content discovery). Revisions cannot be
 // listed: every commit of a source is a tag. What every source has is `latest`.
 
+import { jsonResponse } from "./answer.ts";
+
 const TAGS = ["latest"] as const;
 
 /** `last` is exclusive; `n` bounds the page, and nothing is left behind a page that holds less. */
@@ -9,13 +11,5 @@ export function tagListResponse(repository: string, url: URL, method: string): R
   const n = url.searchParams.get("n") ?? "";
   const limit = /^\d{1,9}$/.test(n) ? Number(n) : TAGS.length;
   const tags = TAGS.filter((tag) => tag > last).slice(0, limit);
-  const body = new TextEncoder().encode(JSON.stringify({ name: repository, tags }));
-  return new Response(method === "HEAD" ? null : body, {
-    headers: {
-      "Content-Type": "application/json",
-      "Content-Length": String(body.length),
-      "Cache-Control": "no-store",
-      "Docker-Distribution-API-Version": "registry/2.0",
-    },
-  });
+  return jsonResponse({ name: repository, tags }, method);
 }
