@@ -32,10 +32,6 @@ export function digestHex(digest: Digest): string {
   return digest.slice("sha256:".length);
 }
 
-export function digestFromHex(hex: string): Digest | undefined {
-  return parseDigest(`sha256:${hex}`);
-}
-
 /** Hashes bytes with WebCrypto, so that the same code runs in workerd and in Node. */
 export async function digestOf(bytes: Uint8Array): Promise<Digest> {
   return toDigest(await crypto.subtle.digest("SHA-256", bytes));

@@ -6,7 +6,6 @@ import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { parseStorePath, type StorePath, storePathPackage } from "../../registry/store-path.ts";
 import { compareBytes } from "./byte-string.ts";
-import type { ClosureGraph } from "./closure.ts";
 
 export interface Popularity {
   /** Names the data: other data, other layers. "none" without data. */
@@ -76,17 +75,6 @@ export function parsePopularity(
     counts.set(packageName, Math.max(counts.get(packageName) ?? 0, count));
   }
   return { kind: "popularity", popularity: createPopularity(counts, countsPerSharer) };
-}
-
-/** Counts in how many of the closures each package is. */
-export function countClosures(closures: readonly ClosureGraph[]): Popularity {
-  const counts = new Map<string, number>();
-  for (const closure of closures) {
-    for (const name of new Set(closure.map((node) => storePathPackage(node.path)))) {
-      counts.set(name, (counts.get(name) ?? 0) + 1);
-    }
-  }
-  return createPopularity(counts, CLOSURES_PER_SHARER);
 }
 
 function createPopularity(

@@ -2,7 +2,7 @@
 // golden digest depends on nothing but these lines and the code.
 
 import { createHash } from "node:crypto";
-import { type Digest, digestFromHex } from "../../registry/digest.ts";
+import { type Digest, parseDigest } from "../../registry/digest.ts";
 import type { FoundPackage } from "../../registry/lookup.ts";
 import { type Pin, parsePin } from "../../registry/pin.ts";
 import { parseRepository, type Recipe } from "../../registry/recipe.ts";
@@ -26,7 +26,7 @@ export function hexOf(text: string): string {
 }
 
 export function digestOfText(text: string): Digest {
-  return defined(digestFromHex(hexOf(text)), text);
+  return defined(parseDigest(`sha256:${hexOf(text)}`), text);
 }
 
 /** A path whose hash part is made of its name. */

@@ -3,7 +3,7 @@
 
 import { parentPort } from "node:worker_threads";
 import type { WorkerAnswer, WorkerTask } from "../../../origin/layers/pack-worker.ts";
-import { digestFromHex } from "../../../registry/digest.ts";
+import { parseDigest } from "../../../registry/digest.ts";
 import { storePathName } from "../../../registry/store-path.ts";
 
 parentPort?.on("message", (message: WorkerTask) => {
@@ -12,7 +12,7 @@ parentPort?.on("message", (message: WorkerTask) => {
   const name = task.segments.map(({ storePath }) => storePathName(storePath)).join();
   if (name === "exit") process.exit(3);
   if (name === "throw") throw new Error("thrown");
-  const digest = digestFromHex("0".repeat(64));
+  const digest = parseDigest(`sha256:${"0".repeat(64)}`);
   if (digest === undefined) throw new Error("no digest");
   const layer = { digest, diffId: digest, sizeBytes: name.length, tarSizeBytes: 0, segments: [] };
   parentPort?.postMessage({ kind: "packed", layer } satisfies WorkerAnswer);

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   CLOSURES_PER_SHARER,
-  countClosures,
   MAX_POPULARITY_SIZE_BYTES,
   NO_POPULARITY,
   parsePopularity,
@@ -73,22 +72,5 @@ describe("parsePopularity", () => {
   test("refuses a text beyond the limit before reading it", () => {
     const result = parsePopularity(" ".repeat(MAX_POPULARITY_SIZE_BYTES + 1));
     assert.deepEqual(result, { kind: "invalid", reason: "is larger than 33554432 bytes" });
-  });
-});
-
-describe("countClosures", () => {
-  test("counts a package once for each closure that holds it", () => {
-    const node = (name: string, digit?: string) => ({
-      path: storePath(name, digit),
-      narSizeBytes: 1,
-      references: [],
-    });
-    const data = countClosures([
-      [node("glibc-2.40"), node("glibc-2.40-bin"), node("git-2.39")],
-      [node("glibc-2.41", "1"), node("htop-3")],
-    ]);
-    assert.equal(data.count(storePath("glibc-2.42")), 2);
-    assert.equal(data.count(storePath("htop-3")), 1);
-    assert.equal(data.sharers(storePath("glibc-2.42")), 2);
   });
 });
