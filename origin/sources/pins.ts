@@ -37,6 +37,11 @@ export interface PinsOptions {
   readonly freshMs: number;
   readonly log: Log;
   readonly now: () => number;
+  /**
+   * Called when a tag resolves to another pin than the one remembered, also by an earlier process.
+   * The new pin is stored by then, and answered from now on.
+   */
+  readonly onMoved?: (tag: Tag, from: PinnedTag, to: PinnedTag) => void;
 }
 
 const MAX_TAGS_IN_MEMORY = 1000;
@@ -58,15 +63,15 @@ const rememberedSchema = v.object({
 });
 
 export function rememberPins(options: PinsOptions): Pins {
-  const { source, store, env, freshMs, log, now } = options;
+  const { source, store, env, freshMs, log, now, onMoved } = options;
   const recent = recentValues<PinnedTag>(MAX_TAGS_IN_MEMORY);
   const keyOf = (tag: Tag) => storageKey.pin(sourceId(source), tag);
 
   async function resolveFresh(tag: Tag): Promise<PinResult> {
     const resolution = await resolveTag(source, tag, env);
     if (resolution.kind === "unknown-tag") return resolution;
+    const earlier = recent.lookup(tag) ?? (await remembered(tag));
     if (resolution.kind === "unreachable") {
-      const earlier = recent.lookup(tag) ?? (await remembered(tag));
       if (earlier === undefined) return resolution;
       log.warn({ tag, pin: earlier.pin, reason: resolution.message }, "tag kept at an earlier pin");
       return earlier;
@@ -75,6 +80,7 @@ export function rememberPins(options: PinsOptions): Pins {
     recent.store(tag, pinned);
     const { kind: _, ...memory } = pinned;
     await store.store(keyOf(tag), Buffer.from(JSON.stringify(memory)));
+    if (earlier !== undefined && earlier.pin !== pinned.pin) onMoved?.(tag, earlier, pinned);
     return pinned;
   }
 

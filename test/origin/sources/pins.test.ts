@@ -19,6 +19,8 @@ interface Setting {
   readonly clock: { nowMs: number };
   /** As after a restart: nothing in memory, the same storage. */
   open(source?: Source): Promise<Pins>;
+  /** `<tag> <from> <to>` for each pin that moved. */
+  readonly moves: readonly string[];
   readonly lines: ReturnType<typeof readableLog>["lines"];
 }
 
@@ -27,12 +29,17 @@ async function prepare(t: TestContext): Promise<Setting> {
   const root = await temporaryDirectory(t);
   const clock = { nowMs: 1_000_000 };
   const { log, lines } = readableLog();
+  const moves: string[] = [];
   return {
-    ...{ repository, clock, lines },
+    ...{ repository, clock, lines, moves },
     async open(source = { kind: "git", url: repository.path }) {
       const store = await openFilesystemStore(root);
       const options = { source, store, log, env: GIT_ENV, freshMs: FRESH_MS };
-      return rememberPins({ ...options, now: () => clock.nowMs });
+      return rememberPins({
+        ...options,
+        now: () => clock.nowMs,
+        onMoved: (tag, from, to) => moves.push(`${tag} ${from.pin} ${to.pin}`),
+      });
     },
   };
 }
@@ -98,6 +105,25 @@ describe("a pin", limit, () => {
     const commit = repository.git("rev-parse", "HEAD");
     repository.git("tag", "absent");
     assert.equal((await pinned(pins, tagOf("absent"))).pin, commit);
+  });
+
+  test("that moves is told of once, also when it moved while nothing ran", async (t) => {
+    const { repository, clock, open, moves } = await prepare(t);
+    const first = await repository.commit("1");
+    const pins = await open();
+    await pinned(pins);
+    clock.nowMs += FRESH_MS;
+    await pinned(pins);
+    assert.deepEqual(moves, []);
+    const second = await repository.commit("2");
+    clock.nowMs += FRESH_MS;
+    await pinned(pins);
+    await pinned(pins);
+    assert.deepEqual(moves, [`latest ${first} ${second}`]);
+    const third = await repository.commit("3");
+    clock.nowMs += FRESH_MS;
+    await pinned(await open());
+    assert.deepEqual(moves.slice(1), [`latest ${second} ${third}`]);
   });
 
   test("that many ask for at once is one answer", async (t) => {
