@@ -1,10 +1,12 @@
-// The closure graph of store paths, as Nix knows it: one process however many roots there are.
+// The closure graph of store paths, as Nix knows it: from its database, or else from one process
+// however many roots there are.
 
 import * as v from "valibot";
 import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { evaluationMessage } from "./nix-error.ts";
 import type { NixTool } from "./nix-tool.ts";
+import { readClosure, type StoreObject } from "./store-database.ts";
 
 const QUERY_DEADLINE_MS = 60_000;
 
@@ -18,6 +20,8 @@ export async function queryClosure(
   signal?: AbortSignal,
 ): Promise<ClosureGraph> {
   if (paths.length === 0) return [];
+  const read = nix.database === undefined ? undefined : readClosure(nix.database, paths);
+  if (read !== undefined) return toGraph(read);
   const result = await nix.run(
     "nix",
     [
@@ -51,8 +55,11 @@ const pathInfo = v.union([
 ]);
 
 export function parseClosure(json: unknown): ClosureGraph {
-  return v
-    .parse(pathInfo, json)
+  return toGraph(v.parse(pathInfo, json));
+}
+
+function toGraph(objects: readonly StoreObject[]): ClosureGraph {
+  return objects
     .map(({ path: text, narSize, references }) => {
       const path = storePathOf(text);
       const others = references.map(storePathOf).filter((reference) => reference !== path);
@@ -63,7 +70,7 @@ export function parseClosure(json: unknown): ClosureGraph {
 
 function storePathOf(text: string): StorePath {
   const path = parseStorePath(text.startsWith("/") ? text : `/nix/store/${text}`);
-  if (path === undefined) throw new Error(`not a store path in nix path-info: ${text}`);
+  if (path === undefined) throw new Error(`not a store path: ${text}`);
   return path;
 }
 

@@ -3,6 +3,7 @@
 
 import { fileURLToPath } from "node:url";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
+import { findStoreDatabase } from "./store-database.ts";
 
 export type NixProgram = "nix" | "nix-instantiate" | "nix-store";
 
@@ -11,6 +12,8 @@ export interface NixTool {
   /** The directory of lookup.nix. */
   readonly expressions: string;
   readonly evaluationDeadlineMs: number;
+  /** The file that describes the store; whether it can be read shows when it is. */
+  readonly database: string | undefined;
   readonly run: NixRunner;
 }
 
@@ -48,6 +51,7 @@ export async function findNix(options: NixToolOptions): Promise<NixTool | undefi
     version,
     expressions: EXPRESSIONS,
     evaluationDeadlineMs: options.evaluationDeadlineMs ?? DEFAULT_EVALUATION_DEADLINE_MS,
+    database: findStoreDatabase(env),
     run,
   };
 }

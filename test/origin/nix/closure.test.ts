@@ -82,7 +82,7 @@ describe("parseClosure", () => {
 });
 
 describe("queryClosure", () => {
-  test("gives a diamond once, with a path that refers to itself, in one process", async (t) => {
+  test("gives a diamond once, with a path that refers to itself, by process and from the database", async (t) => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
     const source = await packageSet(
@@ -115,13 +115,17 @@ describe("queryClosure", () => {
       signal: AbortSignal.any([]),
     });
     assert(realised.kind === "realised");
+    const roots = wanted.flatMap((each) => each.outputs.map((o) => o.path));
     started.length = 0;
-    const graph = await queryClosure(
-      nix,
-      wanted.flatMap((each) => each.outputs.map((o) => o.path)),
-    );
-    await realised.release();
+    const graph = await queryClosure({ ...nix, database: undefined }, roots);
     assert.deepEqual(started, ["nix"]);
+    for (const some of [roots, roots.toReversed(), ...roots.map((root) => [root])]) {
+      const asked = await queryClosure({ ...nix, database: undefined }, some);
+      started.length = 0;
+      assert.deepEqual(await queryClosure(nix, some), asked);
+      assert.deepEqual(started, []);
+    }
+    await realised.release();
     const edges: Record<string, readonly string[]> = {};
     for (const { path, references } of graph) {
       edges[storePathName(path)] = references.map(storePathName).sort();

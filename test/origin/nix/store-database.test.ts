@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, type TestContext, test } from "node:test";
+import { findStoreDatabase, readClosure } from "../../../origin/nix/store-database.ts";
+import { parseStorePath, type StorePath } from "../../../registry/store-path.ts";
+import { tempDir } from "./fixture.ts";
+
+const storePath = (digit: string, name: string) =>
+  parseStorePath(`/nix/store/${digit.repeat(32)}-${name}`) as StorePath;
+const TOP = storePath("1", "top");
+const LEAF = storePath("2", "leaf");
+const OTHER = storePath("3", "other");
+const ABSENT = storePath("4", "absent");
+
+describe("findStoreDatabase", () => {
+  const usual = "/nix/var/nix/db/db.sqlite";
+  const rows: readonly (readonly [Readonly<Record<string, string>>, string | undefined])[] = [
+    [{}, usual],
+    [{ NIX_REMOTE: "" }, usual],
+    [{ NIX_REMOTE: "auto" }, usual],
+    [{ NIX_REMOTE: "daemon" }, usual],
+    [{ NIX_STATE_DIR: "/var/nix" }, "/var/nix/db/db.sqlite"],
+    [{ NIX_REMOTE: "ssh://builder" }, undefined],
+    [{ NIX_REMOTE: "/mnt/root" }, undefined],
+    [{ NIX_STORE_DIR: "/gnu/store" }, undefined],
+  ];
+  for (const [env, expected] of rows) {
+    test(`gives ${expected} for ${JSON.stringify(env)}`, () =>
+      assert.equal(findStoreDatabase(env), expected));
+  }
+});
+
+describe("readClosure", () => {
+  test("gives what one and several roots reach, and no more", async (t) => {
+    const { path } = await makeDatabase(t);
+    const leaf = { path: LEAF, narSize: 20, references: [] };
+    const top = { path: TOP, narSize: 10, references: [TOP, LEAF] };
+    assert.deepEqual(sorted(readClosure(path, [TOP])), [top, leaf]);
+    assert.deepEqual(readClosure(path, [LEAF]), [leaf]);
+    assert.equal(readClosure(path, [TOP, OTHER, LEAF])?.length, 3);
+  });
+
+  test("sees what is committed, while it is in the log only, and nothing else", async (t) => {
+    const { path, database } = await makeDatabase(t);
+    database.exec("PRAGMA wal_autocheckpoint = 0; BEGIN IMMEDIATE");
+    database.exec(`UPDATE ValidPaths SET narSize = 21 WHERE path = '${LEAF}'`);
+    assert.equal(readClosure(path, [LEAF])?.[0]?.narSize, 20);
+    database.exec("COMMIT");
+    assert.equal(readClosure(path, [LEAF])?.[0]?.narSize, 21);
+  });
+
+  test("leaves a database that a writer can go on with", async (t) => {
+    const { path, database } = await makeDatabase(t);
+    readClosure(path, [TOP]);
+    database.exec("DELETE FROM Refs; PRAGMA wal_checkpoint(TRUNCATE)");
+    assert.equal(readClosure(path, [TOP])?.length, 1);
+    database.close();
+    assert.equal(readClosure(path, [TOP])?.length, 1);
+  });
+
+  const unanswered: readonly (readonly [
+    what: string,
+    change: (made: Made) => unknown,
+    paths?: readonly StorePath[],
+  ])[] = [
+    ["a path that is not valid", () => {}, [TOP, ABSENT]],
+    ["no size", ({ database }) => database.exec("UPDATE ValidPaths SET narSize = NULL")],
+    ["another schema", ({ folder }) => writeFile(join(folder, "schema"), "11")],
+    ["no schema", ({ folder }) => writeFile(join(folder, "schema"), "")],
+    ["no table", ({ database }) => database.exec("DROP TABLE Refs")],
+    [
+      "a column of another name",
+      ({ database }) => database.exec("ALTER TABLE ValidPaths RENAME COLUMN narSize TO size"),
+    ],
+    ["no write-ahead log", ({ database }) => database.exec("PRAGMA journal_mode = DELETE")],
+    [
+      "a lock",
+      ({ database }) =>
+        database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM Refs"),
+    ],
+    [
+      "a file that is no database",
+      async ({ database, path }) => {
+        database.close();
+        await writeFile(path, "no database".repeat(100));
+      },
+    ],
+  ];
+  for (const [what, change, paths] of unanswered) {
+    test(`gives no answer for ${what}`, async (t) => {
+      const made = await makeDatabase(t);
+      await change(made);
+      assert.equal(readClosure(made.path, paths ?? [TOP]), undefined);
+    });
+  }
+
+  test("gives no answer where there is no file, and makes none", async (t) => {
+    const folder = await tempDir(t);
+    assert.equal(readClosure(join(folder, "db.sqlite"), [TOP]), undefined);
+    await writeFile(join(folder, "schema"), "10");
+    assert.equal(readClosure(join(folder, "db.sqlite"), [TOP]), undefined);
+    assert.deepEqual(await readdir(folder), ["schema"]);
+  });
+
+  test("writes nothing to standard error", async (t) => {
+    const { path } = await makeDatabase(t);
+    const module = join(import.meta.dirname, "../../../origin/nix/store-database.ts");
+    const program = `import { readClosure } from ${JSON.stringify(module)};
+      console.log(readClosure(${JSON.stringify(path)}, ["${TOP}"]).length);`;
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      ["--input-type=module", "--eval", program],
+      { encoding: "utf8" },
+    );
+    assert.deepEqual({ stdout, stderr }, { stdout: "2\n", stderr: "" });
+  });
+});
+
+interface Made {
+  readonly folder: string;
+  readonly path: string;
+  readonly database: DatabaseSync;
+}
+
+/** A database of Nix's schema, as far as it matters here, that a writer has open. */
+async function makeDatabase(t: TestContext): Promise<Made> {
+  const folder = join(await tempDir(t), "db");
+  await mkdir(folder);
+  await writeFile(join(folder, "schema"), "10");
+  const path = join(folder, "db.sqlite");
+  const database = new DatabaseSync(path);
+  t.after(() => {
+    if (database.isOpen) database.close();
+  });
+  database.exec(`
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE ValidPaths (id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, narSize INTEGER);
+    CREATE TABLE Refs (
+      referrer INTEGER NOT NULL, reference INTEGER NOT NULL, PRIMARY KEY (referrer, reference)
+    );
+    INSERT INTO ValidPaths VALUES (1, '${TOP}', 10), (2, '${LEAF}', 20), (3, '${OTHER}', 30);
+    INSERT INTO Refs VALUES (1, 1), (1, 2), (3, 2);
+  `);
+  return { folder, path, database };
+}
+
+function sorted(objects: ReturnType<typeof readClosure>) {
+  return objects?.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
