@@ -84,6 +84,8 @@ let
     in
     built
     // {
+      # What it is made for, and not what makes it.
+      inherit system;
       pname = builtins.replaceStrings [ "-${entry.version}" ] [ "" ] entry.name;
       inherit (entry) version;
     };

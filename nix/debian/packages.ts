@@ -6,10 +6,12 @@ export type RootRow = readonly [
   debianPackage: string,
   mainProgram: string | undefined,
   license?: string,
+  architectures?: readonly string[],
 ];
 
-// nixpkgs' attribute path, Debian's binary package, the program to run by default, and the licence
-// as an SPDX expression where it is known: Debian's index does not say.
+// nixpkgs' attribute path, Debian's binary package, the program to run by default, the licence as an
+// SPDX expression where it is known, since Debian's index does not say, and the architectures of a
+// package that is not for all of them.
 export const ROOTS: readonly RootRow[] = [
   ["bashInteractive", "bash", "bash", "GPL-3.0-or-later"],
   ["bash", "bash", "bash", "GPL-3.0-or-later"],
@@ -62,6 +64,7 @@ export const ROOTS: readonly RootRow[] = [
   ["hello", "hello", "hello", "GPL-3.0-or-later"],
   ["busybox", "busybox-static", "busybox", "GPL-2.0-only"],
   ["shellcheck", "shellcheck", "shellcheck", "GPL-3.0-or-later"],
+  ["msr-tools", "msr-tools", "rdmsr", "GPL-2.0-only", ["amd64"]],
   ["cacert", "ca-certificates", undefined, "MPL-2.0"],
   ["iana-etc", "netbase", undefined],
   ["glibcLocales", "libc-bin", undefined, "LGPL-2.1-or-later"],

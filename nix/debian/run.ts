@@ -10,6 +10,7 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string; // for its standard input, which is empty otherwise
+  readonly timeoutMs?: number;
 }
 
 export class CommandError extends Error {
@@ -38,7 +39,7 @@ export function run(
     const child = execFile(
       command,
       args,
-      { env, ...cwd, maxBuffer: MAX_OUTPUT_BYTES },
+      { env, ...cwd, maxBuffer: MAX_OUTPUT_BYTES, timeout: options.timeoutMs ?? 0 },
       (error, stdout, stderr) => {
         if (error === null) resolve(stdout);
         else reject(new CommandError([command, ...args], failureReason(error), stderr));

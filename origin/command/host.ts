@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { generateDebianSet } from "../../nix/debian/generate.ts";
+import { absentText, generateDebianSet } from "../../nix/debian/generate.ts";
 import type { EnvironmentVariables } from "../config.ts";
 import { runProcess } from "../nix/spawn.ts";
 
@@ -152,10 +152,11 @@ async function prepareDebianSet(
 ): Promise<Readonly<Record<string, string>>> {
   await ensureTools(DEBIAN_SET_TOOLS, env, say);
   const out = join(statePath, "debian");
-  const summary = await generateDebianSet({ outDir: out });
+  const { locks, absent } = await generateDebianSet({ outDir: out });
   say(
-    `package source: ${summary.roots.length} packages made of Debian's, since nixpkgs cannot be reached`,
+    `package source: ${locks[0]?.roots.length} packages made of Debian's, since nixpkgs cannot be reached`,
   );
+  for (const each of absent) say(absentText(each));
   return { NIXERY_PKGS_PATH: out, NIX_CONFIG: debianSetNixConfig(env.NIX_CONFIG) };
 }
 

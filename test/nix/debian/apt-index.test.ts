@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { AptIndexAbsent, debianLists, readAptIndex } from "../../../nix/debian/apt-index.ts";
 import { parseDependencies } from "../../../nix/debian/dependencies.ts";
+import { sourcesList } from "../../../nix/debian/foreign-index.ts";
 import { compareVersions, storeName, storeVersion } from "../../../nix/debian/version.ts";
 import { BASE_URL, index, stanza } from "./fixture.ts";
 
@@ -102,5 +103,18 @@ describe("readAptIndex", () => {
     } finally {
       await rm(empty, { recursive: true });
     }
+  });
+});
+
+describe("sourcesList", () => {
+  const archives = [{ url: "http://mirror.invalid/debian/", suite: "bookworm", component: "main" }];
+  test("asks the same archives for another architecture's packages and for nothing else", () => {
+    assert.equal(
+      sourcesList("arm64", archives, "/keys.gpg"),
+      "deb [arch=arm64 target=Packages lang=none signed-by=/keys.gpg] http://mirror.invalid/debian/ bookworm main\n",
+    );
+  });
+  test("leaves the choice of keys to apt where Debian's own are not there", () => {
+    assert.doesNotMatch(sourcesList("arm64", archives, undefined), /signed-by/);
   });
 });

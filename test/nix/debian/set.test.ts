@@ -18,7 +18,8 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { generateDebianSet, type Summary } from "../../../nix/debian/generate.ts";
+import { AptIndexAbsent } from "../../../nix/debian/apt-index.ts";
+import { absentText, generateDebianSet, type Summary } from "../../../nix/debian/generate.ts";
 import { run } from "../../../nix/debian/run.ts";
 
 const NIX_CONFIG = "sandbox = false\nsubstituters =\nmax-jobs = 2";
@@ -48,8 +49,10 @@ describe("the Debian package set", { skip }, () => {
     const args = ["--eval", "--strict", "--json", "-E", wrapped];
     return JSON.parse(await run("nix-instantiate", args, { env }));
   };
-  const build = async (attribute: string): Promise<string> =>
-    (await run("nix-build", ["--no-out-link", set, "-A", attribute], { env })).trim();
+  const build = async (attribute: string, system = "x86_64-linux"): Promise<string> => {
+    const args = ["--no-out-link", set, "--argstr", "system", system, "-A", attribute];
+    return (await run("nix-build", args, { env })).trim();
+  };
   const closure = async (path: string): Promise<readonly string[]> =>
     (await run("nix-store", ["--query", "--requisites", path])).trim().split("\n");
 
@@ -91,7 +94,8 @@ describe("the Debian package set", { skip }, () => {
     assert.equal(summary?.changed, true);
     assert.equal(again.changed, false);
     assert.equal((await stat(join(set, LOCK))).ino, first.ino);
-    assert.ok(summary?.roots.some((root) => root.attribute === "git" && root.packages > 10));
+    const roots = summary?.locks[0]?.roots;
+    assert.ok(roots?.some((root) => root.attribute === "git" && root.packages > 10));
     assert.deepEqual(await readdir(work), ["set"]);
   });
 
@@ -109,6 +113,44 @@ describe("the Debian package set", { skip }, () => {
       true,
     );
     assert.match(String(await evaluate("set.cacert.name")), /^nss-cacert-/);
+  });
+
+  test("has a lock for arm64 too, without what Debian has for amd64 only", async () => {
+    const arm64 = `import ${set} { system = "aarch64-linux"; }`;
+    const expression = `(${arm64}).hello.system + (if (${arm64}) ? msr-tools then "!" else "")`;
+    assert.equal(await evaluate(expression), "aarch64-linux");
+    assert.equal(await evaluate("set.msr-tools.system"), "x86_64-linux");
+  });
+
+  test("builds arm64 programs on this machine, with the loader and libraries of that type", async () => {
+    const hello = await build("hello", "aarch64-linux");
+    const program = join(hello, "bin/hello");
+    const machine = (await readFile(program)).readUInt16LE(18);
+    assert.equal(machine, 183, "EM_AARCH64");
+    const loader = (await run("patchelf", ["--print-interpreter", program])).trim();
+    assert.equal((await readFile(loader)).readUInt16LE(18), 183);
+    const folders = (await run("patchelf", ["--print-rpath", program])).trim().split(":");
+    assert.equal((await readFile(join(folders[0] ?? "", "libc.so.6"))).readUInt16LE(18), 183);
+    assert.equal((await closure(hello)).length, 2);
+  });
+
+  test("is a set without a machine type whose index cannot be had, and says so", async () => {
+    const foreignIndex = async (architecture: string) => {
+      throw new AptIndexAbsent(architecture);
+    };
+    const fresh = join(work, "native-only");
+    const { locks, absent } = await generateDebianSet({ outDir: fresh, foreignIndex });
+    assert.equal(locks.length, 1);
+    assert.match(absent.map(absentText).join(), /^no packages for arm64: apt has no package index/);
+    const files = await readdir(fresh);
+    assert.deepEqual(
+      files.filter((name) => name.startsWith("lock.")),
+      [LOCK],
+    );
+    await rm(fresh, { recursive: true });
+
+    const again = await generateDebianSet({ outDir: set, foreignIndex });
+    assert.deepEqual([again.changed, again.absent[0]?.isKept], [false, true]);
   });
 
   test("says that it has no lock for another system", async () => {

@@ -1,0 +1,123 @@
+// From the graph of store paths to the lock that default.nix reads, and to figures about it.
+
+import { basename } from "node:path";
+import type { Target } from "./architectures.ts";
+import { type AttributeSet, closureOf, type Lock, type LockedAttribute, leaves } from "./lock.ts";
+import type { RootRow, Tables } from "./packages.ts";
+import type { Packages, Resolution } from "./resolve.ts";
+import { storeName } from "./version.ts";
+
+export interface RootSummary {
+  readonly attribute: string;
+  readonly packages: number;
+  readonly downloadBytes: number;
+  readonly installedBytes: number;
+}
+
+export interface LockSummary {
+  readonly system: string;
+  readonly packages: number;
+  readonly debs: number;
+  readonly downloadBytes: number;
+  readonly roots: readonly RootSummary[];
+}
+
+export function makeLock(
+  { architecture, multiarch, loader }: Target,
+  { packages, rootPackages }: Extract<Resolution, { kind: "resolved" }>,
+  tables: Tables,
+): Lock {
+  return {
+    formatVersion: 1,
+    architecture,
+    multiarch,
+    loader,
+    shell: tables.shell,
+    attributes: attributeSet(tables.roots, rootPackages),
+    packages: lockedPackages(packages),
+  };
+}
+
+function attributeSet(
+  roots: readonly RootRow[],
+  rootPackages: ReadonlyMap<string, string>,
+): AttributeSet {
+  interface Mutable {
+    [name: string]: LockedAttribute | Mutable;
+  }
+  const attributes: Mutable = {};
+  for (const [path, debianPackage, mainProgram, license] of sortedBy(roots, ([name]) => name)) {
+    const names = path.split(".");
+    const last = names.pop() ?? path;
+    let set = attributes;
+    for (const name of names) {
+      // A nested set never has the name of a package: the roots table has no `a` next to `a.b`.
+      set[name] ??= {};
+      set = set[name] as Mutable;
+    }
+    set[last] = {
+      package: rootPackages.get(debianPackage) ?? debianPackage,
+      ...(mainProgram === undefined ? {} : { mainProgram }),
+      ...(license === undefined ? {} : { license }),
+    };
+  }
+  return attributes;
+}
+
+function lockedPackages(packages: Packages): Lock["packages"] {
+  return Object.fromEntries(
+    Object.entries(packages).map(([key, { name, version, dependencies, shell, members }]) => {
+      const [first] = members;
+      const homepage = first?.homepage;
+      const debs = members.map((member) => ({
+        package: member.name,
+        version: member.version,
+        file: storeName(basename(member.url)),
+        // As apt does: some servers read a bare `+` as a space.
+        url: member.url.replaceAll("+", "%2b").replaceAll("~", "%7e"),
+        sizeBytes: member.sizeBytes,
+        sha256: member.sha256,
+      }));
+      return [
+        key,
+        {
+          name,
+          version,
+          description: first?.description ?? "",
+          ...(homepage === undefined ? {} : { homepage }),
+          dependencies,
+          shell,
+          debs: sortedBy(debs, (deb) => deb.package),
+        },
+      ];
+    }),
+  );
+}
+
+export function summarise({ system }: Target, lock: Lock, packages: Packages): LockSummary {
+  const sum = (names: readonly string[], key: "sizeBytes" | "installedBytes"): number =>
+    names
+      .flatMap((name) => packages[name]?.members ?? [])
+      .reduce((total, member) => total + member[key], 0);
+  const all = Object.keys(packages);
+  const roots = leaves(lock.attributes).map(([attribute, leaf]) => {
+    const closure = closureOf(lock.packages, leaf.package);
+    return {
+      attribute,
+      packages: closure.length,
+      downloadBytes: sum(closure, "sizeBytes"),
+      installedBytes: sum(closure, "installedBytes"),
+    };
+  });
+  return {
+    system,
+    packages: all.length,
+    debs: all.flatMap((name) => packages[name]?.members ?? []).length,
+    downloadBytes: sum(all, "sizeBytes"),
+    roots,
+  };
+}
+
+function sortedBy<T>(items: readonly T[], key: (item: T) => string): readonly T[] {
+  return [...items].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
