@@ -1,5 +1,6 @@
 # Turns a pinned source (JSON; the fields are in README.md) into its package set for one system.
-# Everything here is immutable: which revision a tag means was decided before.
+# The origin asks for revisions only: which one a tag means was decided before. By hand (image.nix) a
+# path may come without its hash, a git source as a branch, and nixpkgs as a channel.
 { source, system }:
 
 let
@@ -13,16 +14,16 @@ let
   # cannot be built under the wrong pin. Git's own data is left out: it changes without the files.
   pinnedPath =
     let root = toString (/. + pinned.path);
-    in builtins.path {
+    in builtins.path ({
       name = "source";
       path = root;
-      sha256 = pinned.narHash;
       filter = path: _type: ! (baseNameOf path == ".git" && dirOf path == root);
-    };
+    } // (if pinned ? narHash then { sha256 = pinned.narHash; } else { }));
 
   # A commit is looked for on its branch when that is known, because all refs of a large repository
   # hold every pull request ever made. Without it the commit may be on any branch or tag.
-  gitTree = fetchGit ({ inherit (pinned) url; rev = pinned.commit; }
+  gitTree = fetchGit ({ inherit (pinned) url; }
+    // (if pinned ? commit then { rev = pinned.commit; } else { })
     // (if pinned ? ref then { inherit (pinned) ref; } else { allRefs = true; }));
 
   tree =

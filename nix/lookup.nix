@@ -1,7 +1,7 @@
 # Looks up names in a package set and says of each what it is, as plain data (README.md, field by
 # field). It uses nothing but builtins, so any attribute set can be asked, and it forces nothing but
 # the attributes on a name's path: a package that does not evaluate hides no other.
-{ source, system, names, strict ? false }:
+{ source, system, names, strict ? false, contents ? [ ] }:
 
 let
   inherit (builtins)
@@ -170,6 +170,25 @@ let
       attribute = dotted at.path;
     };
 
+  # What an image may hold besides what the set has a name for: a derivation, or files of one's own.
+  contentOf = value:
+    if isDerivation value then packageAt
+      { path = [ (plain (value.name or "contents")) ]; inherit value; parent = null; }
+      value
+    else
+      let path = plain "${value}"; parsed = parseDrvName (substring 44 (stringLength path) path);
+      in {
+        kind = "found";
+        attribute = parsed.name;
+        outputs = [ { name = "out"; inherit path; } ];
+        derivation = path;
+        inherit (parsed) name;
+        version = if parsed.version == "" then null else parsed.version;
+        description = null;
+        licenses = [ ];
+        mainProgram = null;
+      };
+
   answer = name:
     let
       components = filter isString (split "\\." name);
@@ -199,5 +218,6 @@ in
 # Loading comes first: a source that cannot be loaded must say so even when no name is asked.
 builtins.seq packages {
   lookups = map (a: a.said) answers;
+  contents = map contentOf contents;
   members = listToAttrs (concatLists (map (a: a.members) answers));
 }

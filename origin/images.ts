@@ -1,13 +1,13 @@
 // Repository and tag to image: pin, lookups, records, compose, and what must be stored before the
 // answer. Everything slow is remembered or joined below; what is done here is done per request.
 
-import { type ComposedImage, compose, type Ingredient } from "../registry/compose.ts";
+import type { ComposedImage, Ingredient } from "../registry/compose.ts";
 import type { Packing } from "../registry/pin.ts";
-import { canonicalRecipe, type Recipe, systemOf } from "../registry/recipe.ts";
-import type { Form, PackageRecord } from "../registry/record.ts";
+import { type Recipe, systemOf } from "../registry/recipe.ts";
+import type { Form } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
-import type { StorePath } from "../registry/store-path.ts";
 import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
+import { composeImage } from "./compose-image.ts";
 import type { BuildFailure, FailedPackage } from "./failures.ts";
 import { type Lookups, storeLookup } from "./lookups.ts";
 import type { RecordFailure, Records } from "./records.ts";
@@ -36,19 +36,10 @@ export interface ImagesOptions {
   readonly store: BlobStore;
 }
 
-/** Once is enough, but for other requests that have other cuts of the same records joined meanwhile. */
-const MAX_JOINS = 8;
-
 type Gathered =
   | { readonly kind: "gathered"; readonly ingredients: readonly Ingredient[] }
   | RecordFailure
   | BuildFailure;
-
-interface Composed {
-  readonly kind: "composed";
-  readonly image: ComposedImage;
-  readonly ingredients: readonly Ingredient[];
-}
 
 function settled(failure: RecordFailure | BuildFailure): BuildFailure {
   return failure.kind === "derivation-gone"
@@ -71,41 +62,16 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
       if (gathered.kind !== "gathered") return settled(gathered);
 
       const packing = records.packings[form];
-      const composed = await composeWith(recipe, gathered.ingredients, packing, variant);
+      const composed = await composeImage(
+        { recipe, ingredients: gathered.ingredients, packing, variant },
+        (cut) => records.coarsen(cut),
+      );
       if (composed.kind !== "composed") return settled(composed);
       const { image, ingredients } = composed;
       await storeImage(image);
       return { kind: "built", image, pinned, ingredients, packing };
     },
   };
-
-  /** Composes, with the layers joined that an image of many layers needs. */
-  async function composeWith(
-    recipe: Recipe,
-    ingredients: readonly Ingredient[],
-    { base }: Packing,
-    variant: Variant,
-  ): Promise<BuildFailure | RecordFailure | Composed> {
-    let known = ingredients;
-    for (let joins = 0; joins < MAX_JOINS; joins++) {
-      const composed = await compose(recipe, known, base, variant);
-      if (composed.kind === "too-many-layers") return composed;
-      if (composed.kind === "image") {
-        return { kind: "composed", image: composed.image, ingredients: known };
-      }
-      const joined = new Map<StorePath, PackageRecord>();
-      for (const cut of composed.cuts) {
-        const result = await records.coarsen(cut);
-        if (result.kind !== "record") return result;
-        joined.set(result.record.storePath, result.record);
-      }
-      known = known.map((ingredient) => ({
-        ...ingredient,
-        records: ingredient.records.map((record) => joined.get(record.storePath) ?? record),
-      }));
-    }
-    throw new Error(`the cuts of ${canonicalRecipe(recipe)} are still missing`);
-  }
 
   async function gather(recipe: Recipe, pinned: PinnedTag, form: Form): Promise<Gathered> {
     const system = systemOf(recipe.architecture);

@@ -53,7 +53,7 @@ export interface PackedLayers {
 export interface PackedLayersOptions {
   readonly packer: Packer;
   readonly store: BlobStore;
-  readonly log: Log;
+  readonly log: Pick<Log, "info">;
   readonly signal: AbortSignal;
 }
 

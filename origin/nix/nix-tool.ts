@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
 import { findStoreDatabase } from "./store-database.ts";
 
-export type NixProgram = "nix" | "nix-instantiate" | "nix-store";
+export type NixProgram = "nix" | "nix-build" | "nix-instantiate" | "nix-store";
 
 export interface NixTool {
   readonly version: string;

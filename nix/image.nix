@@ -1,0 +1,159 @@
+# An image as a plain Nix function, without a registry: an OCI layout, and where its layers lie. The
+# origin's own packer and composer run inside the derivation, so its digest is the registry's for the
+# same recipe and pin. README.md says what each argument means.
+{
+  name ? "",
+  tag ? "latest",
+  packages ? null,
+  contents ? [ ],
+  pkgSource ? "nixpkgs!nixos-unstable",
+  system ? null,
+  form ? "zstd",
+  popularity ? null,
+  node ? null,
+  nodeModules ? ../node_modules,
+}:
+
+let
+  inherit (builtins)
+    appendContext attrNames concatLists concatStringsSep currentSystem elem elemAt filter fromJSON hashFile
+    head isAttrs isList isString length map match pathExists replaceStrings split substring tail toJSON;
+
+  parsed = value: if isString value then fromJSON value else value;
+
+  ## From a name to a recipe, as registry/recipe.ts does it for image names; the builder compares
+
+  components = if packages != null then parsed packages
+    else filter (part: isString part && part != "") (split "/" name);
+  metaPackages = [ "shell" "arm64" ];
+  leadingOf = names:
+    if names != [ ] && elem (head names) metaPackages then [ (head names) ] ++ leadingOf (tail names)
+    else [ ];
+  leading = leadingOf components;
+  named = filter (component: ! elem component metaPackages) components;
+  recipe = named ++ [ "cacert" "iana-etc" ]
+    ++ (if elem "shell" leading then [ "bashInteractive" "coreutils" "moreutils" "nano" ] else [ ]);
+
+  architectures = { x86_64-linux = "amd64"; aarch64-linux = "arm64"; };
+  imageSystem = if system != null then system
+    else if elem "arm64" leading then "aarch64-linux"
+    else "x86_64-linux";
+  architecture = architectures.${imageSystem}
+    or (throw "no images for ${imageSystem}, only for ${concatStringsSep ", " (attrNames architectures)}");
+
+  variant = { zstd = "oci-zstd"; gzip = "oci-gzip"; docker = "docker-gzip"; }.${form}
+    or (throw "form is ${toJSON form}: zstd, gzip or docker is needed");
+
+  ## From a source to derivations
+
+  # `kind!where[!revision]`, as Nixery's builder had it; or what load.nix reads, as a set or JSON.
+  parts = filter isString (split "!" pkgSource);
+  sourceForms = {
+    nixpkgs = { kind = "nixpkgs"; url = "https://github.com/NixOS/nixpkgs"; commit = elemAt parts 1; };
+    git = { kind = "git"; url = elemAt parts 1; } // (let revision = elemAt parts 2; in
+      if match "[0-9a-f]{40}" revision != null then { commit = revision; } else { ref = revision; });
+    path = { kind = "path"; path = elemAt parts 1; };
+  };
+  source =
+    if isAttrs pkgSource then pkgSource
+    else if substring 0 1 pkgSource == "{" then fromJSON pkgSource
+    else if { nixpkgs = 2; git = 3; path = 2; }.${head parts} or 0 == length parts then
+      sourceForms.${head parts}
+    else throw "pkgSource is ${toJSON pkgSource}: nixpkgs!<channel>, git!<repository>!<revision> or path!<path> is needed";
+
+  # Strict: what does not evaluate ends the evaluation with Nix's own message.
+  answers = import ./lookup.nix {
+    inherit contents;
+    source = toJSON source;
+    system = imageSystem;
+    names = toJSON recipe;
+    strict = true;
+  };
+
+  why = {
+    missing = said: "there is none";
+    not-a-package = said: "it is a ${said.what}";
+    unfree = said: "its licence is unfree";
+    broken = said: "it is marked broken";
+    insecure = said: "it is marked insecure";
+    unsupported = said: "it does not support ${imageSystem}";
+  };
+  foundOf = name: said:
+    if said.kind == "found" then { inherit name; found = said; }
+    else throw "package ${name}: ${why.${said.kind} said}";
+  numbered = list: builtins.genList (index: { inherit index; value = elemAt list index; }) (length list);
+  ingredients = map ({ index, value }: foundOf value (elemAt answers.lookups index)) (numbered recipe);
+  besides = map (foundOf "contents") answers.contents;
+
+  # A lookup is plain text, which says nothing to Nix of what must be built first.
+  outputsOf = { found, ... }: map
+    (output: appendContext output.path (
+      if match ".*\\.drv" found.derivation == null then { ${output.path}.path = true; }
+      else { ${found.derivation}.outputs = [ output.name ]; }))
+    found.outputs;
+
+  ## The popularity data that decides how layers are cut: as for the origin, the set's own by default
+
+  ownPopularity = /. + (source.path or "/") + "/popularity.json";
+  popularityFile =
+    if popularity != null then { file = "${/. + popularity}"; counts = "references"; }
+    else if source.kind == "path" && pathExists ownPopularity then
+      { file = "${ownPopularity}"; counts = "closures"; }
+    else null;
+
+  ## The program
+
+  nodeProgram =
+    if node != null then toString node
+    else
+      let here = import ./load.nix { source = toJSON source; system = currentSystem; };
+      in if here ? nodejs_24 then "${here.nodejs_24}/bin/node"
+      else throw "the package source has no nodejs_24: give `node`, the path of Node 24's program";
+
+  # A program outside the store may be replaced under its name; then nothing built with it counts.
+  nodeHash = if substring 0 11 nodeProgram == "/nix/store/" then "" else hashFile "sha256" nodeProgram;
+
+  sources = builtins.path {
+    name = "nixport-source";
+    path = ../.;
+    filter = path: type:
+      let
+        top = toString ../. + "/";
+        relative = replaceStrings [ top ] [ "" ] path;
+        isIn = folder: relative == folder || match "${folder}/.*" relative != null;
+      in relative == "package.json"
+      || (isIn "origin" || isIn "registry") && (type == "directory" || match ".*\\.ts" path != null);
+  };
+  valibot = builtins.path { name = "valibot"; path = nodeModules + "/valibot"; };
+
+  # Node looks for packages above the module that imports them, so they must lie in one tree.
+  program = derivation {
+    name = "nixport";
+    system = currentSystem;
+    builder = nodeProgram;
+    inherit sources valibot nodeHash;
+    args = [ "--eval" ''
+      const { cpSync } = require("node:fs");
+      const { out, sources, valibot } = process.env;
+      cpSync(sources, out, { recursive: true });
+      cpSync(valibot, `''${out}/node_modules/valibot`, { recursive: true });
+    '' ];
+  };
+
+  image = derivation {
+    name = "image-" + replaceStrings [ "/" ] [ "-" ] (if name == "" then "nixport" else name);
+    system = currentSystem;
+    builder = nodeProgram;
+    args = [ "${program}/origin/command/image.ts" ];
+    __structuredAttrs = true;
+    exportReferencesGraph.closure = concatLists (map outputsOf (ingredients ++ besides));
+    request = {
+      inherit name tag variant ingredients;
+      contents = besides;
+      recipe = { inherit architecture; packages = recipe; };
+      isNamed = packages == null && name != "";
+      popularity = popularityFile;
+    };
+  };
+in
+image

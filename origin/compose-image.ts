@@ -1,0 +1,56 @@
+// Composes an image whose records are at hand, joining on the way the layers of coarser cuts that an
+// image of many layers needs: the one loop around registry/compose.ts, with and without a server.
+
+import { type ComposedImage, compose, type Ingredient } from "../registry/compose.ts";
+import type { CutOfRecord } from "../registry/cuts.ts";
+import type { Packing } from "../registry/pin.ts";
+import { canonicalRecipe, type Recipe } from "../registry/recipe.ts";
+import type { PackageRecord } from "../registry/record.ts";
+import type { StorePath } from "../registry/store-path.ts";
+import type { Variant } from "../registry/variant.ts";
+import type { OneRecord, RecordFailure } from "./records.ts";
+
+export type ImageComposed =
+  | {
+      readonly kind: "composed";
+      readonly image: ComposedImage;
+      /** With the cuts in their records that had to be joined. */
+      readonly ingredients: readonly Ingredient[];
+    }
+  | { readonly kind: "too-many-layers"; readonly count: number }
+  | RecordFailure;
+
+export interface ImageToCompose {
+  readonly recipe: Recipe;
+  readonly ingredients: readonly Ingredient[];
+  readonly packing: Packing;
+  readonly variant: Variant;
+}
+
+/** Once is enough, but for other requests that have other cuts of the same records joined meanwhile. */
+const MAX_JOINS = 8;
+
+export async function composeImage(
+  { recipe, ingredients, packing, variant }: ImageToCompose,
+  coarsen: (cut: CutOfRecord) => Promise<OneRecord>,
+): Promise<ImageComposed> {
+  let known = ingredients;
+  for (let joins = 0; joins < MAX_JOINS; joins++) {
+    const composed = await compose(recipe, known, packing.base, variant);
+    if (composed.kind === "too-many-layers") return composed;
+    if (composed.kind === "image") {
+      return { kind: "composed", image: composed.image, ingredients: known };
+    }
+    const joined = new Map<StorePath, PackageRecord>();
+    for (const cut of composed.cuts) {
+      const result = await coarsen(cut);
+      if (result.kind !== "record") return result;
+      joined.set(result.record.storePath, result.record);
+    }
+    known = known.map((ingredient) => ({
+      ...ingredient,
+      records: ingredient.records.map((record) => joined.get(record.storePath) ?? record),
+    }));
+  }
+  throw new Error(`the cuts of ${canonicalRecipe(recipe)} are still missing`);
+}
