@@ -1,6 +1,7 @@
 // How a command starts and ends: one message for what a person can mend, exit codes, signals.
 
 import { DebianSetError } from "../../nix/debian/generate.ts";
+import { PopularityProblem } from "../popularity/problem.ts";
 import { HostProblem } from "./host.ts";
 
 /** A mistake of the user's or the machine's, said in words and without a stack. */
@@ -10,15 +11,32 @@ export function fail(message: string): never {
   throw new CommandError(message);
 }
 
-/** Runs a command to its end: exit 0, or 1 with a message. */
+/** A command line that means nothing. */
+export class UsageError extends CommandError {}
+
+/** The user asked for the end: nothing has gone wrong, and nothing is finished. */
+export class Interrupted extends CommandError {}
+
+/** Runs a command to its end: exit 0, or 1 with a message; 2 for its usage, 130 after Ctrl-C. */
 export async function endWith(command: () => Promise<void>): Promise<void> {
   try {
     await command();
     process.exit(0);
   } catch (error) {
     process.stderr.write(`nixport: ${messageOf(error)}\n`);
-    process.exit(1);
+    process.exit(exitCodeOf(error));
   }
+}
+
+function exitCodeOf(error: unknown): number {
+  if (isUsageError(error)) return 2;
+  return error instanceof Interrupted ? 130 : 1;
+}
+
+function isUsageError(error: unknown): boolean {
+  if (error instanceof UsageError) return true;
+  // Of node:util's parseArgs; its messages are for people.
+  return error instanceof Error && "code" in error && `${error.code}`.startsWith("ERR_PARSE_ARGS");
 }
 
 /** Resolves with the first SIGINT, SIGTERM or SIGHUP. */
@@ -40,8 +58,12 @@ function messageOf(error: unknown): string {
   if ("code" in error && error.code === "EADDRINUSE") {
     return `${error.message}: another program has the port; PORT and EDGE_PORT choose others`;
   }
-  const expected = [CommandError, HostProblem, DebianSetError].some(
+  const expected = [CommandError, HostProblem, DebianSetError, PopularityProblem].some(
     (kind) => error instanceof kind,
   );
-  return expected ? error.message : (error.stack ?? error.message);
+  // What the system says of a file names the file, and that is all a person needs.
+  const ofSystem = "syscall" in error && "path" in error;
+  return expected || ofSystem || isUsageError(error)
+    ? error.message
+    : (error.stack ?? error.message);
 }

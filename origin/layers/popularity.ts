@@ -24,6 +24,11 @@ export interface Popularity {
 export const REFERENCES_PER_SHARER = 400;
 /** For counts of the closures of a set of some dozens of packages that hold a path. */
 export const CLOSURES_PER_SHARER = 1;
+/** In the graph that 400 was found with, every 833rd path refers to what has so many references. */
+const PATHS_PER_SHARER = 833;
+/** Beyond so many packages, of more closures that hold a path fewer come to one user's images. */
+const ORDINARY_SET = 60;
+
 /** Without data: what is larger than 250 kB is kept apart, whoever may need it. */
 const SHARERS_WITHOUT_DATA = 4;
 /** What nobody else needs may ride with what needs it, unless it is very large. */
@@ -41,16 +46,32 @@ const UNKNOWN = 1;
 export const MAX_POPULARITY_SIZE_BYTES = 32 << 20;
 const SHORT_ID_LENGTH = 12;
 
-export const NO_POPULARITY: Popularity = createPopularity(new Map(), REFERENCES_PER_SHARER);
+export const NO_POPULARITY: Popularity = {
+  id: "none",
+  count: (path) => (ALWAYS_PRESENT.has(storePathPackage(path)) ? MOST_POPULAR : UNKNOWN),
+  sharers: () => SHARERS_WITHOUT_DATA,
+};
 
 export type PopularityResult =
   | { readonly kind: "popularity"; readonly popularity: Popularity }
   | { readonly kind: "invalid"; readonly reason: string };
 
+export type CountKind = "references" | "closures";
+
+/**
+ * Data can say what they count, and in how many paths or packages, by an entry that no store path can
+ * be named like: Nixery, and who knows no such entries, take it for one more package.
+ */
+const KIND_ENTRIES: Readonly<Record<CountKind, string>> = {
+  references: "references of",
+  closures: "closures of",
+};
+
 const countsSchema = v.record(v.string(), v.pipe(v.number(), v.safeInteger(), v.minValue(0)));
 
 /**
- * Reads a JSON object of names and counts. Where several names are one package (`openssl-1.1.1`,
+ * Reads a JSON object of names and counts; what they count, if they do not say, is for the caller to
+ * know. Where several names are one package (`openssl-1.1.1`,
  * `openssl-3.0`, `openssl-3.0-bin`) the largest count holds: a sum would count twice whoever needs
  * two outputs, and lift packages of many versions and outputs above others.
  */
@@ -74,7 +95,29 @@ export function parsePopularity(
     if (packageName === undefined) continue;
     counts.set(packageName, Math.max(counts.get(packageName) ?? 0, count));
   }
-  return { kind: "popularity", popularity: createPopularity(counts, countsPerSharer) };
+  const said = saidPerSharer(parsed.output);
+  if (said === undefined && counts.size === 0)
+    return { kind: "popularity", popularity: NO_POPULARITY };
+  return { kind: "popularity", popularity: createPopularity(counts, said ?? countsPerSharer) };
+}
+
+/** The text of a file that says what it counts: `counted` is how many paths or packages. */
+export function formatPopularity(
+  kind: CountKind,
+  counted: number,
+  counts: ReadonlyMap<string, number>,
+): string {
+  const sorted = [...counts].sort(([a], [b]) => compareBytes(a, b));
+  const entries = Object.fromEntries([[KIND_ENTRIES[kind], counted], ...sorted]);
+  return `${JSON.stringify(entries, null, 1)}\n`;
+}
+
+function saidPerSharer(entries: Readonly<Record<string, number>>): number | undefined {
+  const references = entries[KIND_ENTRIES.references];
+  if (references !== undefined) return Math.max(references / PATHS_PER_SHARER, 1);
+  const closures = entries[KIND_ENTRIES.closures];
+  if (closures === undefined) return undefined;
+  return Math.max(Math.sqrt(closures / ORDINARY_SET), CLOSURES_PER_SHARER);
 }
 
 function createPopularity(
@@ -87,12 +130,9 @@ function createPopularity(
     return Math.min(counts.get(name) ?? UNKNOWN, MOST_POPULAR);
   };
   return {
-    id: counts.size === 0 ? "none" : identify(counts, countsPerSharer),
+    id: identify(counts, countsPerSharer),
     count,
-    sharers: (path) => {
-      if (counts.size === 0) return SHARERS_WITHOUT_DATA;
-      return Math.min(Math.max(count(path) / countsPerSharer, MIN_SHARERS), MAX_SHARERS);
-    },
+    sharers: (path) => Math.min(Math.max(count(path) / countsPerSharer, MIN_SHARERS), MAX_SHARERS),
   };
 }
 

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   CLOSURES_PER_SHARER,
+  formatPopularity,
   MAX_POPULARITY_SIZE_BYTES,
   NO_POPULARITY,
   parsePopularity,
+  REFERENCES_PER_SHARER,
 } from "../../../origin/layers/popularity.ts";
 import { storePath } from "./fixture.ts";
 
@@ -44,6 +46,28 @@ describe("parsePopularity", () => {
     const closures = parse('{"glibc":56,"zlib":3,"rare":1}', CLOSURES_PER_SHARER);
     assert.deepEqual(sharersOf(closures), [8, 3, 1, 1, 8]);
     assert.deepEqual(sharersOf(NO_POPULARITY), [4, 4, 4, 4, 4]);
+  });
+
+  test("believes data that say what they count, whatever the reader expects", () => {
+    const counts = new Map([
+      ["zlib", 3],
+      ["glibc", 56],
+    ]);
+    const references = formatPopularity("references", 833 * 2, counts);
+    const closures = formatPopularity("closures", 60 * 4, counts);
+    for (const expected of [REFERENCES_PER_SHARER, CLOSURES_PER_SHARER]) {
+      const zlib = storePath("zlib-1.3");
+      assert.equal(parse(references, expected).sharers(zlib), 1.5);
+      assert.equal(parse(closures, expected).sharers(zlib), 1.5);
+      assert.equal(parse(formatPopularity("closures", 20, counts), expected).sharers(zlib), 3);
+    }
+    assert.equal(Object.keys(JSON.parse(closures)).join(), "closures of,glibc,zlib");
+  });
+
+  test("tells data in which nothing is shared from no data", () => {
+    const data = parse(formatPopularity("closures", 2, new Map()));
+    assert.notEqual(data.id, "none");
+    assert.equal(data.sharers(storePath("zlib-1.3")), 1);
   });
 
   test("names the data by what it says, not by how it is written", () => {

@@ -1,0 +1,36 @@
+// `npm run nixport -- <command>`: what an operator does by hand, one word for each.
+
+import { popularity } from "./popularity.ts";
+import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
+import type { Subcommand } from "./subcommand.ts";
+
+const SUBCOMMANDS = new Map<string, Subcommand>([["popularity", popularity]]);
+
+const USAGE = "usage: npm run nixport -- <command> [options]";
+const HELP = `${USAGE}
+
+${[...SUBCOMMANDS].map(([name, { summary }]) => `  ${name.padEnd(12)}  ${summary}`).join("\n")}
+
+npm run nixport -- <command> --help says more of each. With npm run --silent nothing but a command's
+own output is on standard output.
+`;
+
+await endWith(async () => {
+  const [name, ...args] = process.argv.slice(2);
+  if (name === "--help" || name === "-h") {
+    process.stdout.write(HELP);
+    return;
+  }
+  const subcommand = SUBCOMMANDS.get(name ?? "");
+  if (subcommand === undefined) {
+    const said = name === undefined ? "a command is missing" : `no command ${JSON.stringify(name)}`;
+    throw new UsageError(`${said}\n${HELP}`);
+  }
+  if (args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(subcommand.help);
+    return;
+  }
+  const stop = new AbortController();
+  void onStop().then(() => stop.abort(new Interrupted("stopped")));
+  await subcommand.run(args, { env: process.env, signal: stop.signal });
+});

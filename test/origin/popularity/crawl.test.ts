@@ -1,0 +1,179 @@
+// Counting over a binary cache: a real HTTP server with narinfo files in Nix's format, the faults of
+// real caches and hostile ones, and going on where a run was stopped.
+
+import assert from "node:assert/strict";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
+import {
+  type BinaryCacheOptions,
+  openBinaryCache,
+} from "../../../origin/popularity/binary-cache.ts";
+import { type CrawlProgress, crawl } from "../../../origin/popularity/crawl.ts";
+import { openNarinfoJournal } from "../../../origin/popularity/narinfo-journal.ts";
+import { storePathOf } from "../../registry/fixture.ts";
+import { temporaryDirectory } from "../fixture.ts";
+import { type Fault, type Graph, narinfoOf, serveCache } from "./cache.ts";
+
+const GRAPH: Graph = {
+  "htop-3": ["glibc-2", "ncurses-6", "htop-3"],
+  "git-2": ["glibc-2", "bash-5", "zlib-1"],
+  "ncurses-6": ["glibc-2"],
+  "bash-5": ["glibc-2", "ncurses-6", "bash-5"],
+  "zlib-1": ["glibc-2"],
+  "glibc-2": [],
+};
+const COUNTS = { glibc: 5, ncurses: 2 };
+
+const quick: Omit<BinaryCacheOptions, "url"> = { retryMs: 1, attempts: 3, attemptDeadlineMs: 5000 };
+
+interface Run {
+  readonly listed?: readonly string[];
+  readonly journalFile?: string;
+  readonly options?: Omit<BinaryCacheOptions, "url">;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: CrawlProgress) => void;
+}
+
+async function count(t: TestContext, url: string, run: Run = {}) {
+  const file = run.journalFile ?? join(await temporaryDirectory(t), "journal");
+  const journal = await openNarinfoJournal(file);
+  try {
+    const { progress, counter } = await crawl({
+      cache: openBinaryCache({ url, ...(run.options ?? quick) }),
+      journal,
+      listed: (run.listed ?? ["htop-3", "git-2"]).map(storePathOf),
+      concurrency: 3,
+      signal: run.signal ?? new AbortController().signal,
+      ...(run.onProgress === undefined ? {} : { onProgress: run.onProgress }),
+    });
+    return { ...progress, counts: Object.fromEntries(counter.byPackage()) };
+  } finally {
+    await journal.close();
+  }
+}
+
+describe("crawl", { timeout: 60_000 }, () => {
+  test("counts the references of all paths that the list leads to, each asked for once", async (t) => {
+    const cache = await serveCache(t, GRAPH);
+    const counted = await count(t, `${cache.url}/`);
+    assert.deepEqual(counted, { known: 6, read: 6, absent: 0, failed: 0, counts: COUNTS });
+    assert.deepEqual(cache.asked.toSorted(), Object.keys(GRAPH).toSorted());
+  });
+
+  const transient: readonly [title: string, fault: Fault["answer"]][] = [
+    ["503", (response) => response.writeHead(503).end()],
+    ["429 with Retry-After", (response) => response.writeHead(429, { "Retry-After": "0" }).end()],
+    ["a connection that breaks", (response) => response.destroy()],
+    [
+      "fewer bytes than it announced",
+      (response, file) => {
+        response.writeHead(200, { "Content-Length": file.length + 10 });
+        response.write(file, () => response.destroy());
+      },
+    ],
+    ["half a file that ends well", (response, file) => response.end(file.slice(0, 120))],
+    ["another's file", (response) => response.end(narinfoOf(storePathOf("other-1"), []))],
+  ];
+  for (const [title, answer] of transient) {
+    test(`asks again after ${title}`, async (t) => {
+      const cache = await serveCache(t, GRAPH, { "bash-5": { times: 2, answer } });
+      const counted = await count(t, cache.url);
+      assert.deepEqual(counted, { known: 6, read: 6, absent: 0, failed: 0, counts: COUNTS });
+      assert.equal(cache.asked.filter((name) => name === "bash-5").length, 3);
+    });
+  }
+
+  test("asks again where an answer takes too long", async (t) => {
+    const answer = () => undefined;
+    const cache = await serveCache(t, GRAPH, { "bash-5": { times: 1, answer } });
+    const counted = await count(t, cache.url, { options: { ...quick, attemptDeadlineMs: 200 } });
+    assert.equal(counted.read, 6);
+  });
+
+  const withoutBash = { glibc: 4 };
+  const lasting: readonly [
+    title: string,
+    fault: Fault["answer"],
+    kind: "absent" | "failed",
+    requests: number,
+  ][] = [
+    ["404", (response) => response.writeHead(404).end("404"), "absent", 1],
+    ["403, as buckets say it", (response) => response.writeHead(403).end(), "absent", 1],
+    ["500 for ever", (response) => response.writeHead(500).end(), "failed", 3],
+    ["a login page", (response) => response.end("<html>\n</html>\n"), "failed", 3],
+    ["400", (response) => response.writeHead(400).end(), "failed", 1],
+    [
+      "a file without end",
+      (response) => {
+        const more = () => {
+          if (!response.destroyed) response.write("X: y\n".repeat(10_000), more);
+        };
+        more();
+      },
+      "failed",
+      1,
+    ],
+  ];
+  for (const [title, answer, kind, requests] of lasting) {
+    test(`leaves out and counts what is answered with ${title}`, async (t) => {
+      const cache = await serveCache(t, GRAPH, { "bash-5": { answer } });
+      const counted = await count(t, cache.url);
+      const gaps = { absent: 0, failed: 0, [kind]: 1 };
+      // Only bash leads to ncurses a second time.
+      assert.deepEqual(counted, { known: 6, read: 5, ...gaps, counts: withoutBash });
+      assert.equal(cache.asked.filter((name) => name === "bash-5").length, requests);
+    });
+  }
+
+  test("ends where the cache answers nothing any more, and says what it says", async (t) => {
+    const names = Array.from({ length: 40 }, (_, at) => `broken-${at}`);
+    const fault: Fault = { answer: (response) => response.writeHead(500).end() };
+    const faults = Object.fromEntries(names.map((name) => [name, fault]));
+    const cache = await serveCache(t, {}, faults);
+    const options = { ...quick, attempts: 1 };
+    await assert.rejects(count(t, cache.url, { listed: names, options }), /narinfo: HTTP 500$/);
+    assert(cache.asked.length < names.length);
+  });
+
+  test("goes on where it was stopped", async (t) => {
+    const cache = await serveCache(t, GRAPH);
+    const journalFile = join(await temporaryDirectory(t), "journal");
+    const stop = new AbortController();
+    const reason = new Error("stopped by the test");
+    const onProgress = ({ read }: CrawlProgress) => {
+      if (read === 3) stop.abort(reason);
+    };
+    const stopped = count(t, cache.url, { journalFile, signal: stop.signal, onProgress });
+    await assert.rejects(stopped, reason);
+    const kept = (await readFile(journalFile, "utf8")).trim().split("\n").length;
+    assert(kept >= 3);
+    cache.asked.length = 0;
+    const counted = await count(t, cache.url, { journalFile });
+    assert.deepEqual(counted.counts, COUNTS);
+    assert.equal(cache.asked.length, 6 - kept);
+  });
+
+  test("does not believe a journal's line that is broken", async (t) => {
+    const cache = await serveCache(t, GRAPH);
+    const journalFile = join(await temporaryDirectory(t), "journal");
+    await count(t, cache.url, { journalFile });
+    const lines = (await readFile(journalFile, "utf8")).split("\n");
+    const broken = [
+      "[1]",
+      "{}",
+      '["x"]',
+      "null",
+      ...lines.slice(0, -2),
+      lines.at(-2)?.slice(0, 50),
+    ];
+    await writeFile(journalFile, broken.join("\n"));
+    cache.asked.length = 0;
+    assert.deepEqual((await count(t, cache.url, { journalFile })).counts, COUNTS);
+    assert.equal(cache.asked.length, 1);
+    await appendFile(journalFile, "[");
+    cache.asked.length = 0;
+    assert.deepEqual((await count(t, cache.url, { journalFile })).counts, COUNTS);
+    assert.deepEqual(cache.asked, []);
+  });
+});
