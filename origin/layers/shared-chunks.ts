@@ -101,11 +101,6 @@ export function helpOnce(shared: SharedChunks, form: Form, helper: number): bool
   return slot !== undefined;
 }
 
-/** Takes a chunk and leaves it at that, as a helper does that crashes. False where none is ready. */
-export function takeChunk(shared: SharedChunks, helper: number): boolean {
-  return takeSlot(shared, 0, TAKEN + helper) !== undefined;
-}
-
 /** The packing thread's side: compresses alone as long as nobody helps. */
 export function createSharedCompressor(
   shared: SharedChunks,

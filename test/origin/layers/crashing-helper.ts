@@ -4,7 +4,8 @@ import { parentPort } from "node:worker_threads";
 import { createChunkBuffer } from "../../../origin/layers/chunk-writer.ts";
 import { packLayer } from "../../../origin/layers/layer.ts";
 import type { HelpTask, WorkerAnswer, WorkerTask } from "../../../origin/layers/pack-worker.ts";
-import { helpCompress, takeChunk } from "../../../origin/layers/shared-chunks.ts";
+import { helpCompress } from "../../../origin/layers/shared-chunks.ts";
+import type { Form } from "../../../registry/record.ts";
 
 parentPort?.on("message", (message: WorkerTask) => {
   if (message.kind === "help") return crash(message);
@@ -13,7 +14,7 @@ parentPort?.on("message", (message: WorkerTask) => {
   parentPort?.postMessage({ kind: "packed", layer } satisfies WorkerAnswer);
 });
 
-function crash({ shared, form, helper }: HelpTask): void {
-  helpCompress(shared, form, helper, () => takeChunk(shared, helper));
-  process.exit(4);
+/** Without a form, the first chunk it takes is its end. */
+function crash({ shared, helper }: HelpTask): void {
+  helpCompress(shared, undefined as unknown as Form, helper, () => false);
 }
