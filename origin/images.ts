@@ -95,9 +95,11 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
       const result = results[index];
       if (result === undefined) throw new Error(`no records of ${name}`);
       if (result.kind !== "records") return result;
-      await storeLookup(store, pinned, system, name, lookup);
       ingredients.push({ name, found: lookup, records: result.records });
     }
+    await Promise.all(
+      ingredients.map(({ name, found: each }) => storeLookup(store, pinned, system, name, each)),
+    );
     return { kind: "gathered", ingredients };
   }
 
