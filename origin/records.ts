@@ -112,7 +112,7 @@ export function createRecords(options: RecordsOptions): Records {
     if (making === undefined) return { layer: undefined };
     const paths = pathsOf(making);
     const remade = await held.during(paths, async () => {
-      const graph = making.kind === "view" ? await queryClosure(nix, paths, signal) : [];
+      const graph = await queryClosure(nix, paths, signal);
       return { kind: "remade", layer: await maker.remake(making, graph) } as const;
     });
     // Other bytes under the digest asked for must never be served: then it is as good as gone.
