@@ -7,6 +7,7 @@ import { canonicalRecipe } from "../registry/recipe.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { Route } from "../registry/route.ts";
 import { chooseVariant, type Variant } from "../registry/variant.ts";
+import { describeAge, staleWarning } from "../registry/warning.ts";
 import type { Edge } from "./edge.ts";
 import type { ImageName } from "./keys.ts";
 import { composeKnown } from "./known-image.ts";
@@ -90,21 +91,11 @@ function staleness(
   isNewest: boolean,
 ): string | undefined {
   if (parsePin(tag) !== undefined) return undefined;
-  if (!isNewest) return warn(`${tag} has moved on; answered at an earlier revision meanwhile`);
+  if (!isNewest)
+    return staleWarning(`${tag} has moved on; answered at an earlier revision meanwhile`);
   const ageMs = edge.now() - resolvedAtMs;
   if (ageMs < edge.pinFreshMs) return undefined;
-  return warn(`${tag} was last resolved ${describeAge(ageMs)} ago; it is being refreshed`);
-}
-
-function warn(text: string): string {
-  return `299 - "nixport: ${text}"`;
-}
-
-function describeAge(ageMs: number): string {
-  const minutes = Math.round(ageMs / 60_000);
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
+  return staleWarning(`${tag} was last resolved ${describeAge(ageMs)} ago; it is being refreshed`);
 }
 
 function refreshBehind(edge: Edge, { repository }: ManifestRoute, name: ImageName): void {

@@ -10,6 +10,7 @@ import { parseRoute, type Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
 import { type SecretKey, verifyRequest } from "../registry/token.ts";
 import { chooseVariant } from "../registry/variant.ts";
+import { describeAge, staleWarning } from "../registry/warning.ts";
 import type { Outbox } from "./backfill/outbox.ts";
 import { failureError } from "./failures.ts";
 import type { Images } from "./images.ts";
@@ -101,7 +102,7 @@ async function serve(options: AppOptions, request: Request, route: Route): Promi
 }
 
 async function serveTag(
-  { images, outbox }: AppOptions,
+  { images, outbox, now }: AppOptions,
   request: Request,
   { recipe }: Extract<Route, { kind: "manifest" }>,
   { tag }: Extract<Extract<Route, { kind: "manifest" }>["reference"], { kind: "tag" }>,
@@ -115,6 +116,11 @@ async function serveTag(
   const content = { digest, mediaType, sizeBytes: bytes.length };
   const { status, headers } = planManifest(request.headers, content, "tag");
   headers.set(PIN_HEADER, built.pinned.pin);
+  if (built.pinned.outdated !== undefined) {
+    const age = describeAge(now() - built.pinned.resolvedAtMs);
+    const text = `${tag} was last resolved ${age} ago; the package source does not answer`;
+    headers.set("Warning", staleWarning(text));
+  }
   const bodyless = request.method === "HEAD" || status !== 200;
   return new Response(bodyless ? null : Uint8Array.from(bytes), { status, headers });
 }

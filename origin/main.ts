@@ -70,8 +70,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const limits = { builderTimeoutSeconds, buildDeadlineMs };
   const held = createHeldPaths({ nix, rootsDir, ...limits, signal });
   const records = createRecords({ nix, store, maker, layers, packings, held, signal });
+  const pins = rememberPins({ source, store, env, freshMs: pinFreshMs, log, now, signal });
   const images = createImages({
-    pins: rememberPins({ source, store, env, freshMs: pinFreshMs, log, now }),
+    pins,
     lookups: rememberLookups({ nix, store, signal }),
     records,
     store,
@@ -92,7 +93,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     backfilled: () => outbox?.drained() ?? Promise.resolve(),
     async close() {
       stop.abort(new Error("the origin is going down"));
-      await Promise.all([closeServer(server), outbox?.close(), packer.close()]);
+      await Promise.all([closeServer(server), outbox?.close(), packer.close(), pins.settled()]);
     },
   };
 }

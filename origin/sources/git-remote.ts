@@ -1,53 +1,117 @@
 // Asks a git remote what its refs point at. Credentials are the host's: ssh agent, git's helpers.
+// One process per question at a time, and its answer counts for a moment, failure or not: neither a
+// flood of unknown tags nor a remote that hangs piles processes up.
 
 import { withoutHostPaths } from "../nix/nix-error.ts";
 import { runProcess } from "../nix/spawn.ts";
+import type { RemoteRefs } from "./refs.ts";
 
-export type RemoteRef =
-  | { readonly kind: "commit"; readonly commit: string; readonly ref: string }
+export interface GitRemote {
+  /** What the default branch points at; absent in an empty repository. */
+  head(): Promise<HeadAnswer>;
+  /** All branches and git tags. */
+  refs(): Promise<RefsAnswer>;
+}
+
+export type HeadAnswer =
+  | { readonly kind: "commit"; readonly commit: string }
   | { readonly kind: "absent" }
-  | { readonly kind: "unreachable"; readonly message: string };
+  | Unreachable;
+export type RefsAnswer = { readonly kind: "refs"; readonly refs: RemoteRefs } | Unreachable;
+interface Unreachable {
+  readonly kind: "unreachable";
+  readonly message: string;
+}
 
+export interface GitRemoteOptions {
+  readonly url: string;
+  /** What git runs in: PATH, HOME, the ssh agent. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly now: () => number;
+  readonly signal?: AbortSignal;
+}
+
+/** How long one answer serves every tag that is asked for. */
+export const ANSWER_LIFE_MS = 5000;
 const DEADLINE_MS = 20_000;
-const MAX_OUTPUT_BYTES = 1024 * 1024;
+// Some 200,000 refs; no others than branches and tags are sent.
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 const MAX_REASON_CHARACTERS = 300;
 
-/** The commit of a branch, else of a tag, else (for `HEAD`) of the default branch. */
-export async function askRemote(
-  url: string,
-  name: string,
-  env: Readonly<Record<string, string>>,
-): Promise<RemoteRef> {
-  const wanted =
-    name === "HEAD"
-      ? ["HEAD"]
-      : [`refs/heads/${name}`, `refs/tags/${name}`, `refs/tags/${name}^{}`];
-  const result = await runProcess("git", ["ls-remote", "--quiet", "--", url, ...wanted], {
-    // Never wait for a password that nobody is there to type.
-    env: { ...env, GIT_TERMINAL_PROMPT: "0" },
-    deadlineMs: DEADLINE_MS,
-    maxStdoutBytes: MAX_OUTPUT_BYTES,
-  });
-  if (result.kind !== "exited") {
-    const after = result.kind === "timed-out" ? ` within ${DEADLINE_MS / 1000} s` : "";
-    return { kind: "unreachable", message: `git did not answer${after}` };
+export function openGitRemote(options: GitRemoteOptions): GitRemote {
+  return {
+    head: rememberBriefly(options.now, async () => {
+      const listed = await listRemote(options, [], ["HEAD"]);
+      if (listed.kind !== "listed") return listed;
+      const commit = listed.commits.get("HEAD");
+      return commit === undefined ? { kind: "absent" } : { kind: "commit", commit };
+    }),
+    refs: rememberBriefly(options.now, async () => {
+      // Without these options a forge sends every pull request ever made.
+      const listed = await listRemote(options, ["--heads", "--tags"], []);
+      return listed.kind === "listed" ? { kind: "refs", refs: refsOf(listed.commits) } : listed;
+    }),
+  };
+}
+
+type Listed =
+  | { readonly kind: "listed"; readonly commits: ReadonlyMap<string, string> }
+  | Unreachable;
+
+async function listRemote(
+  { url, env, signal }: GitRemoteOptions,
+  flags: readonly string[],
+  patterns: readonly string[],
+): Promise<Listed> {
+  const result = await runProcess(
+    "git",
+    ["ls-remote", "--quiet", ...flags, "--", url, ...patterns],
+    {
+      // Never wait for a password that nobody is there to type.
+      env: { ...env, GIT_TERMINAL_PROMPT: "0", SSH_ASKPASS_REQUIRE: "never" },
+      deadlineMs: DEADLINE_MS,
+      maxStdoutBytes: MAX_OUTPUT_BYTES,
+      ...(signal && { signal }),
+    },
+  );
+  switch (result.kind) {
+    case "exited":
+      return result.code === 0
+        ? { kind: "listed", commits: commitsIn(result.stdout) }
+        : unreachable(reasonOf(result.stderr));
+    case "timed-out":
+      return unreachable(`git did not answer within ${DEADLINE_MS / 1000} s`);
+    case "too-much-output":
+      return unreachable(`the repository has more refs than fit ${MAX_OUTPUT_BYTES >> 20} MiB`);
+    case "cancelled":
+    case "not-started":
+    case "signalled":
+      return unreachable("git did not answer");
+    default:
+      return result satisfies never;
   }
-  if (result.code !== 0) return { kind: "unreachable", message: reasonOf(result.stderr) };
-  const refs = new Map(
-    result.stdout.split("\n").flatMap((line): [string, string][] => {
+}
+
+function commitsIn(listing: string): ReadonlyMap<string, string> {
+  return new Map(
+    listing.split("\n").flatMap((line): [string, string][] => {
       const match = /^([0-9a-f]{40})\t(.+)$/.exec(line);
       return match?.[1] && match[2] ? [[match[2], match[1]]] : [];
     }),
   );
-  // An annotated tag is an object of its own; `^{}` names the commit it stands for.
-  const [branch = "", tag = "", peeled = ""] = wanted;
-  for (const [ref, found] of [
-    [branch, refs.get(branch)],
-    [tag, refs.get(peeled) ?? refs.get(tag)],
-  ] as const) {
-    if (found !== undefined) return { kind: "commit", commit: found, ref };
+}
+
+/** An annotated tag is an object of its own; `^{}` names the commit it stands for. */
+function refsOf(commits: ReadonlyMap<string, string>): RemoteRefs {
+  const branches = new Map<string, string>();
+  const tags = new Map<string, string>();
+  for (const [ref, commit] of commits) {
+    const [, kind, name] = /^refs\/(heads|tags)\/(.+?)(?:\^\{\})?$/.exec(ref) ?? [];
+    if (name === undefined) continue;
+    if (kind === "heads") branches.set(name, commit);
+    else tags.set(name, commits.get(`${ref}^{}`) ?? commit);
   }
-  return { kind: "absent" };
+  return { branches, tags };
 }
 
 /** Git says what is wrong first, and ends with advice. */
@@ -55,4 +119,24 @@ function reasonOf(stderr: string): string {
   const lines = stderr.trim().split("\n");
   const reason = lines.find((line) => /^(?:fatal|error): /.test(line)) ?? lines.at(-1) ?? "";
   return withoutHostPaths(reason.replace(/^(?:fatal|error): /, "")).slice(0, MAX_REASON_CHARACTERS);
+}
+
+function unreachable(message: string): Unreachable {
+  return { kind: "unreachable", message };
+}
+
+function rememberBriefly<Answer>(
+  now: () => number,
+  ask: () => Promise<Answer>,
+): () => Promise<Answer> {
+  let asked: Promise<Answer> | undefined;
+  let untilMs = Number.POSITIVE_INFINITY;
+  return () => {
+    if (asked !== undefined && now() < untilMs) return asked;
+    untilMs = Number.POSITIVE_INFINITY;
+    asked = ask().finally(() => {
+      untilMs = now() + ANSWER_LIFE_MS;
+    });
+    return asked;
+  };
 }

@@ -1,17 +1,16 @@
-// Remembers what tags resolved to: in memory for a while, in the storage for when a remote is gone.
+// Which pin a tag has now. An earlier pin is answered at once, however old, and asked for again
+// behind the answer: only a tag never resolved before makes anyone wait for a remote.
 
-import * as v from "valibot";
-import { type Pin, pinSchema } from "../../registry/pin.ts";
+import type { Pin } from "../../registry/pin.ts";
 import type { Tag } from "../../registry/reference.ts";
 import { joinBatches } from "../join.ts";
 import type { Log } from "../log.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { storageKey } from "../storage/keys.ts";
-import { parseStoredJson } from "../storage/stored-json.ts";
-import { type Environment, resolveTag } from "./resolve.ts";
-import { type Source, sourceId } from "./source.ts";
+import { openPinMemory } from "./pin-memory.ts";
+import { createResolver, type Environment } from "./resolve.ts";
+import { type Resolution, type Source, sourceId } from "./source.ts";
 
 export interface PinnedTag {
   readonly kind: "pinned";
@@ -19,6 +18,8 @@ export interface PinnedTag {
   readonly source: PinnedSource;
   readonly resolvedAtMs: number;
   readonly immutable: boolean;
+  /** Set where the pin could not be asked for again: why not. */
+  readonly outdated?: string;
 }
 
 export type PinResult =
@@ -28,6 +29,8 @@ export type PinResult =
 
 export interface Pins {
   resolve(tag: Tag): Promise<PinResult>;
+  /** Resolves when nothing is being asked for behind an answer. */
+  settled(): Promise<void>;
 }
 
 export interface PinsOptions {
@@ -37,6 +40,7 @@ export interface PinsOptions {
   readonly freshMs: number;
   readonly log: Log;
   readonly now: () => number;
+  readonly signal?: AbortSignal;
   /**
    * Called when a tag resolves to another pin than the one remembered, also by an earlier process.
    * The new pin is stored by then, and answered from now on.
@@ -44,65 +48,106 @@ export interface PinsOptions {
   readonly onMoved?: (tag: Tag, from: PinnedTag, to: PinnedTag) => void;
 }
 
-const MAX_TAGS_IN_MEMORY = 1000;
+interface Failures {
+  readonly count: number;
+  readonly notBeforeMs: number;
+  readonly reason: string;
+}
 
-const rememberedSchema = v.object({
-  pin: pinSchema,
-  resolvedAtMs: v.number(),
-  immutable: v.boolean(),
-  source: v.variant("kind", [
-    v.object({ kind: v.literal("nixpkgs"), url: v.string(), commit: v.string() }),
-    v.object({
-      kind: v.literal("git"),
-      url: v.string(),
-      commit: v.string(),
-      ref: v.exactOptional(v.string()),
-    }),
-    v.object({ kind: v.literal("path"), path: v.string(), narHash: v.string() }),
-  ]),
-});
+const MAX_FAILING_TAGS = 1000;
+const FIRST_RETRY_MS = 2000;
+const MAX_RETRY_MS = 300_000;
 
 export function rememberPins(options: PinsOptions): Pins {
-  const { source, store, env, freshMs, log, now, onMoved } = options;
-  const recent = recentValues<PinnedTag>(MAX_TAGS_IN_MEMORY);
-  const keyOf = (tag: Tag) => storageKey.pin(sourceId(source), tag);
+  const { source, freshMs, log, now, onMoved } = options;
+  const resolver = createResolver(options);
+  const memory = openPinMemory(options.store, sourceId(source), freshMs);
+  const staleAfterMs = Math.min(freshMs, resolver.recheckMs ?? freshMs);
+  const failing = recentValues<Failures>(MAX_FAILING_TAGS);
+  const refreshing = new Map<Tag, Promise<void>>();
+  const joined = joinBatches<Tag, PinResult>(
+    (tag) => tag,
+    (tags) => Promise.all(tags.map(async (tag) => remember(tag, await resolver.resolve(tag)))),
+  );
 
-  async function resolveFresh(tag: Tag): Promise<PinResult> {
-    const resolution = await resolveTag(source, tag, env);
-    if (resolution.kind === "unknown-tag") return resolution;
-    const earlier = recent.lookup(tag) ?? (await remembered(tag));
-    if (resolution.kind === "unreachable") {
-      if (earlier === undefined) return resolution;
-      log.warn({ tag, pin: earlier.pin, reason: resolution.message }, "tag kept at an earlier pin");
-      return earlier;
+  async function remember(tag: Tag, resolution: Resolution): Promise<PinResult> {
+    if (resolution.kind === "pinned" && resolution.immutable) {
+      return { ...resolution, resolvedAtMs: now() };
     }
-    const pinned: PinnedTag = { ...resolution, resolvedAtMs: now() };
-    recent.store(tag, pinned);
-    const { kind: _, ...memory } = pinned;
-    await store.store(keyOf(tag), Buffer.from(JSON.stringify(memory)));
-    if (earlier !== undefined && earlier.pin !== pinned.pin) onMoved?.(tag, earlier, pinned);
+    const earlier = await memory.lookup(tag);
+    switch (resolution.kind) {
+      case "pinned":
+        return await pinnedNow(tag, { ...resolution, resolvedAtMs: now() }, earlier);
+      case "unreachable":
+        return earlier === undefined ? resolution : failedAgain(tag, earlier, resolution.message);
+      case "unknown-tag":
+        // The remote did answer: whoever removed the branch meant it.
+        if (earlier !== undefined) {
+          await memory.forget(tag);
+          log.warn({ tag, pin: earlier.pin }, "tag is gone from the source");
+        }
+        return resolution;
+      default:
+        return resolution satisfies never;
+    }
+  }
+
+  async function pinnedNow(
+    tag: Tag,
+    pinned: PinnedTag,
+    earlier: PinnedTag | undefined,
+  ): Promise<PinnedTag> {
+    await memory.store(tag, pinned);
+    if (failing.lookup(tag) !== undefined) failing.store(tag, NO_FAILURES);
+    if (earlier !== undefined && earlier.pin !== pinned.pin) {
+      log.info({ tag, from: earlier.pin, to: pinned.pin }, "tag moved");
+      onMoved?.(tag, earlier, pinned);
+    }
     return pinned;
   }
 
-  async function remembered(tag: Tag): Promise<PinnedTag | undefined> {
-    const bytes = await store.lookup(keyOf(tag));
-    if (bytes === undefined) return undefined;
-    const parsed = v.safeParse(rememberedSchema, parseStoredJson(bytes));
-    return parsed.success ? { kind: "pinned", ...parsed.output } : undefined;
+  function failedAgain(tag: Tag, earlier: PinnedTag, reason: string): PinnedTag {
+    const count = (failing.lookup(tag)?.count ?? 0) + 1;
+    const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), MAX_RETRY_MS);
+    failing.store(tag, { count, notBeforeMs: now() + delayMs, reason });
+    const ageSeconds = Math.round((now() - earlier.resolvedAtMs) / 1000);
+    const facts = { tag, pin: earlier.pin, ageSeconds, retrySeconds: delayMs / 1000, reason };
+    log.warn(facts, "tag kept at an earlier pin");
+    return { ...earlier, outdated: reason };
   }
 
-  const joined = joinBatches<Tag, PinResult>(
-    (tag) => tag,
-    (tags) => Promise.all(tags.map(resolveFresh)),
-  );
+  function refreshBehind(tag: Tag): void {
+    if (refreshing.has(tag) || now() < (failing.lookup(tag)?.notBeforeMs ?? 0)) return;
+    const refresh = async () => {
+      try {
+        await joined.all([tag]);
+      } catch (error) {
+        log.error({ err: error, tag }, "a tag could not be refreshed");
+      } finally {
+        refreshing.delete(tag);
+      }
+    };
+    refreshing.set(tag, refresh());
+  }
 
   return {
     async resolve(tag) {
-      const known = recent.lookup(tag);
-      if (known && (known.immutable || now() - known.resolvedAtMs < freshMs)) return known;
-      const [result] = await joined.all([tag]);
-      if (result === undefined) throw new Error("a joined call gives one result per item");
-      return result;
+      const atOnce = await resolver.resolveAtOnce(tag);
+      if (atOnce !== undefined) return await remember(tag, atOnce);
+      const known = await memory.lookup(tag);
+      if (known === undefined) {
+        const [result] = await joined.all([tag]);
+        if (result === undefined) throw new Error("a joined call gives one result per item");
+        return result;
+      }
+      if (now() - known.resolvedAtMs >= staleAfterMs) refreshBehind(tag);
+      const reason = failing.lookup(tag)?.reason;
+      return reason ? { ...known, outdated: reason } : known;
+    },
+    async settled() {
+      await Promise.all(refreshing.values());
     },
   };
 }
+
+const NO_FAILURES: Failures = { count: 0, notBeforeMs: 0, reason: "" };

@@ -1,7 +1,6 @@
 // Where packages come from, and what asking for a tag of it may give.
 
 import type { Pin } from "../../registry/pin.ts";
-import type { Tag } from "../../registry/reference.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 
 export type Source =
@@ -42,7 +41,8 @@ export function sourceId(source: Source): string {
   return JSON.stringify(source);
 }
 
-export function isCommit(tag: Tag | string): boolean {
+/** What no branch or tag can take away: such a tag is a commit. */
+export function isCommit(tag: string): boolean {
   return /^[0-9a-f]{40}$/.test(tag);
 }
 

@@ -1,17 +1,26 @@
 // Tags to pins: what each kind of source takes a tag for, asked of real repositories.
 
 import assert from "node:assert/strict";
-import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { askRemote } from "../../../origin/sources/git-remote.ts";
-import { resolveTag } from "../../../origin/sources/resolve.ts";
-import { describeSource, type Source, sourceId } from "../../../origin/sources/source.ts";
+import { createResolver, type Environment } from "../../../origin/sources/resolve.ts";
+import {
+  describeSource,
+  type Resolution,
+  type Source,
+  sourceId,
+} from "../../../origin/sources/source.ts";
+import type { Tag } from "../../../registry/reference.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
 import { createRepository, GIT_ENV } from "./git-repository.ts";
 
 const limit = { timeout: 30_000 };
+
+/** As a start does that remembers nothing. */
+function resolveTag(source: Source, tag: Tag, env: Environment): Promise<Resolution> {
+  return createResolver({ source, env, now: Date.now }).resolve(tag);
+}
 
 describe("a tag of a git repository", limit, () => {
   test("is a branch, a git tag of either kind, or the default branch", async (t) => {
@@ -57,16 +66,37 @@ describe("a tag of a git repository", limit, () => {
     });
   });
 
-  for (const tag of ["absent", "v1.2.3", "ain", "0123456789abcdef"]) {
-    test(`is unknown when it is ${tag}, and the answer says which there are`, async (t) => {
+  for (const [tag, says] of [
+    ["mian", "the nearest are main;"],
+    ["release-1.1", "the nearest are release-1.0;"],
+    ["feature--knew", "the nearest are feature--new;"],
+    ["0123456789abcdef", "a commit is a tag with all its 40 digits only;"],
+    ["zzz", "the nearest are feature--new, main, release-1.0;"],
+  ] as const) {
+    test(`is unknown when it is ${tag}, and the answer says what exists`, async (t) => {
       const repository = await createRepository(t);
       await repository.commit("1");
+      repository.git("tag", "release-1.0");
+      repository.git("branch", "feature/new");
+      repository.git("branch", "no+tag+of+an+image");
       const source: Source = { kind: "git", url: repository.path };
       const found = await resolveTag(source, tagOf(tag), GIT_ENV);
       assert(found.kind === "unknown-tag", JSON.stringify(found));
-      assert.match(found.message, new RegExp(`no tag "${tag}": tags are latest .* commit$`));
+      assert(found.message.startsWith(`no tag "${tag}": ${says}`), found.message);
+      assert.match(found.message, /; tags are latest .*, or a full commit$/);
     });
   }
+
+  test("reaches a branch whose name has slashes by two hyphens for each", async (t) => {
+    const repository = await createRepository(t);
+    const commit = await repository.commit("1");
+    repository.git("branch", "feature/a/b");
+    const source: Source = { kind: "git", url: repository.path };
+    const found = await resolveTag(source, tagOf("feature--a--b"), GIT_ENV);
+    assert(found.kind === "pinned" && found.source.kind === "git", JSON.stringify(found));
+    assert.equal(found.pin, commit);
+    assert.equal(found.source.ref, "refs/heads/feature/a/b");
+  });
 
   test("cannot be told when the remote is gone, and the answer says why", async (t) => {
     const gone = join(await temporaryDirectory(t), "gone");
@@ -82,7 +112,9 @@ describe("a tag of a git repository", limit, () => {
   });
 
   test("cannot be told without git", async (t) => {
-    const found = await askRemote("/x", "HEAD", { PATH: await temporaryDirectory(t) });
+    const source: Source = { kind: "git", url: "/x" };
+    const env = { PATH: await temporaryDirectory(t) };
+    const found = await resolveTag(source, tagOf("latest"), env);
     assert.deepEqual(found, { kind: "unreachable", message: "git did not answer" });
   });
 
@@ -114,12 +146,19 @@ describe("a tag of nixpkgs", limit, () => {
     assert.equal(absent.kind, "unknown-tag");
   });
 
-  test("that no channel can have starts no look-up", async () => {
-    const source: Source = { kind: "nixpkgs", url: "/nowhere", channel: "nixos-unstable" };
-    for (const tag of ["my-branch", "v1.0", "nixos-25", "HEAD", "staging"]) {
-      const found = await resolveTag(source, tagOf(tag), { PATH: "" });
+  test("is no branch that is no channel, and the answer names the channels nearest", async (t) => {
+    const repository = await createRepository(t);
+    await repository.commit("1");
+    for (const branch of ["nixos-unstable", "nixos-25.11", "staging"]) {
+      repository.git("branch", branch);
+    }
+    const channel = "nixos-unstable";
+    const source: Source = { kind: "nixpkgs", url: repository.path, channel };
+    for (const tag of ["staging", "v1.0", "nixos-25", "HEAD"]) {
+      const found = await resolveTag(source, tagOf(tag), GIT_ENV);
       assert(found.kind === "unknown-tag", tag);
-      assert.match(found.message, /latest \(nixos-unstable\)/);
+      assert.match(found.message, /the nearest are nixos-.*tags are latest \(nixos-unstable\)/);
+      assert.doesNotMatch(found.message.replace(`no tag "${tag}"`, ""), /staging/);
     }
   });
 
@@ -129,35 +168,6 @@ describe("a tag of nixpkgs", limit, () => {
     const found = await resolveTag(source, tagOf("latest"), { PATH: "" });
     assert(found.kind === "pinned");
     assert.equal(found.pin, channel);
-  });
-});
-
-describe("a tag of a local path", limit, () => {
-  test("is latest only, pinned by what the path holds and by where it really is", async (t) => {
-    const folder = await temporaryDirectory(t);
-    await mkdir(join(folder, "real"));
-    await writeFile(join(folder, "real/default.nix"), "{ }");
-    await symlink("real", join(folder, "link"));
-    const source: Source = { kind: "path", path: join(folder, "link") };
-    const found = await resolveTag(source, tagOf("latest"), {});
-    assert(found.kind === "pinned" && found.source.kind === "path");
-    assert.equal(found.source.path, join(folder, "real"));
-    const hex = Buffer.from(found.source.narHash.replace("sha256-", ""), "base64").toString("hex");
-    assert.equal(found.pin, `path-${hex}`);
-    assert.equal(found.immutable, false);
-    assert.equal((await resolveTag(source, tagOf("main"), {})).kind, "unknown-tag");
-    await writeFile(join(folder, "real/default.nix"), "{ a = 1; }");
-    const changed = await resolveTag(source, tagOf("latest"), {});
-    assert(changed.kind === "pinned");
-    assert.notEqual(changed.pin, found.pin);
-  });
-
-  test("cannot be told when the path is gone", async (t) => {
-    const path = join(await temporaryDirectory(t), "gone");
-    assert.equal(
-      (await resolveTag({ kind: "path", path }, tagOf("latest"), {})).kind,
-      "unreachable",
-    );
   });
 });
 

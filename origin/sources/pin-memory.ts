@@ -1,0 +1,80 @@
+// The last pin of each tag: in memory, and in the storage for the next start.
+
+import * as v from "valibot";
+import { pinSchema } from "../../registry/pin.ts";
+import type { Tag } from "../../registry/reference.ts";
+import { recentValues } from "../recent.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { storageKey } from "../storage/keys.ts";
+import { parseStoredJson } from "../storage/stored-json.ts";
+import type { PinnedTag } from "./pins.ts";
+
+export interface PinMemory {
+  lookup(tag: Tag): Promise<PinnedTag | undefined>;
+  store(tag: Tag, pinned: PinnedTag): Promise<void>;
+  forget(tag: Tag): Promise<void>;
+}
+
+const MAX_TAGS_IN_MEMORY = 1000;
+
+const storedSchema = v.object({
+  pin: pinSchema,
+  resolvedAtMs: v.number(),
+  source: v.variant("kind", [
+    v.object({ kind: v.literal("nixpkgs"), url: v.string(), commit: v.string() }),
+    v.object({
+      kind: v.literal("git"),
+      url: v.string(),
+      commit: v.string(),
+      ref: v.exactOptional(v.string()),
+    }),
+    v.object({ kind: v.literal("path"), path: v.string(), narHash: v.string() }),
+  ]),
+});
+
+/** `rewriteAfterMs`: how old the stored time of an unchanged pin may become. */
+export function openPinMemory(
+  store: BlobStore,
+  sourceId: string,
+  rewriteAfterMs: number,
+): PinMemory {
+  /** Null for a tag that was forgotten. */
+  const recent = recentValues<{ readonly pinned: PinnedTag | null; readonly storedMs: number }>(
+    MAX_TAGS_IN_MEMORY,
+  );
+  const keyOf = (tag: Tag) => storageKey.pin(sourceId, tag);
+
+  async function read(tag: Tag): Promise<PinnedTag | undefined> {
+    const bytes = await store.lookup(keyOf(tag));
+    if (bytes === undefined) return undefined;
+    const parsed = v.safeParse(storedSchema, parseStoredJson(bytes));
+    return parsed.success ? { kind: "pinned", immutable: false, ...parsed.output } : undefined;
+  }
+
+  return {
+    async lookup(tag) {
+      const known = recent.lookup(tag);
+      if (known !== undefined) return known.pinned ?? undefined;
+      const pinned = await read(tag);
+      // A resolution that has ended meanwhile knows better.
+      const newer = recent.lookup(tag);
+      if (newer !== undefined) return newer.pinned ?? undefined;
+      if (pinned !== undefined) recent.store(tag, { pinned, storedMs: pinned.resolvedAtMs });
+      return pinned;
+    },
+    async store(tag, pinned) {
+      const { pin, resolvedAtMs, source } = pinned;
+      const known = recent.lookup(tag);
+      const isStored =
+        JSON.stringify(known?.pinned?.source) === JSON.stringify(source) &&
+        resolvedAtMs - (known?.storedMs ?? 0) < rewriteAfterMs;
+      recent.store(tag, { pinned, storedMs: isStored ? (known?.storedMs ?? 0) : resolvedAtMs });
+      if (isStored) return;
+      await store.store(keyOf(tag), Buffer.from(JSON.stringify({ pin, resolvedAtMs, source })));
+    },
+    async forget(tag) {
+      recent.store(tag, { pinned: null, storedMs: 0 });
+      await store.remove(keyOf(tag));
+    },
+  };
+}

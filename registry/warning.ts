@@ -1,0 +1,14 @@
+// The Warning header of an answer that may be outdated: 299 is the code for what stays true (RFC 7234,
+// section 5.5), `-` stands for an agent that does not name itself.
+
+/** `text` in plain ASCII without quotes. */
+export function staleWarning(text: string): string {
+  return `299 - "nixport: ${text}"`;
+}
+
+export function describeAge(ageMs: number): string {
+  const minutes = Math.round(ageMs / 60_000);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
+}

@@ -1,0 +1,171 @@
+// A local package set: pinned by what it holds, read again only when it looks changed.
+
+import assert from "node:assert/strict";
+import { mkdir, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { type LocalTreeOptions, openLocalTree } from "../../../origin/sources/local-tree.ts";
+import { createResolver } from "../../../origin/sources/resolve.ts";
+import type { Resolution, Source } from "../../../origin/sources/source.ts";
+import { tagOf } from "../../registry/fixture.ts";
+import { temporaryDirectory } from "../fixture.ts";
+
+const LATEST = tagOf("latest");
+/** Every file has been at rest for long by this clock. */
+const LATER_MS = 60_000;
+
+function pinOf(resolution: Resolution | undefined): string {
+  assert(resolution?.kind === "pinned", JSON.stringify(resolution));
+  return resolution.pin;
+}
+
+describe("the tag latest of a local path", () => {
+  test("is what the path holds and where it really is", async (t) => {
+    const folder = await temporaryDirectory(t);
+    await mkdir(join(folder, "real"));
+    await writeFile(join(folder, "real/default.nix"), "{ }");
+    await symlink("real", join(folder, "link"));
+    const source: Source = { kind: "path", path: join(folder, "link") };
+    const resolver = createResolver({ source, env: {}, now: Date.now });
+    const found = await resolver.resolveAtOnce(LATEST);
+    assert(found?.kind === "pinned" && found.source.kind === "path");
+    assert.equal(found.source.path, join(folder, "real"));
+    const hex = Buffer.from(found.source.narHash.replace("sha256-", ""), "base64").toString("hex");
+    assert.equal(found.pin, `path-${hex}`);
+    assert.equal(found.immutable, false);
+    assert.equal((await resolver.resolve(tagOf("main"))).kind, "unknown-tag");
+    assert.equal((await resolver.resolveAtOnce(tagOf("main")))?.kind, "unknown-tag");
+  });
+
+  test("cannot be told when the path is gone", async (t) => {
+    const source: Source = { kind: "path", path: join(await temporaryDirectory(t), "gone") };
+    const resolver = createResolver({ source, env: {}, now: Date.now });
+    for (const found of [await resolver.resolve(LATEST), await resolver.resolveAtOnce(LATEST)]) {
+      assert.deepEqual(found, {
+        kind: "unreachable",
+        message: "the package set cannot be read: ENOENT",
+      });
+    }
+  });
+
+  type Change = (file: (name: string) => string) => Promise<void>;
+  const changes: readonly (readonly [string, Change])[] = [
+    ["a file of the same length", (file) => writeFile(file("a/b.nix"), "2")],
+    ["a new file", (file) => writeFile(file("a/c.nix"), "1")],
+    ["a file that is gone", (file) => rm(file("a/b.nix"))],
+    ["another name", (file) => rename(file("a/b.nix"), file("a/c.nix"))],
+    [
+      "a file of the same length whose time was set back",
+      async (file) => {
+        await writeFile(file("a/b.nix"), "2");
+        await utimes(file("a/b.nix"), 1, 1);
+      },
+    ],
+  ];
+  for (const [title, change] of changes) {
+    test(`is another at once after a change: ${title}`, async (t) => {
+      const path = await temporaryDirectory(t);
+      const file = (name: string) => join(path, name);
+      await mkdir(file("a"));
+      await writeFile(file("a/b.nix"), "1");
+      await utimes(file("a/b.nix"), 1, 1);
+      const source: Source = { kind: "path", path };
+      const resolver = createResolver({ source, env: {}, now: Date.now });
+      const before = pinOf(await resolver.resolveAtOnce(LATEST));
+      assert.equal(pinOf(await resolver.resolveAtOnce(LATEST)), before);
+      await change(file);
+      assert.notEqual(pinOf(await resolver.resolveAtOnce(LATEST)), before);
+    });
+  }
+
+  test("stays when only git's own data changes", async (t) => {
+    const path = await temporaryDirectory(t);
+    await writeFile(join(path, "default.nix"), "1");
+    const source: Source = { kind: "path", path };
+    const resolver = createResolver({ source, env: {}, now: Date.now });
+    const before = pinOf(await resolver.resolveAtOnce(LATEST));
+    await mkdir(join(path, ".git"));
+    await writeFile(join(path, ".git/HEAD"), "x");
+    assert.equal(pinOf(await resolver.resolveAtOnce(LATEST)), before);
+  });
+});
+
+describe("reading a tree", () => {
+  interface Reader {
+    readonly readings: number;
+    pin(path: string): Promise<Resolution>;
+  }
+
+  function countingReader(onRead: (readings: number) => Promise<void> = async () => undefined) {
+    const reader = {
+      readings: 0,
+      async pin(): Promise<Resolution> {
+        reader.readings += 1;
+        const message = `reading ${reader.readings}`;
+        await onRead(reader.readings);
+        return { kind: "unreachable", message };
+      },
+    };
+    return reader satisfies Reader;
+  }
+
+  function open(path: string, reader: Reader, now: LocalTreeOptions["now"]) {
+    return openLocalTree({ path, withGit: false, pin: reader.pin, now });
+  }
+
+  test("happens once for as long as it looks the same and is at rest", async (t) => {
+    const path = await temporaryDirectory(t);
+    await writeFile(join(path, "a"), "1");
+    const reader = countingReader();
+    const tree = open(path, reader, () => Date.now() + LATER_MS);
+    const first = await tree.resolveAtOnce();
+    assert.equal(await tree.resolveAtOnce(), first);
+    assert.equal(await tree.resolve(), first);
+    assert.equal(reader.readings, 1);
+  });
+
+  test("happens each time while it was changed just now", async (t) => {
+    const path = await temporaryDirectory(t);
+    await writeFile(join(path, "a"), "1");
+    const reader = countingReader();
+    const tree = open(path, reader, () => Date.now() - LATER_MS);
+    await tree.resolveAtOnce();
+    await tree.resolveAtOnce();
+    assert.equal(reader.readings, 2);
+  });
+
+  test("is repeated when the tree was written to meanwhile", async (t) => {
+    const path = await temporaryDirectory(t);
+    await writeFile(join(path, "a"), "1");
+    const reader = countingReader(async (readings) => {
+      if (readings === 1) await writeFile(join(path, "b"), "torn");
+    });
+    const found = await open(path, reader, Date.now).resolveAtOnce();
+    assert.deepEqual(found, { kind: "unreachable", message: "reading 2" });
+  });
+
+  test("ends where the tree is written to all the time", async (t) => {
+    const path = await temporaryDirectory(t);
+    const reader = countingReader((readings) => writeFile(join(path, `${readings}`), ""));
+    const found = await open(path, reader, Date.now).resolveAtOnce();
+    assert.deepEqual(found, {
+      kind: "unreachable",
+      message: "the package set is being written to",
+    });
+    assert.equal(reader.readings, 3);
+  });
+
+  test("is left to the background for a tree of many files", async (t) => {
+    const path = await temporaryDirectory(t);
+    await Promise.all(
+      Array.from({ length: 1001 }, (_, index) => writeFile(join(path, `${index}`), "")),
+    );
+    const reader = countingReader();
+    const tree = open(path, reader, () => Date.now() + LATER_MS);
+    assert.equal(await tree.resolveAtOnce(), undefined);
+    assert.equal(reader.readings, 0);
+    await tree.resolve();
+    await tree.resolve();
+    assert.equal(reader.readings, 1);
+  });
+});
