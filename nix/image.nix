@@ -16,8 +16,9 @@
 
 let
   inherit (builtins)
-    appendContext attrNames concatLists concatStringsSep currentSystem elem elemAt filter fromJSON hashFile
-    head isAttrs isList isString length map match pathExists replaceStrings split substring tail toJSON;
+    appendContext attrNames concatLists concatStringsSep currentSystem elem elemAt filter fromJSON
+    hasContext hashFile head isAttrs isString length map match pathExists replaceStrings split
+    storePath substring tail toJSON;
 
   parsed = value: if isString value then fromJSON value else value;
 
@@ -103,15 +104,18 @@ let
 
   ## The program
 
+  isInStore = path: substring 0 11 path == "/nix/store/";
   nodeProgram =
-    if node != null then toString node
+    # A bare string says nothing of the store path that it lies in, which a sandbox must have.
+    if node != null then
+      (if isInStore (toString node) && ! hasContext (toString node) then storePath else toString) node
     else
       let here = import ./load.nix { source = toJSON source; system = currentSystem; };
       in if here ? nodejs_24 then "${here.nodejs_24}/bin/node"
       else throw "the package source has no nodejs_24: give `node`, the path of Node 24's program";
 
   # A program outside the store may be replaced under its name; then nothing built with it counts.
-  nodeHash = if substring 0 11 nodeProgram == "/nix/store/" then "" else hashFile "sha256" nodeProgram;
+  nodeHash = if isInStore nodeProgram then "" else hashFile "sha256" nodeProgram;
 
   sources = builtins.path {
     name = "nixport-source";

@@ -21,7 +21,7 @@ export async function readPopularity(
   signal: AbortSignal,
 ): Promise<Popularity> {
   if (url !== null) {
-    return parsed(await download(url, signal), url);
+    return parsed(await downloadPopularity(url, signal), url);
   }
   if (source.kind !== "path") return NO_POPULARITY;
   const path = join(source.path, "popularity.json");
@@ -35,7 +35,7 @@ function parsed(text: string, from: string, countsPerSharer?: number): Popularit
   throw new Error(`the popularity data of ${from} ${result.reason}`);
 }
 
-async function download(url: string, signal: AbortSignal): Promise<string> {
+export async function downloadPopularity(url: string, signal: AbortSignal): Promise<string> {
   const response = await fetch(url, {
     signal: AbortSignal.any([signal, AbortSignal.timeout(DOWNLOAD_DEADLINE_MS)]),
   });

@@ -3,8 +3,12 @@
 import { popularity } from "./popularity.ts";
 import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
 import type { Subcommand } from "./subcommand.ts";
+import { verify } from "./verify.ts";
 
-const SUBCOMMANDS = new Map<string, Subcommand>([["popularity", popularity]]);
+const SUBCOMMANDS = new Map<string, Subcommand>([
+  ["popularity", popularity],
+  ["verify", verify],
+]);
 
 const USAGE = "usage: npm run nixport -- <command> [options]";
 const HELP = `${USAGE}

@@ -1,0 +1,128 @@
+// `nixport verify`: builds an image that a registry serves once more, and says whether it is the same.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Variant } from "../../registry/variant.ts";
+import { type Config, isLoopback, readConfig } from "../config.ts";
+import { findNix } from "../nix/nix-tool.ts";
+import { downloadPopularity } from "../popularity-source.ts";
+import { describeSource } from "../sources/source.ts";
+import { differences } from "../verify/compare.ts";
+import { fetchPublished, type ImageReference } from "../verify/published.ts";
+import { rebuild, sourceAt } from "../verify/rebuild.ts";
+import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
+import { fail, UsageError } from "./process.ts";
+import type { CommandContext, Subcommand } from "./subcommand.ts";
+
+const HELP = `usage: npm run nixport -- verify [--registry URL] [--form FORM] [HOST/]NAME[:TAG]
+
+Asks a registry for an image, builds the same recipe at the same revision with nix/image.nix, and
+compares the digests. Exit code 0: equal. 1: not equal, or it could not be found out. 2: bad usage.
+
+  --registry URL   the registry; HOST in the name means the same. Without either, the edge of
+                   npm start on this machine
+  --form FORM      zstd, gzip or docker: which form of the image to ask for
+
+Packages come from the source that the environment configures, as for npm run origin; so does the
+popularity data. Another version of Node than the registry's may compress to other bytes.
+`;
+
+const FORMS: Readonly<Record<string, Variant>> = {
+  zstd: "oci-zstd",
+  gzip: "oci-gzip",
+  docker: "docker-gzip",
+};
+
+export const verify: Subcommand = {
+  summary: "build an image that a registry serves once more, and compare",
+  help: HELP,
+  run: async (args, context) => {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { registry: { type: "string" }, form: { type: "string" } },
+    });
+    const [text, ...more] = positionals;
+    if (text === undefined || more.length > 0) throw new UsageError(`one image is needed\n${HELP}`);
+    const wanted = values.form === undefined ? null : FORMS[values.form];
+    if (wanted === undefined) {
+      throw new UsageError(`--form is ${values.form}: ${Object.keys(FORMS).join(", ")}`);
+    }
+    const reference = parseImage(text, values.registry ?? null, edgeUrlOf(context.env));
+    if (reference === undefined) throw new UsageError(`${text} is no image and tag of a registry`);
+    await verifyImage(reference, wanted, context);
+  },
+};
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+async function verifyImage(
+  reference: ImageReference,
+  wanted: Variant | null,
+  context: CommandContext,
+): Promise<void> {
+  const env = await localEnvironment(context.env, say);
+  const read = readConfig(env);
+  if (read.kind === "invalid") fail(`the configuration is wrong: ${read.problems.join("; ")}`);
+  const { config } = read;
+  const { signal } = context;
+  const published = await fetchPublished(reference, wanted, signal);
+  if (published.kind === "not-published") fail(published.reason);
+  const { content, pin, variant } = published;
+  say(`registry: ${content.digest} (${variant}, ${pin})`);
+
+  const nix = await findNix({ env });
+  if (nix === undefined) fail("no Nix on PATH");
+  const source = await sourceAt(config.source, pin, env);
+  if (typeof source === "string") fail(`${describeSource(config.source)}: ${source}`);
+  const workPath = await mkdtemp(join(tmpdir(), "nixport-verify-"));
+  try {
+    const built = await rebuild({
+      ...{ nix, name: reference.name, source, variant, workPath, signal },
+      popularity: await popularityText(config, signal),
+      deadlineMs: config.buildDeadlineMs,
+    });
+    signal.throwIfAborted();
+    if (built.kind === "not-rebuilt") fail(`not built: ${built.reason}`);
+    say(`here:     ${built.content.digest}`);
+    const different = differences(content, built.content);
+    if (different.length > 0) fail(`different\n${different.join("\n")}`);
+    say("equal");
+  } finally {
+    await rm(workPath, { recursive: true, force: true });
+  }
+}
+
+async function popularityText(
+  { popularityUrl }: Config,
+  signal: AbortSignal,
+): Promise<string | null> {
+  return popularityUrl === null ? null : downloadPopularity(popularityUrl, signal);
+}
+
+/**
+ * As Docker reads a reference: what stands before the first slash is a host if it has a dot or a
+ * colon or is `localhost`. A package such as `python3packages.numpy` in front needs --registry.
+ */
+export function parseImage(
+  text: string,
+  registry: string | null,
+  defaultUrl: string,
+): ImageReference | undefined {
+  const [first = "", ...rest] = text.split("/");
+  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === "localhost");
+  const hasHost = registry === null && isHost;
+  const [, name = "", tag = "latest"] =
+    /^([^:@]+)(?::([^:@/]+))?$/.exec(hasHost ? rest.join("/") : text) ?? [];
+  const url = hasHost ? urlOf(first) : (registry ?? defaultUrl);
+  if (name === "" || !URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    return undefined;
+  return { registryUrl: new URL(url).origin, name, tag };
+}
+
+function urlOf(host: string): string {
+  const hostname = URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, "") ?? "";
+  return `${isLoopback(hostname) ? "http" : "https"}://${host}`;
+}
