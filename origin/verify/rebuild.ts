@@ -11,7 +11,7 @@ import type { Variant } from "../../registry/variant.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
-import { type Environment, resolveTag } from "../sources/resolve.ts";
+import { createResolver, type Environment } from "../sources/resolve.ts";
 import type { Source } from "../sources/source.ts";
 import { contentOf, type ImageContent, parseManifest } from "./published.ts";
 
@@ -43,11 +43,13 @@ export async function sourceAt(
   source: Source,
   pin: Pin,
   env: Environment,
+  signal: AbortSignal,
 ): Promise<PinnedSource | string> {
   // A commit is a tag of every source that has commits.
   const tag = source.kind === "path" ? ("latest" as Tag) : parseTag(pin);
-  const resolution = tag === undefined ? undefined : await resolveTag(source, tag, env);
-  if (resolution === undefined) return `${pin} is no revision of the source configured here`;
+  if (tag === undefined) return `${pin} is no revision of a source with commits`;
+  const resolver = createResolver({ source, env, now: Date.now, signal });
+  const resolution = await resolver.resolve(tag);
   if (resolution.kind !== "pinned") return resolution.message;
   if (resolution.pin === pin) return resolution.source;
   return `the registry answered from ${pin}, and the source configured here is at ${resolution.pin}`;
