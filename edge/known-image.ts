@@ -13,6 +13,8 @@ import { digestHex } from "../registry/digest.ts";
 import { type FoundPackage, parseFoundPackage } from "../registry/lookup.ts";
 import { OCTET_STREAM } from "../registry/media-type.ts";
 import {
+  configIdOf,
+  configuredPin,
   type Packing,
   parsePin,
   type ResolvedPin,
@@ -78,7 +80,9 @@ async function candidates(edge: Edge, tag: Tag, variant: Variant): Promise<reado
   // Composers of two versions give one image two digests: what the origin has now counts.
   const composer = (latest ?? own)?.composeVersion;
   if (composer !== COMPOSE_VERSION) return [];
-  const commit = parsePin(tag);
+  const revision = parsePin(tag);
+  const configId = latest?.pins[0] === undefined ? "" : configIdOf(latest.pins[0].pin);
+  const commit = revision && configuredPin(revision, configId);
   // A tag that is a pin needs no resolving; the time says that anything else is newer.
   const pins = commit === undefined ? (own?.pins ?? []) : [{ pin: commit, resolvedAtMs: 0 }];
 

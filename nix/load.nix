@@ -33,7 +33,7 @@ let
     else throw "unknown kind of package source: ${pinned.kind}";
 
   # `config` and `overlays` keep nixpkgs from reading those of the user who runs this.
-  offered = { inherit system; config = { }; overlays = [ ]; };
+  offered = { inherit system; config = pinned.config or { }; overlays = [ ]; };
 
   # functionArgs gives { } for `args: …`, `{ ... }: …` and `{ }: …` alike, but the last one refuses
   # any argument. The first lines of the function's XML tell them apart.

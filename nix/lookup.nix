@@ -5,7 +5,7 @@
 
 let
   inherit (builtins)
-    all any attrNames concatLists concatStringsSep deepSeq elem filter fromJSON genList getEnv groupBy
+    all any attrNames concatLists concatStringsSep deepSeq elem filter fromJSON genList groupBy
     head isAttrs isFunction isList isString listToAttrs map parseDrvName replaceStrings split
     stringLength substring tail toString tryEval typeOf unsafeDiscardStringContext;
 
@@ -103,10 +103,11 @@ let
     (licenseItems meta));
 
   # Only asked when a derivation did not evaluate, since the operator may have allowed what its meta
-  # says. In nixpkgs these variables are one of the ways to allow it; then it is not the reason.
-  refusal = meta:
+  # says; what the configuration allows is not the reason.
+  refusal = drv: meta:
     let
-      allowed = variable: getEnv "NIXPKGS_ALLOW_${variable}" == "1";
+      config = (fromJSON source).config or { };
+      allowed = setting: config.${setting} or false == true;
       flag = name: quiet false (meta.${name} or false == true);
       isUnfree = item: quiet false (isAttrs item && item.free or true == false);
       vulnerabilities = texts (meta.knownVulnerabilities or [ ]);
@@ -114,13 +115,13 @@ let
       elsewhere = quiet false (isList platforms && platforms != [ ] && all isString platforms
         && ! elem system platforms);
     in
-    if ! allowed "UNFREE" && (flag "unfree" || any isUnfree (licenseItems meta)) then
+    if ! allowed "allowUnfree" && (flag "unfree" || any isUnfree (licenseItems meta)) then
       { kind = "unfree"; licenses = licenseNames meta; }
-    else if ! allowed "BROKEN" && flag "broken" then { kind = "broken"; }
-    else if ! allowed "UNSUPPORTED_SYSTEM" && (flag "unsupported" || elsewhere) then
+    else if ! allowed "allowBroken" && flag "broken" then { kind = "broken"; }
+    else if ! allowed "allowUnsupportedSystem" && (flag "unsupported" || elsewhere) then
       { kind = "unsupported"; inherit system; }
-    else if ! allowed "INSECURE" && (flag "insecure" || vulnerabilities != [ ]) then
-      { kind = "insecure"; inherit vulnerabilities; }
+    else if ! allowed "allowInsecure" && (flag "insecure" || vulnerabilities != [ ]) then
+      { kind = "insecure"; inherit vulnerabilities; name = text (drv.name or null); }
     else { kind = "failed"; };
 
   # A set that knows nothing of systems gives packages for its own; they must not end up in an image
@@ -146,7 +147,7 @@ let
         derivation = if drv ? drvPath then plain drv.drvPath else plain drv.outPath;
       });
     in
-    if ! built.success then refusal meta
+    if ! built.success then refusal drv meta
     else if ! runsHere drv then { kind = "unsupported"; inherit system; }
     else {
       kind = "found";

@@ -4,12 +4,14 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseSecretKeys, type SecretKey } from "../registry/token.ts";
+import { type NixpkgsConfig, parseNixpkgsConfig } from "./nix/nixpkgs-config.ts";
 import { NIXPKGS_URL, type Source } from "./sources/source.ts";
 
 export interface Config {
   readonly host: string;
   readonly port: number;
   readonly source: Source;
+  readonly nixpkgsConfig: NixpkgsConfig;
   readonly statePath: string;
   readonly storagePath: string;
   readonly secretKeys: readonly SecretKey[];
@@ -79,6 +81,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     problem(`NIXPORT_LOG_LEVEL is ${JSON.stringify(logLevel)}: one of ${LOG_LEVELS.join(", ")}`);
   }
   const source = readSource(text, problem);
+  const nixpkgsConfig = readNixpkgsConfig(text, problem);
   const numbers = {
     port: integer("PORT", DEFAULT_PORT, 0, 65_535),
     builderTimeoutSeconds: integer("NIX_TIMEOUT", 60, 1, 86_400),
@@ -94,6 +97,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
       ...numbers,
       host,
       source,
+      nixpkgsConfig,
       statePath,
       storagePath,
       secretKeys,
@@ -137,6 +141,27 @@ function readSource(text: Reader, problem: Problem): Source | undefined {
   return problem(
     "no package source: set NIXERY_CHANNEL (such as nixos-unstable), NIXERY_PKGS_REPO or NIXERY_PKGS_PATH",
   );
+}
+
+/** Variables that nixpkgs reads itself. As settings they are part of what a pin means. */
+const NIXPKGS_SWITCHES = [
+  ["NIXPKGS_ALLOW_UNFREE", "allowUnfree"],
+  ["NIXPKGS_ALLOW_BROKEN", "allowBroken"],
+  ["NIXPKGS_ALLOW_UNSUPPORTED_SYSTEM", "allowUnsupportedSystem"],
+  ["NIXPKGS_ALLOW_INSECURE", "allowInsecure"],
+] as const;
+
+function readNixpkgsConfig(text: Reader, problem: Problem): NixpkgsConfig {
+  const switched = NIXPKGS_SWITCHES.filter(([variable]) => text(variable) === "1");
+  const fromSwitches = Object.fromEntries(switched.map(([, setting]) => [setting, true]));
+  const value = text("NIXPORT_NIXPKGS_CONFIG");
+  const written = value === undefined ? {} : parseNixpkgsConfig(value);
+  if (written === undefined) {
+    problem(
+      'NIXPORT_NIXPKGS_CONFIG is no JSON object of at most 16 KiB, such as {"allowUnfree":true}',
+    );
+  }
+  return { ...fromSwitches, ...written };
 }
 
 function readStorage(text: Reader, statePath: string, problem: Problem): string {

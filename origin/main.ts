@@ -20,6 +20,7 @@ import { createPackedLayers } from "./packed-layers.ts";
 import { readPopularity } from "./popularity-source.ts";
 import { createRecordMaker } from "./record-maker.ts";
 import { createPackings, createRecords } from "./records.ts";
+import { configurePins } from "./sources/configured.ts";
 import { rememberPins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { openFilesystemStore } from "./storage/filesystem.ts";
@@ -72,7 +73,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const records = createRecords({ nix, store, maker, layers, packings, held, signal });
   const pins = rememberPins({ source, store, env, freshMs: pinFreshMs, log, now, signal });
   const images = createImages({
-    pins,
+    pins: configurePins(pins, config.nixpkgsConfig),
     lookups: rememberLookups({ nix, store, signal }),
     records,
     store,

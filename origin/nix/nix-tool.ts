@@ -63,7 +63,10 @@ export function parseNixVersion(text: string): string | undefined {
 
 function nixEnvironment(env: NixToolOptions["env"]): Record<string, string> {
   const defined: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) if (value !== undefined) defined[name] = value;
+  for (const [name, value] of Object.entries(env)) {
+    // A package set can read the environment, and put it into an error message: no secret of ours.
+    if (value !== undefined && !name.startsWith("NIXPORT_")) defined[name] = value;
+  }
   // A service manager's PATH rarely has the places where Nix's own installers put it.
   const installed = ["/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin"];
   if (defined.HOME !== undefined) installed.unshift(`${defined.HOME}/.nix-profile/bin`);

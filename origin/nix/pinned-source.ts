@@ -1,6 +1,11 @@
 // A package source at one immutable revision, in the shape that nix/load.nix reads.
 
-export type PinnedSource =
+import type { NixpkgsConfig } from "./nixpkgs-config.ts";
+
+/** `config` is for a package set that takes one, as nixpkgs does; absent where it is empty. */
+export type PinnedSource = Revision & { readonly config?: NixpkgsConfig };
+
+export type Revision =
   /** `path` is absolute and without symbolic links; `narHash` is `sha256-<base64>` of it without a
    * top-level `.git`. A single file must not import its neighbours, which are not pinned with it. */
   | { readonly kind: "path"; readonly path: string; readonly narHash: string }

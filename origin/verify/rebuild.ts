@@ -4,13 +4,15 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { type Digest, digestHex } from "../../registry/digest.ts";
-import type { Pin } from "../../registry/pin.ts";
+import { configuredPin, type Pin } from "../../registry/pin.ts";
 import { digestSchema } from "../../registry/record.ts";
 import { parseTag, type Tag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
+import type { NixpkgsConfig } from "../nix/nixpkgs-config.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
+import { configured } from "../sources/configured.ts";
 import { createResolver, type Environment } from "../sources/resolve.ts";
 import type { Source } from "../sources/source.ts";
 import { contentOf, type ImageContent, parseManifest } from "./published.ts";
@@ -41,18 +43,20 @@ const FORMS: Readonly<Record<Variant, string>> = {
 /** The source at a pin, or why it cannot be had any more. */
 export async function sourceAt(
   source: Source,
+  config: NixpkgsConfig,
   pin: Pin,
   env: Environment,
   signal: AbortSignal,
 ): Promise<PinnedSource | string> {
   // A commit is a tag of every source that has commits.
-  const tag = source.kind === "path" ? ("latest" as Tag) : parseTag(pin);
+  const tag = source.kind === "path" ? ("latest" as Tag) : parseTag(configuredPin(pin, ""));
   if (tag === undefined) return `${pin} is no revision of a source with commits`;
   const resolver = createResolver({ source, env, now: Date.now, signal });
   const resolution = await resolver.resolve(tag);
   if (resolution.kind !== "pinned") return resolution.message;
-  if (resolution.pin === pin) return resolution.source;
-  return `the registry answered from ${pin}, and the source configured here is at ${resolution.pin}`;
+  const here = configured(resolution, config);
+  if (here.pin === pin) return here.source;
+  return `the registry answered from ${pin}, and the source configured here is at ${here.pin}`;
 }
 
 export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {

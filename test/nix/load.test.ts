@@ -59,6 +59,13 @@ describe("load.nix", () => {
     });
   }
 
+  test("gives a function the operator's configuration", async (t) => {
+    const expression = `{ config, system }: { hello = assert config == { a = [ 1 "b" ]; }; ${hello}; }`;
+    const source = { ...(await packageSet(t, nix, expression)), config: { a: [1, "b"] } };
+    const { lookups } = await evaluateLookup(nix, source, ["hello"]);
+    assert.equal(lookups[0]?.kind, "found", JSON.stringify(lookups));
+  });
+
   test("passes on the system that is asked for", async (t) => {
     const expression = `{ system }: { hello = derivation {
       name = "hello"; builder = "/bin/sh"; inherit system; }; }`;

@@ -145,7 +145,7 @@ describe("lookup.nix", async () => {
     ["unfree", { kind: "unfree", licenses: ["LicenseRef-X"] }],
     ["unfreelicense", { kind: "unfree", licenses: ["unfree"] }],
     ["broken", { kind: "broken" }],
-    ["insecure", { kind: "insecure", vulnerabilities: ["CVE-1", "CVE-2"] }],
+    ["insecure", { kind: "insecure", name: "refused-1", vulnerabilities: ["CVE-1", "CVE-2"] }],
     ["unsupported", { kind: "unsupported", system: SYSTEM }],
     ["elsewhere", { kind: "unsupported", system: SYSTEM }],
     ["foreign", { kind: "unsupported", system: SYSTEM }],
@@ -235,8 +235,8 @@ describe("lookup.nix", async () => {
     const source = await packageSet(t, nix, expression);
     const strict = await evaluateLookup(nix, source, ["both"]);
     assert.equal(strict.lookups[0]?.kind, "unfree");
-    const allowing = await testNix({ env: { NIXPKGS_ALLOW_UNFREE: "1" } });
-    const allowed = await evaluateLookup(allowing, source, ["both"]);
+    const allowing = { ...source, config: { allowUnfree: true } };
+    const allowed = await evaluateLookup(nix, allowing, ["both"]);
     assert.equal(allowed.lookups[0]?.kind, "broken");
   });
 });

@@ -31,6 +31,7 @@ describe("readConfig", () => {
     assert.deepEqual(configOf(SOURCE), {
       ...{ host: "127.0.0.1", port: 8788, access: "anyone", edgeUrl: null, secretKeys: [] },
       source: { kind: "nixpkgs", url: NIXPKGS_URL, channel: "nixos-unstable" },
+      nixpkgsConfig: {},
       statePath: resolve(".nixport"),
       storagePath: resolve(".nixport/origin"),
       ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
@@ -49,6 +50,9 @@ describe("readConfig", () => {
     [{ NIX_TIMEOUT: "1" }, { builderTimeoutSeconds: 1 }],
     [{ NIXPORT_BUILD_DEADLINE: "5" }, { buildDeadlineMs: 5000 }],
     [{ NIXPORT_PIN_FRESH: "0" }, { pinFreshMs: 0 }],
+    [{ NIXPORT_NIXPKGS_CONFIG: '{"a":["b"]}' }, { nixpkgsConfig: { a: ["b"] } }],
+    [{ NIXPKGS_ALLOW_UNFREE: "1" }, { nixpkgsConfig: { allowUnfree: true } }],
+    [{ NIXPKGS_ALLOW_BROKEN: "0" }, { nixpkgsConfig: {} }],
     [{ NIXPORT_PACK_WORKERS: "3" }, { packWorkers: 3 }],
     [{ NIXPORT_PACK_WORKERS: "0" }, { packWorkers: null }],
     [{ NIX_POPULARITY_URL: "https://x.example/p" }, { popularityUrl: "https://x.example/p" }],
@@ -73,7 +77,8 @@ describe("readConfig", () => {
   for (const [env, setting] of settings) {
     test(`reads ${JSON.stringify(env)}`, () => {
       const config: Readonly<Record<string, unknown>> = { ...configOf({ ...SOURCE, ...env }) };
-      for (const [name, value] of Object.entries(setting)) assert.equal(config[name], value, name);
+      for (const [name, value] of Object.entries(setting))
+        assert.deepEqual(config[name], value, name);
     });
   }
 
@@ -133,6 +138,12 @@ describe("readConfig", () => {
     [{ HOST: "::" }, /^HOST is ::, which is not loopback/],
     [{ HOST: "0.0.0.0", NIXPORT_ACCESS: "anyone" }, /which is not loopback/],
     [{ NIXPORT_SECRET: "short" }, /^NIXPORT_SECRET: .*16 bytes/],
+    [{ NIXPORT_NIXPKGS_CONFIG: "allowUnfree" }, /^NIXPORT_NIXPKGS_CONFIG is no JSON object/],
+    [{ NIXPORT_NIXPKGS_CONFIG: "[]" }, /^NIXPORT_NIXPKGS_CONFIG is no JSON object/],
+    [
+      { NIXPORT_NIXPKGS_CONFIG: `{"a":"${"x".repeat(20_000)}"}` },
+      /^NIXPORT_NIXPKGS_CONFIG .*16 KiB/,
+    ],
     [{ NIXPORT_ACCESS: "everyone" }, /^NIXPORT_ACCESS is "everyone": anyone or edge/],
     [{ NIXPORT_ACCESS: "edge" }, /^NIXPORT_ACCESS is edge: NIXPORT_SECRET/],
     [{ NIXPORT_LOG_LEVEL: "loud" }, /^NIXPORT_LOG_LEVEL is "loud": one of/],

@@ -207,6 +207,8 @@ test("the parsers give nothing where the schemas refuse", () => {
   assert.equal(parseFoundPackage(null), undefined);
   assert.equal(parsePin(COMMIT), COMMIT);
   assert.equal(parsePin(`path-${hexOf("x")}`), `path-${hexOf("x")}`);
+  assert.equal(parsePin(`${COMMIT}+0123456789abcdef`), `${COMMIT}+0123456789abcdef`);
+  assert.equal(parsePin(`${COMMIT}+`), undefined);
   assert.equal(parsePin(`${COMMIT}\n`), undefined);
   assert.equal(parsePackingId("a/b"), undefined);
 });
