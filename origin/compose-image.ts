@@ -4,7 +4,7 @@
 import { type ComposedImage, compose, type Ingredient } from "../registry/compose.ts";
 import type { CutOfRecord } from "../registry/cuts.ts";
 import type { Packing } from "../registry/pin.ts";
-import { canonicalRecipe, type Recipe } from "../registry/recipe.ts";
+import { canonicalRecipe, type PackageName, type Recipe } from "../registry/recipe.ts";
 import type { PackageRecord } from "../registry/record.ts";
 import type { StorePath } from "../registry/store-path.ts";
 import type { Variant } from "../registry/variant.ts";
@@ -18,7 +18,12 @@ export type ImageComposed =
       readonly ingredients: readonly Ingredient[];
     }
   | { readonly kind: "too-many-layers"; readonly count: number }
-  | RecordFailure;
+  /** A layer of this package's coarser cut. */
+  | {
+      readonly kind: "not-joined";
+      readonly name: PackageName;
+      readonly failure: RecordFailure;
+    };
 
 export interface ImageToCompose {
   readonly recipe: Recipe;
@@ -44,7 +49,11 @@ export async function composeImage(
     const joined = new Map<StorePath, PackageRecord>();
     for (const cut of composed.cuts) {
       const result = await coarsen(cut);
-      if (result.kind !== "record") return result;
+      if (result.kind !== "record") {
+        const owner = known.find((ingredient) => ingredient.records.includes(cut.record));
+        if (owner === undefined) throw new Error(`no package has ${cut.record.storePath}`);
+        return { kind: "not-joined", name: owner.name, failure: result };
+      }
       joined.set(result.record.storePath, result.record);
     }
     known = known.map((ingredient) => ({

@@ -1,7 +1,7 @@
 // Store paths that are valid and stay so while they are used: realised, held by GC roots, released.
 
 import type { StorePath } from "../registry/store-path.ts";
-import type { FailedDerivation } from "./failures.ts";
+import type { BuilderFailure } from "./failures.ts";
 import type { NixTool } from "./nix/nix-tool.ts";
 import {
   type Realisation,
@@ -17,7 +17,7 @@ export interface WantedPath {
 }
 
 export type HoldFailure =
-  | { readonly kind: "build-failed"; readonly failures: readonly FailedDerivation[] }
+  | BuilderFailure
   /** Collected since it was evaluated: it must be evaluated again. */
   | { readonly kind: "derivation-gone" }
   | { readonly kind: "timed-out"; readonly afterMs: number }
@@ -105,16 +105,21 @@ function recordFailure(failure: RealiseFailure): HoldFailure {
     case "derivation-gone":
       return { kind: "derivation-gone" };
     case "builder-timed-out":
-      return { kind: "timed-out", afterMs: failure.afterSeconds * 1000 };
-    case "builder-failed":
-      return failed(failure.derivation, [failure.reason, ...failure.log].join("\n"));
-    case "not-realised":
-      return failed(failure.wanted.derivation, failure.message);
+      return {
+        kind: "build-timed-out",
+        derivation: failure.derivation,
+        afterMs: failure.afterSeconds * 1000,
+        log: failure.log,
+      };
+    case "builder-failed": {
+      const { derivation, reason, log } = failure;
+      return { kind: "build-failed", derivation, reason, log };
+    }
+    case "not-realised": {
+      const { derivation } = failure.wanted;
+      return { kind: "build-failed", derivation, reason: failure.message, log: [] };
+    }
     default:
       return failure satisfies never;
   }
-}
-
-function failed(derivation: string, log: string): HoldFailure {
-  return { kind: "build-failed", failures: [{ derivation, log }] };
 }

@@ -3,12 +3,12 @@
 
 import type { ComposedImage, Ingredient } from "../registry/compose.ts";
 import type { Packing } from "../registry/pin.ts";
-import { type Recipe, systemOf } from "../registry/recipe.ts";
+import { type PackageName, type Recipe, systemOf } from "../registry/recipe.ts";
 import type { Form } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
 import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
 import { composeImage } from "./compose-image.ts";
-import type { BuildFailure, FailedPackage } from "./failures.ts";
+import type { BuildFailure, FailedPackage, PackageFailure } from "./failures.ts";
 import { type Lookups, storeLookup } from "./lookups.ts";
 import type { RecordFailure, Records } from "./records.ts";
 import type { PinnedTag, Pins } from "./sources/pins.ts";
@@ -38,13 +38,40 @@ export interface ImagesOptions {
 
 type Gathered =
   | { readonly kind: "gathered"; readonly ingredients: readonly Ingredient[] }
-  | RecordFailure
+  | DerivationGone
   | BuildFailure;
 
-function settled(failure: RecordFailure | BuildFailure): BuildFailure {
+type DerivationGone = Extract<RecordFailure, { kind: "derivation-gone" }>;
+
+function settled(failure: DerivationGone | BuildFailure): BuildFailure {
   return failure.kind === "derivation-gone"
     ? { kind: "unreachable", message: "a garbage collection is removing store paths" }
     : failure;
+}
+
+function isOfPackage<Failure extends RecordFailure>(
+  failure: Failure,
+): failure is Extract<Failure, PackageFailure> {
+  const { kind } = failure;
+  return kind === "build-failed" || kind === "build-timed-out" || kind === "unpackable";
+}
+
+/**
+ * What keeps an image from being made, of all that happened to its packages. What has failed for
+ * good is told before what may go better, except that derivations that are gone are tried again.
+ */
+function failureOf(
+  failures: readonly { readonly name: PackageName; readonly failure: RecordFailure }[],
+): DerivationGone | BuildFailure | undefined {
+  const packages: FailedPackage[] = [];
+  let stopped: BuildFailure | undefined;
+  for (const { name, failure } of failures) {
+    if (failure.kind === "derivation-gone") return failure;
+    if (isOfPackage(failure)) packages.push({ name, failure });
+    else if (failure.kind === "timed-out") stopped ??= { ...failure, what: "build" };
+    else stopped ??= failure;
+  }
+  return packages.length > 0 ? { kind: "packages-failed", packages } : stopped;
 }
 
 export function createImages({ pins, lookups, records, store }: ImagesOptions): Images {
@@ -66,7 +93,10 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
         { recipe, ingredients: gathered.ingredients, packing, variant },
         (cut) => records.coarsen(cut),
       );
-      if (composed.kind !== "composed") return settled(composed);
+      if (composed.kind === "not-joined") {
+        return settled(failureOf([composed]) ?? { kind: "cancelled" });
+      }
+      if (composed.kind !== "composed") return composed;
       const { image, ingredients } = composed;
       await storeImage(image);
       return { kind: "built", image, pinned, ingredients, packing };
@@ -78,7 +108,8 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
     const found = await lookups.find(pinned, system, recipe.packages);
     const failed: FailedPackage[] = [];
     for (const { name, lookup } of found) {
-      if (lookup.kind === "timed-out" || lookup.kind === "cancelled") return lookup;
+      if (lookup.kind === "timed-out") return { ...lookup, what: "evaluation" };
+      if (lookup.kind === "cancelled" || lookup.kind === "unreachable") return lookup;
       if (lookup.kind !== "found") failed.push({ name, failure: lookup });
     }
     if (failed.length > 0) return { kind: "packages-failed", packages: failed };
@@ -91,16 +122,18 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
       form,
     );
     const ingredients: Ingredient[] = [];
+    const unmade: { name: PackageName; failure: RecordFailure }[] = [];
     for (const [index, { name, found: lookup }] of packages.entries()) {
       const result = results[index];
       if (result === undefined) throw new Error(`no records of ${name}`);
-      if (result.kind !== "records") return result;
-      ingredients.push({ name, found: lookup, records: result.records });
+      if (result.kind === "records") {
+        ingredients.push({ name, found: lookup, records: result.records });
+      } else unmade.push({ name, failure: result });
     }
     await Promise.all(
       ingredients.map(({ name, found: each }) => storeLookup(store, pinned, system, name, each)),
     );
-    return { kind: "gathered", ingredients };
+    return failureOf(unmade) ?? { kind: "gathered", ingredients };
   }
 
   /** The config first: a stored manifest never names a missing blob. */

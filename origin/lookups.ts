@@ -101,6 +101,7 @@ function isLasting(lookup: Lookup | LookupStopped): lookup is Lookup {
     case "evaluation-failed":
     case "timed-out":
     case "cancelled":
+    case "unreachable":
       return false;
     default:
       return true;

@@ -23,8 +23,13 @@ export type LookupFailure =
   | { readonly kind: "not-a-package"; readonly what: string; readonly near: readonly string[] }
   | { readonly kind: "unfree"; readonly licenses: readonly string[] }
   | { readonly kind: "broken" }
-  | { readonly kind: "insecure"; readonly vulnerabilities: readonly string[] }
-  | { readonly kind: "unsupported" }
+  | {
+      readonly kind: "insecure";
+      readonly vulnerabilities: readonly string[];
+      /** Name and version, as nixpkgs' `permittedInsecurePackages` takes them. */
+      readonly name: string | null;
+    }
+  | { readonly kind: "unsupported"; readonly system: string }
   | { readonly kind: "evaluation-failed"; readonly message: string };
 
 export type Lookup = FoundPackage | LookupFailure;
@@ -39,7 +44,7 @@ export const storePathSchema: v.GenericSchema<string, StorePath> = v.pipe(
   }),
 );
 
-export const foundPackageSchema: v.GenericSchema<unknown, FoundPackage> = v.object({
+const foundPackageFields = v.object({
   kind: v.literal("found"),
   attribute: v.pipe(v.string(), v.maxLength(512)),
   derivation: v.string(),
@@ -51,7 +56,29 @@ export const foundPackageSchema: v.GenericSchema<unknown, FoundPackage> = v.obje
   mainProgram: v.nullable(v.string()),
 });
 
+export const foundPackageSchema: v.GenericSchema<unknown, FoundPackage> = foundPackageFields;
+
 export function parseFoundPackage(json: unknown): FoundPackage | undefined {
   const parsed = v.safeParse(foundPackageSchema, json);
+  return parsed.success ? parsed.output : undefined;
+}
+
+const lookupSchema: v.GenericSchema<unknown, Lookup> = v.variant("kind", [
+  foundPackageFields,
+  v.object({ kind: v.literal("missing"), near: v.array(v.string()) }),
+  v.object({ kind: v.literal("not-a-package"), what: v.string(), near: v.array(v.string()) }),
+  v.object({ kind: v.literal("unfree"), licenses: v.array(v.string()) }),
+  v.object({ kind: v.literal("broken") }),
+  v.object({
+    kind: v.literal("insecure"),
+    vulnerabilities: v.array(v.string()),
+    name: v.nullable(v.string()),
+  }),
+  v.object({ kind: v.literal("unsupported"), system: v.string() }),
+  v.object({ kind: v.literal("evaluation-failed"), message: v.string() }),
+]);
+
+export function parseLookup(json: unknown): Lookup | undefined {
+  const parsed = v.safeParse(lookupSchema, json);
   return parsed.success ? parsed.output : undefined;
 }

@@ -3,14 +3,16 @@
 
 import type { Lookup } from "../../registry/lookup.ts";
 import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
-import { evaluationMessage } from "./nix-error.ts";
+import { evaluationMessage, fetchFailure } from "./nix-error.ts";
 import type { NixTool } from "./nix-tool.ts";
 import type { PinnedSource } from "./pinned-source.ts";
 
 /** No answer: nothing is known of the name, and asking again may succeed. */
 export type LookupStopped =
   | { readonly kind: "timed-out"; readonly afterMs: number }
-  | { readonly kind: "cancelled" };
+  | { readonly kind: "cancelled" }
+  /** The package source could not be fetched. */
+  | { readonly kind: "unreachable"; readonly message: string };
 
 export interface NamedLookup {
   readonly name: string;
@@ -65,6 +67,7 @@ type Answers = readonly (Lookup | LookupStopped)[];
 async function lookUpBatch(question: Question, names: readonly string[]): Promise<Answers> {
   const batch = await evaluate(question, names);
   if (batch.kind === "stopped") return names.map(question.stopped);
+  if (batch.kind === "unreachable") return names.map(() => batch);
   if (batch.kind === "died") return await lookUpEach(question, names, batch.message);
   return await mapConcurrently(batch.answers, (answer, index) =>
     answer.kind === "failed" ? explain(question, names[index] ?? "") : answer,
@@ -82,6 +85,7 @@ async function lookUpEach(
 ): Promise<Answers> {
   if (names.length === 1) return [{ kind: "evaluation-failed", message }];
   const loading = await evaluate(question, []);
+  if (loading.kind === "unreachable") return names.map(() => loading);
   if (loading.kind === "died") {
     return names.map(() => ({ kind: "evaluation-failed", message: loading.message }));
   }
@@ -93,6 +97,7 @@ async function lookUpEach(
 async function explain(question: Question, name: string): Promise<Lookup | LookupStopped> {
   const again = await evaluate(question, [name], "strict");
   if (again.kind === "stopped") return question.stopped();
+  if (again.kind === "unreachable") return again;
   if (again.kind === "died") return { kind: "evaluation-failed", message: again.message };
   const [answer] = again.answers;
   if (answer === undefined || answer.kind === "failed") {
@@ -104,6 +109,7 @@ async function explain(question: Question, name: string): Promise<Lookup | Looku
 type Evaluated =
   | { readonly kind: "answered"; readonly answers: readonly LookupAnswer[] }
   | { readonly kind: "died"; readonly message: string }
+  | { readonly kind: "unreachable"; readonly message: string }
   | { readonly kind: "stopped" };
 
 async function evaluate(
@@ -126,7 +132,7 @@ async function evaluate(
   );
   switch (result.kind) {
     case "exited":
-      if (result.code !== 0) return { kind: "died", message: evaluationMessage(result.stderr) };
+      if (result.code !== 0) return failedEvaluation(result.stderr);
       return {
         kind: "answered",
         answers: parseLookupAnswers(JSON.parse(result.stdout), names.length),
@@ -143,6 +149,13 @@ async function evaluate(
     default:
       return result satisfies never;
   }
+}
+
+function failedEvaluation(stderr: string): Evaluated {
+  const unfetched = fetchFailure(stderr);
+  return unfetched === undefined
+    ? { kind: "died", message: evaluationMessage(stderr) }
+    : { kind: "unreachable", message: unfetched };
 }
 
 async function mapConcurrently<T, R>(

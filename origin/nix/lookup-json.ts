@@ -26,8 +26,12 @@ const said = v.variant("kind", [
   v.object({ kind: v.literal("not-a-package"), what: v.string(), attribute: v.string() }),
   v.object({ kind: v.literal("unfree"), licenses: v.array(v.string()) }),
   v.object({ kind: v.literal("broken") }),
-  v.object({ kind: v.literal("insecure"), vulnerabilities: v.array(v.string()) }),
-  v.object({ kind: v.literal("unsupported") }),
+  v.object({
+    kind: v.literal("insecure"),
+    vulnerabilities: v.array(v.string()),
+    name: v.nullable(v.string()),
+  }),
+  v.object({ kind: v.literal("unsupported"), system: v.string() }),
   v.object({ kind: v.literal("failed") }),
 ]);
 

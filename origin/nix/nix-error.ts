@@ -21,16 +21,26 @@ export function evaluationMessage(stderr: string): string {
     if (text !== "") message.push(message.length === 0 ? text.replace(/^error:\s*/, "") : text);
     if (message.length === MAX_MESSAGE_LINES) break;
   }
-  const text = withoutHostPaths(message.join("\n")).slice(0, MAX_MESSAGE_CHARACTERS);
+  const text = message.join("\n").slice(0, MAX_MESSAGE_CHARACTERS);
   return text === "" ? "the evaluation ended without a message" : text;
 }
 
-/** Directories of this host are nobody's business; the file's own name helps to find the place. */
-export function withoutHostPaths(text: string): string {
-  return text.replace(/(?<![\w:/.~-])\/(?!nix\/store\/)[^\s'"`‘’«»:,;()]*/g, (path) =>
-    path.length === 1 ? path : `…/${path.replace(/\/+$/, "").split("/").pop() ?? ""}`,
-  );
+/**
+ * Why a package source could not be fetched, if that is what ended an evaluation: it may go better
+ * next time. A server that answered that there is no such thing is believed.
+ */
+export function fetchFailure(stderr: string): string | undefined {
+  const message = evaluationMessage(stderr);
+  if (/^unable to download /.test(message)) {
+    return /HTTP error 4(?:0[134]|10)/.test(message) ? undefined : message;
+  }
+  if (!/^program 'git' failed/.test(message)) return undefined;
+  const said = linesOf(stderr).find((line) => GIT_UNREACHED.test(line));
+  return said?.replace(/^(?:fatal|ssh): /, "").slice(0, MAX_MESSAGE_CHARACTERS);
 }
+
+const GIT_UNREACHED =
+  /^fatal: unable to (?:access|connect)|^fatal: Could not read from remote|^ssh: (?:connect to host|Could not resolve)/i;
 
 export interface BuildError {
   readonly derivation: string;
@@ -76,7 +86,7 @@ function parseBlock(block: readonly string[]): BuildError | undefined {
   return {
     derivation,
     timedOutAfterSeconds: timeout === undefined ? null : Number(timeout),
-    reason: withoutHostPaths(reason.replace(/^(error|Reason):\s*/, "").replace(/;$/, "")),
+    reason: reason.replace(/^(error|Reason):\s*/, "").replace(/;$/, ""),
     log: block.filter((line) => /^\s*>/.test(line)).map((line) => line.replace(/^\s*> ?/, "")),
   };
 }

@@ -2,7 +2,6 @@
 // One process per question at a time, and its answer counts for a moment, failure or not: neither a
 // flood of unknown tags nor a remote that hangs piles processes up.
 
-import { withoutHostPaths } from "../nix/nix-error.ts";
 import { runProcess } from "../nix/spawn.ts";
 import type { RemoteRefs } from "./refs.ts";
 
@@ -118,7 +117,7 @@ function refsOf(commits: ReadonlyMap<string, string>): RemoteRefs {
 function reasonOf(stderr: string): string {
   const lines = stderr.trim().split("\n");
   const reason = lines.find((line) => /^(?:fatal|error): /.test(line)) ?? lines.at(-1) ?? "";
-  return withoutHostPaths(reason.replace(/^(?:fatal|error): /, "")).slice(0, MAX_REASON_CHARACTERS);
+  return reason.replace(/^(?:fatal|error): /, "").slice(0, MAX_REASON_CHARACTERS);
 }
 
 function unreachable(message: string): Unreachable {

@@ -2,29 +2,29 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type BuildFailure, failureError } from "../../origin/failures.ts";
-import type { LookupFailure } from "../../registry/lookup.ts";
+import { type BuildFailure, failureError, type PackageFailure } from "../../origin/failures.ts";
+import { MAX_PACKAGES, type PackageName } from "../../registry/recipe.ts";
 import { recipeOf } from "../registry/fixture.ts";
 
 const [NAME = assert.fail()] = recipeOf("0ad").packages;
+const DERIVATION = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g-a-1.drv";
+const ALLOWED =
+  "which this registry refuses; its operator could allow it with NIXPORT_NIXPKGS_CONFIG=";
 
 describe("failureError", () => {
   const failures: readonly [failure: BuildFailure, code: string, message: RegExp][] = [
     [{ kind: "unknown-tag", message: "no tag x" }, "MANIFEST_UNKNOWN", /^no tag x$/],
     [{ kind: "unreachable", message: "gone" }, "UNAVAILABLE", /cannot be reached: gone$/],
     [
-      {
-        kind: "build-failed",
-        failures: [
-          { derivation: "a.drv", log: "one\ntwo\n" },
-          { derivation: "b.drv", log: "three" },
-        ],
-      },
-      "MANIFEST_UNKNOWN",
-      /^building a\.drv failed: one\ntwo\nbuilding b\.drv failed: three$/,
+      { kind: "timed-out", what: "build", afterMs: 61_000 },
+      "UNAVAILABLE",
+      /^the build was stopped after 61 s$/,
     ],
-    [{ kind: "unpackable", reason: "a name too long" }, "MANIFEST_UNKNOWN", /^a name too long$/],
-    [{ kind: "timed-out", afterMs: 61_000 }, "UNAVAILABLE", /stopped after 61 s$/],
+    [
+      { kind: "timed-out", what: "evaluation", afterMs: 180_000 },
+      "UNAVAILABLE",
+      /^looking the packages up was stopped after 180 s$/,
+    ],
     [{ kind: "cancelled" }, "UNAVAILABLE", /going down$/],
     [{ kind: "too-many-layers", count: 130 }, "MANIFEST_UNKNOWN", /130 layers.*mount 125/],
   ];
@@ -33,48 +33,143 @@ describe("failureError", () => {
       const error = failureError(failure);
       assert.equal(error.code, code);
       assert.match(error.message, message);
+      const [detail] = error.options.detail as readonly { reason: string }[];
+      assert.equal(detail?.reason, failure.kind);
       if (code === "UNAVAILABLE") assert.equal(error.status, 503);
     });
   }
 
-  const lookups: readonly [failure: LookupFailure, message: string][] = [
-    [{ kind: "missing", near: [] }, "no package 0ad"],
-    [{ kind: "missing", near: ["0ad-data", "ad"] }, "no package 0ad (did you mean 0ad-data, ad?)"],
+  const packages: readonly [failure: PackageFailure, message: string, detail: object][] = [
+    [{ kind: "missing", near: [] }, "no package 0ad", { near: [] }],
+    [
+      { kind: "missing", near: ["0ad-data", "ad"] },
+      "no package 0ad (did you mean 0ad-data, ad?)",
+      { near: ["0ad-data", "ad"] },
+    ],
     [
       { kind: "not-a-package", what: "set", near: ["0ad.x"] },
       "0ad is a set, not a package (did you mean 0ad.x?)",
+      { what: "set", near: ["0ad.x"] },
     ],
     [
       { kind: "unfree", licenses: ["a", "b"] },
-      "0ad has an unfree licence (a, b), which the package source does not allow",
+      `0ad has an unfree licence (a, b), ${ALLOWED}{"allowUnfree":true}`,
+      { licenses: ["a", "b"], allow: { allowUnfree: true } },
     ],
     [
       { kind: "unfree", licenses: [] },
-      "0ad has an unfree licence (not named), which the package source does not allow",
+      `0ad has an unfree licence (not named), ${ALLOWED}{"allowUnfree":true}`,
+      { licenses: [], allow: { allowUnfree: true } },
     ],
-    [{ kind: "broken" }, "0ad is marked broken in the package source"],
     [
-      { kind: "insecure", vulnerabilities: ["CVE-1"] },
-      "0ad is marked insecure in the package source (CVE-1)",
+      { kind: "broken" },
+      `0ad is marked broken, ${ALLOWED}{"allowBroken":true}`,
+      { allow: { allowBroken: true } },
     ],
-    [{ kind: "unsupported" }, "0ad does not support this platform"],
-    [{ kind: "evaluation-failed", message: "why" }, "0ad cannot be evaluated: why"],
+    [
+      { kind: "insecure", vulnerabilities: ["CVE-1"], name: "0ad-1.2" },
+      `0ad is marked insecure (CVE-1), ${ALLOWED}{"permittedInsecurePackages":["0ad-1.2"]}`,
+      { vulnerabilities: ["CVE-1"], allow: { permittedInsecurePackages: ["0ad-1.2"] } },
+    ],
+    [
+      { kind: "unsupported", system: "aarch64-linux" },
+      "0ad does not support aarch64-linux",
+      { system: "aarch64-linux" },
+    ],
+    [
+      { kind: "evaluation-failed", message: "at '/srv/my set/x.nix'" },
+      "0ad cannot be evaluated: at '…/x.nix'",
+      { message: "at '…/x.nix'" },
+    ],
+    [
+      { kind: "build-failed", derivation: DERIVATION, reason: "exit code 1", log: ["one", "two"] },
+      `0ad cannot be built: exit code 1 of ${DERIVATION}\n  one\n  two`,
+      { derivation: DERIVATION, message: "exit code 1", log: ["one", "two"] },
+    ],
+    [
+      {
+        ...{ kind: "build-failed", derivation: DERIVATION, log: ["in /tmp/nix-build-a.drv-0/a.c"] },
+        reason: `builder for '${DERIVATION}' failed`,
+      },
+      `0ad cannot be built: builder for '${DERIVATION}' failed\n  in …/a.c`,
+      {
+        ...{ derivation: DERIVATION, message: `builder for '${DERIVATION}' failed` },
+        log: ["in …/a.c"],
+      },
+    ],
+    [
+      { kind: "build-timed-out", derivation: DERIVATION, afterMs: 2000, log: ["last"] },
+      `0ad cannot be built: ${DERIVATION} was stopped after 2 s, the time that one builder has\n  last`,
+      { derivation: DERIVATION, afterSeconds: 2, log: ["last"] },
+    ],
+    [
+      { kind: "unpackable", reason: "a name too long" },
+      "0ad cannot be put into a layer: a name too long",
+      { message: "a name too long" },
+    ],
   ];
-  for (const [failure, message] of lookups) {
+  for (const [failure, message, facts] of packages) {
     test(`says of a package that is ${failure.kind}: ${message}`, () => {
       const error = failureError({ kind: "packages-failed", packages: [{ name: NAME, failure }] });
-      assert.equal(error.code, "MANIFEST_UNKNOWN");
       assert.equal(error.message, message);
-      assert.deepEqual(error.options.detail, { [NAME]: failure });
+      const detail = { package: NAME, reason: failure.kind, ...facts };
+      assert.deepEqual(error.options.detail, [detail]);
+      const isTimeOut = failure.kind === "build-timed-out";
+      assert.equal(error.code, isTimeOut ? "UNAVAILABLE" : "MANIFEST_UNKNOWN");
     });
   }
 
-  test("names every package that failed", () => {
-    const packages = recipeOf("a/b").packages.map((name) => ({
-      name,
-      failure: { kind: "broken" } as const,
-    }));
-    const { message } = failureError({ kind: "packages-failed", packages });
-    assert.equal(message.split("; ").length, packages.length);
+  test("names every package that failed, each on a line of its own", () => {
+    const { message, options } = failureOfAll(recipeOf("a/b").packages, { kind: "broken" });
+    const names = recipeOf("a/b").packages;
+    const lines = message.split("\n").map((line) => line.split(" ")[0]);
+    assert.deepEqual(lines, names);
+    assert.equal((options.detail as readonly object[]).length, names.length);
+  });
+
+  test("is not worth another try when one of several failed for good", () => {
+    const [first = NAME, second = NAME] = recipeOf("a/b").packages;
+    const slow = { kind: "build-timed-out", derivation: DERIVATION, afterMs: 1, log: [] } as const;
+    const failed = [
+      { name: first, failure: slow },
+      { name: second, failure: { kind: "broken" } as const },
+    ];
+    const error = failureError({ kind: "packages-failed", packages: failed });
+    assert.equal(error.code, "MANIFEST_UNKNOWN");
+  });
+
+  const long = "ü/home/x".repeat(20_000);
+  const lines = Array.from({ length: 50 }, (_, n) => `${n} ${long}`);
+  const endless: readonly PackageFailure[] = [
+    { kind: "missing", near: lines },
+    { kind: "unfree", licenses: lines },
+    { kind: "insecure", vulnerabilities: lines, name: "x" },
+    { kind: "evaluation-failed", message: long },
+    { kind: "build-failed", derivation: DERIVATION, reason: long, log: lines },
+    { kind: "build-timed-out", derivation: DERIVATION, afterMs: 1, log: lines },
+    { kind: "unpackable", reason: long },
+  ];
+  for (const failure of endless) {
+    test(`keeps the words within limits when ${failure.kind} has no end`, () => {
+      const one = failureOfAll([NAME], failure);
+      assert(one.message.length <= 6100, String(one.message.length));
+      const most = Array.from({ length: MAX_PACKAGES }, (_, n) => `p${n}` as PackageName);
+      const all = failureOfAll(most, failure);
+      assert(all.message.length <= 16_000, String(all.message.length));
+      for (const name of most) assert.match(all.message, new RegExp(`\\b${name}\\b`));
+    });
+  }
+
+  test("keeps the last lines of a log", () => {
+    const log = Array.from({ length: 30 }, (_, n) => `line ${n}`);
+    const failure = { kind: "build-failed", derivation: DERIVATION, reason: "x", log } as const;
+    const { message } = failureOfAll([NAME], failure);
+    assert.match(message, /line 20\n {2}.*line 29$/s);
+    assert.doesNotMatch(message, /line 19\n/);
   });
 });
+
+function failureOfAll(names: readonly PackageName[], failure: PackageFailure) {
+  const packages = names.map((name) => ({ name, failure }));
+  return failureError({ kind: "packages-failed", packages });
+}

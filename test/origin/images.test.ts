@@ -31,8 +31,12 @@ const sha256 = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(byte
 const sharesOf = (house: House) =>
   house.packed().filter((paths) => paths.some((path) => path.endsWith("-shared-1.0")));
 
-async function errorOf(response: Response): Promise<{ code: string; message: string }> {
-  const body = (await response.json()) as { errors: [{ code: string; message: string }] };
+async function errorOf(
+  response: Response,
+): Promise<{ code: string; message: string; detail?: unknown }> {
+  const body = (await response.json()) as {
+    errors: [{ code: string; message: string; detail?: unknown }];
+  };
   return body.errors[0];
 }
 
@@ -222,8 +226,11 @@ describe("a package that cannot be had", limit, () => {
     ["helo/sh", /^no package helo \(did you mean hello/],
     ["nested", /^nested is a .*not a package \(did you mean nested\.Inner/],
     ["throwing/sh", /^throwing cannot be evaluated: it was renamed to hello/],
-    ["nosuch/helo/sh", /no package helo.*; no package nosuch/],
-    ["failing/sh", /building .*-failing-1\.0\.drv failed: .*exit code 7[\s\S]*this went wrong/],
+    ["nosuch/helo/sh", /^no package helo .*\nno package nosuch/],
+    [
+      "failing/sh",
+      /^failing cannot be built: .*-failing-1\.0\.drv.*exit code 7.*\n {2}this went wrong$/,
+    ],
   ];
   for (const [name, message] of rows) {
     test(`makes ${name} MANIFEST_UNKNOWN, and says why`, async (t) => {
@@ -234,6 +241,23 @@ describe("a package that cannot be had", limit, () => {
       assert.match(error.message, message);
     });
   }
+
+  test("is named with every other one that cannot be built", async (t) => {
+    const response = await get(await fresh(t), "failing/hello/failing-too/sh");
+    assert.equal(response.status, 404);
+    const { message, detail } = await errorOf(response);
+    assert.deepEqual(
+      (detail as { package: string; reason: string }[]).map((each) => [each.package, each.reason]),
+      [
+        ["failing", "build-failed"],
+        ["failing-too", "build-failed"],
+      ],
+    );
+    assert.match(
+      message,
+      /^failing cannot be built: .*exit code 7.*^failing-too cannot be built: .*exit code 8/ms,
+    );
+  });
 
   test("keeps nobody from the others, whose records are kept", async (t) => {
     const house = await fresh(t);

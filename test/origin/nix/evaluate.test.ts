@@ -110,20 +110,6 @@ describe("lookUp", () => {
     assert.match(String(answers.a), /syntax error/);
   });
 
-  test("names no directory of the host in a message", async (t) => {
-    const nix = await testNix();
-    const dir = await tempDir(t);
-    const source = {
-      kind: "path",
-      path: join(dir, "gone"),
-      narHash: `sha256-${"A".repeat(43)}=`,
-    } as const;
-    const [answer] = await lookUp(nix, source, SYSTEM, ["a"], never);
-    assert(answer?.lookup.kind === "evaluation-failed");
-    assert.match(answer.lookup.message, /…\/gone/);
-    assert(!answer.lookup.message.includes(dir));
-  });
-
   test("finds a name among 25,000, in any case, and suggests one for a typing error", async (t) => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   evaluationMessage,
+  fetchFailure,
   parseBuildErrors,
-  withoutHostPaths,
 } from "../../../origin/nix/nix-error.ts";
 
 const STORE = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g";
@@ -41,11 +41,6 @@ error:
     ["strips colours", "\u001b[31;1merror:\u001b[0m infinite recursion", "infinite recursion"],
     ["takes what there is when nothing is called an error", "Segfault\n\n", "Segfault"],
     ["says so when there is nothing", "", "the evaluation ended without a message"],
-    [
-      "names files without their directories",
-      `error: getting status of '/srv/secret/set/default.nix': No such file or directory`,
-      "getting status of '…/default.nix': No such file or directory",
-    ],
   ];
   for (const [title, stderr, message] of rows) {
     test(title, () => assert.equal(evaluationMessage(stderr), message));
@@ -57,16 +52,30 @@ error:
   });
 });
 
-describe("withoutHostPaths", () => {
-  const rows = [
-    [`in ${STORE}-source/pkgs/x.nix:3`, `in ${STORE}-source/pkgs/x.nix:3`],
-    ["https://example.org/a/b.tar.gz", "https://example.org/a/b.tar.gz"],
-    ["and/or 1 / 2", "and/or 1 / 2"],
-    ["/root/.config/x.nix is", "…/x.nix is"],
-    ["«/srv/a b»", "«…/a b»"],
-  ] as const;
-  for (const [text, cleaned] of rows) {
-    test(`makes ${cleaned} of ${text}`, () => assert.equal(withoutHostPaths(text), cleaned));
+describe("fetchFailure", () => {
+  const rows: readonly (readonly [stderr: string, reason: string | undefined])[] = [
+    [
+      "error: unable to download 'https://h.example/x': Couldn't resolve host name (6)",
+      "unable to download 'https://h.example/x': Couldn't resolve host name (6)",
+    ],
+    ["error: unable to download 'https://h.example/x': HTTP error 404", undefined],
+    [
+      "error: unable to download 'https://h.example/x': HTTP error 503",
+      "unable to download 'https://h.example/x': HTTP error 503",
+    ],
+    [
+      "fatal: unable to access 'https://h.example/': Failed to connect\nerror: program 'git' failed with exit code 128",
+      "unable to access 'https://h.example/': Failed to connect",
+    ],
+    ["fatal: bad object x\nerror: program 'git' failed with exit code 128", undefined],
+    [
+      "warning: unable to download 'https://cache.example': Couldn't resolve host name (6)\nerror: attribute 'x' missing",
+      undefined,
+    ],
+    ["error: infinite recursion encountered", undefined],
+  ];
+  for (const [stderr, reason] of rows) {
+    test(`is ${reason ?? "none"} for ${stderr}`, () => assert.equal(fetchFailure(stderr), reason));
   }
 });
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { failureError } from "../../../origin/failures.ts";
 import { createResolver, type Environment } from "../../../origin/sources/resolve.ts";
 import {
   describeSource,
@@ -107,7 +108,9 @@ describe("a tag of a git repository", limit, () => {
       const found = await resolveTag({ kind: "git", url }, tagOf("latest"), GIT_ENV);
       assert(found.kind === "unreachable");
       assert.match(found.message, why);
-      assert(!found.message.includes(gone), "it names a folder of this host");
+      const error = failureError(found);
+      assert.match(error.message, why);
+      assert(!error.message.includes(gone), "it names a folder of this host");
     }
   });
 

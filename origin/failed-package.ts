@@ -1,0 +1,160 @@
+// Why one package cannot be had: in words for people, and as an entry of `detail` for programs. Both
+// are bounded, and neither says anything of this host.
+
+import type { PackageName } from "../registry/recipe.ts";
+import type { PackageFailure } from "./failures.ts";
+import { publicText } from "./public-text.ts";
+
+export interface PackageDetail {
+  readonly package: string;
+  readonly reason: PackageFailure["kind"];
+  /** `missing`, `not-a-package`: names that may have been meant. */
+  readonly near?: readonly string[];
+  /** `not-a-package`: what it is, such as `set`. */
+  readonly what?: string;
+  /** `unfree`. */
+  readonly licenses?: readonly string[];
+  /** `insecure`: why. */
+  readonly vulnerabilities?: readonly string[];
+  /** `unsupported`: Nix's name of the platform. */
+  readonly system?: string;
+  /** The settings of NIXPORT_NIXPKGS_CONFIG by which an operator would allow it. */
+  readonly allow?: Readonly<Record<string, boolean | readonly string[]>>;
+  /** `evaluation-failed`, `build-failed`, `unpackable`: what Nix or the packer said. */
+  readonly message?: string;
+  /** `build-failed`, `build-timed-out`: what failed, the package's own or one it depends on. */
+  readonly derivation?: string;
+  readonly afterSeconds?: number;
+  /** The last lines of the builder's log. */
+  readonly log?: readonly string[];
+}
+
+/** Lists come from the package set and may be of any length. */
+const MAX_ITEMS = 8;
+const MAX_ITEM_CHARACTERS = 200;
+const MAX_LOG_LINES = 10;
+
+/** One line, and below it, indented, those of a log; at most `most` characters. */
+export function describePackage(name: PackageName, failure: PackageFailure, most: number): string {
+  const first = cut(publicText(explain(name, failure)), most);
+  if (failure.kind !== "build-failed" && failure.kind !== "build-timed-out") return first;
+  const log = lastLines(failure.log, most - first.length);
+  return [first, ...log.map((line) => `  ${line}`)].join("\n");
+}
+
+export function packageDetail(
+  name: PackageName,
+  failure: PackageFailure,
+  most: number,
+): PackageDetail {
+  return { package: name, reason: failure.kind, ...facts(failure, most) };
+}
+
+type Facts = Omit<PackageDetail, "package" | "reason">;
+
+function facts(failure: PackageFailure, most: number): Facts {
+  const text = (value: string) => cut(publicText(value), most);
+  switch (failure.kind) {
+    case "missing":
+      return { near: items(failure.near) };
+    case "not-a-package":
+      return { what: failure.what, near: items(failure.near) };
+    case "unfree":
+      return { licenses: items(failure.licenses), allow: { allowUnfree: true } };
+    case "broken":
+      return { allow: { allowBroken: true } };
+    case "insecure":
+      return { vulnerabilities: items(failure.vulnerabilities), ...permitted(failure.name) };
+    case "unsupported":
+      return { system: failure.system };
+    case "evaluation-failed":
+      return { message: text(failure.message) };
+    case "build-failed": {
+      const { derivation, reason } = failure;
+      return { derivation, message: text(reason), log: lastLines(failure.log, most) };
+    }
+    case "build-timed-out": {
+      const afterSeconds = Math.round(failure.afterMs / 1000);
+      return {
+        derivation: failure.derivation,
+        afterSeconds,
+        log: lastLines(failure.log, most),
+      };
+    }
+    case "unpackable":
+      return { message: text(failure.reason) };
+    default:
+      return failure satisfies never;
+  }
+}
+
+function explain(name: PackageName, failure: PackageFailure): string {
+  const listed = (values: readonly string[]) => items(values).join(", ");
+  switch (failure.kind) {
+    case "missing":
+      return `no package ${name}${suggest(failure.near)}`;
+    case "not-a-package":
+      return `${name} is a ${failure.what}, not a package${suggest(failure.near)}`;
+    case "unfree": {
+      const licenses = listed(failure.licenses) || "not named";
+      return `${name} has an unfree licence (${licenses}), ${refused({ allowUnfree: true })}`;
+    }
+    case "broken":
+      return `${name} is marked broken, ${refused({ allowBroken: true })}`;
+    case "insecure": {
+      const why = listed(failure.vulnerabilities) || "why is not said";
+      return `${name} is marked insecure (${why}), ${refused(permitted(failure.name).allow)}`;
+    }
+    case "unsupported":
+      return `${name} does not support ${failure.system}`;
+    case "evaluation-failed":
+      return `${name} cannot be evaluated: ${failure.message}`;
+    case "build-failed": {
+      const { derivation, reason } = failure;
+      // Newer Nix gives the reason without the derivation.
+      const where = reason.includes(derivation) ? "" : ` of ${derivation}`;
+      return `${name} cannot be built: ${reason}${where}`;
+    }
+    case "build-timed-out": {
+      const afterSeconds = Math.round(failure.afterMs / 1000);
+      return `${name} cannot be built: ${failure.derivation} was stopped after ${afterSeconds} s, the time that one builder has`;
+    }
+    case "unpackable":
+      return `${name} cannot be put into a layer: ${failure.reason}`;
+    default:
+      return failure satisfies never;
+  }
+}
+
+function permitted(name: string | null): Pick<Required<PackageDetail>, "allow"> {
+  return { allow: { permittedInsecurePackages: name === null ? [] : [name] } };
+}
+
+function refused(allow: Required<PackageDetail>["allow"]): string {
+  return `which this registry refuses; its operator could allow it with NIXPORT_NIXPKGS_CONFIG=${JSON.stringify(allow)}`;
+}
+
+function suggest(near: readonly string[]): string {
+  return near.length === 0 ? "" : ` (did you mean ${items(near).join(", ")}?)`;
+}
+
+function items(values: readonly string[]): readonly string[] {
+  return values.slice(0, MAX_ITEMS).map((value) => cut(publicText(value), MAX_ITEM_CHARACTERS));
+}
+
+/** The last lines that fit; of a line the beginning, so that no path loses its own. */
+function lastLines(log: readonly string[], most: number): readonly string[] {
+  const lines: string[] = [];
+  let left = most;
+  for (const line of log.slice(-MAX_LOG_LINES).toReversed()) {
+    const shown = cut(publicText(line), MAX_ITEM_CHARACTERS).trimEnd();
+    left -= shown.length + 3;
+    if (left < 0) break;
+    if (shown !== "") lines.unshift(shown);
+  }
+  return lines;
+}
+
+function cut(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
+}
