@@ -7,6 +7,7 @@ import { recentValues } from "../../origin/recent.ts";
 
 interface Run {
   readonly items: readonly string[];
+  readonly signal: AbortSignal;
   readonly resolve: (results: readonly string[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -16,9 +17,9 @@ function controlled() {
   const runs: Run[] = [];
   const joined = joinBatches<string, string>(
     (item) => item[0] ?? "",
-    (items) => {
+    (items, signal) => {
       const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
-      runs.push({ items, resolve, reject });
+      runs.push({ items, signal, resolve, reject });
       return promise;
     },
   );
@@ -108,6 +109,76 @@ describe("joinBatches", () => {
     const results = joined.all(["a", "b"]);
     runs[0]?.resolve(["a!"]);
     await assert.rejects(results, /no result for b/);
+  });
+
+  test("aborts a run when the last who waits has left, and not before", async () => {
+    const { joined, runs } = controlled();
+    const leavers = Array.from({ length: 3 }, () => new AbortController());
+    const calls = leavers.map(({ signal }, index) => joined.all([["a", "b"][index] ?? "a"], signal));
+    const both = new AbortController();
+    const last = joined.all(["a", "b"], both.signal);
+    assert.equal(runs.length, 2);
+    for (const [index, each] of leavers.entries()) {
+      each.abort(new Error("left"));
+      await assert.rejects(calls[index] ?? Promise.resolve(), /left/);
+    }
+    assert.deepEqual(
+      runs.map(({ signal }) => signal.aborted),
+      [false, false],
+    );
+    both.abort(new Error("left"));
+    await assert.rejects(last, /left/);
+    assert.deepEqual(
+      runs.map(({ signal }) => signal.aborted),
+      [true, true],
+    );
+  });
+
+  test("keeps one run for several items while any of them is waited for", async () => {
+    const { joined, runs, finish } = controlled();
+    const first = new AbortController();
+    const left = joined.all(["a", "b"], first.signal);
+    const stayed = joined.all(["b"]);
+    first.abort(new Error("left"));
+    await assert.rejects(left, /left/);
+    // Still under way, so it can be joined.
+    const joinedAgain = joined.all(["a"]);
+    assert.equal(runs.length, 1);
+    assert.equal(runs[0]?.signal.aborted, false);
+    finish(0);
+    assert.deepEqual(await Promise.all([stayed, joinedAgain]), [["b!"], ["a!"]]);
+  });
+
+  test("starts anew for whoever asks after a run was aborted", async () => {
+    const { joined, runs, finish } = controlled();
+    const first = new AbortController();
+    const left = joined.all(["a"], first.signal);
+    first.abort(new Error("left"));
+    await assert.rejects(left, /left/);
+    const again = joined.all(["a"]);
+    assert.equal(runs.length, 2);
+    // The end of the aborted run takes nothing from the one that replaced it.
+    runs[0]?.reject(new Error("ended"));
+    const joiner = joined.all(["a"]);
+    assert.equal(runs.length, 2);
+    finish(1);
+    assert.deepEqual(await Promise.all([again, joiner]), [["a!"], ["a!"]]);
+  });
+
+  test("starts nothing for a caller that has left already", async () => {
+    const { joined, runs } = controlled();
+    await assert.rejects(joined.all(["a"], AbortSignal.abort(new Error("left"))), /left/);
+    assert.equal(runs.length, 0);
+  });
+
+  test("leaves a run alone that is done", async () => {
+    const { joined, runs, finish } = controlled();
+    const caller = new AbortController();
+    const results = joined.all(["a"], caller.signal);
+    finish(0);
+    await results;
+    caller.abort();
+    assert.equal(runs[0]?.signal.aborted, false);
   });
 
   test("starts nothing for no items", async () => {
