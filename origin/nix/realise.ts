@@ -5,6 +5,7 @@ import { access } from "node:fs/promises";
 import type { StorePath } from "../../registry/store-path.ts";
 import { type GcRoots, openRoots } from "./gc-roots.ts";
 import { type BuildError, evaluationMessage, parseBuildErrors } from "./nix-error.ts";
+import { createNixLog, type NixLog } from "./nix-log.ts";
 import type { NixTool } from "./nix-tool.ts";
 import type { SpawnResult } from "./spawn.ts";
 
@@ -22,7 +23,8 @@ export interface RealiseOptions {
   /** For everything together, downloads included. */
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
-  readonly onStderrLine?: (line: string) => void;
+  /** Called with the log of each process of Nix that realises, as soon as it is started. */
+  readonly onLog?: (log: NixLog) => void;
 }
 
 export type Realisation =
@@ -104,12 +106,14 @@ async function realiseAll(
   let pending = wanted;
   for (let pass = 1; pending.length > 0; pass++) {
     const gone = await findGone(pending);
-    const result = await runRealise(job, pending, gone, `pass-${pass}`);
+    const log = createNixLog();
+    job.options.onLog?.(log);
+    const result = await runRealise(job, pending, gone, `pass-${pass}`, log);
     if (result.kind === "exited" && result.code === 0) return failures;
-    const stderr = result.kind === "exited" || result.kind === "signalled" ? result.stderr : "";
-    const found = await findFailures(job, pending, gone, stderr);
+    const found = await findFailures(job, pending, gone, log);
     if (found.length === 0) {
-      throw new Error(`nix-store --realise failed for no build: ${evaluationMessage(stderr)}`);
+      const message = evaluationMessage(log.messages());
+      throw new Error(`nix-store --realise failed for no build: ${message}`);
     }
     failures.push(...found);
     const failed = new Set(found.map((failure) => failure.wanted));
@@ -123,6 +127,7 @@ async function runRealise(
   wanted: readonly WantedOutputs[],
   gone: ReadonlySet<string>,
   place: string,
+  log: NixLog,
 ): Promise<SpawnResult> {
   // A derivation for its wanted outputs only, so that no cache is asked for the others. If it is
   // gone the outputs may still be valid or in a cache.
@@ -131,22 +136,29 @@ async function runRealise(
       ? outputs.map((output) => output.path)
       : [`${derivation}!${outputs.map((output) => output.name).join(",")}`],
   );
-  return await run(job, [
-    ...["--realise", ...new Set(targets)],
-    ...["--add-root", job.roots.place(place), "--indirect"],
-    // With the builders' output left out, Nix puts the end of a failed build's log in its error.
-    ...["--no-build-output", "--keep-going"],
-    ...["--timeout", String(job.options.builderTimeoutSeconds)],
-  ]);
+  return await run(
+    job,
+    [
+      ...["--realise", ...new Set(targets)],
+      ...["--add-root", job.roots.place(place), "--indirect"],
+      // Not with --no-build-output: that is another log format, and the last of the two counts.
+      ...["--log-format", "internal-json", "--keep-going"],
+      ...["--timeout", String(job.options.builderTimeoutSeconds)],
+    ],
+    log.read,
+  );
 }
 
 /** Throws when the job was stopped, so that only ended processes come back. */
-async function run(job: Job, args: readonly string[]): Promise<SpawnResult> {
-  const { options, signal } = job;
-  const result = await job.nix.run("nix-store", args, {
+async function run(
+  { nix, options, signal }: Job,
+  args: readonly string[],
+  onStderrLine?: (line: string) => void,
+): Promise<SpawnResult> {
+  const result = await nix.run("nix-store", args, {
     deadlineMs: options.deadlineMs,
     signal,
-    ...(options.onStderrLine === undefined ? {} : { onStderrLine: options.onStderrLine }),
+    ...(onStderrLine === undefined ? {} : { onStderrLine }),
   });
   if (result.kind === "timed-out" || result.kind === "cancelled") throw new Stopped();
   if (result.kind === "not-started") {
@@ -168,21 +180,22 @@ async function findFailures(
   job: Job,
   wanted: readonly WantedOutputs[],
   gone: ReadonlySet<string>,
-  stderr: string,
+  log: NixLog,
 ): Promise<readonly RealiseFailure[]> {
+  const messages = log.messages();
   const invalid = await findInvalid(job, wanted);
   const failing = wanted.filter(({ outputs }) => outputs.some(({ path }) => invalid.has(path)));
-  const errors = new Map(parseBuildErrors(stderr).map((error) => [error.derivation, error]));
+  const errors = new Map(parseBuildErrors(messages).map((error) => [error.derivation, error]));
   const failures: RealiseFailure[] = [];
   for (const each of failing) {
     if (gone.has(each.derivation)) failures.push({ kind: "derivation-gone", wanted: each });
     else {
       const error = await findCause(job, each, errors);
-      if (error !== undefined) failures.push(await describe(job, each, error));
+      if (error !== undefined) failures.push(await describe(job, each, error, log));
     }
   }
   if (failures.length > 0) return failures;
-  const message = evaluationMessage(stderr);
+  const message = evaluationMessage(messages);
   return failing.map((each) => ({ kind: "not-realised", wanted: each, message }));
 }
 
@@ -216,14 +229,16 @@ async function describe(
   job: Job,
   wanted: WantedOutputs,
   error: BuildError,
+  nixLog: NixLog,
 ): Promise<RealiseFailure> {
   const { derivation, reason, timedOutAfterSeconds: afterSeconds } = error;
-  const log = error.log.length > 0 ? error.log : await readLog(job, derivation);
+  const tail = error.log.length > 0 ? error.log : nixLog.tailOf(derivation);
+  const log = tail.length > 0 ? tail : await readLog(job, derivation);
   if (afterSeconds === null) return { kind: "builder-failed", wanted, derivation, reason, log };
   return { kind: "builder-timed-out", wanted, derivation, afterSeconds, log };
 }
 
-/** What Nix has kept of a build's log, for errors that do not show any of it. */
+/** What Nix has kept of a build's log, for failures of which nothing was shown: of an earlier run. */
 async function readLog(job: Job, derivation: string): Promise<readonly string[]> {
   const result = await run(job, ["--read-log", derivation]);
   if (result.kind !== "exited" || result.code !== 0) return [];

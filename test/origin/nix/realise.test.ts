@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { lookUp } from "../../../origin/nix/evaluate.ts";
 import { clearRoots, openRoots } from "../../../origin/nix/gc-roots.ts";
+import type { NixLog } from "../../../origin/nix/nix-log.ts";
 import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
 import { parseStorePath } from "../../../registry/store-path.ts";
 import {
@@ -82,12 +83,12 @@ async function isRooted(path: string): Promise<boolean> {
 describe("realise", () => {
   test("builds many in one process and holds roots until they are released", async (t) => {
     const { wanted, options } = await prepare(t, ["good", "alsoGood", "outputs"]);
-    const lines: string[] = [];
-    const onStderrLine = (line: string) => lines.push(line);
-    const result = await realise(nix, wanted, { ...options, onStderrLine });
+    const logs: NixLog[] = [];
+    const onLog = (log: NixLog) => logs.push(log);
+    const result = await realise(nix, wanted, { ...options, onLog });
     assert(result.kind === "realised");
     assert.deepEqual(started, ["nix-store --realise"]);
-    assert.equal(lines.filter((line) => line.startsWith("building ")).length, 3);
+    assert.deepEqual(logs[0]?.progress().builds, { done: 3, expected: 3, running: [] });
     const paths = wanted.flatMap(({ outputs }) => outputs.map((output) => output.path));
     assert.equal(paths.length, 4);
     for (const path of paths) {
@@ -103,11 +104,11 @@ describe("realise", () => {
     const { wanted, options } = await prepare(t, ["good"]);
     await realise(nix, wanted, options);
     started.length = 0;
-    const lines: string[] = [];
-    const onStderrLine = (line: string) => lines.push(line);
-    assert.equal((await realise(nix, wanted, { ...options, onStderrLine })).kind, "realised");
+    const logs: NixLog[] = [];
+    const onLog = (log: NixLog) => logs.push(log);
+    assert.equal((await realise(nix, wanted, { ...options, onLog })).kind, "realised");
     assert.deepEqual(started, ["nix-store --realise"]);
-    assert.deepEqual(lines, []);
+    assert.deepEqual(logs[0]?.progress().builds, { done: 0, expected: 0, running: [] });
   });
 
   test("names the build that failed, shows its log, and holds the others", limit, async (t) => {

@@ -1,0 +1,49 @@
+// What a 503 says of an image that is still being made: the origin writes it, the edge asks again
+// because of it, and a person reads how far it is.
+
+import * as v from "valibot";
+
+export interface BuildProgress {
+  readonly builds: {
+    readonly done: number;
+    readonly expected: number;
+    /** Names of the derivations whose builders run, the oldest first. */
+    readonly running: readonly string[];
+  };
+  /** Of store paths as they are unpacked; caches send fewer bytes. */
+  readonly downloads: { readonly doneBytes: number; readonly expectedBytes: number };
+}
+
+/** The `detail` of the error. Null before Nix has anything to do, and when it is done. */
+export interface StillBuilding {
+  readonly building: BuildProgress | null;
+}
+
+const stillBuildingSchema = v.object({ building: v.nullable(v.looseObject({})) });
+
+/** Whether an error's detail says that the image is under way, so that asking again makes sense. */
+export function isStillBuilding(detail: unknown): boolean {
+  return v.is(stillBuildingSchema, detail);
+}
+
+const MAX_NAMES = 3;
+
+/** `building 2 of 5: gcc-13; downloading 40 of 120 MB`, or "" where there is nothing to say. */
+export function describeProgress({ builds, downloads }: BuildProgress): string {
+  const parts: string[] = [];
+  const { done, expected, running } = builds;
+  if (running.length > 0) {
+    const more = running.length > MAX_NAMES ? ` and ${running.length - MAX_NAMES} more` : "";
+    const names = running.slice(0, MAX_NAMES).join(", ");
+    parts.push(`building ${done + running.length} of ${expected}: ${names}${more}`);
+  }
+  const { doneBytes, expectedBytes } = downloads;
+  if (expectedBytes > doneBytes) {
+    parts.push(`downloading ${megabytes(doneBytes)} of ${megabytes(expectedBytes)} MB`);
+  }
+  return parts.join("; ");
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
+}
