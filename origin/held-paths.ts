@@ -1,7 +1,15 @@
-// Store paths that are valid and stay so while they are used: realised, held by GC roots, released.
+// Store paths that are valid and stay so while they are used: realised when it is their turn, held by
+// GC roots, released.
 
+import type { BuildProgress } from "../registry/building.ts";
 import type { StorePath } from "../registry/store-path.ts";
+<<<<<<< HEAD
 import type { BuilderFailure } from "./failures.ts";
+=======
+import type { FailedDerivation } from "./failures.ts";
+import type { Log } from "./log.ts";
+import type { NixLog } from "./nix/nix-log.ts";
+>>>>>>> 41c2222 (WIP)
 import type { NixTool } from "./nix/nix-tool.ts";
 import {
   type Realisation,
@@ -9,6 +17,7 @@ import {
   realise,
   type WantedOutputs,
 } from "./nix/realise.ts";
+import { type Busy, createSlots, type Slots } from "./slots.ts";
 
 export interface WantedPath {
   readonly derivation: string;
@@ -20,8 +29,13 @@ export type HoldFailure =
   | BuilderFailure
   /** Collected since it was evaluated: it must be evaluated again. */
   | { readonly kind: "derivation-gone" }
+  | NotTried;
+
+/** Nothing is known of what was wanted: trying again may succeed. */
+type NotTried =
   | { readonly kind: "timed-out"; readonly afterMs: number }
-  | { readonly kind: "cancelled" };
+  | { readonly kind: "cancelled" }
+  | Busy;
 
 export type Holding =
   | {
@@ -30,40 +44,100 @@ export type Holding =
       readonly failures: ReadonlyMap<string, HoldFailure>;
       readonly release: () => Promise<void>;
     }
-  | Extract<HoldFailure, { kind: "timed-out" | "cancelled" }>;
+  | NotTried;
 
 export interface HeldPaths {
-  /** Realises all in one process. */
-  realise(wanted: readonly WantedPath[]): Promise<Holding>;
+  /** Realises all in one process, when it is their turn; given up when the signal is aborted. */
+  realise(wanted: readonly WantedPath[], signal: AbortSignal): Promise<Holding>;
   /** Uses paths that were valid once: fetched again if a cache has them, but never built. */
   during<T>(paths: readonly StorePath[], use: () => Promise<T>): Promise<T | HoldFailure>;
+  /** How far the realisation of any of these derivations is; undefined where none is under way. */
+  progress(derivations: readonly string[]): RealiseProgress | undefined;
 }
+
+export type RealiseProgress =
+  | { readonly kind: "queued" }
+  | { readonly kind: "realising"; readonly progress: BuildProgress };
 
 export interface HeldPathsOptions {
   readonly nix: NixTool;
   readonly rootsDir: string;
   readonly builderTimeoutSeconds: number;
+  /** For a realisation with its time in the queue. */
   readonly buildDeadlineMs: number;
+  readonly maxBuilds: number;
+  readonly maxQueue: number;
+  readonly log: Log;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
 
-export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
-  const { nix, rootsDir, builderTimeoutSeconds, buildDeadlineMs: deadlineMs, signal } = options;
+/** Of paths that were valid once: no build of minutes may keep a lost layer waiting. */
+const FETCHES = { atOnce: 4, waiting: 1000 };
 
-  async function hold(wanted: readonly WantedPath[]): Promise<Holding> {
-    const limits = { rootsDir, builderTimeoutSeconds, deadlineMs, signal };
-    const realisation = await realise(nix, byDerivation(wanted), limits);
-    if (realisation.kind === "timed-out" || realisation.kind === "cancelled") return realisation;
-    const { release } = realisation;
-    return { kind: "held", failures: failuresOf(realisation), release };
+interface UnderWay {
+  readonly derivations: ReadonlySet<string>;
+  /** Undefined while it waits for its turn. */
+  log: NixLog | undefined;
+}
+
+export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
+  const { nix, rootsDir, builderTimeoutSeconds, buildDeadlineMs } = options;
+  const builds = createSlots({ atOnce: options.maxBuilds, waiting: options.maxQueue });
+  const fetches = createSlots(FETCHES);
+  const underWay = new Set<UnderWay>();
+
+  async function hold(
+    slots: Slots,
+    wanted: readonly WantedPath[],
+    wantedSignal: AbortSignal,
+  ): Promise<Holding> {
+    const givenUp = AbortSignal.any([options.signal, wantedSignal]);
+    const deadline = AbortSignal.timeout(buildDeadlineMs);
+    const signal = AbortSignal.any([givenUp, deadline]);
+    const derivations = new Set(wanted.map(({ derivation }) => derivation));
+    const one: UnderWay = { derivations, log: undefined };
+    const onLog = (log: NixLog) => {
+      one.log = log;
+    };
+    const limits = { rootsDir, builderTimeoutSeconds, deadlineMs: buildDeadlineMs };
+    underWay.add(one);
+    try {
+      const realised = await slots.run(
+        () => realise(nix, byDerivation(wanted), { ...limits, signal, onLog }),
+        signal,
+      );
+      return settled(realised);
+    } catch (error) {
+      // Stopped before its turn came.
+      if (!signal.aborted) throw error;
+      return settled({ kind: "cancelled" });
+    } finally {
+      underWay.delete(one);
+      options.log.debug({ derivations: [...derivations], ...one.log?.progress() }, "realised");
+    }
+
+    function settled(result: Realisation | Busy): Holding {
+      switch (result.kind) {
+        case "realised":
+        case "build-failed":
+          return { kind: "held", failures: failuresOf(result), release: result.release };
+        case "cancelled":
+          return givenUp.aborted ? result : { kind: "timed-out", afterMs: buildDeadlineMs };
+        case "timed-out":
+        case "busy":
+          return result;
+        default:
+          return result satisfies never;
+      }
+    }
   }
 
   return {
-    realise: hold,
+    realise: (wanted, signal) => hold(builds, wanted, signal),
     async during(paths, use) {
       const wanted = paths.map((path) => ({ derivation: path, output: "out", storePath: path }));
-      const holding = await hold(wanted);
+      const holding = await hold(fetches, wanted, options.signal);
       if (holding.kind !== "held") return holding;
       try {
         const [failure] = holding.failures.values();
@@ -71,6 +145,12 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
       } finally {
         await holding.release();
       }
+    },
+    progress(derivations) {
+      const one = [...underWay].find((each) => derivations.some((name) => each.derivations.has(name)));
+      if (one === undefined) return undefined;
+      if (one.log === undefined) return { kind: "queued" };
+      return { kind: "realising", progress: one.log.progress() };
     },
   };
 }

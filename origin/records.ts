@@ -31,12 +31,22 @@ export type RecordsResult =
   | { readonly kind: "records"; readonly records: readonly PackageRecord[] }
   | RecordFailure;
 
-export type RecordFailure = HoldFailure | { readonly kind: "unpackable"; readonly reason: string };
+export type RecordFailure =
+  | HoldFailure
+  | { readonly kind: "unpackable"; readonly reason: string }
+  | { readonly kind: "too-large"; readonly sizeBytes: number; readonly limitBytes: number };
 
 export interface Records {
   readonly packings: Readonly<Record<Form, Packing>>;
-  /** One result per package, in order: the records of all its outputs. */
-  make(packages: readonly FoundPackage[], form: Form): Promise<readonly RecordsResult[]>;
+  /**
+   * One result per package, in order: the records of all its outputs. Rejects with the signal's
+   * reason when that is aborted; Nix is stopped then unless someone else waits for the same outputs.
+   */
+  make(
+    packages: readonly FoundPackage[],
+    form: Form,
+    signal: AbortSignal,
+  ): Promise<readonly RecordsResult[]>;
   /** The record with the layers of a coarser cut, and what keeps it from being made. */
   coarsen(cut: CutOfRecord): Promise<OneRecord>;
   /** Makes a layer again that the storage lost. Undefined where it cannot be had any more. */
@@ -50,6 +60,8 @@ export interface RecordsOptions {
   readonly layers: PackedLayers;
   readonly packings: Readonly<Record<Form, Packing>>;
   readonly held: HeldPaths;
+  /** In the store, of all that one pull needs packed. */
+  readonly maxClosureBytes: number;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
@@ -63,7 +75,7 @@ export type OneRecord = { readonly kind: "record"; readonly record: PackageRecor
 const MAX_RECORDS_IN_MEMORY = 5000;
 
 export function createRecords(options: RecordsOptions): Records {
-  const { nix, store, maker, layers, packings, held, signal } = options;
+  const { nix, store, maker, layers, packings, held, maxClosureBytes, signal } = options;
   const recent = recentValues<PackageRecord>(MAX_RECORDS_IN_MEMORY);
   const keyOf = ({ storePath, form }: WantedRecord) =>
     storageKey.record(packings[form].id, storePath);
@@ -127,8 +139,15 @@ export function createRecords(options: RecordsOptions): Records {
     return made;
   }
 
-  async function makeAll(wanted: readonly WantedRecord[]): Promise<readonly OneRecord[]> {
-    const holding = await held.realise(wanted);
+  /**
+   * Stops with Nix when nobody waits any more. What is being packed by then is packed to its end and
+   * kept: it is bounded work, and the next who asks finds it.
+   */
+  async function makeAll(
+    wanted: readonly WantedRecord[],
+    unwanted: AbortSignal,
+  ): Promise<readonly OneRecord[]> {
+    const holding = await held.realise(wanted, unwanted);
     if (holding.kind !== "held") return wanted.map(() => holding);
     const { failures } = holding;
     try {
@@ -136,8 +155,13 @@ export function createRecords(options: RecordsOptions): Records {
       const graph = await queryClosure(
         nix,
         valid.map(({ storePath }) => storePath),
-        signal,
+        AbortSignal.any([signal, unwanted]),
       );
+      const sizeBytes = graph.reduce((sum, { narSizeBytes }) => sum + narSizeBytes, 0);
+      if (sizeBytes > maxClosureBytes) {
+        const tooLarge: OneRecord = { kind: "too-large", sizeBytes, limitBytes: maxClosureBytes };
+        return wanted.map(({ derivation }) => failures.get(derivation) ?? tooLarge);
+      }
       // All of them to their end: the roots are released only when nothing is packed any more.
       const ended = await Promise.allSettled(
         wanted.map((each) => failures.get(each.derivation) ?? makeOne(graph, each)),
@@ -148,7 +172,7 @@ export function createRecords(options: RecordsOptions): Records {
         throw each.reason;
       });
     } catch (error) {
-      if (signal.aborted) return wanted.map(() => ({ kind: "cancelled" }));
+      if (signal.aborted || unwanted.aborted) return wanted.map(() => ({ kind: "cancelled" }));
       throw error;
     } finally {
       // Until here nothing that is being packed can be collected.
@@ -177,14 +201,14 @@ export function createRecords(options: RecordsOptions): Records {
       const [result] = await remaking.all([digest]);
       return result?.layer;
     },
-    async make(packages, form) {
+    async make(packages, form, waiting) {
       const wanted = packages.map(({ derivation, outputs }) =>
         outputs.map(({ name, path }) => ({ derivation, output: name, storePath: path, form })),
       );
       const all = wanted.flat();
       const recalled = await Promise.all(all.map((each) => recallAt(keyOf(each))));
       const open = all.filter((_, index) => recalled[index] === undefined);
-      const made = open.length === 0 ? [] : await making.all(open);
+      const made = open.length === 0 ? [] : await making.all(open, waiting);
       const results = new Map<WantedRecord, OneRecord>();
       all.forEach((each, index) => {
         const record = recalled[index];
