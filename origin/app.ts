@@ -11,9 +11,10 @@ import { tagListResponse } from "../registry/tags.ts";
 import { type SecretKey, verifyRequest } from "../registry/token.ts";
 import { chooseVariant } from "../registry/variant.ts";
 import { describeAge, staleWarning } from "../registry/warning.ts";
-import type { Outbox } from "./backfill/outbox.ts";
+import type { AnsweredImage, Outbox } from "./backfill/outbox.ts";
 import { failureError } from "./failures.ts";
-import type { Images } from "./images.ts";
+import { hold, type StillUnderWay, type Wait } from "./hold.ts";
+import type { ImageResult, Images } from "./images.ts";
 import type { Log } from "./log.ts";
 import type { Records } from "./records.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
@@ -27,6 +28,8 @@ export interface AppOptions {
   readonly outbox: Outbox | null;
   /** Who may pull: anyone, or only an edge that signs its requests. */
   readonly access: "anyone" | "edge";
+  /** For how long a request waits for its image. */
+  readonly holdMs: number;
   readonly secretKeys: readonly SecretKey[];
   readonly log: Log;
   readonly now: () => number;
@@ -40,6 +43,7 @@ export function createApp(options: AppOptions): Hono {
   app.all("*", async (context) => {
     const request = context.req.raw;
     const startedMs = options.now();
+    options.log.debug({ method: request.method, path: context.req.path }, "asked");
     const response = await answer(options, request);
     options.log.info(
       {
@@ -63,6 +67,9 @@ async function answer(options: AppOptions, request: Request): Promise<Response> 
     return await serve(options, request, route);
   } catch (error) {
     if (error instanceof RegistryError) return errorResponse(error, request.method);
+    if (request.signal.aborted) {
+      return errorResponse(new RegistryError("UNAVAILABLE", "the client has left"), request.method);
+    }
     options.log.error({ err: error, path: request.url }, "a request failed");
     return errorResponse(new RegistryError("UNKNOWN", "internal error"), request.method);
   }
@@ -102,27 +109,52 @@ async function serve(options: AppOptions, request: Request, route: Route): Promi
 }
 
 async function serveTag(
-  { images, outbox, now }: AppOptions,
+  options: AppOptions,
   request: Request,
   { recipe }: Extract<Route, { kind: "manifest" }>,
   { tag }: Extract<Extract<Route, { kind: "manifest" }>["reference"], { kind: "tag" }>,
 ): Promise<Response> {
   const variant = chooseVariant(request.headers);
-  const built = await images.build(recipe, tag, variant);
+  const built = await heldBuild(options, request, { recipe, tag, variant });
   if (built.kind !== "built") throw failureError(built);
-  // On disk before the answer: whatever a client was given reaches the edge, even after a kill.
-  await outbox?.add({ recipe, tag, variant, built });
   const { bytes, digest, mediaType } = built.image.manifest;
   const content = { digest, mediaType, sizeBytes: bytes.length };
   const { status, headers } = planManifest(request.headers, content, "tag");
   headers.set(PIN_HEADER, built.pinned.pin);
   if (built.pinned.outdated !== undefined) {
-    const age = describeAge(now() - built.pinned.resolvedAtMs);
+    const age = describeAge(options.now() - built.pinned.resolvedAtMs);
     const text = `${tag} was last resolved ${age} ago; the package source does not answer`;
     headers.set("Warning", staleWarning(text));
   }
   const bodyless = request.method === "HEAD" || status !== 200;
   return new Response(bodyless ? null : Uint8Array.from(bytes), { status, headers });
+}
+
+function heldBuild(
+  { images, outbox, holdMs, log }: AppOptions,
+  request: Request,
+  { recipe, tag, variant }: Omit<AnsweredImage, "built">,
+): Promise<ImageResult | StillUnderWay> {
+  const build = async (wait: Wait): Promise<ImageResult> => {
+    const built = await images.build(recipe, tag, variant, wait);
+    // On disk before the answer: whatever a client was given reaches the edge, even after a kill.
+    if (built.kind === "built") await outbox?.add({ recipe, tag, variant, built });
+    return built;
+  };
+  return hold(build, {
+    holdMs,
+    client: isAsynchronous(request) ? null : request.signal,
+    onLate: (late) => {
+      const path = new URL(request.url).pathname;
+      if (late.status === "rejected") log.error({ err: late.reason, path }, "a late build failed");
+      else log.info({ path, outcome: late.value.kind }, "built after its request was answered");
+    },
+  });
+}
+
+/** Whoever says so (RFC 7240 §4.1) wants the image made whether it waits for it or not. */
+function isAsynchronous({ headers }: Request): boolean {
+  return /(^|,)\s*respond-async\s*($|[,;])/i.test(headers.get("Prefer") ?? "");
 }
 
 async function serveManifest(

@@ -20,6 +20,11 @@ export interface Config {
   readonly edgeUrl: string | null;
   readonly builderTimeoutSeconds: number;
   readonly buildDeadlineMs: number;
+  readonly holdMs: number;
+  readonly maxBuilds: number;
+  readonly maxEvaluations: number;
+  readonly maxQueue: number;
+  readonly maxClosureBytes: number;
   readonly pinFreshMs: number;
   readonly packWorkers: number | null;
   readonly popularityUrl: string | null;
@@ -86,6 +91,14 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     port: integer("PORT", DEFAULT_PORT, 0, 65_535),
     builderTimeoutSeconds: integer("NIX_TIMEOUT", 60, 1, 86_400),
     buildDeadlineMs: 1000 * integer("NIXPORT_BUILD_DEADLINE", 600, 1, 86_400),
+    // Below the 60 s after which common proxies give up.
+    holdMs: 1000 * integer("NIXPORT_HOLD", 50, 1, 86_400),
+    // One that downloads leaves the machine to one that builds; Nix has a limit of its own in each.
+    maxBuilds: integer("NIXPORT_MAX_BUILDS", 4, 1, 256),
+    // An evaluation of nixpkgs takes hundreds of megabytes.
+    maxEvaluations: integer("NIXPORT_MAX_EVALUATIONS", 2, 1, 256),
+    maxQueue: integer("NIXPORT_MAX_QUEUE", 100, 0, 10_000),
+    maxClosureBytes: integer("NIXPORT_MAX_CLOSURE_BYTES", 32 * 1024 ** 3, 1, 1024 ** 5),
     pinFreshMs: 1000 * integer("NIXPORT_PIN_FRESH", 300, 0, 86_400 * 30),
     packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
   };

@@ -1,11 +1,14 @@
 // Every way in which an image cannot be had, and the one place that puts it into words for a client.
 
+import { describeProgress, type StillBuilding } from "../registry/building.ts";
 import { MAX_LAYERS } from "../registry/compose.ts";
 import { RegistryError } from "../registry/error.ts";
 import type { LookupFailure } from "../registry/lookup.ts";
 import type { PackageName } from "../registry/recipe.ts";
 import { describePackage, type PackageDetail, packageDetail } from "./failed-package.ts";
+import type { Stage, StillUnderWay } from "./hold.ts";
 import { publicText } from "./public-text.ts";
+import type { Busy } from "./slots.ts";
 
 /** A builder of the package, or of something it depends on. */
 export type BuilderFailure =
@@ -43,13 +46,23 @@ export type BuildFailure =
       readonly afterMs: number;
     }
   | { readonly kind: "cancelled" }
+  | Busy
+  | StillUnderWay
+  | { readonly kind: "too-large"; readonly sizeBytes: number; readonly limitBytes: number }
   | { readonly kind: "too-many-layers"; readonly count: number };
 
 /** What `detail` of an error body holds: one entry for each package, or one for the whole image. */
 export type FailureDetail =
   | PackageDetail
   | { readonly reason: "timed-out"; readonly afterSeconds: number }
-  | { readonly reason: Exclude<BuildFailure["kind"], "packages-failed" | "timed-out"> };
+  | StillBuilding
+  | { readonly reason: "too-large"; readonly sizeBytes: number; readonly limitBytes: number }
+  | {
+      readonly reason: Exclude<
+        BuildFailure["kind"],
+        "packages-failed" | "timed-out" | "still-under-way" | "too-large"
+      >;
+    };
 
 /** All packages together; clients print it whole, and nobody reads more. */
 const MAX_MESSAGE_CHARACTERS = 6000;
@@ -62,7 +75,7 @@ const MIN_PACKAGE_CHARACTERS = 200;
 export function failureError(failure: BuildFailure): RegistryError {
   switch (failure.kind) {
     case "unknown-tag":
-      return absent(failure.kind, publicText(failure.message));
+      return absent({ reason: failure.kind }, publicText(failure.message));
     case "unreachable":
       return unavailable(
         { reason: failure.kind },
@@ -85,9 +98,25 @@ export function failureError(failure: BuildFailure): RegistryError {
         "the build was stopped: the origin is going down",
         10,
       );
+    // containerd and skopeo ask again after a 429, and heed Retry-After; after a 503 they give up.
+    case "busy":
+      return new RegistryError(
+        "TOOMANYREQUESTS",
+        `too many images are being made: ${failure.waiting} wait already; try again later`,
+        { detail: [{ reason: failure.kind }], retryAfterSeconds: 30 },
+      );
+    case "still-under-way":
+      return stillBuilding(failure.stage);
+    case "too-large": {
+      const { kind: reason, sizeBytes, limitBytes } = failure;
+      return absent(
+        { reason, sizeBytes, limitBytes },
+        `these packages take ${gigabytes(sizeBytes)} GB with all they need, and this registry packs ${gigabytes(limitBytes)} GB at most: name fewer or smaller packages`,
+      );
+    }
     case "too-many-layers":
       return absent(
-        failure.kind,
+        { reason: failure.kind },
         `these packages make ${failure.count} layers, and clients mount ${MAX_LAYERS}: name fewer packages`,
       );
     default:
@@ -111,9 +140,34 @@ function packagesError(packages: readonly FailedPackage[]): RegistryError {
     : new RegistryError("MANIFEST_UNKNOWN", message, { detail });
 }
 
-function absent(reason: "unknown-tag" | "too-many-layers", message: string): RegistryError {
-  const detail: readonly FailureDetail[] = [{ reason }];
-  return new RegistryError("MANIFEST_UNKNOWN", message, { detail });
+/** The next request is held as this one was, so it may come soon. */
+function stillBuilding(stage: Stage): RegistryError {
+  const progress = stage.kind === "realising" ? stage.progress : null;
+  const detail: StillBuilding = { reason: "building", progress };
+  return unavailable(detail, `not ready yet: ${describeStage(stage)}; try again`, 1);
+}
+
+function describeStage(stage: Stage): string {
+  switch (stage.kind) {
+    case "looking-up":
+      return "looking the packages up";
+    case "queued":
+      return "waiting for other builds";
+    case "realising":
+      return describeProgress(stage.progress) || "getting the packages";
+    case "packing":
+      return "packing layers";
+    default:
+      return stage satisfies never;
+  }
+}
+
+function gigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(bytes < 1e9 ? 3 : 1);
+}
+
+function absent(detail: FailureDetail, message: string): RegistryError {
+  return new RegistryError("MANIFEST_UNKNOWN", message, { detail: [detail] });
 }
 
 function unavailable(

@@ -3,13 +3,9 @@
 
 import type { BuildProgress } from "../registry/building.ts";
 import type { StorePath } from "../registry/store-path.ts";
-<<<<<<< HEAD
 import type { BuilderFailure } from "./failures.ts";
-=======
-import type { FailedDerivation } from "./failures.ts";
 import type { Log } from "./log.ts";
 import type { NixLog } from "./nix/nix-log.ts";
->>>>>>> 41c2222 (WIP)
 import type { NixTool } from "./nix/nix-tool.ts";
 import {
   type Realisation,
@@ -108,10 +104,6 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
         signal,
       );
       return settled(realised);
-    } catch (error) {
-      // Stopped before its turn came.
-      if (!signal.aborted) throw error;
-      return settled({ kind: "cancelled" });
     } finally {
       underWay.delete(one);
       options.log.debug({ derivations: [...derivations], ...one.log?.progress() }, "realised");
@@ -147,7 +139,9 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
       }
     },
     progress(derivations) {
-      const one = [...underWay].find((each) => derivations.some((name) => each.derivations.has(name)));
+      const one = [...underWay].find((each) =>
+        derivations.some((name) => each.derivations.has(name)),
+      );
       if (one === undefined) return undefined;
       if (one.log === undefined) return { kind: "queued" };
       return { kind: "realising", progress: one.log.progress() };

@@ -9,7 +9,8 @@ import type { Tag } from "../registry/reference.ts";
 import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
 import { composeImage } from "./compose-image.ts";
 import type { BuildFailure, FailedPackage, PackageFailure } from "./failures.ts";
-import { type Lookups, storeLookup } from "./lookups.ts";
+import type { Wait } from "./hold.ts";
+import { isStopped, type Lookups, storeLookup } from "./lookups.ts";
 import type { RecordFailure, Records } from "./records.ts";
 import type { PinnedTag, Pins } from "./sources/pins.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
@@ -26,7 +27,8 @@ export interface BuiltImage {
 export type ImageResult = BuiltImage | BuildFailure;
 
 export interface Images {
-  build(recipe: Recipe, tag: Tag, variant: Variant): Promise<ImageResult>;
+  /** Rejects with the reason of the wait's signal when that is aborted. */
+  build(recipe: Recipe, tag: Tag, variant: Variant, wait: Wait): Promise<ImageResult>;
 }
 
 export interface ImagesOptions {
@@ -76,15 +78,16 @@ function failureOf(
 
 export function createImages({ pins, lookups, records, store }: ImagesOptions): Images {
   return {
-    async build(recipe, tag, variant) {
+    async build(recipe, tag, variant, wait) {
       const pinned = await pins.resolve(tag);
       if (pinned.kind !== "pinned") return pinned;
       const { form } = VARIANT_TYPES[variant];
-      let gathered = await gather(recipe, pinned, form);
+      let gathered = await gather(recipe, pinned, form, wait);
       if (gathered.kind === "derivation-gone") {
         // Evaluating writes the derivations again; gone a second time means a collector at work.
-        await lookups.evaluate(pinned, systemOf(recipe.architecture), recipe.packages);
-        gathered = await gather(recipe, pinned, form);
+        const system = systemOf(recipe.architecture);
+        await lookups.evaluate(pinned, system, recipe.packages, wait.signal);
+        gathered = await gather(recipe, pinned, form, wait);
       }
       if (gathered.kind !== "gathered") return settled(gathered);
 
@@ -103,13 +106,19 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
     },
   };
 
-  async function gather(recipe: Recipe, pinned: PinnedTag, form: Form): Promise<Gathered> {
+  async function gather(
+    recipe: Recipe,
+    pinned: PinnedTag,
+    form: Form,
+    { signal, onStage }: Wait,
+  ): Promise<Gathered> {
     const system = systemOf(recipe.architecture);
-    const found = await lookups.find(pinned, system, recipe.packages);
+    const found = await lookups.find(pinned, system, recipe.packages, signal);
     const failed: FailedPackage[] = [];
     for (const { name, lookup } of found) {
-      if (lookup.kind === "timed-out") return { ...lookup, what: "evaluation" };
-      if (lookup.kind === "cancelled" || lookup.kind === "unreachable") return lookup;
+      if (isStopped(lookup)) {
+        return lookup.kind === "timed-out" ? { ...lookup, what: "evaluation" } : lookup;
+      }
       if (lookup.kind !== "found") failed.push({ name, failure: lookup });
     }
     if (failed.length > 0) return { kind: "packages-failed", packages: failed };
@@ -117,10 +126,9 @@ export function createImages({ pins, lookups, records, store }: ImagesOptions): 
     const packages = found.flatMap(({ name, lookup }) =>
       lookup.kind === "found" ? [{ name, found: lookup }] : [],
     );
-    const results = await records.make(
-      packages.map((each) => each.found),
-      form,
-    );
+    const wanted = packages.map((each) => each.found);
+    onStage(() => records.stage(wanted));
+    const results = await records.make(wanted, form, signal);
     const ingredients: Ingredient[] = [];
     const unmade: { name: PackageName; failure: RecordFailure }[] = [];
     for (const [index, { name, found: lookup }] of packages.entries()) {

@@ -8,6 +8,7 @@ import { joinBatches } from "./join.ts";
 import { type LookupStopped, lookUp } from "./nix/evaluate.ts";
 import type { NixTool } from "./nix/nix-tool.ts";
 import { recentValues } from "./recent.ts";
+import { type Busy, createSlots } from "./slots.ts";
 import type { PinnedTag } from "./sources/pins.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
@@ -15,23 +16,34 @@ import { parseStoredJson } from "./storage/stored-json.ts";
 
 export interface NamedLookup {
   readonly name: PackageName;
-  readonly lookup: Lookup | LookupStopped;
+  readonly lookup: Lookup | NoLookup;
 }
 
+/** Nothing was found out: asking again may go better. */
+export type NoLookup = LookupStopped | Busy;
+
 export interface Lookups {
-  /** One per name, in order. */
+  /** One per name, in order. Rejects with the signal's reason when that is aborted. */
   find(
     pinned: PinnedTag,
     system: System,
     names: readonly PackageName[],
+    signal: AbortSignal,
   ): Promise<readonly NamedLookup[]>;
   /** Asks Nix whatever is known, so that the derivations are in the store again. */
-  evaluate(pinned: PinnedTag, system: System, names: readonly PackageName[]): Promise<void>;
+  evaluate(
+    pinned: PinnedTag,
+    system: System,
+    names: readonly PackageName[],
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 export interface LookupsOptions {
   readonly nix: NixTool;
   readonly store: BlobStore;
+  readonly maxEvaluations: number;
+  readonly maxQueue: number;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
@@ -44,7 +56,9 @@ interface Question {
   readonly name: PackageName;
 }
 
-export function rememberLookups({ nix, store, signal }: LookupsOptions): Lookups {
+export function rememberLookups(options: LookupsOptions): Lookups {
+  const { nix, store } = options;
+  const slots = createSlots({ atOnce: options.maxEvaluations, waiting: options.maxQueue });
   const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
   const keyOf = ({ pinned, system, name }: Question) => storageKey.lookup(pinned.pin, system, name);
 
@@ -60,11 +74,19 @@ export function rememberLookups({ nix, store, signal }: LookupsOptions): Lookups
   }
 
   /** All questions of one run come from one call of `find`, so they share a pin and a system. */
-  async function ask(questions: readonly Question[]): Promise<readonly (Lookup | LookupStopped)[]> {
+  async function ask(
+    questions: readonly Question[],
+    unwanted: AbortSignal,
+  ): Promise<readonly (Lookup | NoLookup)[]> {
     const [first] = questions;
     if (first === undefined) return [];
     const names = questions.map((question) => question.name);
-    const answers = await lookUp(nix, first.pinned.source, first.system, names, signal);
+    const signal = AbortSignal.any([options.signal, unwanted]);
+    const answers = await slots.run(
+      () => lookUp(nix, first.pinned.source, first.system, names, signal),
+      signal,
+    );
+    if ("kind" in answers) return questions.map(() => answers);
     questions.forEach((question, index) => {
       const lookup = answers[index]?.lookup;
       if (lookup !== undefined && isLasting(lookup)) recent.store(keyOf(question), lookup);
@@ -77,11 +99,11 @@ export function rememberLookups({ nix, store, signal }: LookupsOptions): Lookups
     names.map((name): Question => ({ pinned, system, name }));
 
   return {
-    async find(pinned, system, names) {
+    async find(pinned, system, names, signal) {
       const questions = toQuestions(pinned, system, names);
       const recalled = await Promise.all(questions.map(recall));
       const open = questions.filter((_, index) => recalled[index] === undefined);
-      const answers = open.length === 0 ? [] : await asked.all(open);
+      const answers = open.length === 0 ? [] : await asked.all(open, signal);
       const byName = new Map(open.map((question, index) => [question.name, answers[index]]));
       return names.map((name, index) => {
         const lookup = recalled[index] ?? byName.get(name);
@@ -89,10 +111,22 @@ export function rememberLookups({ nix, store, signal }: LookupsOptions): Lookups
         return { name, lookup };
       });
     },
-    async evaluate(pinned, system, names) {
-      await asked.all(toQuestions(pinned, system, names));
+    async evaluate(pinned, system, names, signal) {
+      await asked.all(toQuestions(pinned, system, names), signal);
     },
   };
+}
+
+export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
+  switch (lookup.kind) {
+    case "timed-out":
+    case "cancelled":
+    case "unreachable":
+    case "busy":
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** A failed evaluation may have been a failed download: it is asked again. */

@@ -67,14 +67,14 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const layers = createPackedLayers({ packer, store, log, signal });
   const maker = createRecordMaker({ layers, popularity });
   const packings = await createPackings(maker);
-  const { builderTimeoutSeconds, buildDeadlineMs, source, pinFreshMs, secretKeys } = config;
-  const limits = { builderTimeoutSeconds, buildDeadlineMs };
-  const held = createHeldPaths({ nix, rootsDir, ...limits, signal });
-  const records = createRecords({ nix, store, maker, layers, packings, held, signal });
+  const { source, pinFreshMs, secretKeys } = config;
+  const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
+  const parts = { nix, store, maker, layers, packings, held };
+  const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
   const pins = rememberPins({ source, store, env, freshMs: pinFreshMs, log, now, signal });
   const images = createImages({
     pins: configurePins(pins, config.nixpkgsConfig),
-    lookups: rememberLookups({ nix, store, signal }),
+    lookups: rememberLookups({ ...config, nix, store, signal }),
     records,
     store,
   });
@@ -84,8 +84,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     const edge = createEdgeClient({ url: config.edgeUrl, secretKeys, now, signal });
     outbox = await openOutbox({ store, push: createPusher({ store, edge, packings, log }), log });
   }
-  const { access } = config;
-  const app = createApp({ images, records, store, outbox, access, secretKeys, log, now });
+  const { access, holdMs } = config;
+  const app = createApp({ images, records, store, outbox, access, holdMs, secretKeys, log, now });
   const server = createAdaptorServer({ fetch: app.fetch });
   const url = await listen(server, config);
 

@@ -16,6 +16,7 @@ import {
 } from "../registry/record.ts";
 import type { StorePath } from "../registry/store-path.ts";
 import type { HeldPaths, HoldFailure, WantedPath } from "./held-paths.ts";
+import type { Stage } from "./hold.ts";
 import { joinBatches } from "./join.ts";
 import type { ClosureGraph } from "./layers/closure.ts";
 import { queryClosure } from "./nix/closure.ts";
@@ -47,6 +48,8 @@ export interface Records {
     form: Form,
     signal: AbortSignal,
   ): Promise<readonly RecordsResult[]>;
+  /** What the records of these packages wait for. */
+  stage(packages: readonly FoundPackage[]): Stage;
   /** The record with the layers of a coarser cut, and what keeps it from being made. */
   coarsen(cut: CutOfRecord): Promise<OneRecord>;
   /** Makes a layer again that the storage lost. Undefined where it cannot be had any more. */
@@ -193,6 +196,9 @@ export function createRecords(options: RecordsOptions): Records {
 
   return {
     packings,
+    // What is neither queued nor realised is being packed, or is there already.
+    stage: (packages) =>
+      held.progress(packages.map(({ derivation }) => derivation)) ?? { kind: "packing" },
     async coarsen(cut) {
       const [result] = await coarsening.all([cut]);
       return result ?? { kind: "cancelled" };

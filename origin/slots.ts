@@ -3,10 +3,14 @@
 
 export interface Slots {
   /**
-   * Runs `work` when it is its turn. Busy where too many wait already; rejects with the
-   * signal's reason when that is aborted before its turn comes. Work under way is not ended by it.
+   * Runs `work` when it is its turn. Busy where too many wait already; cancelled when the signal is
+   * aborted before the turn comes. Work under way is not ended by it.
    */
-  run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | Busy>;
+  run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | Busy | Cancelled>;
+}
+
+export interface Cancelled {
+  readonly kind: "cancelled";
 }
 
 export interface Busy {
@@ -24,19 +28,19 @@ export function createSlots(options: SlotsOptions): Slots {
   const queue = new Set<() => void>();
   let running = 0;
 
-  async function turn(signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const onAbort = () => {
-      queue.delete(resolve);
-      reject(signal.reason);
-    };
-    queue.add(resolve);
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      await promise;
-    } finally {
+  function turn(signal: AbortSignal): Promise<"mine" | "left"> {
+    const { promise, resolve } = Promise.withResolvers<"mine" | "left">();
+    const take = () => {
       signal.removeEventListener("abort", onAbort);
-    }
+      resolve("mine");
+    };
+    const onAbort = () => {
+      queue.delete(take);
+      resolve("left");
+    };
+    queue.add(take);
+    signal.addEventListener("abort", onAbort, { once: true });
+    return promise;
   }
 
   /** A slot goes from hand to hand, so that nobody can come between. */
@@ -51,10 +55,10 @@ export function createSlots(options: SlotsOptions): Slots {
 
   return {
     async run(work, signal) {
-      signal.throwIfAborted();
+      if (signal.aborted) return { kind: "cancelled" };
       if (running < options.atOnce) running++;
       else if (queue.size >= options.waiting) return { kind: "busy", waiting: queue.size };
-      else await turn(signal);
+      else if ((await turn(signal)) === "left") return { kind: "cancelled" };
       try {
         return await work();
       } finally {

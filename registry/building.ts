@@ -14,12 +14,14 @@ export interface BuildProgress {
   readonly downloads: { readonly doneBytes: number; readonly expectedBytes: number };
 }
 
-/** The `detail` of the error. Null before Nix has anything to do, and when it is done. */
+/** The one entry of the error's `detail`. */
 export interface StillBuilding {
-  readonly building: BuildProgress | null;
+  readonly reason: "building";
+  /** Null before Nix has anything to do, and when it is done. */
+  readonly progress: BuildProgress | null;
 }
 
-const stillBuildingSchema = v.object({ building: v.nullable(v.looseObject({})) });
+const stillBuildingSchema = v.tuple([v.object({ reason: v.literal("building") })]);
 
 /** Whether an error's detail says that the image is under way, so that asking again makes sense. */
 export function isStillBuilding(detail: unknown): boolean {

@@ -35,6 +35,8 @@ describe("readConfig", () => {
       statePath: resolve(".nixport"),
       storagePath: resolve(".nixport/origin"),
       ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
+      ...{ holdMs: 50_000, maxBuilds: 4, maxEvaluations: 2, maxQueue: 100 },
+      maxClosureBytes: 34_359_738_368,
       ...{ packWorkers: null, popularityUrl: null, logLevel: "info" },
     });
   });
@@ -53,6 +55,11 @@ describe("readConfig", () => {
     [{ NIXPORT_NIXPKGS_CONFIG: '{"a":["b"]}' }, { nixpkgsConfig: { a: ["b"] } }],
     [{ NIXPKGS_ALLOW_UNFREE: "1" }, { nixpkgsConfig: { allowUnfree: true } }],
     [{ NIXPKGS_ALLOW_BROKEN: "0" }, { nixpkgsConfig: {} }],
+    [{ NIXPORT_HOLD: "900" }, { holdMs: 900_000 }],
+    [{ NIXPORT_MAX_BUILDS: "1" }, { maxBuilds: 1 }],
+    [{ NIXPORT_MAX_EVALUATIONS: "3" }, { maxEvaluations: 3 }],
+    [{ NIXPORT_MAX_QUEUE: "0" }, { maxQueue: 0 }],
+    [{ NIXPORT_MAX_CLOSURE_BYTES: "5000" }, { maxClosureBytes: 5000 }],
     [{ NIXPORT_PACK_WORKERS: "3" }, { packWorkers: 3 }],
     [{ NIXPORT_PACK_WORKERS: "0" }, { packWorkers: null }],
     [{ NIX_POPULARITY_URL: "https://x.example/p" }, { popularityUrl: "https://x.example/p" }],
@@ -120,6 +127,10 @@ describe("readConfig", () => {
       "NIX_TIMEOUT",
       "NIXPORT_BUILD_DEADLINE",
       "NIXPORT_PIN_FRESH",
+      "NIXPORT_HOLD",
+      "NIXPORT_MAX_BUILDS",
+      "NIXPORT_MAX_EVALUATIONS",
+      "NIXPORT_MAX_QUEUE",
       "NIXPORT_PACK_WORKERS",
     ].flatMap((name) =>
       ["x", "-1", "1.5", "99999999"].map((value): [EnvironmentVariables, RegExp] => [

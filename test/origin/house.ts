@@ -59,6 +59,8 @@ export interface House {
   readonly lines: readonly LogLine[];
   /** The store paths that were packed into layers, one list for each layer. */
   packed(): readonly (readonly string[])[];
+  /** Requests that have not been answered. */
+  pending(): number;
   forget(): void;
   request(path: string, init?: RequestInit): Promise<Response>;
   /** The manifest of a name, which must be answered with 200. */
@@ -103,6 +105,10 @@ export async function startHouse(
     ...{ origin, statePath, started, lines, request },
     packed: () =>
       lines.filter(({ msg }) => msg === "packed").map((line) => line.storePaths as string[]),
+    pending() {
+      const count = (what: string) => lines.filter(({ msg }) => msg === what).length;
+      return count("asked") - count("answered");
+    },
     forget() {
       started.length = 0;
       lines.length = 0;

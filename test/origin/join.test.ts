@@ -114,7 +114,9 @@ describe("joinBatches", () => {
   test("aborts a run when the last who waits has left, and not before", async () => {
     const { joined, runs } = controlled();
     const leavers = Array.from({ length: 3 }, () => new AbortController());
-    const calls = leavers.map(({ signal }, index) => joined.all([["a", "b"][index] ?? "a"], signal));
+    const calls = leavers.map(({ signal }, index) =>
+      joined.all([["a", "b"][index] ?? "a"], signal),
+    );
     const both = new AbortController();
     const last = joined.all(["a", "b"], both.signal);
     assert.equal(runs.length, 2);

@@ -1,0 +1,269 @@
+// What happens around a build that takes its time: joined, left, held, queued, limited. Real Nix and
+// real connections; builders wait until the test lets them go on.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readdir } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { beforeEach, describe, type TestContext, test } from "node:test";
+import type { EnvironmentVariables } from "../../origin/config.ts";
+import type { StillBuilding } from "../../registry/building.ts";
+import { temporaryDirectory } from "./fixture.ts";
+import { type GatedSet, isRunning, plantGatedSet, processesNaming, until } from "./gated-set.ts";
+import { type House, REPOSITORY_PREFIX, startHouse } from "./house.ts";
+
+const limit = { timeout: 60_000 };
+/** What the project promises of the end of a build that nobody wants. */
+const LEFT_LIMIT_MS = 2000;
+let set: GatedSet;
+
+beforeEach(async (t) => {
+  set = await plantGatedSet(t as TestContext);
+});
+
+async function fresh(t: TestContext, variables: EnvironmentVariables = {}): Promise<House> {
+  return startHouse(t, set.path, await temporaryDirectory(t), variables);
+}
+
+const pathOf = (name: string) => `/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`;
+const realised = (house: House) => house.started.filter((each) => /--realise/.test(each)).length;
+
+interface Refusal {
+  readonly status: number;
+  readonly retryAfter: string | null;
+  readonly code: string;
+  readonly message: string;
+  readonly detail: unknown;
+}
+
+async function refusal(asked: Promise<Response>): Promise<Refusal> {
+  const response = await asked;
+  const body = (await response.json()) as {
+    errors: [{ code: string; message: string; detail: unknown }];
+  };
+  const retryAfter = response.headers.get("Retry-After");
+  return { status: response.status, retryAfter, ...body.errors[0] };
+}
+
+/** A pull that can be left. */
+function pullToLeave(house: House, name: string, headers: Readonly<Record<string, string>> = {}) {
+  const client = new AbortController();
+  const ended = house
+    .request(pathOf(name), { signal: client.signal, headers })
+    .then(({ status }) => status)
+    .catch(() => "left" as const);
+  return { ended, leave: () => client.abort() };
+}
+
+async function assertNothingLeft(house: House, builder: readonly number[]): Promise<void> {
+  const isOver = async () =>
+    (await Promise.all(builder.map(isRunning))).every((runs) => !runs) &&
+    (await processesNaming(house.statePath)).length === 0;
+  await until("Nix and its builders have ended", isOver, LEFT_LIMIT_MS);
+  const roots = join(house.statePath, "gcroots");
+  await until("the roots are gone", async () => (await readdir(roots)).length === 0);
+}
+
+describe("a build", limit, () => {
+  test("that twenty clients ask for at once is started once", async (t) => {
+    const house = await fresh(t);
+    const pulls = Array.from({ length: 20 }, (_, index) =>
+      house.pull(index % 2 === 0 ? "one/two" : "two/one"),
+    );
+    await Promise.all([set.running("one"), set.running("two")]);
+    await Promise.all([set.open("one"), set.open("two")]);
+    const digests = new Set((await Promise.all(pulls)).map(({ digest }) => digest));
+    assert.equal(digests.size, 1);
+    assert.equal(realised(house), 1);
+    assert.equal(await set.starts("one"), 1);
+  });
+
+  test("that its only client has left is ended with everything it started", async (t) => {
+    const house = await fresh(t);
+    const pull = pullToLeave(house, "one");
+    const builder = await set.running("one");
+    assert.notDeepEqual(await processesNaming(house.statePath), []);
+    pull.leave();
+    await assertNothingLeft(house, builder);
+    assert.equal(await pull.ended, "left");
+    assert(!house.lines.some(({ msg }) => msg === "a request failed"));
+
+    // It was no failure: the next pull builds.
+    const again = house.pull("one");
+    await set.running("one");
+    await set.open("one");
+    await again;
+  });
+
+  test("is ended when its client's connection ends in whatever way", async (t) => {
+    const house = await fresh(t);
+    for (const end of ["destroy", "end", "resetAndDestroy"] as const) {
+      const { hostname, port } = new URL(house.origin.url);
+      const socket = connect(Number(port), hostname);
+      await once(socket, "connect");
+      socket.write(`GET ${pathOf("one")} HTTP/1.1\r\nHost: registry\r\n\r\n`);
+      const builder = await set.running("one");
+      socket[end]();
+      await assertNothingLeft(house, builder);
+      socket.destroy();
+    }
+  });
+
+  test("that others wait for goes on when one of them leaves", async (t) => {
+    const house = await fresh(t);
+    await house.pull("large");
+    house.forget();
+    const leaver = pullToLeave(house, "one/two");
+    const [one, two] = [await set.running("one"), await set.running("two")];
+    const stayed = house.pull("one");
+    await until("the other has asked too", () => house.pending() === 2);
+    // Goes the other's way behind it, so that the other waits for the build when this one is through.
+    await house.pull("large");
+    leaver.leave();
+    await leaver.ended;
+    await until("the leaver is gone", () => house.pending() === 1);
+    assert((await Promise.all([...one, ...two].map(isRunning))).every(Boolean));
+    await set.open("one");
+    await set.open("two");
+    await stayed;
+    assert.equal(realised(house), 1);
+  });
+
+  test("whose client has only asked for it to be made goes on without it", async (t) => {
+    const house = await fresh(t);
+    const pull = pullToLeave(house, "one", { Prefer: "respond-async, wait=10" });
+    const builder = await set.running("one");
+    pull.leave();
+    await pull.ended;
+    await set.open("one");
+    await until("its builder has ended", async () => !(await isRunning(builder[0] ?? 0)));
+    await house.pull("one");
+    assert.equal(await set.starts("one"), 1);
+  });
+
+  test("that a going origin gives up leaves nothing behind", async (t) => {
+    const house = await fresh(t);
+    const answered = refusal(house.request(pathOf("one")));
+    const builder = await set.running("one");
+    await house.origin.close();
+    await assertNothingLeft(house, builder);
+    assert.match((await answered).message, /going down/);
+  });
+});
+
+describe("a slow build", limit, () => {
+  test("is answered with 503, how far it is and when to ask again, and goes on", async (t) => {
+    const house = await fresh(t, { NIXPORT_HOLD: "1" });
+    const refused = await refusal(house.request(pathOf("one/two")));
+    assert.equal(refused.status, 503);
+    assert.equal(refused.code, "UNAVAILABLE");
+    assert.equal(refused.retryAfter, "1");
+    assert.match(refused.message, /^not ready yet: building \d of \d: .*(one|two)-1\.0/);
+    const [{ reason, progress }] = refused.detail as [StillBuilding];
+    assert.equal(reason, "building");
+    assert(progress !== null && progress.builds.running.length > 0);
+
+    // The client that was answered is gone, and joins what goes on when it comes back.
+    const [builder = 0] = await set.running("one");
+    const again = house.request(pathOf("one/two"));
+    await set.open("one");
+    await set.open("two");
+    let response = await again;
+    // A busy machine may need longer than a second for the rest.
+    while (response.status === 503) response = await house.request(pathOf("one/two"));
+    assert.equal(response.status, 200);
+    assert(!(await isRunning(builder)));
+    assert.equal(realised(house), 1);
+    assert.equal(await set.starts("one"), 1);
+  });
+
+  test("that ends after its answer is there for the next pull", async (t) => {
+    const house = await fresh(t, { NIXPORT_HOLD: "1" });
+    assert.equal((await refusal(house.request(pathOf("one")))).status, 503);
+    await set.open("one");
+    await until("it is made", () =>
+      house.lines.some(({ msg, outcome }) => /^built after/.test(msg) && outcome === "built"),
+    );
+    house.forget();
+    await house.pull("one");
+    assert.deepEqual(house.started, []);
+  });
+
+  test("of a builder beyond its time is an error that says so", async (t) => {
+    const house = await fresh(t, { NIX_TIMEOUT: "1" });
+    const { status, code, message } = await refusal(house.request(pathOf("sleeper")));
+    assert.equal(status, 503);
+    assert.equal(code, "UNAVAILABLE");
+    assert.match(message, /after 1 s/);
+    await assertNothingLeft(house, []);
+  });
+
+  test("beyond the deadline of all builds is an error that says so", async (t) => {
+    const house = await fresh(t, { NIXPORT_BUILD_DEADLINE: "2" });
+    const answered = refusal(house.request(pathOf("one")));
+    const builder = await set.running("one");
+    const { status, message } = await answered;
+    assert.equal(status, 503);
+    assert.match(message, /after 2 s/);
+    await assertNothingLeft(house, builder);
+  });
+});
+
+describe("builds beyond the limits", limit, () => {
+  test("wait for their turn, and are refused with 429 where too many wait", async (t) => {
+    const house = await fresh(t, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "1" });
+    await house.pull("large");
+    const first = house.pull("one");
+    await set.running("one");
+    const second = house.pull("two");
+    await until("the second has been looked up", () => evaluated(house) === 3);
+    const refused = await refusal(house.request(pathOf("three")));
+    assert.equal(refused.status, 429);
+    assert.equal(refused.code, "TOOMANYREQUESTS");
+    assert.match(refused.message, /1 wait already/);
+    assert.equal(refused.retryAfter, "30");
+    assert.equal(await set.starts("two"), 0);
+    await set.open("one");
+    await first;
+    await set.running("two");
+    await set.open("two");
+    await second;
+    // What was refused was no failure.
+    const third = house.pull("three");
+    await set.running("three");
+    await set.open("three");
+    await third;
+  });
+
+  test("leave the queue with their clients", async (t) => {
+    const house = await fresh(t, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "1" });
+    const first = house.pull("one");
+    await set.running("one");
+    const leaver = pullToLeave(house, "two");
+    await until("the second waits", () => house.pending() === 2 && evaluated(house) === 2);
+    leaver.leave();
+    await leaver.ended;
+    await until("the second has left", () => house.pending() === 1);
+    const third = house.pull("three");
+    await set.open("one");
+    await first;
+    await set.running("three");
+    await set.open("three");
+    await third;
+    assert.equal(await set.starts("two"), 0);
+  });
+
+  test("of packages with too large a closure say how large it is", async (t) => {
+    const house = await fresh(t, { NIXPORT_MAX_CLOSURE_BYTES: "2000000" });
+    const { status, code, message } = await refusal(house.request(pathOf("large")));
+    assert.equal(status, 404);
+    assert.equal(code, "MANIFEST_UNKNOWN");
+    assert.match(message, /take 0\.003 GB .* packs 0\.002 GB/);
+    assert.deepEqual(house.packed(), []);
+  });
+});
+
+function evaluated(house: House): number {
+  return house.started.filter((each) => /instantiate/.test(each)).length;
+}
