@@ -74,6 +74,7 @@ const segmentSchema = v.object({
   layer: digestSchema,
   offsetBytes: v.number(),
   sizeBytes: v.number(),
+  crc32: v.number(),
 });
 
 export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
@@ -102,8 +103,8 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     const packed = await packer.pack({ segments, form, destination, sizeBytes, group, signal });
     const layer = layerOf(packed);
     await store.storeFile(storageKey.layer(layer.digest), destination);
-    await remember(bundle, packed, segments);
-    const joined = segments.filter(({ stored }) => stored !== undefined).length;
+    await remember(bundle, packed);
+    const joined = packed.segments.filter(({ isJoined }) => isJoined).length;
     log.info(
       { digest: layer.digest, sizeBytes: layer.sizeBytes, storePaths, form, joined },
       "packed",
@@ -115,26 +116,20 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     const bytes = await store.lookup(storageKey.segment(packerId(form), storePath));
     const parsed = v.safeParse(segmentSchema, bytes && parseStoredJson(bytes));
     if (!parsed.success) return { storePath };
-    const { layer, offsetBytes, sizeBytes } = parsed.output;
+    const { layer, ...place } = parsed.output;
     const file = await store.localFile(storageKey.layer(layer));
-    return file === undefined
-      ? { storePath }
-      : { storePath, stored: { file, offsetBytes, sizeBytes } };
+    return file === undefined ? { storePath } : { storePath, stored: { file, ...place } };
   }
 
   /** After the layer itself is durable: each of these may be lost and costs only a packing then. */
-  async function remember(
-    bundle: BundleToPack,
-    packed: PackedLayer,
-    before: readonly SegmentTask[],
-  ): Promise<void> {
+  async function remember(bundle: BundleToPack, packed: PackedLayer): Promise<void> {
     const { form, storePaths } = bundle;
     const layer = packed.digest;
-    const fresh = packed.segments.filter((_, index) => before[index]?.stored === undefined);
+    const fresh = packed.segments.filter(({ isJoined }) => !isJoined);
     await Promise.all([
-      ...fresh.map(({ storePath, offsetBytes, sizeBytes }) =>
+      ...fresh.map(({ storePath, offsetBytes, sizeBytes, crc32 }) =>
         rememberJson(storageKey.segment(packerId(form), storePath), {
-          ...{ layer, offsetBytes, sizeBytes },
+          ...{ layer, offsetBytes, sizeBytes, crc32 },
         }),
       ),
       rememberMaking(layer, { kind: "bundle", form, storePaths }),

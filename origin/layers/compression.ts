@@ -31,12 +31,6 @@ export const OUTPUT_SLACK_BYTES = 64 << 10;
 export const WINDOW_SIZE_BYTES = 32 << 10;
 const NO_WINDOW = new Uint8Array();
 
-/** RFC 8878, 3.1.1; RFC 1952, 2.3.1. */
-export const SEGMENT_MAGIC: Readonly<Record<Form, Buffer>> = {
-  zstd: Buffer.of(0x28, 0xb5, 0x2f, 0xfd),
-  gzip: Buffer.of(0x1f, 0x8b, 8),
-};
-
 /** What takes the chunks of a layer and passes their compressed bytes on, in the same order. */
 export interface ChunkCompressor {
   /** Both may be used again after the call. `window` is what deflate can refer back to. */

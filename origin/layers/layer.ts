@@ -8,6 +8,7 @@
 
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import { toDigest } from "../../registry/digest.ts";
 import type { Form, LayerRecord } from "../../registry/record.ts";
 import type { StorePath } from "../../registry/store-path.ts";
@@ -24,7 +25,7 @@ import {
   createSegmentCompressor,
 } from "./compression.ts";
 import { createSharedCompressor, type SharedChunks } from "./shared-chunks.ts";
-import { copyStoredSegment, type StoredSegment } from "./stored-segment.ts";
+import { isIntact, readStoredSegment, type StoredSegment } from "./stored-segment.ts";
 import { writeStoreParents, writeStorePath } from "./tar.ts";
 
 /** The first segment of every layer of store paths. */
@@ -42,6 +43,10 @@ export interface PackedSegment {
   readonly offsetBytes: number;
   readonly sizeBytes: number;
   readonly tarSizeBytes: number;
+  /** Of its compressed bytes. */
+  readonly crc32: number;
+  /** Taken over from where it was stored. */
+  readonly isJoined: boolean;
 }
 
 export interface PackedLayer extends PackedArchive {
@@ -51,7 +56,10 @@ export interface PackedLayer extends PackedArchive {
 
 export interface SegmentTask {
   readonly storePath: StorePath;
-  /** Its compressed bytes, where a layer of the same form and packer id has them. */
+  /**
+   * Its compressed bytes, where a layer of the same form and packer id has them. Where they are
+   * damaged by now, the path is packed again.
+   */
   readonly stored?: StoredSegment;
 }
 
@@ -80,21 +88,30 @@ export function packLayer(
   const file = openSync(task.destination, "w");
   try {
     const output = createOutput((bytes) => writeWhole(file, bytes));
+    let sum = 0;
+    const emit = (bytes: Uint8Array) => {
+      sum = crc32(bytes, sum);
+      output.addCompressed(bytes);
+    };
     const compressor =
       shared === undefined
-        ? createChunkCompressor(task.form, output.addCompressed)
-        : createSharedCompressor(shared, task.form, output.addCompressed);
+        ? createChunkCompressor(task.form, emit)
+        : createSharedCompressor(shared, task.form, emit);
+    const target: SegmentTarget = { addTar: output.addTar, emit, compressor };
     output.addTar(STORE_PARENTS);
     output.addCompressed(compressSegment(STORE_PARENTS, task.form));
     const segments = task.segments.map((segment) => {
       const before = output.written();
-      addSegment(output, compressor, segment, task, buffer, checkpoint);
+      sum = 0;
+      const isJoined = addSegment(target, segment, task, buffer, checkpoint);
       const after = output.written();
       return {
         storePath: segment.storePath,
         offsetBytes: before.sizeBytes,
         sizeBytes: after.sizeBytes - before.sizeBytes,
         tarSizeBytes: after.tarSizeBytes - before.tarSizeBytes,
+        crc32: sum,
+        isJoined,
       };
     });
     const archive = output.finish(task.form);
@@ -104,33 +121,42 @@ export function packLayer(
   }
 }
 
-/** A stored segment is only joined; its tar bytes are needed for the diff id all the same. */
+/** Where the bytes of segments go. */
+interface SegmentTarget {
+  readonly addTar: (bytes: Uint8Array) => void;
+  readonly emit: (bytes: Uint8Array) => void;
+  /** Emits to `emit`, too. */
+  readonly compressor: ChunkCompressor;
+}
+
+/**
+ * A stored segment is only joined; its tar bytes are needed for the diff id all the same. Says
+ * whether it was.
+ */
 function addSegment(
-  output: LayerOutput,
-  compressor: ChunkCompressor,
+  { addTar, emit, compressor }: SegmentTarget,
   { storePath, stored }: SegmentTask,
   { form, storeDirectory }: LayerTask,
   buffer: ChunkBuffer,
   checkpoint: () => void,
-): void {
-  if (stored !== undefined) {
-    copyStoredSegment(stored, form, buffer, (bytes) => {
+): boolean {
+  const isJoined = stored !== undefined && isIntact(stored, buffer);
+  if (isJoined) {
+    readStoredSegment(stored, buffer, (bytes) => {
       checkpoint();
-      output.addCompressed(bytes);
+      emit(bytes);
     });
   }
-  const segment =
-    stored === undefined
-      ? createSegmentCompressor(form, compressor, output.addCompressed)
-      : undefined;
+  const segment = isJoined ? undefined : createSegmentCompressor(form, compressor, emit);
   const chunks = createChunkWriter(buffer, (chunk) => {
     checkpoint();
-    output.addTar(chunk);
+    addTar(chunk);
     segment?.compress(chunk);
   });
   writeStorePath(chunks, storePath, storeDirectory);
   chunks.flush();
   segment?.end();
+  return isJoined;
 }
 
 export interface LayerOutput {

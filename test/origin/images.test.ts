@@ -31,6 +31,12 @@ const sha256 = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(byte
 const sharesOf = (house: House) =>
   house.packed().filter((paths) => paths.some((path) => path.endsWith("-shared-1.0")));
 
+async function damageFile(path: string, offsetBytes: number, sizeBytes: number): Promise<void> {
+  const bytes = await readFile(path);
+  for (let at = offsetBytes; at < offsetBytes + sizeBytes; at += 1) bytes[at] = ~(bytes[at] ?? 0);
+  await writeFile(path, bytes);
+}
+
 async function errorOf(
   response: Response,
 ): Promise<{ code: string; message: string; detail?: unknown }> {
@@ -179,6 +185,40 @@ describe("a later pull", limit, () => {
     assert.deepEqual(restarted.packed().length, 1);
     assert.equal(sharesOf(restarted).length, 1);
   });
+
+  for (const damage of [0, 1]) {
+    test(`joins stored segments unless they are damaged: ${damage} bytes of each`, async (t) => {
+      const house = await fresh(t);
+      const before = await house.pull("hello/sh");
+      await house.origin.close();
+      const root = join(house.statePath, "origin");
+      for (const collection of ["records", "builds"]) {
+        await rm(join(root, collection), { recursive: true });
+      }
+      for (const entry of await readdir(join(root, "segments"), {
+        withFileTypes: true,
+        recursive: true,
+      })) {
+        if (!entry.isFile()) continue;
+        const { layer, offsetBytes } = JSON.parse(
+          await readFile(join(entry.parentPath, entry.name), "utf8"),
+        );
+        const file = join(root, "layers", layer.slice("sha256:".length));
+        await damageFile(file, offsetBytes, damage);
+      }
+      const restarted = await restart(t, house);
+      assert.deepEqual(await restarted.pull("hello/sh"), before);
+      const packed = restarted.lines.filter(({ msg }) => msg === "packed");
+      assert(packed.length > 0);
+      for (const { joined, storePaths } of packed) {
+        assert.equal(joined, damage === 0 ? (storePaths as string[]).length : 0);
+      }
+      for (const { digest } of before.manifest.layers) {
+        const response = await restarted.request(`/v2/x/blobs/${digest}`);
+        assert.equal(sha256(await response.bytes()), digest);
+      }
+    });
+  }
 
   test("makes again what the storage cannot read", async (t) => {
     const house = await fresh(t);
