@@ -26,6 +26,7 @@ export interface Config {
   readonly maxQueue: number;
   readonly maxClosureBytes: number;
   readonly pinFreshMs: number;
+  readonly failureMemoryMs: number;
   readonly packWorkers: number | null;
   readonly popularityUrl: string | null;
   readonly logLevel: string;
@@ -100,6 +101,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     maxQueue: integer("NIXPORT_MAX_QUEUE", 100, 0, 10_000),
     maxClosureBytes: integer("NIXPORT_MAX_CLOSURE_BYTES", 32 * 1024 ** 3, 1, 1024 ** 5),
     pinFreshMs: 1000 * integer("NIXPORT_PIN_FRESH", 300, 0, 86_400 * 30),
+    failureMemoryMs: 1000 * integer("NIXPORT_FAILURE_MEMORY", 60, 0, 86_400),
     packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
   };
   const popularityUrl = url("NIX_POPULARITY_URL");

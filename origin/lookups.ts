@@ -1,9 +1,11 @@
-// What a pin says of names: remembered for ever where a package was found, in memory where the set
-// itself says there is none, and asked of Nix otherwise, all names of concurrent requests apart from
-// each other but each only once.
+// What a pin says of names: remembered for ever where records of a package are stored, in a bounded
+// number of slots whatever else a name is or is not, briefly where it did not evaluate; and asked of Nix
+// otherwise, all new names of a request in one evaluation, each name only once at a time.
 
 import { type FoundPackage, type Lookup, parseFoundPackage } from "../registry/lookup.ts";
 import type { PackageName, System } from "../registry/recipe.ts";
+import type { AskedName, AskedNames } from "./asked-names.ts";
+import type { FailureMemory } from "./failure-memory.ts";
 import { joinBatches } from "./join.ts";
 import { type LookupStopped, lookUp } from "./nix/evaluate.ts";
 import type { NixTool } from "./nix/nix-tool.ts";
@@ -44,6 +46,9 @@ export interface LookupsOptions {
   readonly store: BlobStore;
   readonly maxEvaluations: number;
   readonly maxQueue: number;
+  readonly asked: AskedNames;
+  /** For what did not evaluate, which may have been for want of something at that moment. */
+  readonly failures: FailureMemory<Lookup>;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
@@ -57,20 +62,38 @@ interface Question {
 }
 
 export function rememberLookups(options: LookupsOptions): Lookups {
-  const { nix, store } = options;
+  const { nix, store, asked, failures } = options;
   const slots = createSlots({ atOnce: options.maxEvaluations, waiting: options.maxQueue });
   const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
   const keyOf = ({ pinned, system, name }: Question) => storageKey.lookup(pinned.pin, system, name);
 
   async function recall(question: Question): Promise<Lookup | undefined> {
     const key = keyOf(question);
-    const known = recent.lookup(key);
+    const known = recent.lookup(key) ?? failures.lookup(key);
     if (known !== undefined) return known;
-    const bytes = await store.lookup(key);
-    if (bytes === undefined) return undefined;
-    const found = parseFoundPackage(parseStoredJson(bytes));
-    if (found !== undefined) recent.store(key, found);
-    return found;
+    const stored = (await recallFound(question)) ?? (await asked.recall(askedName(question)));
+    if (stored !== undefined) recent.store(key, stored);
+    return stored;
+  }
+
+  async function recallFound(question: Question): Promise<FoundPackage | undefined> {
+    const bytes = await store.lookup(keyOf(question));
+    return bytes === undefined ? undefined : parseFoundPackage(parseStoredJson(bytes));
+  }
+
+  async function remember(question: Question, lookup: Lookup | LookupStopped): Promise<void> {
+    switch (lookup.kind) {
+      case "timed-out":
+      case "cancelled":
+      case "unreachable":
+        return;
+      case "evaluation-failed":
+        failures.store(keyOf(question), lookup);
+        return;
+      default:
+        recent.store(keyOf(question), lookup);
+        await asked.remember(askedName(question), lookup);
+    }
   }
 
   /** All questions of one run come from one call of `find`, so they share a pin and a system. */
@@ -87,14 +110,17 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       signal,
     );
     if ("kind" in answers) return questions.map(() => answers);
-    questions.forEach((question, index) => {
-      const lookup = answers[index]?.lookup;
-      if (lookup !== undefined && isLasting(lookup)) recent.store(keyOf(question), lookup);
-    });
-    return answers.map((answer) => answer.lookup);
+    const lookups = answers.map((answer) => answer.lookup);
+    await Promise.all(
+      questions.map(async (question, index) => {
+        const lookup = lookups[index];
+        if (lookup !== undefined) await remember(question, lookup);
+      }),
+    );
+    return lookups;
   }
 
-  const asked = joinBatches(keyOf, ask);
+  const asking = joinBatches(keyOf, ask);
   const toQuestions = (pinned: PinnedTag, system: System, names: readonly PackageName[]) =>
     names.map((name): Question => ({ pinned, system, name }));
 
@@ -103,7 +129,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       const questions = toQuestions(pinned, system, names);
       const recalled = await Promise.all(questions.map(recall));
       const open = questions.filter((_, index) => recalled[index] === undefined);
-      const answers = open.length === 0 ? [] : await asked.all(open, signal);
+      const answers = open.length === 0 ? [] : await asking.all(open, signal);
       const byName = new Map(open.map((question, index) => [question.name, answers[index]]));
       return names.map((name, index) => {
         const lookup = recalled[index] ?? byName.get(name);
@@ -112,7 +138,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       });
     },
     async evaluate(pinned, system, names, signal) {
-      await asked.all(toQuestions(pinned, system, names), signal);
+      await asking.all(toQuestions(pinned, system, names), signal);
     },
   };
 }
@@ -129,17 +155,8 @@ export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
   }
 }
 
-/** A failed evaluation may have been a failed download: it is asked again. */
-function isLasting(lookup: Lookup | LookupStopped): lookup is Lookup {
-  switch (lookup.kind) {
-    case "evaluation-failed":
-    case "timed-out":
-    case "cancelled":
-    case "unreachable":
-      return false;
-    default:
-      return true;
-  }
+function askedName({ pinned, system, name }: Question): AskedName {
+  return { pin: pinned.pin, system, name };
 }
 
 /** Kept once the records of its outputs are: a stored lookup never leads to a missing record. */

@@ -5,10 +5,12 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createAdaptorServer, type ServerType } from "@hono/node-server";
 import { createApp } from "./app.ts";
+import { openAskedNames } from "./asked-names.ts";
 import { createEdgeClient } from "./backfill/edge-client.ts";
 import { type Outbox, openOutbox } from "./backfill/outbox.ts";
 import { createPusher } from "./backfill/push.ts";
 import type { Config } from "./config.ts";
+import { rememberFailures } from "./failure-memory.ts";
 import { createHeldPaths } from "./held-paths.ts";
 import { createImages } from "./images.ts";
 import { createPacker } from "./layers/packer.ts";
@@ -19,7 +21,7 @@ import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
 import { createPackedLayers } from "./packed-layers.ts";
 import { readPopularity } from "./popularity-source.ts";
 import { createRecordMaker } from "./record-maker.ts";
-import { createPackings, createRecords } from "./records.ts";
+import { createPackings, createRecords, type RecordFailure } from "./records.ts";
 import { configurePins } from "./sources/configured.ts";
 import { rememberPins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
@@ -69,12 +71,18 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const packings = await createPackings(maker);
   const { source, pinFreshMs, secretKeys } = config;
   const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
-  const parts = { nix, store, maker, layers, packings, held };
+  const memory = { forMs: config.failureMemoryMs, now };
+  const failures = rememberFailures<RecordFailure>(memory);
+  const parts = { nix, store, maker, layers, packings, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
   const pins = rememberPins({ source, store, env, freshMs: pinFreshMs, log, now, signal });
+  const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const images = createImages({
     pins: configurePins(pins, config.nixpkgsConfig),
-    lookups: rememberLookups({ ...config, nix, store, signal }),
+    lookups: rememberLookups({
+      ...{ ...config, nix, store, asked, signal },
+      failures: rememberFailures(memory),
+    }),
     records,
     store,
   });

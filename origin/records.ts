@@ -15,6 +15,7 @@ import {
   recordLayers,
 } from "../registry/record.ts";
 import type { StorePath } from "../registry/store-path.ts";
+import type { FailureMemory } from "./failure-memory.ts";
 import type { HeldPaths, HoldFailure, WantedPath } from "./held-paths.ts";
 import type { Stage } from "./hold.ts";
 import { joinBatches } from "./join.ts";
@@ -65,6 +66,8 @@ export interface RecordsOptions {
   readonly held: HeldPaths;
   /** In the store, of all that one pull needs packed. */
   readonly maxClosureBytes: number;
+  /** By derivation. */
+  readonly failures: FailureMemory<RecordFailure>;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
@@ -78,7 +81,17 @@ export type OneRecord = { readonly kind: "record"; readonly record: PackageRecor
 const MAX_RECORDS_IN_MEMORY = 5000;
 
 export function createRecords(options: RecordsOptions): Records {
-  const { nix, store, maker, layers, packings, held, maxClosureBytes, signal } = options;
+  const {
+    nix,
+    store,
+    maker,
+    layers,
+    packings,
+    held,
+    failures: remembered,
+    maxClosureBytes,
+    signal,
+  } = options;
   const recent = recentValues<PackageRecord>(MAX_RECORDS_IN_MEMORY);
   const keyOf = ({ storePath, form }: WantedRecord) =>
     storageKey.record(packings[form].id, storePath);
@@ -100,6 +113,12 @@ export function createRecords(options: RecordsOptions): Records {
     if (record === undefined || !(await hasLayers(record))) return undefined;
     recent.store(key, record);
     return record;
+  }
+
+  /** What a wanted record is known to be: there, or impossible as of late. */
+  async function recall(wanted: WantedRecord): Promise<OneRecord | undefined> {
+    const record = await recallAt(keyOf(wanted));
+    return record === undefined ? remembered.lookup(wanted.derivation) : { kind: "record", record };
   }
 
   async function hasLayers(record: PackageRecord): Promise<boolean> {
@@ -212,17 +231,19 @@ export function createRecords(options: RecordsOptions): Records {
         outputs.map(({ name, path }) => ({ derivation, output: name, storePath: path, form })),
       );
       const all = wanted.flat();
-      const recalled = await Promise.all(all.map((each) => recallAt(keyOf(each))));
+      const recalled = await Promise.all(all.map(recall));
       const open = all.filter((_, index) => recalled[index] === undefined);
       const made = open.length === 0 ? [] : await making.all(open, waiting);
       const results = new Map<WantedRecord, OneRecord>();
       all.forEach((each, index) => {
-        const record = recalled[index];
-        if (record !== undefined) results.set(each, { kind: "record", record });
+        const result = recalled[index];
+        if (result !== undefined) results.set(each, result);
       });
       open.forEach((each, index) => {
         const result = made[index];
-        if (result !== undefined) results.set(each, result);
+        if (result === undefined) return;
+        results.set(each, result);
+        if (isLasting(result)) remembered.store(each.derivation, result);
       });
       return wanted.map((outputs) => collect(outputs.flatMap((each) => results.get(each) ?? [])));
     },
@@ -248,6 +269,11 @@ function pathsOf(making: Making): readonly StorePath[] {
     default:
       return making satisfies never;
   }
+}
+
+/** Whether it would fail again at once: not where time, a collector or a stop was the reason. */
+function isLasting(result: OneRecord): result is RecordFailure {
+  return result.kind === "build-failed" || result.kind === "unpackable";
 }
 
 function collect(outputs: readonly OneRecord[]): RecordsResult {

@@ -1,6 +1,9 @@
 // Where Nix is, which version it is, and the one way to start one of its programs. How Nix builds
 // (sandbox, substituters, jobs) is the host's configuration; nothing here overrides it.
 
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
 import { findStoreDatabase } from "./store-database.ts";
@@ -11,6 +14,8 @@ export interface NixTool {
   readonly version: string;
   /** The directory of lookup.nix. */
   readonly expressions: string;
+  /** Changes with the expressions that say what a name is. */
+  readonly expressionsId: string;
   readonly evaluationDeadlineMs: number;
   /** The file that describes the store; whether it can be read shows when it is. */
   readonly database: string | undefined;
@@ -32,6 +37,7 @@ export interface NixToolOptions {
 }
 
 const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
+const LOOKUP_EXPRESSIONS = ["lookup.nix", "load.nix"].map((file) => join(EXPRESSIONS, file));
 const VERSION_DEADLINE_MS = 10_000;
 // Fetching and unpacking nixpkgs is part of a first evaluation.
 const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;
@@ -50,10 +56,17 @@ export async function findNix(options: NixToolOptions): Promise<NixTool | undefi
   return {
     version,
     expressions: EXPRESSIONS,
+    expressionsId: await hashOf(LOOKUP_EXPRESSIONS),
     evaluationDeadlineMs: options.evaluationDeadlineMs ?? DEFAULT_EVALUATION_DEADLINE_MS,
     database: findStoreDatabase(env),
     run,
   };
+}
+
+async function hashOf(files: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(await readFile(file));
+  return hash.digest("hex").slice(0, 16);
 }
 
 /** `2.8.0` of `nix (Nix) 2.8.0`; other distributions put their own version before Nix's. */

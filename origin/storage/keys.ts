@@ -6,7 +6,8 @@
 //   segments/<packer>/<hash>-<name>          JSON of the layer and the place in it where the path lies
 //   makings/<sha256 hex>                     JSON of what a layer is made of, by its digest
 //   records/<packing>/<hash>-<name>          JSON PackageRecord of an output path
-//   lookups/<pin>/<system>/<package name>    JSON FoundPackage; failures are not kept
+//   lookups/<pin>/<system>/<package name>    JSON FoundPackage whose records are stored
+//   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to
 //   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given
 //   pushed/<sha256 hex>                      empty: the edge said it holds this blob
@@ -36,6 +37,8 @@ export const storageKey = {
   making: (digest: Digest) => key(`makings/${digestHex(digest)}`),
   record: (packing: PackingId, path: StorePath) => key(`records/${recordKey(path, packing)}`),
   lookup: (pin: Pin, system: System, name: PackageName) => key(`lookups/${pin}/${system}/${name}`),
+  asked: (pin: Pin, system: System, name: PackageName, slots: number) =>
+    key(`asked/${pin}/${system}/${Number.parseInt(hashOf([name]).slice(0, 8), 16) % slots}`),
   pin: (sourceId: string, tag: Tag) => key(`pins/${hashOf([sourceId, tag])}`),
   outbox: (recipe: string, tag: Tag, variant: string) =>
     key(`outbox/${hashOf([recipe, tag, variant])}`),

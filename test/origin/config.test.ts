@@ -37,6 +37,7 @@ describe("readConfig", () => {
       ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
       ...{ holdMs: 50_000, maxBuilds: 4, maxEvaluations: 2, maxQueue: 100 },
       maxClosureBytes: 34_359_738_368,
+      failureMemoryMs: 60_000,
       ...{ packWorkers: null, popularityUrl: null, logLevel: "info" },
     });
   });
@@ -60,6 +61,7 @@ describe("readConfig", () => {
     [{ NIXPORT_MAX_EVALUATIONS: "3" }, { maxEvaluations: 3 }],
     [{ NIXPORT_MAX_QUEUE: "0" }, { maxQueue: 0 }],
     [{ NIXPORT_MAX_CLOSURE_BYTES: "5000" }, { maxClosureBytes: 5000 }],
+    [{ NIXPORT_FAILURE_MEMORY: "0" }, { failureMemoryMs: 0 }],
     [{ NIXPORT_PACK_WORKERS: "3" }, { packWorkers: 3 }],
     [{ NIXPORT_PACK_WORKERS: "0" }, { packWorkers: null }],
     [{ NIX_POPULARITY_URL: "https://x.example/p" }, { popularityUrl: "https://x.example/p" }],
@@ -131,6 +133,7 @@ describe("readConfig", () => {
       "NIXPORT_MAX_BUILDS",
       "NIXPORT_MAX_EVALUATIONS",
       "NIXPORT_MAX_QUEUE",
+      "NIXPORT_FAILURE_MEMORY",
       "NIXPORT_PACK_WORKERS",
     ].flatMap((name) =>
       ["x", "-1", "1.5", "99999999"].map((value): [EnvironmentVariables, RegExp] => [

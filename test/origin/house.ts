@@ -36,10 +36,6 @@ function packageSet(salt: string): string {
     sh = make "sh-1.0" (file "bin/sh") { };
     tools = make "tools-1.0" ("mkdir -p $doc; " + file "bin/tool") { outputs = [ "out" "doc" ]; }
       // { meta.outputsToInstall = [ "out" "doc" ]; };
-    failing = make "failing-1.0" "echo this went wrong; exit 7" { };
-    "failing-too" = make "failing-too-1.0" "exit 8" { };
-    throwing = throw "it was renamed to hello";
-    unfree = make "unfree-1.0" (file "x") { } // { meta = { unfree = true; license.free = false; }; };
     nested.Inner = program "inner";
   }`;
 }

@@ -7,7 +7,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, type TestContext, test } from "node:test";
 import { endOfFile, temporaryDirectory } from "./fixture.ts";
-import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "./house.ts";
+import { type House, plantSet, startHouse } from "./house.ts";
 
 const limit = { timeout: 60_000 };
 const atEnd = endOfFile();
@@ -35,15 +35,6 @@ async function damageFile(path: string, offsetBytes: number, sizeBytes: number):
   const bytes = await readFile(path);
   for (let at = offsetBytes; at < offsetBytes + sizeBytes; at += 1) bytes[at] = ~(bytes[at] ?? 0);
   await writeFile(path, bytes);
-}
-
-async function errorOf(
-  response: Response,
-): Promise<{ code: string; message: string; detail?: unknown }> {
-  const body = (await response.json()) as {
-    errors: [{ code: string; message: string; detail?: unknown }];
-  };
-  return body.errors[0];
 }
 
 describe("a first pull", limit, () => {
@@ -255,81 +246,5 @@ describe("a later pull", limit, () => {
     assert.deepEqual(await again.pull("hello"), before);
     assert(again.started.some((each) => /instantiate/.test(each)));
     assert.deepEqual(again.packed(), []);
-  });
-});
-
-describe("a package that cannot be had", limit, () => {
-  const get = (house: House, name: string) =>
-    house.request(`/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`);
-
-  const rows: readonly [name: string, message: RegExp][] = [
-    ["helo/sh", /^no package helo \(did you mean hello/],
-    ["nested", /^nested is a .*not a package \(did you mean nested\.Inner/],
-    ["throwing/sh", /^throwing cannot be evaluated: it was renamed to hello/],
-    ["nosuch/helo/sh", /^no package helo .*\nno package nosuch/],
-    [
-      "failing/sh",
-      /^failing cannot be built: .*-failing-1\.0\.drv.*exit code 7.*\n {2}this went wrong$/,
-    ],
-  ];
-  for (const [name, message] of rows) {
-    test(`makes ${name} MANIFEST_UNKNOWN, and says why`, async (t) => {
-      const response = await get(await fresh(t), name);
-      assert.equal(response.status, 404);
-      const error = await errorOf(response);
-      assert.equal(error.code, "MANIFEST_UNKNOWN");
-      assert.match(error.message, message);
-    });
-  }
-
-  test("is named with every other one that cannot be built", async (t) => {
-    const response = await get(await fresh(t), "failing/hello/failing-too/sh");
-    assert.equal(response.status, 404);
-    const { message, detail } = await errorOf(response);
-    assert.deepEqual(
-      (detail as { package: string; reason: string }[]).map((each) => [each.package, each.reason]),
-      [
-        ["failing", "build-failed"],
-        ["failing-too", "build-failed"],
-      ],
-    );
-    assert.match(
-      message,
-      /^failing cannot be built: .*exit code 7.*^failing-too cannot be built: .*exit code 8/ms,
-    );
-  });
-
-  test("keeps nobody from the others, whose records are kept", async (t) => {
-    const house = await fresh(t);
-    assert.equal((await get(house, "failing/hello/sh")).status, 404);
-    assert(house.packed().length > 0);
-    house.forget();
-    await house.pull("hello/sh");
-    assert.deepEqual(house.started, []);
-    assert.deepEqual(house.packed(), []);
-  });
-
-  test("is asked of Nix once when it is missing, and again when it did not evaluate", async (t) => {
-    const house = await fresh(t);
-    const evaluations = async (name: string) => {
-      house.forget();
-      await (await get(house, name)).body?.cancel();
-      return house.started.filter((each) => /instantiate/.test(each)).length;
-    };
-    assert((await evaluations("nosuch")) > 0);
-    assert.equal(await evaluations("nosuch"), 0);
-    assert((await evaluations("throwing")) > 0);
-    assert((await evaluations("throwing")) > 0);
-  });
-
-  test("leaves no manifest and no lookup behind", async (t) => {
-    const house = await fresh(t);
-    await (await get(house, "failing")).body?.cancel();
-    const storage = await readdir(join(house.statePath, "origin"));
-    assert(!storage.includes("manifests"), String(storage));
-    const lookups = await readdir(join(house.statePath, "origin/lookups"), {
-      recursive: true,
-    }).catch(() => []);
-    assert(!lookups.some((each) => each.endsWith("failing")), String(lookups));
   });
 });

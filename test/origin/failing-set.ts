@@ -1,0 +1,49 @@
+// A package set with one package for every way in which a package cannot be had. It takes the
+// operator's configuration as nixpkgs does.
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Ending, temporaryDirectory } from "./fixture.ts";
+
+/** `salt` makes everything build anew. */
+function failingSet(salt: string): string {
+  return `{ system, config ? { } }:
+let
+  make = name: script: derivation {
+    inherit name system; builder = "/bin/sh"; PATH = "/bin:/usr/bin"; salt = "${salt}";
+    args = [ "-c" script ];
+  };
+  good = name: make name "mkdir -p $out/bin; echo \${name} > $out/bin/\${name}";
+  # As nixpkgs refuses: what would build it cannot be evaluated, and meta says why.
+  unless = allowed: drv: meta: drv // { inherit meta; } // (if allowed then { } else {
+    outPath = throw "refused in ${salt}"; drvPath = throw "refused in ${salt}"; });
+in rec {
+  cacert = good "nss-cacert-1.0";
+  iana-etc = good "iana-etc-1.0";
+  hello = good "hello-1.0";
+  nested = { inner = good "inner-1.0"; Other = good "other-1.0"; };
+
+  licensed = unless (config.allowUnfree or false) (good "licensed-1.0")
+    { unfree = true; license = { shortName = "own-licence"; free = false; }; };
+  defective = unless (config.allowBroken or false) (good "defective-1.0") { broken = true; };
+  leaky = unless (builtins.elem "leaky-1.0" (config.permittedInsecurePackages or [ ]))
+    (good "leaky-1.0") { insecure = true; knownVulnerabilities = [ "CVE-2026-0001" ]; };
+  elsewhere = derivation { name = "elsewhere-1.0"; system = "mips64-linux"; builder = "/bin/sh"; };
+
+  throwing = throw "it was renamed to hello";
+  aborting = abort "nothing can be said of it";
+  recursive = let x = x; in x;
+  unreadable = import (/. + "${salt}/secret/default.nix");
+
+  failing = make "failing-1.0" "echo one line; echo in $PWD; echo this went wrong >&2; exit 7";
+  dependent = make "dependent-1.0" "cat \${failing}; echo > $out";
+  failing-too = make "failing-too-1.0" "exit 8";
+  slow = make "slow-1.0" "echo still at it; exec sleep 1000";
+}`;
+}
+
+export async function plantFailingSet(t: Ending): Promise<string> {
+  const path = await temporaryDirectory(t);
+  await writeFile(join(path, "default.nix"), failingSet(path));
+  return path;
+}

@@ -1,0 +1,29 @@
+// How long a failure is told again.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { rememberFailures } from "../../origin/failure-memory.ts";
+
+function memoryAt(forMs: number) {
+  const clock = { nowMs: 1000 };
+  return { clock, memory: rememberFailures<string>({ forMs, now: () => clock.nowMs }) };
+}
+
+test("a failure is told again until its time is over, and from anew when it happens again", () => {
+  const { clock, memory } = memoryAt(60);
+  memory.store("a", "first");
+  clock.nowMs += 59;
+  assert.equal(memory.lookup("a"), "first");
+  assert.equal(memory.lookup("b"), undefined);
+  clock.nowMs += 1;
+  assert.equal(memory.lookup("a"), undefined);
+  memory.store("a", "second");
+  clock.nowMs += 59;
+  assert.equal(memory.lookup("a"), "second");
+});
+
+test("no failure is told again where the memory is of no time", () => {
+  const { memory } = memoryAt(0);
+  memory.store("a", "first");
+  assert.equal(memory.lookup("a"), undefined);
+});
