@@ -5,8 +5,8 @@
 
 let
   inherit (builtins)
-    any attrNames baseNameOf fetchGit fetchTarball fromJSON functionArgs intersectAttrs isAttrs
-    isFunction match substring toXML typeOf;
+    any attrNames baseNameOf fetchGit fetchTarball fromJSON functionArgs getFlake intersectAttrs
+    isAttrs isFunction match substring toXML typeOf;
 
   pinned = fromJSON source;
 
@@ -43,9 +43,17 @@ let
   arguments = function: intersectAttrs (functionArgs function) offered
     // (if takesMore function then { inherit system; } else { });
 
+  # A reference that is not locked would be looked up anew by each evaluation.
+  flake =
+    if match ".*[?&](rev|narHash|treeHash)=.*|.*/[0-9a-f]{40}([?].*)?" pinned.url == null
+    then throw "the flake ${pinned.url} is not locked to a revision"
+    else getFlake pinned.url;
+
   loaded =
-    let value = import tree;
-    in if isFunction value then value (arguments value) else value;
+    if pinned.kind == "flake" then flake
+    else
+      let value = import tree;
+      in if isFunction value then value (arguments value) else value;
 
   # The outputs of a flake: { packages.<system>.<name>, legacyPackages.<system>.<name> }, of which the
   # first wins, as in Nix's own commands.
@@ -60,7 +68,7 @@ in
 
 if ! isAttrs loaded then
   throw "the package source gives a ${typeOf loaded} where a set of packages is needed"
-else if flakePackages == { } && flakeLegacyPackages == { } then loaded
+else if pinned.kind != "flake" && flakePackages == { } && flakeLegacyPackages == { } then loaded
 else if flakePackages ? ${system} || flakeLegacyPackages ? ${system} then
   (flakeLegacyPackages.${system} or { }) // (flakePackages.${system} or { })
 else throw "the package source has no packages for ${system}"

@@ -5,6 +5,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseSecretKeys, type SecretKey } from "../registry/token.ts";
 import { type NixpkgsConfig, parseNixpkgsConfig } from "./nix/nixpkgs-config.ts";
+import { parseFlakeReference } from "./sources/flake-reference.ts";
 import { NIXPKGS_URL, type Source } from "./sources/source.ts";
 
 export interface Config {
@@ -39,6 +40,13 @@ export type ConfigResult =
 export type EnvironmentVariables = Readonly<Record<string, string | undefined>>;
 
 export const DEFAULT_PORT = 8788;
+/** Any of these says where packages come from. */
+export const SOURCE_VARIABLES = [
+  "NIXPORT_FLAKE",
+  "NIXERY_CHANNEL",
+  "NIXERY_PKGS_REPO",
+  "NIXERY_PKGS_PATH",
+] as const;
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 
 export function readConfig(env: EnvironmentVariables): ConfigResult {
@@ -135,13 +143,44 @@ function readSecret(secret: string | undefined, problem: Problem): readonly Secr
   return [];
 }
 
-/** Nixery's order: a channel wins over a repository, and that over a path. */
+/** A ref or a commit, as git allows the names of refs; what may not start an option or a path. */
+const REVISION = /^(?!.*(?:\.\.|\/\/|@\{))[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,199}$/;
+
+/** The flake first, which only nixport knows; then Nixery's order: channel, repository, path. */
 function readSource(text: Reader, problem: Problem): Source | undefined {
+  const latest = text("NIXPORT_DEFAULT_TAG");
+  if (latest !== undefined && !REVISION.test(latest)) {
+    problem(`NIXPORT_DEFAULT_TAG is ${JSON.stringify(latest)}: a branch, a git tag or a commit`);
+  }
+  const source = readPlace(text, problem);
+  if (source === undefined || latest === undefined) return source;
+  switch (source.kind) {
+    case "nixpkgs":
+      return { ...source, channel: latest };
+    case "git":
+      return { ...source, latest };
+    case "flake":
+      if (parseFlakeReference(source.url).kind === "git") return { ...source, latest };
+      return problem(
+        "NIXPORT_DEFAULT_TAG is set: a flake that is no git repository has latest only",
+      );
+    case "path":
+      return problem("NIXPORT_DEFAULT_TAG is set: a local path has the tag latest only");
+    default:
+      return source satisfies never;
+  }
+}
+
+function readPlace(text: Reader, problem: Problem): Source | undefined {
+  const flake = text("NIXPORT_FLAKE");
+  if (flake !== undefined) {
+    const reference = parseFlakeReference(flake);
+    if (reference.kind !== "invalid") return { kind: "flake", url: flake };
+    return problem(`NIXPORT_FLAKE is ${JSON.stringify(flake)}: ${reference.why}`);
+  }
   const channel = text("NIXERY_CHANNEL");
   if (channel !== undefined) {
-    if (/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/.test(channel)) {
-      return { kind: "nixpkgs", url: NIXPKGS_URL, channel };
-    }
+    if (REVISION.test(channel)) return { kind: "nixpkgs", url: NIXPKGS_URL, channel };
     return problem(`NIXERY_CHANNEL is ${JSON.stringify(channel)}: a branch or a commit of nixpkgs`);
   }
   const repository = text("NIXERY_PKGS_REPO");
@@ -154,7 +193,7 @@ function readSource(text: Reader, problem: Problem): Source | undefined {
   const path = text("NIXERY_PKGS_PATH");
   if (path !== undefined) return { kind: "path", path: resolve(path) };
   return problem(
-    "no package source: set NIXERY_CHANNEL (such as nixos-unstable), NIXERY_PKGS_REPO or NIXERY_PKGS_PATH",
+    `no package source: set one of ${SOURCE_VARIABLES.join(", ")}, such as NIXERY_CHANNEL=nixos-unstable`,
   );
 }
 

@@ -75,7 +75,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const failures = rememberFailures<RecordFailure>(memory);
   const parts = { nix, store, maker, layers, packings, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
-  const pins = rememberPins({ source, store, env, freshMs: pinFreshMs, log, now, signal });
+  const pins = rememberPins({ source, nix, store, env, freshMs: pinFreshMs, log, now, signal });
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const images = createImages({
     pins: configurePins(pins, config.nixpkgsConfig),

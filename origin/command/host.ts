@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { absentText, generateDebianSet } from "../../nix/debian/generate.ts";
-import type { EnvironmentVariables } from "../config.ts";
+import { type EnvironmentVariables, SOURCE_VARIABLES } from "../config.ts";
 import { runProcess } from "../nix/spawn.ts";
 
 /** A program, and the Debian package that has it. */
@@ -40,7 +40,7 @@ export async function prepareHost(
   const defined = definedOnly(env);
   await ensureTools(NIX_TOOLS, defined, say);
   await ensureBuildUsers(defined, say);
-  if (["NIXERY_CHANNEL", "NIXERY_PKGS_REPO", "NIXERY_PKGS_PATH"].some((name) => defined[name])) {
+  if (SOURCE_VARIABLES.some((name) => defined[name])) {
     return { env: defined };
   }
   if (await nixpkgsAnswers()) {

@@ -16,7 +16,7 @@ prints a line starting "nixport ready". Ctrl-C ends both.
   EDGE_PORT       port of the edge, where clients pull (8787)
   PORT            port of the origin (8788)
   NIXPORT_STATE   where everything is kept (.nixport); deleting it is always safe
-  NIXERY_CHANNEL, NIXERY_PKGS_REPO, NIXERY_PKGS_PATH   where packages come from
+  NIXPORT_FLAKE, NIXERY_CHANNEL, NIXERY_PKGS_REPO, NIXERY_PKGS_PATH   where packages come from
 
 The README lists the rest.
 `;

@@ -5,7 +5,7 @@ import type { Lookup } from "../../registry/lookup.ts";
 import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
 import { evaluationMessage, fetchFailure } from "./nix-error.ts";
 import type { NixTool } from "./nix-tool.ts";
-import type { PinnedSource } from "./pinned-source.ts";
+import { featureOptions, type PinnedSource } from "./pinned-source.ts";
 
 /** No answer: nothing is known of the name, and asking again may succeed. */
 export type LookupStopped =
@@ -122,6 +122,7 @@ async function evaluate(
     [
       // Without read-write mode no derivation is written, and then none can be realised.
       ...["--eval", "--strict", "--json", "--read-write-mode"],
+      ...featureOptions(source),
       `${nix.expressions}/lookup.nix`,
       ...["--argstr", "source", JSON.stringify(source)],
       ...["--argstr", "system", system],

@@ -12,4 +12,11 @@ export type Revision =
   /** `url` such as `https://github.com/NixOS/nixpkgs`, without a final slash. */
   | { readonly kind: "nixpkgs"; readonly url: string; readonly commit: string }
   /** `ref` in full, such as `refs/heads/main`: newer Nix takes a short one for a branch. */
-  | { readonly kind: "git"; readonly url: string; readonly commit: string; readonly ref?: string };
+  | { readonly kind: "git"; readonly url: string; readonly commit: string; readonly ref?: string }
+  /** `url` is locked: it has a revision or a hash of the content in it. */
+  | { readonly kind: "flake"; readonly url: string };
+
+/** What Nix must be allowed to load it, whatever the host's configuration says. */
+export function featureOptions({ kind }: PinnedSource): readonly string[] {
+  return kind === "flake" ? ["--extra-experimental-features", "flakes"] : [];
+}

@@ -29,6 +29,7 @@ const storedSchema = v.object({
       ref: v.exactOptional(v.string()),
     }),
     v.object({ kind: v.literal("path"), path: v.string(), narHash: v.string() }),
+    v.object({ kind: v.literal("flake"), url: v.string() }),
   ]),
 });
 

@@ -9,8 +9,8 @@ import type { PinnedSource } from "../nix/pinned-source.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openPinMemory } from "./pin-memory.ts";
-import { createResolver, type Environment } from "./resolve.ts";
-import { type Resolution, type Source, sourceId } from "./source.ts";
+import { createResolver, type ResolverOptions } from "./resolve.ts";
+import { type Resolution, sourceId } from "./source.ts";
 
 export interface PinnedTag {
   readonly kind: "pinned";
@@ -33,14 +33,10 @@ export interface Pins {
   settled(): Promise<void>;
 }
 
-export interface PinsOptions {
-  readonly source: Source;
+export interface PinsOptions extends ResolverOptions {
   readonly store: BlobStore;
-  readonly env: Environment;
   readonly freshMs: number;
   readonly log: Log;
-  readonly now: () => number;
-  readonly signal?: AbortSignal;
   /**
    * Called when a tag resolves to another pin than the one remembered, also by an earlier process.
    * The new pin is stored by then, and answered from now on.

@@ -22,9 +22,9 @@ export function escapeRef(name: string): string {
   return name.replaceAll("/", "--");
 }
 
-/** The branch of that name, else the git tag, else the one name that is escaped like that. */
+/** The ref of that full name, which no tag can hold; the branch of that name, else the git tag, else the one name that is escaped like that. */
 export function matchRef(refs: RemoteRefs, wanted: string): RefMatch {
-  const exact = refNamed(refs, wanted);
+  const exact = refInFull(refs, wanted) ?? refNamed(refs, wanted);
   if (exact !== undefined) return exact;
   const escaped = namesOf(refs).filter((name) => name.includes("/") && escapeRef(name) === wanted);
   const [only, second] = escaped;
@@ -42,6 +42,15 @@ export function nearTags(
   const tags = namesOf(refs).filter(isOffered).map(escapeRef).filter(isTag);
   const near = nearNames(wanted, tags);
   return near.length > 0 ? near : tags.toSorted().slice(0, MAX_NAMED_REFS);
+}
+
+function refInFull({ branches, tags }: RemoteRefs, ref: string): RefMatch | undefined {
+  const commit = ref.startsWith("refs/heads/")
+    ? branches.get(ref.slice("refs/heads/".length))
+    : ref.startsWith("refs/tags/")
+      ? tags.get(ref.slice("refs/tags/".length))
+      : undefined;
+  return commit === undefined ? undefined : { kind: "ref", ref, commit };
 }
 
 function refNamed({ branches, tags }: RemoteRefs, name: string): RefMatch | undefined {

@@ -1,11 +1,15 @@
 // Where packages come from, and what asking for a tag of it may give.
 
-import type { Pin } from "../../registry/pin.ts";
+import { type Pin, parsePin } from "../../registry/pin.ts";
+import type { Tag } from "../../registry/reference.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 
 export type Source =
   | { readonly kind: "nixpkgs"; readonly url: string; readonly channel: string }
-  | { readonly kind: "git"; readonly url: string }
+  /** `latest`: the branch, git tag or commit that is called so; absent, the default branch. */
+  | { readonly kind: "git"; readonly url: string; readonly latest?: string }
+  /** `url` is a flake reference; its own revision is `latest` unless another is given. */
+  | { readonly kind: "flake"; readonly url: string; readonly latest?: string }
   | { readonly kind: "path"; readonly path: string };
 
 export type Resolution =
@@ -29,6 +33,8 @@ export function describeSource(source: Source): string {
       return `nixpkgs ${source.channel}`;
     case "git":
       return `the git repository ${withoutCredentials(source.url)}`;
+    case "flake":
+      return `the flake ${withoutCredentials(source.url)}`;
     case "path":
       return `the package set at ${source.path}`;
     default:
@@ -44,6 +50,16 @@ export function sourceId(source: Source): string {
 /** What no branch or tag can take away: such a tag is a commit. */
 export function isCommit(tag: string): boolean {
   return /^[0-9a-f]{40}$/.test(tag);
+}
+
+export function unknownTag(tag: Tag, hints: readonly string[]): Resolution {
+  return { kind: "unknown-tag", message: `no tag ${JSON.stringify(tag)}: ${hints.join("; ")}` };
+}
+
+export function pinOf(text: string): Pin {
+  const pin = parsePin(text);
+  if (pin === undefined) throw new Error(`not a pin: ${text}`);
+  return pin;
 }
 
 function withoutCredentials(url: string): string {

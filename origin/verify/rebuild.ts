@@ -11,10 +11,10 @@ import type { Variant } from "../../registry/variant.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { NixpkgsConfig } from "../nix/nixpkgs-config.ts";
-import type { PinnedSource } from "../nix/pinned-source.ts";
+import { featureOptions, type PinnedSource } from "../nix/pinned-source.ts";
 import { configured } from "../sources/configured.ts";
 import { createResolver, type Environment } from "../sources/resolve.ts";
-import type { Source } from "../sources/source.ts";
+import { isCommit, type Source } from "../sources/source.ts";
 import { contentOf, type ImageContent, parseManifest } from "./published.ts";
 
 export interface RebuildOptions {
@@ -40,18 +40,21 @@ const FORMS: Readonly<Record<Variant, string>> = {
   "docker-gzip": "docker",
 };
 
+const LATEST = "latest" as Tag;
+
 /** The source at a pin, or why it cannot be had any more. */
 export async function sourceAt(
+  nix: Pick<NixTool, "run">,
   source: Source,
   config: NixpkgsConfig,
   pin: Pin,
   env: Environment,
   signal: AbortSignal,
 ): Promise<PinnedSource | string> {
-  // A commit is a tag of every source that has commits.
-  const tag = source.kind === "path" ? ("latest" as Tag) : parseTag(configuredPin(pin, ""));
-  if (tag === undefined) return `${pin} is no revision of a source with commits`;
-  const resolver = createResolver({ source, env, now: Date.now, signal });
+  // A commit is a tag of every source that has commits; the others have latest only.
+  const revision = configuredPin(pin, "");
+  const tag = (isCommit(revision) && parseTag(revision)) || LATEST;
+  const resolver = createResolver({ source, nix, env, now: Date.now, signal });
   const resolution = await resolver.resolve(tag);
   if (resolution.kind !== "pinned") return resolution.message;
   const here = configured(resolution, config);
@@ -67,7 +70,7 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
   const result = await nix.run(
     "nix-build",
     [
-      ...[join(nix.expressions, "image.nix"), "--out-link", link],
+      ...[join(nix.expressions, "image.nix"), "--out-link", link, ...featureOptions(source)],
       ...["--argstr", "name", name, "--argstr", "form", FORMS[variant]],
       ...["--argstr", "pkgSource", JSON.stringify(source), "--argstr", "node", process.execPath],
       ...(options.popularity === null ? [] : ["--argstr", "popularity", popularity]),

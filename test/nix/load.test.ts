@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
+import type { PinnedSource } from "../../origin/nix/pinned-source.ts";
 import {
   derivation,
   evaluateLookup,
@@ -10,6 +11,7 @@ import {
   packageSet,
   pinPath,
   SYSTEM,
+  TEST_NIX_CONFIG,
   tempDir,
   testNix,
 } from "../origin/nix/fixture.ts";
@@ -165,6 +167,54 @@ describe("load.nix", () => {
     const source = { kind: "nixpkgs", url: `file://${dir}`, commit } as const;
     const { lookups } = await evaluateLookup(fresh, source, ["hello"]);
     assert.equal(lookups[0]?.kind, "found");
+  });
+
+  describe("of a flake", async () => {
+    const flakes = await testNix({
+      env: { NIX_CONFIG: `${TEST_NIX_CONFIG}experimental-features = flakes\n` },
+    });
+
+    async function lockedFlake(t: TestContext, outputs: string): Promise<string> {
+      const dir = await tempDir(t);
+      await writeFile(join(dir, "flake.nix"), `{ outputs = { self }: ${outputs}; }`);
+      const pinned = await pinPath(nix, dir);
+      assert(pinned.kind === "path");
+      return `path:${dir}?narHash=${encodeURIComponent(pinned.narHash)}`;
+    }
+
+    for (const [title, outputs] of [
+      ["legacyPackages", `{ legacyPackages.${SYSTEM}.hello = ${hello}; }`],
+      ["packages", `{ packages.${SYSTEM}.hello = ${hello}; }`],
+      [
+        "packages beside legacyPackages",
+        `{ packages.${SYSTEM}.hello = ${hello}; legacyPackages.${SYSTEM}.other = ${hello}; }`,
+      ],
+    ] as const) {
+      test(`takes its ${title}`, async (t) => {
+        const url = await lockedFlake(t, outputs);
+        const { lookups } = await evaluateLookup(flakes, { kind: "flake", url }, ["hello"]);
+        assert.equal(lookups[0]?.kind, "found", JSON.stringify(lookups));
+      });
+    }
+
+    test("refuses one without packages for the system, whatever else it has", async (t) => {
+      for (const outputs of ["{ hello = 1; }", `{ packages.${OTHER_SYSTEM} = { }; }`]) {
+        const url = await lockedFlake(t, outputs);
+        await assert.rejects(evaluateLookup(flakes, { kind: "flake", url }, []), /no packages for/);
+      }
+    });
+
+    test("refuses one that is not locked, and one that is no more what it was locked to", async (t) => {
+      const dir = await tempDir(t);
+      await writeFile(join(dir, "flake.nix"), "{ outputs = { self }: { }; }");
+      const moving: PinnedSource = { kind: "flake", url: `path:${dir}` };
+      await assert.rejects(evaluateLookup(flakes, moving, []), /is not locked to a revision/);
+      const other = `path:${dir}?narHash=sha256-${"A".repeat(43)}=`;
+      await assert.rejects(
+        evaluateLookup(flakes, { kind: "flake", url: other }, []),
+        /hash mismatch/i,
+      );
+    });
   });
 
   const refused: readonly (readonly [title: string, expression: string, message: RegExp])[] = [

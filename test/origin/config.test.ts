@@ -108,6 +108,26 @@ describe("readConfig", () => {
       { NIXERY_PKGS_REPO: "/r", NIXERY_PKGS_PATH: "/p" },
       { kind: "git", url: "/r" },
     ],
+    [
+      { NIXPORT_FLAKE: "path:/f", NIXERY_CHANNEL: "nixos-25.11", NIXERY_PKGS_PATH: "/p" },
+      { kind: "flake", url: "path:/f" },
+    ],
+    [
+      { NIXPORT_FLAKE: "github:NixOS/nixpkgs/nixos-unstable" },
+      { kind: "flake", url: "github:NixOS/nixpkgs/nixos-unstable" },
+    ],
+    [
+      { NIXPORT_FLAKE: "git+ssh://git@h.example/r", NIXPORT_DEFAULT_TAG: "release/1.0" },
+      { kind: "flake", url: "git+ssh://git@h.example/r", latest: "release/1.0" },
+    ],
+    [
+      { NIXERY_PKGS_REPO: "/r", NIXPORT_DEFAULT_TAG: "v1.0" },
+      { kind: "git", url: "/r", latest: "v1.0" },
+    ],
+    [
+      { NIXERY_CHANNEL: "nixos-unstable", NIXPORT_DEFAULT_TAG: "nixos-25.11" },
+      { kind: "nixpkgs", url: NIXPKGS_URL, channel: "nixos-25.11" },
+    ],
     [{ NIXERY_PKGS_PATH: "/p/../q" }, { kind: "path", path: "/q" }],
     [{ NIXERY_PKGS_PATH: "set" }, { kind: "path", path: resolve("set") }],
     ...["https://h.example/r.git", "ssh://git@h.example/r", "git@h.example:r.git", "file:///r"].map(
@@ -164,9 +184,25 @@ describe("readConfig", () => {
     [{ NIXERY_STORAGE_BACKEND: "s3" }, /^NIXERY_STORAGE_BACKEND is "s3"/],
     [{ NIXERY_CHANNEL: "-x" }, /^NIXERY_CHANNEL is "-x"/],
     [{ NIXERY_CHANNEL: "a b" }, /^NIXERY_CHANNEL/],
+    [{ NIXPORT_FLAKE: "nixpkgs" }, /^NIXPORT_FLAKE is "nixpkgs": github:owner\/repo/],
+    [{ NIXPORT_FLAKE: "--impure" }, /^NIXPORT_FLAKE is "--impure"/],
+    ...["-x", "a b", "a..b", "a@{1}", "a//b", "x".repeat(201)].map(
+      (value): [EnvironmentVariables, RegExp] => [
+        { NIXPORT_DEFAULT_TAG: value },
+        /^NIXPORT_DEFAULT_TAG is .*: a branch, a git tag or a commit/,
+      ],
+    ),
+    [
+      { NIXERY_CHANNEL: "", NIXERY_PKGS_PATH: "/p", NIXPORT_DEFAULT_TAG: "main" },
+      /^NIXPORT_DEFAULT_TAG is set: a local path has the tag latest only/,
+    ],
+    ...["path:/f", "https://h.example/f.tar.gz"].map((flake): [EnvironmentVariables, RegExp] => [
+      { NIXPORT_FLAKE: flake, NIXPORT_DEFAULT_TAG: "main" },
+      /^NIXPORT_DEFAULT_TAG is set: a flake that is no git repository has latest only/,
+    ]),
     [{ NIXERY_CHANNEL: "", NIXERY_PKGS_REPO: "--upload-pack=x" }, /^NIXERY_PKGS_REPO/],
     [{ NIXERY_CHANNEL: "", NIXERY_PKGS_REPO: "ext::sh -c x" }, /^NIXERY_PKGS_REPO/],
-    [{ NIXERY_CHANNEL: "" }, /^no package source: set NIXERY_CHANNEL/],
+    [{ NIXERY_CHANNEL: "" }, /^no package source: set one of NIXPORT_FLAKE, NIXERY_CHANNEL/],
   ];
   for (const [env, problem] of problems) {
     test(`refuses ${JSON.stringify(env)}`, () => {

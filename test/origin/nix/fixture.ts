@@ -12,7 +12,7 @@ export const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux
 export const OTHER_SYSTEM = process.arch === "arm64" ? "x86_64-linux" : "aarch64-linux";
 
 // Nothing a test builds is in a cache, and asking for it would only cost time.
-const NIX_CONFIG = "sandbox = false\nsubstituters =\nmax-jobs = 2\n";
+export const TEST_NIX_CONFIG = "sandbox = false\nsubstituters =\nmax-jobs = 2\n";
 
 export async function tempDir(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "nixport-test-"));
@@ -21,10 +21,18 @@ export async function tempDir(t: TestContext): Promise<string> {
 }
 
 export async function testNix(options: Partial<NixToolOptions> = {}): Promise<NixTool> {
-  const nix = await findNix({ ...options, env: { ...process.env, NIX_CONFIG, ...options.env } });
+  const nix = await findNix({
+    ...options,
+    env: { ...process.env, NIX_CONFIG: TEST_NIX_CONFIG, ...options.env },
+  });
   if (nix === undefined) throw new Error("these tests need Nix");
   return nix;
 }
+
+/** For what must do without Nix. */
+export const NO_NIX: Pick<NixTool, "run"> = {
+  run: (program) => Promise.reject(new Error(`${program} was started`)),
+};
 
 /** A derivation in Nix's language; `script` is run by /bin/sh and `salt` makes it build anew. */
 export function derivation(name: string, script: string, extra = ""): string {

@@ -9,6 +9,8 @@ export interface Repository {
   readonly path: string;
   /** Adds a commit to the branch that is checked out, and returns it. */
   commit(text: string): Promise<string>;
+  /** Commits whatever was written below the path. */
+  add(message: string): string;
   git(...args: readonly string[]): string;
 }
 
@@ -32,14 +34,16 @@ export async function createRepository(t: Ending): Promise<Repository> {
       stdio: ["ignore", "pipe", "pipe"],
     }).trim();
   git("init", "--quiet", "--initial-branch", "main");
+  const add = (message: string) => {
+    git("add", ".");
+    git("commit", "--quiet", "--message", message);
+    return git("rev-parse", "HEAD");
+  };
   return {
-    path,
-    git,
+    ...{ path, git, add },
     async commit(text) {
       await writeFile(join(path, "default.nix"), text);
-      git("add", ".");
-      git("commit", "--quiet", "--message", text);
-      return git("rev-parse", "HEAD");
+      return add(text);
     },
   };
 }

@@ -9,6 +9,7 @@ import { createResolver } from "../../../origin/sources/resolve.ts";
 import type { Resolution, Source } from "../../../origin/sources/source.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
+import { NO_NIX } from "../nix/fixture.ts";
 
 const LATEST = tagOf("latest");
 /** Every file has been at rest for long by this clock. */
@@ -26,7 +27,7 @@ describe("the tag latest of a local path", () => {
     await writeFile(join(folder, "real/default.nix"), "{ }");
     await symlink("real", join(folder, "link"));
     const source: Source = { kind: "path", path: join(folder, "link") };
-    const resolver = createResolver({ source, env: {}, now: Date.now });
+    const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
     const found = await resolver.resolveAtOnce(LATEST);
     assert(found?.kind === "pinned" && found.source.kind === "path");
     assert.equal(found.source.path, join(folder, "real"));
@@ -39,7 +40,7 @@ describe("the tag latest of a local path", () => {
 
   test("cannot be told when the path is gone", async (t) => {
     const source: Source = { kind: "path", path: join(await temporaryDirectory(t), "gone") };
-    const resolver = createResolver({ source, env: {}, now: Date.now });
+    const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
     for (const found of [await resolver.resolve(LATEST), await resolver.resolveAtOnce(LATEST)]) {
       assert.deepEqual(found, {
         kind: "unreachable",
@@ -70,7 +71,7 @@ describe("the tag latest of a local path", () => {
       await writeFile(file("a/b.nix"), "1");
       await utimes(file("a/b.nix"), 1, 1);
       const source: Source = { kind: "path", path };
-      const resolver = createResolver({ source, env: {}, now: Date.now });
+      const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
       const before = pinOf(await resolver.resolveAtOnce(LATEST));
       assert.equal(pinOf(await resolver.resolveAtOnce(LATEST)), before);
       await change(file);
@@ -82,7 +83,7 @@ describe("the tag latest of a local path", () => {
     const path = await temporaryDirectory(t);
     await writeFile(join(path, "default.nix"), "1");
     const source: Source = { kind: "path", path };
-    const resolver = createResolver({ source, env: {}, now: Date.now });
+    const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
     const before = pinOf(await resolver.resolveAtOnce(LATEST));
     await mkdir(join(path, ".git"));
     await writeFile(join(path, ".git/HEAD"), "x");

@@ -10,6 +10,7 @@ import type { Source } from "../../../origin/sources/source.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { readableLog, temporaryDirectory } from "../fixture.ts";
+import { NO_NIX } from "../nix/fixture.ts";
 import { createRepository, GIT_ENV, type Repository } from "./git-repository.ts";
 import { startGitServer } from "./git-server.ts";
 
@@ -54,7 +55,7 @@ async function prepare(t: TestContext): Promise<Setting> {
     endProcesses: () => ended.abort(),
     async open(source = { kind: "git", url: `file://${repository.path}` }) {
       const store = await openFilesystemStore(root);
-      const options = { source, store, log, env: GIT_ENV, freshMs: FRESH_MS };
+      const options = { source, nix: NO_NIX, store, log, env: GIT_ENV, freshMs: FRESH_MS };
       return rememberPins({
         ...options,
         now: () => clock.nowMs,

@@ -14,13 +14,14 @@ import {
 import type { Tag } from "../../../registry/reference.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
+import { NO_NIX } from "../nix/fixture.ts";
 import { createRepository, GIT_ENV } from "./git-repository.ts";
 
 const limit = { timeout: 30_000 };
 
 /** As a start does that remembers nothing. */
 function resolveTag(source: Source, tag: Tag, env: Environment): Promise<Resolution> {
-  return createResolver({ source, env, now: Date.now }).resolve(tag);
+  return createResolver({ source, nix: NO_NIX, env, now: Date.now }).resolve(tag);
 }
 
 describe("a tag of a git repository", limit, () => {
@@ -87,6 +88,27 @@ describe("a tag of a git repository", limit, () => {
       assert.match(found.message, /; tags are latest .*, or a full commit$/);
     });
   }
+
+  test("is what the operator says for latest, a branch, a git tag or a commit", async (t) => {
+    const repository = await createRepository(t);
+    const first = await repository.commit("1");
+    repository.git("branch", "release/1.0");
+    repository.git("tag", "v1");
+    await repository.commit("2");
+    const url = repository.path;
+    for (const latest of ["release/1.0", "release--1.0", "refs/heads/release/1.0", "v1", first]) {
+      const found = await resolveTag({ kind: "git", url, latest }, tagOf("latest"), GIT_ENV);
+      assert(found.kind === "pinned", latest);
+      assert.deepEqual([found.pin, found.immutable], [first, false]);
+    }
+    const source: Source = { kind: "git", url, latest: "release/1.1" };
+    const absent = await resolveTag(source, tagOf("latest"), GIT_ENV);
+    assert(absent.kind === "unknown-tag");
+    assert.match(
+      absent.message,
+      /^no tag "latest": it is to be release\/1\.1, which does not exist; the nearest are release--1\.0;/,
+    );
+  });
 
   test("reaches a branch whose name has slashes by two hyphens for each", async (t) => {
     const repository = await createRepository(t);
