@@ -30,6 +30,8 @@ export interface Config {
   readonly failureMemoryMs: number;
   readonly packWorkers: number | null;
   readonly popularityUrl: string | null;
+  /** Null: what was counted of the package set is used for ever. */
+  readonly popularityRefreshMs: number | null;
   readonly logLevel: string;
 }
 
@@ -64,11 +66,15 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     problem(`${name} is ${JSON.stringify(value)}: a whole number from ${min} to ${max} is needed`);
     return fallback;
   };
-  const url = (name: string): string | null => {
+  const url = (
+    name: string,
+    allowed = /^https?:/,
+    what = "an http or https URL",
+  ): string | null => {
     const value = text(name);
     if (value === undefined) return null;
-    if (URL.canParse(value) && /^https?:/.test(value)) return value;
-    problem(`${name} is ${JSON.stringify(value)}: an http or https URL is needed`);
+    if (URL.canParse(value) && allowed.test(value)) return value;
+    problem(`${name} is ${JSON.stringify(value)}: ${what} is needed`);
     return null;
   };
 
@@ -112,7 +118,12 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     failureMemoryMs: 1000 * integer("NIXPORT_FAILURE_MEMORY", 60, 0, 86_400),
     packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
   };
-  const popularityUrl = url("NIX_POPULARITY_URL");
+  const popularityUrl = url(
+    "NIX_POPULARITY_URL",
+    /^(?:https?|file):\/\//,
+    "an http, https or file URL",
+  );
+  const refreshDays = integer("NIXPORT_POPULARITY_REFRESH", 0, 0, 3650);
   if (problems.length > 0 || source === undefined) return { kind: "invalid", problems };
   return {
     kind: "config",
@@ -127,6 +138,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
       access: access === "edge" ? "edge" : "anyone",
       edgeUrl,
       popularityUrl,
+      popularityRefreshMs: refreshDays === 0 ? null : refreshDays * 86_400_000,
       logLevel,
     },
   };

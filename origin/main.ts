@@ -19,7 +19,8 @@ import { rememberLookups } from "./lookups.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
 import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
 import { createPackedLayers } from "./packed-layers.ts";
-import { readPopularity } from "./popularity-source.ts";
+import { obtainPopularity } from "./popularity/obtain.ts";
+import { countSmallSet } from "./popularity/small-set.ts";
 import { createRecordMaker } from "./record-maker.ts";
 import { createPackings, createRecords, type RecordFailure } from "./records.ts";
 import { configurePins } from "./sources/configured.ts";
@@ -63,22 +64,27 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const rootsDir = join(config.statePath, "gcroots");
   await clearRoots(rootsDir);
   const store = await openFilesystemStore(config.storagePath);
-  const popularity = await readPopularity(config.popularityUrl, config.source, signal);
+  const { source, pinFreshMs, secretKeys } = config;
+  const tags = rememberPins({ source, nix, store, env, freshMs: pinFreshMs, log, now, signal });
+  const pins = configurePins(tags, config.nixpkgsConfig);
+  const popularity = await obtainPopularity({
+    ...{ url: config.popularityUrl, source, refreshMs: config.popularityRefreshMs },
+    ...{ pins, store, log, now, signal },
+    countSet: ({ source }) => countSmallSet({ env, onSpawn }, source, signal),
+  });
   const packer = createPacker(config.packWorkers === null ? {} : { workers: config.packWorkers });
   packer.start();
   const layers = createPackedLayers({ packer, store, log, signal });
   const maker = createRecordMaker({ layers, popularity });
   const packings = await createPackings(maker);
-  const { source, pinFreshMs, secretKeys } = config;
   const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
   const memory = { forMs: config.failureMemoryMs, now };
   const failures = rememberFailures<RecordFailure>(memory);
   const parts = { nix, store, maker, layers, packings, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
-  const pins = rememberPins({ source, nix, store, env, freshMs: pinFreshMs, log, now, signal });
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const images = createImages({
-    pins: configurePins(pins, config.nixpkgsConfig),
+    pins,
     lookups: rememberLookups({
       ...{ ...config, nix, store, asked, signal },
       failures: rememberFailures(memory),

@@ -1,36 +1,45 @@
-// `nixport popularity`: counts how many need each package, which decides what layers of its own has,
+// `nixport popularity`: counts how many need each package, which decides what has layers of its own,
 // and writes the counts as a file that the origin reads.
 
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { formatPopularity } from "../layers/popularity.ts";
-import { openBinaryCache } from "../popularity/binary-cache.ts";
-import { crawl } from "../popularity/crawl.ts";
-import { openNarinfoJournal } from "../popularity/narinfo-journal.ts";
-import { readStorePathList } from "../popularity/store-path-list.ts";
-import { statePathOf } from "./local-environment.ts";
-import { UsageError } from "./process.ts";
-import { showProgress } from "./progress.ts";
+import { readConfig } from "../config.ts";
+import { formatPopularity, type PopularityData } from "../layers/popularity.ts";
+import { describeSource } from "../sources/source.ts";
+import { localEnvironment } from "./local-environment.ts";
+import { countReferences } from "./popularity-list.ts";
+import { countSet } from "./popularity-set.ts";
+import { fail, UsageError } from "./process.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
 
-const DEFAULT_CACHE = "https://cache.nixos.org";
+const NIXPKGS_CACHE = "https://cache.nixos.org";
 const DEFAULT_CONCURRENCY = 32;
 
-const HELP = `usage: npm run nixport -- popularity --store-paths <file|url> [options]
+const HELP = `usage: npm run nixport -- popularity [options]
 
-Reads what every store path of a list refers to from a binary cache, and counts the references to
-each package. A channel of nixpkgs publishes its list as
-https://channels.nixos.org/<channel>/store-paths.xz.
+Counts how many need each package, for the origin's NIX_POPULARITY_URL or beside a local package set
+as popularity.json. What is not known is left out of the counts, and said at the end.
 
-  --store-paths <file|url>  the list, one store path a line, plain or xz
-  --cache <url>             the binary cache (${DEFAULT_CACHE})
-  --concurrency <n>         requests at a time (${DEFAULT_CONCURRENCY})
   --out <file>              where the JSON goes; standard output without it
+  --cache <url>             a binary cache whose .narinfo files say what store paths refer to
+  --concurrency <n>         requests to it at a time (${DEFAULT_CONCURRENCY})
 
-What the cache has answered is kept in NIXPORT_STATE (.nixport), so that a run that was stopped goes
-on where it was. What it does not have is left out of the counts, and said at the end.
+Of nixpkgs, all references between the store paths that a channel publishes:
+
+  --store-paths <file|url>  the list, one store path a line, plain or xz; without it the one of the
+                            channel in NIXERY_CHANNEL. --cache is ${NIXPKGS_CACHE} then
+
+Of any other source that the environment configures, as for npm run origin, in how many packages'
+closures each path is:
+
+  --realise                 build or download what is missing; without it and without --cache only
+                            packages that are realised count
+  --derivations             what packages are built with in place of their closures: more than they
+                            need, but known without realising. An origin without data counts this
+
+Answers of a cache are kept in NIXPORT_STATE, so that a run that was stopped goes on where it was.
 `;
 
 export const popularity: Subcommand = {
@@ -38,32 +47,35 @@ export const popularity: Subcommand = {
   help: HELP,
   run: async (args, context) => {
     const options = parseOptions(args);
-    const text = await countReferences(options, context);
+    const text = formatPopularity(await count(options, context));
     if (options.out === undefined) process.stdout.write(text);
     else await writeWhole(options.out, text);
   },
 };
 
-interface Options {
-  readonly storePaths: string;
-  readonly cache: string;
+export interface PopularityOptions {
+  readonly storePaths: string | undefined;
+  readonly cache: string | undefined;
   readonly concurrency: number;
+  readonly realise: boolean;
+  readonly derivations: boolean;
   readonly out: string | undefined;
 }
 
-function parseOptions(args: readonly string[]): Options {
+function parseOptions(args: readonly string[]): PopularityOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {
       "store-paths": { type: "string" },
-      cache: { type: "string", default: DEFAULT_CACHE },
+      cache: { type: "string" },
       concurrency: { type: "string", default: String(DEFAULT_CONCURRENCY) },
+      realise: { type: "boolean", default: false },
+      derivations: { type: "boolean", default: false },
       out: { type: "string" },
     },
   });
-  const { cache, out, "store-paths": storePaths } = values;
-  if (storePaths === undefined) throw new UsageError("popularity needs --store-paths");
-  if (!URL.canParse(cache) || !/^https?:/.test(cache)) {
+  const { cache, realise, derivations, out, "store-paths": storePaths } = values;
+  if (cache !== undefined && !(URL.canParse(cache) && /^https?:/.test(cache))) {
     throw new UsageError(`--cache is ${JSON.stringify(cache)}: an http or https URL is needed`);
   }
   const concurrency = Number(values.concurrency);
@@ -71,40 +83,30 @@ function parseOptions(args: readonly string[]): Options {
     const given = JSON.stringify(values.concurrency);
     throw new UsageError(`--concurrency is ${given}: a whole number from 1 to 256 is needed`);
   }
-  return { storePaths, cache, concurrency, out };
-}
-
-async function countReferences(options: Options, { env, signal }: CommandContext): Promise<string> {
-  const { cache, concurrency } = options;
-  const listed = await readStorePathList(options.storePaths, {
-    ...{ env: { PATH: env.PATH ?? "" }, signal },
-  });
-  const id = createHash("sha256").update(cache).digest("hex").slice(0, 16);
-  const journal = await openNarinfoJournal(join(statePathOf(env), "narinfo", `${id}.jsonl`));
-  const bar = showProgress(process.stderr, "narinfo files", Date.now);
-  try {
-    const { progress, counter } = await crawl({
-      ...{ cache: openBinaryCache({ url: cache }), journal, listed, concurrency, signal },
-      onProgress: ({ known, read, absent, failed }) =>
-        bar.update(read + absent + failed, known, describeGaps(absent, failed)),
-    });
-    bar.end();
-    const counts = counter.byPackage();
-    const { known, read, absent, failed } = progress;
-    const gaps = describeGaps(absent, failed);
-    process.stderr.write(
-      `references of ${read} of ${known} store paths${gaps && ` (${gaps}, left out)`}: ${counts.size} packages\n`,
-    );
-    return formatPopularity("references", read, counts);
-  } finally {
-    bar.end();
-    await journal.close();
+  if (storePaths !== undefined && (realise || derivations)) {
+    throw new UsageError("--store-paths counts a list, --realise and --derivations a package set");
   }
+  if (derivations && (realise || cache !== undefined)) {
+    throw new UsageError("--derivations needs nothing realised: without --realise and --cache");
+  }
+  return { storePaths, cache, concurrency, realise, derivations, out };
 }
 
-function describeGaps(absent: number, failed: number): string {
-  const gaps = [absent > 0 && `${absent} not in the cache`, failed > 0 && `${failed} unreadable`];
-  return gaps.filter((gap) => gap !== false).join(", ");
+async function count(options: PopularityOptions, context: CommandContext): Promise<PopularityData> {
+  const { storePaths, cache = NIXPKGS_CACHE } = options;
+  if (storePaths !== undefined) return countReferences({ ...options, storePaths, cache }, context);
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const env = await localEnvironment(context.env, say);
+  context.signal.throwIfAborted();
+  const read = readConfig(env);
+  if (read.kind === "invalid") fail(`the configuration is wrong: ${read.problems.join("; ")}`);
+  const { source } = read.config;
+  if (source.kind !== "nixpkgs") return countSet(options, read.config, { ...context, env });
+  if (/^[0-9a-f]{40}$/.test(source.channel) || options.realise || options.derivations) {
+    throw new UsageError(`of ${describeSource(source)} only a list can be counted: --store-paths`);
+  }
+  const list = `https://channels.nixos.org/${source.channel}/store-paths.xz`;
+  return countReferences({ ...options, storePaths: list, cache }, context);
 }
 
 /** A reader of the file never sees half of it. */

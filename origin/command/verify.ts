@@ -7,8 +7,10 @@ import { parseArgs } from "node:util";
 import type { Variant } from "../../registry/variant.ts";
 import { type Config, isLoopback, readConfig } from "../config.ts";
 import { findNix } from "../nix/nix-tool.ts";
-import { downloadPopularity } from "../popularity-source.ts";
+import { readDataOf } from "../popularity/data-file.ts";
+import { readOwn, recallCounted } from "../popularity/obtain.ts";
 import { describeSource } from "../sources/source.ts";
+import { openFilesystemStore } from "../storage/filesystem.ts";
 import { differences } from "../verify/compare.ts";
 import { fetchPublished, type ImageReference } from "../verify/published.ts";
 import { rebuild, sourceAt } from "../verify/rebuild.ts";
@@ -95,11 +97,12 @@ async function verifyImage(
   }
 }
 
-async function popularityText(
-  { popularityUrl }: Config,
-  signal: AbortSignal,
-): Promise<string | null> {
-  return popularityUrl === null ? null : downloadPopularity(popularityUrl, signal);
+/** Null for the file that a local set has; what the origin has counted is in its storage. */
+async function popularityText(config: Config, signal: AbortSignal): Promise<string | null> {
+  if (config.popularityUrl !== null) return readDataOf(config.popularityUrl, signal);
+  if ((await readOwn(config.source)) !== undefined) return null;
+  const counted = await recallCounted(await openFilesystemStore(config.storagePath), config.source);
+  return counted ?? null;
 }
 
 /**

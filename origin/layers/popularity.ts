@@ -53,10 +53,16 @@ export const NO_POPULARITY: Popularity = {
 };
 
 export type PopularityResult =
-  | { readonly kind: "popularity"; readonly popularity: Popularity }
+  | {
+      readonly kind: "popularity";
+      readonly popularity: Popularity;
+      /** If the data say so. */
+      readonly countedAtMs: number | null;
+    }
   | { readonly kind: "invalid"; readonly reason: string };
 
-export type CountKind = "references" | "closures";
+/** Derivations count what packages are built with, an upper bound of their closures. */
+export type CountKind = "references" | "closures" | "derivations";
 
 /**
  * Data can say what they count, and in how many paths or packages, by an entry that no store path can
@@ -65,7 +71,10 @@ export type CountKind = "references" | "closures";
 const KIND_ENTRIES: Readonly<Record<CountKind, string>> = {
   references: "references of",
   closures: "closures of",
+  derivations: "derivations of",
 };
+/** Another such entry, in seconds since 1970. */
+const COUNTED_AT_ENTRY = "counted at";
 
 const countsSchema = v.record(v.string(), v.pipe(v.number(), v.safeInteger(), v.minValue(0)));
 
@@ -96,28 +105,39 @@ export function parsePopularity(
     counts.set(packageName, Math.max(counts.get(packageName) ?? 0, count));
   }
   const said = saidPerSharer(parsed.output);
-  if (said === undefined && counts.size === 0)
-    return { kind: "popularity", popularity: NO_POPULARITY };
-  return { kind: "popularity", popularity: createPopularity(counts, said ?? countsPerSharer) };
+  const isEmpty = said === undefined && counts.size === 0;
+  const countedAt = parsed.output[COUNTED_AT_ENTRY];
+  return {
+    kind: "popularity",
+    popularity: isEmpty ? NO_POPULARITY : createPopularity(counts, said ?? countsPerSharer),
+    countedAtMs: countedAt === undefined ? null : countedAt * 1000,
+  };
 }
 
-/** The text of a file that says what it counts: `counted` is how many paths or packages. */
-export function formatPopularity(
-  kind: CountKind,
-  counted: number,
-  counts: ReadonlyMap<string, number>,
-): string {
-  const sorted = [...counts].sort(([a], [b]) => compareBytes(a, b));
-  const entries = Object.fromEntries([[KIND_ENTRIES[kind], counted], ...sorted]);
+export interface PopularityData {
+  readonly kind: CountKind;
+  /** How many paths or packages were counted. */
+  readonly counted: number;
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+/** The text of a file; without data it says only when there were none to be had. */
+export function formatPopularity(data: PopularityData | null, countedAtMs?: number): string {
+  const sorted = [...(data?.counts ?? [])].sort(([a], [b]) => compareBytes(a, b));
+  const entries = Object.fromEntries([
+    ...(countedAtMs === undefined ? [] : [[COUNTED_AT_ENTRY, Math.floor(countedAtMs / 1000)]]),
+    ...(data === null ? [] : [[KIND_ENTRIES[data.kind], data.counted]]),
+    ...sorted,
+  ]);
   return `${JSON.stringify(entries, null, 1)}\n`;
 }
 
 function saidPerSharer(entries: Readonly<Record<string, number>>): number | undefined {
   const references = entries[KIND_ENTRIES.references];
   if (references !== undefined) return Math.max(references / PATHS_PER_SHARER, 1);
-  const closures = entries[KIND_ENTRIES.closures];
-  if (closures === undefined) return undefined;
-  return Math.max(Math.sqrt(closures / ORDINARY_SET), CLOSURES_PER_SHARER);
+  const packages = entries[KIND_ENTRIES.closures] ?? entries[KIND_ENTRIES.derivations];
+  if (packages === undefined) return undefined;
+  return Math.max(Math.sqrt(packages / ORDINARY_SET), CLOSURES_PER_SHARER);
 }
 
 function createPopularity(

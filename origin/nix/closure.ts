@@ -11,7 +11,8 @@ import { readClosure, type StoreObject } from "./store-database.ts";
 const QUERY_DEADLINE_MS = 60_000;
 
 /**
- * Every path of the closure once, in bytewise order. The paths must be valid; keep them rooted, or a
+ * Every path of the closure once, in bytewise order; of derivations, everything they are built with,
+ * which may not be mixed with others. The paths must be valid; keep them rooted, or a
  * garbage collection may come in between.
  */
 export async function queryClosure(
@@ -22,10 +23,12 @@ export async function queryClosure(
   if (paths.length === 0) return [];
   const read = nix.database === undefined ? undefined : readClosure(nix.database, paths);
   if (read !== undefined) return toGraph(read);
+  // Without the option Nix takes a derivation for its outputs, and with it an output for its deriver.
+  const derivations = paths.every((path) => path.endsWith(".drv")) ? ["--derivation"] : [];
   const result = await nix.run(
     "nix",
     [
-      ...["path-info", "--json", "--recursive"],
+      ...["path-info", "--json", "--recursive", ...derivations],
       ...["--extra-experimental-features", "nix-command", "--", ...paths],
     ],
     { deadlineMs: QUERY_DEADLINE_MS, ...(signal === undefined ? {} : { signal }) },

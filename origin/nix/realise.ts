@@ -8,6 +8,7 @@ import { type BuildError, evaluationMessage, parseBuildErrors } from "./nix-erro
 import { createNixLog, type NixLog } from "./nix-log.ts";
 import type { NixTool } from "./nix-tool.ts";
 import type { SpawnResult } from "./spawn.ts";
+import { findInvalid } from "./validity.ts";
 
 /** What of a FoundPackage is needed to realise it. */
 export interface WantedOutputs {
@@ -183,7 +184,10 @@ async function findFailures(
   log: NixLog,
 ): Promise<readonly RealiseFailure[]> {
   const messages = log.messages();
-  const invalid = await findInvalid(job, wanted);
+  const paths = wanted.flatMap(({ outputs }) => outputs.map((output) => output.path));
+  const invalid = await findInvalid(job.nix, paths, job.signal).catch((error) => {
+    throw job.signal.aborted ? new Stopped() : error;
+  });
   const failing = wanted.filter(({ outputs }) => outputs.some(({ path }) => invalid.has(path)));
   const errors = new Map(parseBuildErrors(messages).map((error) => [error.derivation, error]));
   const failures: RealiseFailure[] = [];
@@ -197,18 +201,6 @@ async function findFailures(
   if (failures.length > 0) return failures;
   const message = evaluationMessage(messages);
   return failing.map((each) => ({ kind: "not-realised", wanted: each, message }));
-}
-
-async function findInvalid(
-  job: Job,
-  wanted: readonly WantedOutputs[],
-): Promise<ReadonlySet<string>> {
-  const paths = wanted.flatMap(({ outputs }) => outputs.map((output) => output.path));
-  const result = await run(job, ["--check-validity", "--print-invalid", ...paths]);
-  if (result.kind !== "exited" || result.code !== 0) {
-    throw new Error(`nix-store --check-validity failed: ${result.kind}`);
-  }
-  return new Set(result.stdout.split("\n"));
 }
 
 /** The failed build that keeps a wanted derivation from being there: its own, or a dependency's. */

@@ -1,9 +1,9 @@
-// Walks from a list of store paths along their references, as a binary cache has them, and counts
-// who refers to what: the counts for the whole of nixpkgs come from here.
+// Walks from a list of store paths along their references, as a binary cache has them: what is counted
+// of nixpkgs, or of a set that is not realised, comes from here.
 
 import type { StorePath } from "../../registry/store-path.ts";
 import type { BinaryCache } from "./binary-cache.ts";
-import { type Counter, createCounter } from "./counter.ts";
+import type { Narinfo } from "./narinfo.ts";
 import type { NarinfoJournal } from "./narinfo-journal.ts";
 import { PopularityProblem } from "./problem.ts";
 
@@ -23,13 +23,9 @@ export interface CrawlOptions {
   readonly listed: readonly StorePath[];
   readonly concurrency: number;
   readonly signal: AbortSignal;
+  /** Called for each path that is in the cache, once. */
+  readonly onNarinfo: (narinfo: Narinfo) => void;
   readonly onProgress?: (progress: CrawlProgress) => void;
-}
-
-export interface Crawled {
-  readonly progress: CrawlProgress;
-  /** Each path's references are one group. */
-  readonly counter: Counter;
 }
 
 /** A cache that is gone is told from single files that are broken. */
@@ -38,9 +34,8 @@ const MAX_FAILURES_IN_A_ROW = 20;
 const MAX_PATHS = 2_000_000;
 
 /** Throws when the cache seems to be gone, or with the signal's reason. */
-export async function crawl(options: CrawlOptions): Promise<Crawled> {
-  const { cache, journal, listed, concurrency, signal, onProgress } = options;
-  const counter = createCounter();
+export async function crawl(options: CrawlOptions): Promise<CrawlProgress> {
+  const { cache, journal, listed, concurrency, signal, onNarinfo, onProgress } = options;
   const known = new Set<StorePath>(listed);
   const waiting = [...known];
   const tally = { read: 0, absent: 0, failed: 0 };
@@ -66,7 +61,7 @@ export async function crawl(options: CrawlOptions): Promise<Crawled> {
     tally.read += 1;
     const { narinfo } = answer;
     if (remembered === undefined) journal.append(narinfo);
-    counter.add(narinfo.references);
+    onNarinfo(narinfo);
     for (const reference of narinfo.references) {
       if (known.has(reference) || known.size >= MAX_PATHS) continue;
       known.add(reference);
@@ -80,7 +75,7 @@ export async function crawl(options: CrawlOptions): Promise<Crawled> {
     await visit(path);
     onProgress?.(progress());
   });
-  return { progress: progress(), counter };
+  return progress();
 }
 
 /** Also the items that are added meanwhile. The first error ends it, after what is under way. */

@@ -9,6 +9,7 @@
 //   lookups/<pin>/<system>/<package name>    JSON FoundPackage whose records are stored
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to
+//   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
 //   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given
 //   pushed/<sha256 hex>                      empty: the edge said it holds this blob
 //   staging/<process>/…                      unfinished files; those of dead processes are removed
@@ -40,6 +41,7 @@ export const storageKey = {
   asked: (pin: Pin, system: System, name: PackageName, slots: number) =>
     key(`asked/${pin}/${system}/${Number.parseInt(hashOf([name]).slice(0, 8), 16) % slots}`),
   pin: (sourceId: string, tag: Tag) => key(`pins/${hashOf([sourceId, tag])}`),
+  popularity: (from: string) => key(`popularity/${hashOf([from])}`),
   outbox: (recipe: string, tag: Tag, variant: string) =>
     key(`outbox/${hashOf([recipe, tag, variant])}`),
   pushed: (edgeUrl: string, digest: Digest) => key(`pushed/${hashOf([edgeUrl, digest])}`),

@@ -38,7 +38,7 @@ describe("readConfig", () => {
       ...{ holdMs: 50_000, maxBuilds: 4, maxEvaluations: 2, maxQueue: 100 },
       maxClosureBytes: 34_359_738_368,
       failureMemoryMs: 60_000,
-      ...{ packWorkers: null, popularityUrl: null, logLevel: "info" },
+      ...{ packWorkers: null, popularityUrl: null, popularityRefreshMs: null, logLevel: "info" },
     });
   });
 
@@ -65,6 +65,8 @@ describe("readConfig", () => {
     [{ NIXPORT_PACK_WORKERS: "3" }, { packWorkers: 3 }],
     [{ NIXPORT_PACK_WORKERS: "0" }, { packWorkers: null }],
     [{ NIX_POPULARITY_URL: "https://x.example/p" }, { popularityUrl: "https://x.example/p" }],
+    [{ NIX_POPULARITY_URL: "file:///srv/p.json" }, { popularityUrl: "file:///srv/p.json" }],
+    [{ NIXPORT_POPULARITY_REFRESH: "30" }, { popularityRefreshMs: 2_592_000_000 }],
     [{ NIXPORT_STATE: "/a/../b" }, { statePath: "/b", storagePath: "/b/origin" }],
     [{ STORAGE_PATH: "/s", NIXERY_STORAGE_BACKEND: "filesystem" }, { storagePath: "/s" }],
     [{ NIXPORT_LOG_LEVEL: "silent" }, { logLevel: "silent" }],
@@ -162,7 +164,9 @@ describe("readConfig", () => {
       ]),
     ),
     [{ NIX_TIMEOUT: "0" }, /^NIX_TIMEOUT is "0"/],
-    [{ NIX_POPULARITY_URL: "file:///x" }, /^NIX_POPULARITY_URL .* http or https/],
+    [{ NIX_POPULARITY_URL: "/srv/p.json" }, /^NIX_POPULARITY_URL .* http, https or file/],
+    [{ NIX_POPULARITY_URL: "ftp://x/p.json" }, /^NIX_POPULARITY_URL .* http, https or file/],
+    [{ NIXPORT_POPULARITY_REFRESH: "monthly" }, /^NIXPORT_POPULARITY_REFRESH .* whole number/],
     [
       { NIXPORT_EDGE_URL: "edge.example", NIXPORT_SECRET: SECRET },
       /^NIXPORT_EDGE_URL .* http or https/,

@@ -53,19 +53,33 @@ describe("parsePopularity", () => {
       ["zlib", 3],
       ["glibc", 56],
     ]);
-    const references = formatPopularity("references", 833 * 2, counts);
-    const closures = formatPopularity("closures", 60 * 4, counts);
+    const references = formatPopularity({ kind: "references", counted: 833 * 2, counts });
+    const closures = formatPopularity({ kind: "closures", counted: 60 * 4, counts });
     for (const expected of [REFERENCES_PER_SHARER, CLOSURES_PER_SHARER]) {
       const zlib = storePath("zlib-1.3");
       assert.equal(parse(references, expected).sharers(zlib), 1.5);
       assert.equal(parse(closures, expected).sharers(zlib), 1.5);
-      assert.equal(parse(formatPopularity("closures", 20, counts), expected).sharers(zlib), 3);
+      assert.equal(
+        parse(formatPopularity({ kind: "closures", counted: 20, counts }), expected).sharers(zlib),
+        3,
+      );
     }
     assert.equal(Object.keys(JSON.parse(closures)).join(), "closures of,glibc,zlib");
   });
 
+  test("says when data were counted, and that there were none", () => {
+    const none = formatPopularity(null, 1_795_000_000_999);
+    assert.deepEqual(JSON.parse(none), { "counted at": 1_795_000_000 });
+    const read = parsePopularity(none);
+    assert.ok(read.kind === "popularity");
+    assert.equal(read.popularity, NO_POPULARITY);
+    assert.equal(read.countedAtMs, 1_795_000_000_000);
+    const data = { kind: "derivations", counted: 3, counts: new Map([["glibc", 3]]) } as const;
+    assert.equal(parse(formatPopularity(data, 5000)).id, parse(formatPopularity(data)).id);
+  });
+
   test("tells data in which nothing is shared from no data", () => {
-    const data = parse(formatPopularity("closures", 2, new Map()));
+    const data = parse(formatPopularity({ kind: "closures", counted: 2, counts: new Map() }));
     assert.notEqual(data.id, "none");
     assert.equal(data.sharers(storePath("zlib-1.3")), 1);
   });

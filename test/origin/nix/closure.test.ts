@@ -144,6 +144,23 @@ describe("queryClosure", () => {
     assert(graph.every((node) => node.narSizeBytes > 0));
   });
 
+  test("gives what a derivation is built with, by process and from the database", async (t) => {
+    const nix = await testNix();
+    const library = derivation("library", "echo library > $out");
+    const source = await packageSet(
+      t,
+      nix,
+      `{ top = ${derivation("top", "echo top > $out", `library = ${library};`)}; }`,
+    );
+    const [found] = await lookUp(nix, source, SYSTEM, ["top"], AbortSignal.any([]));
+    assert(found?.lookup.kind === "found");
+    const root = parseStorePath(found.lookup.derivation) as StorePath;
+    const graph = await queryClosure({ ...nix, database: undefined }, [root]);
+    const names = graph.map(({ path }) => storePathName(path)).sort();
+    assert.deepEqual(names, ["library.drv", "top.drv"]);
+    assert.deepEqual(await queryClosure(nix, [root]), graph);
+  });
+
   test("starts no process for no paths, and throws for a path that is not valid", async () => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });

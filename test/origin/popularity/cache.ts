@@ -3,12 +3,14 @@
 
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { StorePath } from "../../../registry/store-path.ts";
-import { storePathBase } from "../../../registry/store-path.ts";
+import { parseStorePath, type StorePath, storePathBase } from "../../../registry/store-path.ts";
 import { hexOf, storePathOf } from "../../registry/fixture.ts";
 import type { Ending } from "../fixture.ts";
 
-/** By name: what each path refers to. A path without an entry is not in the cache. */
+/**
+ * By name, or by a whole store path: what each path refers to. A path without an entry is not in the
+ * cache.
+ */
 export type Graph = Readonly<Record<string, readonly string[]>>;
 
 /** Answers one request in place of the file; `times` says how often, and then the file is served. */
@@ -53,7 +55,7 @@ export async function serveCache(
     const name = byFile.get(request.url ?? "");
     if (name === undefined) return void response.writeHead(404).end("404");
     asked.push(name);
-    const file = narinfoOf(storePathOf(name), (graph[name] ?? []).map(storePathOf));
+    const file = narinfoOf(pathOf(name), (graph[name] ?? []).map(pathOf));
     const times = left.get(name) ?? 0;
     left.set(name, times - 1);
     if (times > 0) return faults[name]?.answer(response, file);
@@ -71,5 +73,9 @@ export async function serveCache(
 }
 
 function hashOf(name: string): string {
-  return storePathBase(storePathOf(name)).slice(0, 32);
+  return storePathBase(pathOf(name)).slice(0, 32);
+}
+
+function pathOf(name: string): StorePath {
+  return parseStorePath(name) ?? storePathOf(name);
 }

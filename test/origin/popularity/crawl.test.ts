@@ -9,6 +9,7 @@ import {
   type BinaryCacheOptions,
   openBinaryCache,
 } from "../../../origin/popularity/binary-cache.ts";
+import { createCounter } from "../../../origin/popularity/counter.ts";
 import { type CrawlProgress, crawl } from "../../../origin/popularity/crawl.ts";
 import { openNarinfoJournal } from "../../../origin/popularity/narinfo-journal.ts";
 import { storePathOf } from "../../registry/fixture.ts";
@@ -39,11 +40,13 @@ async function count(t: TestContext, url: string, run: Run = {}) {
   const file = run.journalFile ?? join(await temporaryDirectory(t), "journal");
   const journal = await openNarinfoJournal(file);
   try {
-    const { progress, counter } = await crawl({
+    const counter = createCounter();
+    const progress = await crawl({
       cache: openBinaryCache({ url, ...(run.options ?? quick) }),
       journal,
       listed: (run.listed ?? ["htop-3", "git-2"]).map(storePathOf),
       concurrency: 3,
+      onNarinfo: ({ references }) => counter.add(references),
       signal: run.signal ?? new AbortController().signal,
       ...(run.onProgress === undefined ? {} : { onProgress: run.onProgress }),
     });

@@ -1,0 +1,23 @@
+// Which store paths are there.
+
+import type { StorePath } from "../../registry/store-path.ts";
+import type { NixTool } from "./nix-tool.ts";
+
+const QUERY_DEADLINE_MS = 60_000;
+
+/** Those of `paths` that are not valid. */
+export async function findInvalid(
+  nix: NixTool,
+  paths: readonly StorePath[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  if (paths.length === 0) return new Set();
+  const result = await nix.run("nix-store", ["--check-validity", "--print-invalid", ...paths], {
+    ...{ deadlineMs: QUERY_DEADLINE_MS, signal },
+  });
+  if (result.kind === "exited" && result.code === 0) {
+    return new Set(result.stdout.split("\n").filter((line) => line !== ""));
+  }
+  signal.throwIfAborted();
+  throw new Error(`nix-store --check-validity failed: ${result.kind}`);
+}

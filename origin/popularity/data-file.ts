@@ -1,0 +1,52 @@
+// Reads popularity data from where an operator has put them: a URL, or a file of this machine.
+
+import { readFile, stat } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { MAX_POPULARITY_SIZE_BYTES } from "../layers/popularity.ts";
+import { PopularityProblem, reasonOf } from "./problem.ts";
+
+const DOWNLOAD_DEADLINE_MS = 60_000;
+
+/** The text, unchecked. `url` is http, https or file. */
+export async function readDataOf(url: string, signal: AbortSignal): Promise<string> {
+  try {
+    const text = url.startsWith("file:")
+      ? await readDataFile(fileURLToPath(url))
+      : await download(url, signal);
+    if (text === undefined) throw new Error("no such file");
+    return text;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new PopularityProblem(`${url}: ${reasonOf(error)}`);
+  }
+}
+
+/** Undefined when there is no such file. */
+export async function readDataFile(path: string): Promise<string | undefined> {
+  const size = await stat(path).then(
+    (stats) => stats.size,
+    (error: NodeJS.ErrnoException) => {
+      // A set that is one file has nothing beside it in a folder of that name.
+      if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+      throw error;
+    },
+  );
+  if (size === undefined) return undefined;
+  if (size > MAX_POPULARITY_SIZE_BYTES) throw new PopularityProblem(`${path} is too large`);
+  return readFile(path, "utf8");
+}
+
+async function download(url: string, signal: AbortSignal): Promise<string> {
+  const response = await fetch(url, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(DOWNLOAD_DEADLINE_MS)]),
+  });
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of response.body ?? []) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_POPULARITY_SIZE_BYTES) throw new Error("too large");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}

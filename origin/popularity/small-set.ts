@@ -1,0 +1,71 @@
+// Counts a package set at a pin where that is cheap: a set of some hundreds of packages within
+// seconds, so that an origin's first start can wait for it. Says the same on every machine.
+
+import type { System } from "../../registry/recipe.ts";
+import type { PopularityData } from "../layers/popularity.ts";
+import { findNix, type NixTool, type NixToolOptions } from "../nix/nix-tool.ts";
+import type { PinnedSource } from "../nix/pinned-source.ts";
+import { listPackages, type PackageList } from "./package-set.ts";
+import { countDerivations } from "./set-counts.ts";
+
+export type CountedSet =
+  | { readonly kind: "counted"; readonly data: PopularityData }
+  /** It would be another time too. */
+  | { readonly kind: "too-large"; readonly reason: string }
+  /** Another time it may be counted. */
+  | { readonly kind: "failed"; readonly reason: string };
+
+export interface SmallSetLimits {
+  readonly mostAttributes: number;
+  readonly deadlineMs: number;
+}
+
+export const SMALL_SET: SmallSetLimits = { mostAttributes: 2000, deadlineMs: 20_000 };
+/** Of one evaluation; two run at a time. */
+const MAX_HEAP_BYTES = 1 << 30;
+/** Names are the same for each; the first that the set has packages for is counted. */
+export const SYSTEMS: readonly System[] = ["x86_64-linux", "aarch64-linux"];
+
+export async function countSmallSet(
+  tool: NixToolOptions,
+  source: PinnedSource,
+  signal: AbortSignal,
+  { mostAttributes, deadlineMs }: SmallSetLimits = SMALL_SET,
+): Promise<CountedSet> {
+  // The garbage collector that Nix is built with reads the limit.
+  const env = { ...tool.env, GC_MAXIMUM_HEAP_SIZE: String(MAX_HEAP_BYTES) };
+  const nix = await findNix({ ...tool, env });
+  if (nix === undefined) return { kind: "failed", reason: "no Nix on PATH" };
+  const limits = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+  let first: CountedSet | undefined;
+  for (const system of SYSTEMS) {
+    const list = await listPackages({ nix, source, system, mostAttributes, signal: limits });
+    const counted = await countListed(nix, list, limits, deadlineMs);
+    if (counted.kind !== "failed") return counted;
+    first ??= counted;
+  }
+  return first ?? { kind: "failed", reason: "no system" };
+}
+
+async function countListed(
+  nix: NixTool,
+  list: PackageList,
+  signal: AbortSignal,
+  deadlineMs: number,
+): Promise<CountedSet> {
+  switch (list.kind) {
+    case "too-many":
+      return { kind: "too-large", reason: `it has ${list.count} attributes` };
+    case "timed-out":
+      return { kind: "too-large", reason: `it was not evaluated in ${deadlineMs / 1000} s` };
+    case "failed":
+      return { kind: "failed", reason: list.message };
+    case "listed": {
+      const { counted, counts } = await countDerivations(nix, list.packages, signal);
+      if (counted === 0) return { kind: "failed", reason: "it has no derivations" };
+      return { kind: "counted", data: { kind: "derivations", counted, counts } };
+    }
+    default:
+      return list satisfies never;
+  }
+}

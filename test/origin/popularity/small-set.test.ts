@@ -1,0 +1,119 @@
+// Counting a small package set with real Nix: what is listed, what counts, and the limits.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { listPackages } from "../../../origin/popularity/package-set.ts";
+import { countSmallSet, SMALL_SET } from "../../../origin/popularity/small-set.ts";
+import { OTHER_SYSTEM, packageSet, SYSTEM, testNix } from "../nix/fixture.ts";
+
+const env = { ...process.env, NIX_CONFIG: "sandbox = false\nsubstituters =\n" };
+const { signal } = new AbortController();
+
+/** Nothing is ever built: the builder would fail. */
+const SET = `let
+  make = system: name: inputs: derivation { inherit name inputs system; builder = "/nowhere"; };
+  here = make "${SYSTEM}";
+  glibc = here "glibc-2.40" [ ];
+  ncurses = here "ncurses-6.5" [ glibc ];
+  compiler = here "gcc-14" [ glibc ];
+  htop = here "htop-3.4" [ ncurses ./default.nix ];
+  set = {
+    inherit htop;
+    HTOP = htop;
+    nano = here "nano-8.4" [ ncurses compiler ];
+    hello = here "hello-2.12" [ glibc ];
+    throwing = throw "renamed";
+    unfree = here "unfree-1" [ ] // { meta.license.free = false; outPath = throw "refused"; };
+    foreign = make "${OTHER_SYSTEM}" "foreign-1" [ glibc ];
+    text = "no package";
+    "dotted.name" = here "dotted-1" [ glibc ];
+    python3Packages = { recurseForDerivations = true; numpy = here "numpy-2" [ compiler ]; inherit set; };
+    private = { secret = here "secret-1" [ glibc ]; };
+    self = set // { recurseForDerivations = false; };
+  };
+in set`;
+
+async function list(t: TestContext, expression: string, mostAttributes = 100) {
+  const nix = await testNix();
+  const source = await packageSet(t, nix, expression);
+  return await listPackages({ nix, source, system: SYSTEM, mostAttributes, signal });
+}
+
+describe("listPackages", { timeout: 60_000 }, () => {
+  test("gives each derivation once, of nested sets those that ask for it", async (t) => {
+    const listed = await list(t, SET);
+    assert(listed.kind === "listed");
+    const attributes = listed.packages.map(({ attribute }) => attribute);
+    assert.deepEqual(attributes.toSorted(), ["HTOP", "hello", "nano", "python3Packages.numpy"]);
+  });
+
+  test("says that a set is too large, by its attributes or those of nested sets", async (t) => {
+    assert.deepEqual(await list(t, SET, 5), { kind: "too-many", count: 12 });
+    const nested = "{ a = { recurseForDerivations = true; x = 1; y = 2; z = 3; }; }";
+    assert.deepEqual(await list(t, nested, 3), { kind: "too-many", count: 4 });
+  });
+
+  test("says why a set cannot be listed", async (t) => {
+    const failed = await list(t, "{ a = nothing; }");
+    assert(failed.kind === "failed");
+    assert.match(failed.message, /undefined variable 'nothing'/);
+  });
+});
+
+describe("countSmallSet", { timeout: 60_000 }, () => {
+  test("counts what packages are built with, before anything is built", async (t) => {
+    const source = await packageSet(t, await testNix(), SET);
+    const counted = await countSmallSet({ env }, source, signal);
+    assert(counted.kind === "counted", JSON.stringify(counted));
+    assert.equal(counted.data.kind, "derivations");
+    assert.equal(counted.data.counted, 4);
+    assert.deepEqual(Object.fromEntries(counted.data.counts), { gcc: 2, glibc: 4, ncurses: 2 });
+    assert.deepEqual(await countSmallSet({ env }, source, signal), counted);
+  });
+
+  test("counts a set that only another system has", async (t) => {
+    const other = SET.replaceAll(SYSTEM, OTHER_SYSTEM);
+    const source = await packageSet(t, await testNix(), other);
+    const counted = await countSmallSet({ env }, source, signal);
+    assert(counted.kind === "counted", JSON.stringify(counted));
+    assert.equal(counted.data.counts.get("ncurses"), 2);
+  });
+
+  test("leaves a set alone that has too many attributes", async (t) => {
+    const many =
+      "builtins.listToAttrs (builtins.genList (n: { name = toString n; value = throw n; }) 2001)";
+    const source = await packageSet(t, await testNix(), many);
+    const counted = await countSmallSet({ env }, source, signal);
+    assert.deepEqual(counted, { kind: "too-large", reason: "it has 2001 attributes" });
+  });
+
+  test("gives up on a set that takes too long", async (t) => {
+    const slow = `let ten = builtins.genList (n: n) 10000; times = builtins.foldl';
+      in { a = times (a: _: times (b: c: b + c) a ten) 0 ten; }`;
+    const source = await packageSet(t, await testNix(), slow);
+    const limits = { ...SMALL_SET, deadlineMs: 300 };
+    const counted = await countSmallSet({ env }, source, signal, limits);
+    assert.deepEqual(counted, { kind: "too-large", reason: "it was not evaluated in 0.3 s" });
+  });
+
+  test("says why nothing could be counted", async (t) => {
+    const rows: readonly [expression: string, reason: RegExp][] = [
+      ["{ }", /no derivations/],
+      ["{ a = 1; }", /no derivations/],
+      ["1", /gives a int where a set/],
+      ["{ a = abort ''gone''; }", /evaluation aborted .*gone/],
+    ];
+    const nix = await testNix();
+    for (const [expression, reason] of rows) {
+      const counted = await countSmallSet({ env }, await packageSet(t, nix, expression), signal);
+      assert(counted.kind === "failed", JSON.stringify(counted));
+      assert.match(counted.reason, reason);
+    }
+  });
+
+  test("ends with the reason of its signal", async (t) => {
+    const source = await packageSet(t, await testNix(), SET);
+    const reason = new Error("going down");
+    await assert.rejects(countSmallSet({ env }, source, AbortSignal.abort(reason)), reason);
+  });
+});
