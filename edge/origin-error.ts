@@ -2,11 +2,14 @@
 // package is missing or what failed; a page of a proxy in between, or nonsense, does not.
 
 import * as v from "valibot";
-import { isErrorCode, RegistryError } from "../registry/error.ts";
+import {
+  isErrorCode,
+  MAX_ERROR_BYTES,
+  MAX_MESSAGE_CHARACTERS,
+  RegistryError,
+} from "../registry/error.ts";
 import { readLimited } from "./body.ts";
 
-const MAX_ERROR_BYTES = 64 * 1024;
-const MAX_MESSAGE_LENGTH = 16 * 1024;
 const MAX_RETRY_AFTER_SECONDS = 3600;
 
 const errorsSchema = v.object({
@@ -14,7 +17,7 @@ const errorsSchema = v.object({
     v.array(
       v.object({
         code: v.pipe(v.string(), v.check(isErrorCode)),
-        message: v.pipe(v.string(), v.maxLength(MAX_MESSAGE_LENGTH)),
+        message: v.pipe(v.string(), v.maxLength(MAX_MESSAGE_CHARACTERS)),
         detail: v.optional(v.unknown()),
       }),
     ),

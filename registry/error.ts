@@ -36,6 +36,9 @@ export interface ErrorOptions {
 }
 
 const DEFAULT_RETRY_AFTER_SECONDS = 10;
+/** Clients print a message whole, and some give up on large error bodies. */
+export const MAX_MESSAGE_CHARACTERS = 16 * 1024;
+export const MAX_ERROR_BYTES = 64 * 1024;
 
 export class RegistryError extends Error {
   readonly code: ErrorCode;
@@ -58,14 +61,8 @@ export class RegistryError extends Error {
  * (RFC 9110 §9.3.2). Errors are never cached: a shared cache would keep a 404 for minutes.
  */
 export function errorResponse(error: RegistryError, method: string): Response {
-  const { detail, retryAfterSeconds, headers } = error.options;
-  const body = new TextEncoder().encode(
-    `${JSON.stringify({
-      errors: [
-        { code: error.code, message: error.message, ...(detail !== undefined && { detail }) },
-      ],
-    })}\n`,
-  );
+  const { retryAfterSeconds, headers } = error.options;
+  const body = new TextEncoder().encode(bodyOf(error));
   const response = new Headers({
     ...headers,
     "Content-Type": "application/json",
@@ -77,4 +74,16 @@ export function errorResponse(error: RegistryError, method: string): Response {
     response.set("Retry-After", String(retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS));
   }
   return new Response(method === "HEAD" ? null : body, { status: error.status, headers: response });
+}
+
+/** Facts that would make the body too large are left out: the message says the same in words. */
+function bodyOf({ code, message: text, options: { detail } }: RegistryError): string {
+  const message =
+    text.length <= MAX_MESSAGE_CHARACTERS
+      ? text
+      : `${text.slice(0, MAX_MESSAGE_CHARACTERS - 1).toWellFormed()}…`;
+  const write = (facts: object) => `${JSON.stringify({ errors: [{ code, message, ...facts }] })}\n`;
+  const whole = write(detail === undefined ? {} : { detail });
+  const isSmall = new TextEncoder().encode(whole).length <= MAX_ERROR_BYTES;
+  return isSmall ? whole : write({});
 }

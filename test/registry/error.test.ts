@@ -73,6 +73,18 @@ describe("errorResponse", () => {
     assert.match(response.headers.get("Cache-Control") ?? "", /no-store$/);
   });
 
+  test("cuts a message that has no end, and leaves out facts beyond all measure", async () => {
+    const error = new RegistryError("UNKNOWN", "🎁".repeat(50_000), { detail: "x".repeat(70_000) });
+    const bytes = await errorResponse(error, "GET").bytes();
+    assert(bytes.length <= 64 * 1024, String(bytes.length));
+    const { errors } = JSON.parse(new TextDecoder().decode(bytes)) as {
+      errors: [{ message: string; detail?: unknown }];
+    };
+    assert.equal(errors[0].message.length, 16 * 1024);
+    assert.match(errors[0].message, /^(?:🎁)+.?…$/u);
+    assert.equal(errors[0].detail, undefined);
+  });
+
   test("has a message of its own for every code", () => {
     const codes = Object.keys(STATUS).filter(isErrorCode);
     const messages = new Set(codes.map((code) => new RegistryError(code).message));
