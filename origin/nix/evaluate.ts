@@ -43,15 +43,23 @@ export async function lookUp(
         ? { kind: "cancelled" }
         : { kind: "timed-out", afterMs: nix.evaluationDeadlineMs },
   };
-  const lookups: NamedLookup[] = [];
-  for (let start = 0; start < names.length; start += MAX_NAMES_PER_EVALUATION) {
-    const batch = names.slice(start, start + MAX_NAMES_PER_EVALUATION);
+  const known = new Map<string, Lookup | LookupStopped>();
+  const possible = names.filter(isPossible);
+  for (let start = 0; start < possible.length; start += MAX_NAMES_PER_EVALUATION) {
+    const batch = possible.slice(start, start + MAX_NAMES_PER_EVALUATION);
     const answers = await lookUpBatch(question, batch);
-    for (const [index, lookup] of answers.entries()) {
-      lookups.push({ name: batch[index] ?? "", lookup });
-    }
+    for (const [index, lookup] of answers.entries()) known.set(batch[index] ?? "", lookup);
   }
-  return lookups;
+  return names.map((name) => {
+    const lookup = isPossible(name) ? known.get(name) : { kind: "missing" as const, near: [] };
+    if (lookup === undefined) throw new Error(`no answer for ${JSON.stringify(name)}`);
+    return { name, lookup };
+  });
+}
+
+/** Nix ends a string at a NUL and takes no half of a surrogate pair, so no attribute has such a name. */
+function isPossible(name: string): boolean {
+  return name.isWellFormed() && !name.includes("\0");
 }
 
 interface Question {

@@ -1,0 +1,177 @@
+// A hundred thousand hostile paths: each is refused with an error of the registry's own, or read as
+// exactly what the documented grammars allow, under keys that stay where they belong.
+
+import assert from "node:assert/strict";
+import { join, resolve } from "node:path";
+import { describe, test } from "node:test";
+import { MAX_SLOTS } from "../origin/asked-names.ts";
+import { type StorageKey, storageKey } from "../origin/storage/keys.ts";
+import { RegistryError } from "../registry/error.ts";
+import { canonicalRecipe, parseRepository, systemOf } from "../registry/recipe.ts";
+import { parseReference } from "../registry/reference.ts";
+import { parseIngestRoute, parseRoute, type Route } from "../registry/route.ts";
+import { createRandom, hostileText, pick, plainWord, type Random } from "./hostile-text.ts";
+import { pinOf } from "./registry/fixture.ts";
+
+const PATHS = 100_000;
+const SEED = 20_261_121;
+const ROOT = "/srv/nixport/origin";
+const PINS = [pinOf("a".repeat(40)), pinOf(`path-${"b".repeat(64)}+0123456789abcdef`)];
+
+/** As the distribution specification and the README have them, not as the parsers do. */
+const COMPONENT = "[a-z0-9]+(?:(?:\\.|_{1,2}|-+)[a-z0-9]+)*";
+const NAME = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+function hostilePath(random: Random): string {
+  const word = () => (random.below(4) === 0 ? hostileText(random) : plainWord(random));
+  const name = Array.from({ length: 1 + random.below(4) }, word).join("/");
+  const last = pick(random, [
+    "latest",
+    plainWord(random),
+    hostileText(random),
+    `sha256:${"a1".repeat(32)}`,
+  ]);
+  const resource = pick(random, ["manifests", "manifests", "manifests", "blobs", "tags", word()]);
+  const path = pick(random, [
+    ...Array.from({ length: 6 }, () => `/v2/${name}/${resource}/${last}`),
+    `/v2/${hostileText(random)}/manifests/${last}`,
+    `/${hostileText(random)}`,
+    `/v2/${name}/tags/list`,
+  ]);
+  // A client may encode anything, or nothing.
+  return random.below(3) === 0 ? `/${encodedSomehow(random, path.slice(1))}` : path;
+}
+
+function encodedSomehow(random: Random, path: string): string {
+  return [...path]
+    .map((letter) => (random.below(5) === 0 ? encodeURIComponent(letter.toWellFormed()) : letter))
+    .join("");
+}
+
+function routeOf(path: string): Route | RegistryError {
+  try {
+    return parseRoute("GET", new URL(`http://registry.example${path}`));
+  } catch (error) {
+    assert(error instanceof RegistryError, `${JSON.stringify(path)} throws ${String(error)}`);
+    assert(error.status >= 400 && error.status < 500, `${JSON.stringify(path)}: ${error.code}`);
+    assert(error.message.length < 1000, error.message);
+    return error;
+  }
+}
+
+describe(`${PATHS} paths`, { timeout: 120_000 }, () => {
+  const random = createRandom(SEED);
+  const routes = Array.from({ length: PATHS }, () => {
+    const path = hostilePath(random);
+    return { path, route: routeOf(path) };
+  });
+  const manifests = routes.flatMap(({ route }) =>
+    !(route instanceof RegistryError) && route.kind === "manifest" ? [route] : [],
+  );
+
+  test("are refused with an error of the registry's own, or read", () => {
+    const refused = routes.filter(({ route }) => route instanceof RegistryError).length;
+    // Otherwise the rest of this file tests nothing.
+    assert(refused > PATHS / 4 && manifests.length > PATHS / 10, `${refused}, ${manifests.length}`);
+  });
+
+  test("are read as names and references within the grammar only", () => {
+    for (const { repository, recipe, reference } of manifests) {
+      assert.match(repository, NAME);
+      assert(repository.length <= 255);
+      const { packages } = recipe;
+      assert.deepEqual(packages, [...new Set(packages)].sort());
+      assert(packages.length <= 64 && packages.includes("cacert" as (typeof packages)[number]));
+      if (reference.kind === "tag") assert.match(reference.tag, TAG);
+      if (reference.kind === "digest") assert.match(reference.digest, DIGEST);
+    }
+  });
+
+  test("are read as they are written again", () => {
+    for (const route of manifests) {
+      const { repository, recipe, reference } = route;
+      if (reference.kind === "foreign-digest") continue;
+      const last = reference.kind === "tag" ? reference.tag : reference.digest;
+      assert.deepEqual(routeOf(`/v2/${repository}/manifests/${last}`), route);
+      assert.deepEqual(parseReference(last), reference);
+      // The spelling of a shell is no name, and what is added may make it too long to be one.
+      const canonical = canonicalRecipe(recipe);
+      if (!NAME.test(canonical) || canonical.length > 255) continue;
+      assert.deepEqual(parseRepository(canonical), { kind: "recipe", recipe });
+    }
+  });
+
+  test("lead to keys that never leave the storage", () => {
+    const checked = new Set<string>();
+    for (const { recipe, reference } of manifests) {
+      const canonical = canonicalRecipe(recipe);
+      const system = systemOf(recipe.architecture);
+      const keys: string[] = [];
+      for (const name of recipe.packages) {
+        if (checked.has(name)) continue;
+        checked.add(name);
+        for (const pin of PINS) {
+          keys.push(storageKey.lookup(pin, system, name));
+          keys.push(storageKey.asked(pin, system, name, MAX_SLOTS));
+        }
+      }
+      if (reference.kind === "digest") {
+        const { digest } = reference;
+        keys.push(storageKey.layer(digest), storageKey.manifest(digest), storageKey.making(digest));
+      } else if (reference.kind === "tag") {
+        const { tag } = reference;
+        keys.push(storageKey.pin("source", tag), storageKey.outbox(canonical, tag, "oci-zstd"));
+      }
+      for (const key of keys) assertInside(key);
+    }
+    assert(checked.size > 1000, String(checked.size));
+  });
+
+  test("of ingest are refused with an error of the registry's own, or read", () => {
+    for (const { path } of routes.slice(0, PATHS / 10)) {
+      const url = new URL(`http://edge.example/ingest${path.replace(/^\/v2/, "")}`);
+      for (const method of ["PUT", "POST", "GET"]) {
+        try {
+          parseIngestRoute(method, url);
+        } catch (error) {
+          assert(error instanceof RegistryError, `${JSON.stringify(path)} throws ${String(error)}`);
+        }
+      }
+    }
+  });
+});
+
+function assertInside(key: string | StorageKey): void {
+  assert(resolve(ROOT, key).startsWith(`${ROOT}/`), key);
+  assert.equal(join(ROOT, key), `${ROOT}/${key}`);
+  assert.match(key, /^[\x21-\x7e]+$/);
+  assert(key.length <= 512, key);
+  for (const part of key.split("/")) {
+    assert(part !== "" && part !== "." && part !== ".." && part.length <= 255, key);
+  }
+}
+
+test("a hundred thousand hostile names and tags are refused or within the grammar", () => {
+  const random = createRandom(SEED + 1);
+  for (let count = 0; count < PATHS; count += 1) {
+    const text = hostileText(random);
+    const parsed = parseRepository(text);
+    assert.equal(parsed.kind === "recipe", isName(text), JSON.stringify(text));
+    const reference = parseReference(text);
+    assert.equal(reference?.kind === "tag", TAG.test(text), JSON.stringify(text));
+    assert.equal(reference?.kind === "digest", DIGEST.test(text), JSON.stringify(text));
+  }
+});
+
+function isName(text: string): boolean {
+  // `shell` and `arm64` stand in front only, and a name of those alone is one.
+  const parts = text.split("/").filter((_, index, all) => {
+    const leading = all.findIndex((part) => part !== "shell" && part !== "arm64");
+    return leading === -1 || index >= leading;
+  });
+  const isMisplaced = parts.some((part) => part === "shell" || part === "arm64");
+  const onlyMeta = text.split("/").every((part) => part === "shell" || part === "arm64");
+  return NAME.test(text) && text.length <= 255 && (onlyMeta || !isMisplaced) && parts.length <= 62;
+}

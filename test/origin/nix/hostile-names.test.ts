@@ -1,0 +1,90 @@
+// A thousand hostile names given to the real Nix: names are data, whatever they say.
+
+import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { parseRepository } from "../../../registry/recipe.ts";
+import { createRandom, hostileText, plainWord } from "../../hostile-text.ts";
+import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
+
+const NAMES = 1000;
+const SEED = 4711;
+const never = AbortSignal.any([]);
+const good = derivation("good-1.0", "echo > $out");
+const SET = `{ good = ${good}; set.inner = ${good}; function = x: x; text = "text"; list = [ ]; }`;
+
+/** What would leave a trace in `place` or in the store if anyone ran, evaluated or opened it. */
+function traps(place: string): readonly string[] {
+  const file = join(place, "trap");
+  const inNix = [
+    `builtins.toFile "hostile-name-trap" "sprung"`,
+    `builtins.exec [ "touch" "${file}" ]`,
+    `builtins.fetchurl "file:///etc/passwd"`,
+    `import "${file}"`,
+    "abort 1",
+  ];
+  const inShell = [`touch ${file}`, `> ${file}`, `id | tee ${file}`];
+  return [
+    ...inNix.flatMap((code) => [code, `\${${code}}`, `"; ${code}; "`, `'' + ${code} + ''`]),
+    ...inNix.map((code) => `good.\${${code}}`),
+    ...inShell.flatMap((code) => [`$(${code})`, `\`${code}\``, `; ${code}`, `"; ${code}; "`]),
+    ...[`--out-link ${file}`, `--add-root ${file}`, "--option", "-I", `-I nixpkgs=${place}`],
+    ...["--arg", "--argstr source x", "--eval", "-E", "--expr", "/etc/passwd", "<nixpkgs>"],
+    ...["good\ngood", "good\0", "\0good", "good\ud800", "\udc00", "\ufffe", "a".repeat(5000)],
+    ...[
+      ".".repeat(500),
+      "good.".repeat(100),
+      "set.inner.outPath",
+      "text.x",
+      "function.x",
+      "list.0",
+    ],
+    ...["__proto__", "constructor", "toString", "__functor", "", " ", ".", "..", "good.."],
+  ];
+}
+
+describe("lookUp", { timeout: 300_000 }, () => {
+  test(`takes ${NAMES} hostile names for names`, async (t) => {
+    const place = await tempDir(t);
+    const home = await tempDir(t);
+    const started: { readonly program: string; readonly args: readonly string[] }[] = [];
+    const nix = await testNix({
+      env: { HOME: home, TMPDIR: home },
+      onSpawn: (program, args) => started.push({ program, args }),
+    });
+    const source = await packageSet(t, nix, SET);
+    started.length = 0;
+
+    const random = createRandom(SEED);
+    const made = Array.from({ length: NAMES }, (_, index) =>
+      index % 3 === 0 ? plainWord(random) : hostileText(random),
+    );
+    const names = [...traps(place), ...made, "good"];
+    const passing = made.filter((name) => parseRepository(name).kind === "recipe");
+    assert(passing.length > NAMES / 4 && passing.length < (3 * NAMES) / 4, String(passing.length));
+
+    const lookups = await lookUp(nix, source, SYSTEM, names, never);
+    for (const { name, lookup } of lookups.slice(0, -1)) {
+      const said = `${JSON.stringify(name)}: ${JSON.stringify(lookup)}`;
+      assert(lookup.kind === "missing" || lookup.kind === "not-a-package", said);
+      if (lookup.kind === "not-a-package")
+        assert.match(name, /^(?:set|function|text|list)\b/, said);
+    }
+    assert.equal(lookups.at(-1)?.lookup.kind, "found");
+
+    // No name has cost the others their common evaluation.
+    assert(started.length <= Math.ceil(lookups.length / 200), String(started.length));
+    for (const { program, args } of started) {
+      assert.equal(program, "nix-instantiate");
+      assert.deepEqual(args.slice(0, 4), ["--eval", "--strict", "--json", "--read-write-mode"]);
+      assert.equal(args.length, started[0]?.args.length);
+    }
+    assert.deepEqual(await readdir(place), []);
+    const traces = (await readdir("/nix/store")).filter((each) =>
+      each.includes("hostile-name-trap"),
+    );
+    assert.deepEqual(traces, []);
+  });
+});
