@@ -6,9 +6,13 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Variant } from "../../registry/variant.ts";
 import { type Config, isLoopback, readConfig } from "../config.ts";
+import { formatPopularity } from "../layers/popularity.ts";
 import { findNix } from "../nix/nix-tool.ts";
+import type { PinnedSource } from "../nix/pinned-source.ts";
 import { readDataOf } from "../popularity/data-file.ts";
 import { readOwn, recallCounted } from "../popularity/obtain.ts";
+import { countSmallSet } from "../popularity/small-set.ts";
+import type { Environment } from "../sources/resolve.ts";
 import { describeSource } from "../sources/source.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
 import { differences } from "../verify/compare.ts";
@@ -83,7 +87,7 @@ async function verifyImage(
   try {
     const built = await rebuild({
       ...{ nix, name: reference.name, source, variant, workPath, signal },
-      popularity: await popularityText(config, signal),
+      popularity: await popularityText(config, source, { env, signal }),
       deadlineMs: config.buildDeadlineMs,
     });
     signal.throwIfAborted();
@@ -97,12 +101,21 @@ async function verifyImage(
   }
 }
 
-/** Null for the file that a local set has; what the origin has counted is in its storage. */
-async function popularityText(config: Config, signal: AbortSignal): Promise<string | null> {
-  if (config.popularityUrl !== null) return readDataOf(config.popularityUrl, signal);
-  if ((await readOwn(config.source)) !== undefined) return null;
-  const counted = await recallCounted(await openFilesystemStore(config.storagePath), config.source);
-  return counted ?? null;
+/**
+ * Null for the file that a local set has, or none. What an origin has counted is in its storage; away
+ * from it the same is counted, if it was at the revision of this image.
+ */
+async function popularityText(
+  { popularityUrl, source, storagePath }: Config,
+  pinned: PinnedSource,
+  { env, signal }: { readonly env: Environment; readonly signal: AbortSignal },
+): Promise<string | null> {
+  if (popularityUrl !== null) return readDataOf(popularityUrl, signal);
+  if (source.kind === "nixpkgs" || (await readOwn(source)) !== undefined) return null;
+  const recalled = await recallCounted(await openFilesystemStore(storagePath), source);
+  if (recalled !== undefined) return recalled;
+  const counted = await countSmallSet({ env }, pinned, signal);
+  return counted.kind === "counted" ? formatPopularity(counted.data) : null;
 }
 
 /**

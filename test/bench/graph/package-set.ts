@@ -5,10 +5,12 @@ import * as v from "valibot";
 import type { ClosureGraph, ClosureNode } from "../../../origin/layers/closure.ts";
 import {
   CLOSURES_PER_SHARER,
+  formatPopularity,
   NO_POPULARITY,
   type Popularity,
   parsePopularity,
 } from "../../../origin/layers/popularity.ts";
+import { createCounter } from "../../../origin/popularity/counter.ts";
 import { storePathSchema } from "../../../registry/lookup.ts";
 import type { StorePath } from "../../../registry/store-path.ts";
 import { closureOf, type PackageGraph } from "./package-graph.ts";
@@ -74,6 +76,29 @@ export function bigProgramSet(graph: PackageGraph): PackageSet {
 
 export function withoutPopularity(set: PackageSet): PackageSet {
   return { ...set, name: `${set.name}, no counts`, popularity: NO_POPULARITY };
+}
+
+/** How many libraries, with all they need, are there to build with. */
+const BUILD_TOOLS = 20;
+
+/** With what an origin counts by itself: the set's derivations, all of which share a tool chain. */
+export function withDerivationCounts(
+  set: PackageSet,
+  graph: PackageGraph,
+  random: Random,
+): PackageSet {
+  const libraries = [...graph.nodes.keys()].filter((path) => /-library/.test(path));
+  const tools = Array.from({ length: BUILD_TOOLS }, () => pick(random, libraries));
+  const toolChain = tools.flatMap((tool) => closureOf(graph.nodes, tool)).map(({ path }) => path);
+  const counter = createCounter();
+  for (const closure of set.closures.values()) {
+    counter.add([...closure.map(({ path }) => path), ...toolChain]);
+  }
+  const counts = counter.byPackage();
+  const data = { kind: "derivations", counted: set.closures.size, counts } as const;
+  const parsed = parsePopularity(formatPopularity(data));
+  if (parsed.kind === "invalid") throw new Error(parsed.reason);
+  return { ...set, name: `${set.name}, derivations`, popularity: parsed.popularity };
 }
 
 function graphSet(name: string, graph: PackageGraph, packages: readonly StorePath[]): PackageSet {

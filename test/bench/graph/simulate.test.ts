@@ -101,6 +101,14 @@ describe("the simulation", () => {
     }
   });
 
+  test("stores less with counted derivations than without any data", () => {
+    const counted = row("made-up, derivations", "bundles");
+    const without = row("made-up, no counts", "bundles");
+    assert.ok(counted.storedOverDistinct <= 1.08, `${counted.storedOverDistinct}`);
+    assert.ok(counted.storedOverDistinct < without.storedOverDistinct - 0.03);
+    assert.ok(counted.medianLayers <= 30, `${counted.medianLayers}`);
+  });
+
   test("stores at most 15 % more without any popularity data", () => {
     for (const set of ["Debian, no counts", "made-up, no counts"]) {
       const { storedOverDistinct, medianLayers } = row(set, "bundles");

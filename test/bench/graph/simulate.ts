@@ -10,6 +10,7 @@ import {
   type PackageSet,
   programSet,
   randomRecipes,
+  withDerivationCounts,
   withoutPopularity,
 } from "./package-set.ts";
 import { createRandom, type Random } from "./random.ts";
@@ -51,10 +52,12 @@ export const SIMULATION: SimulationOptions = {
 export function simulate(options: SimulationOptions = SIMULATION): readonly SimulationRow[] {
   const { seed, images, bigImages, programs } = options;
   const graph = generatePackageGraph(seed);
-  const ordinary = [debianSet(), programSet(graph, programs, createRandom(seed + 1))];
+  const madeUp = programSet(graph, programs, createRandom(seed + 1));
+  const ordinary = [debianSet(), madeUp];
+  const counted = withDerivationCounts(madeUp, graph, createRandom(seed + 4));
   const big = bigProgramSet(graph);
   return [
-    ...[...ordinary, ...ordinary.map(withoutPopularity)].flatMap((set) =>
+    ...[...ordinary, counted, ...ordinary.map(withoutPopularity)].flatMap((set) =>
       simulateSet(set, seed, { count: images, fewest: 2, most: 5 }),
     ),
     ...simulateSet(big, seed, { count: bigImages, fewest: 2, most: 4 }),
@@ -148,7 +151,7 @@ export function formatRows(rows: readonly SimulationRow[]): string {
       percent(row.neighbourShare),
     ]),
   ];
-  const widths = [20, 13, 15, 6, 5, 7, 13];
+  const widths = [22, 13, 15, 6, 5, 7, 13];
   return lines
     .map((cells) =>
       cells

@@ -1,10 +1,13 @@
 // Counting a small package set with real Nix: what is listed, what counts, and the limits.
 
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { listPackages } from "../../../origin/popularity/package-set.ts";
 import { countSmallSet, SMALL_SET } from "../../../origin/popularity/small-set.ts";
 import { OTHER_SYSTEM, packageSet, SYSTEM, testNix } from "../nix/fixture.ts";
+import { createRepository } from "../sources/git-repository.ts";
 
 const env = { ...process.env, NIX_CONFIG: "sandbox = false\nsubstituters =\n" };
 const { signal } = new AbortController();
@@ -77,6 +80,17 @@ describe("countSmallSet", { timeout: 60_000 }, () => {
     const counted = await countSmallSet({ env }, source, signal);
     assert(counted.kind === "counted", JSON.stringify(counted));
     assert.equal(counted.data.counts.get("ncurses"), 2);
+  });
+
+  test("counts the packages of a flake", async (t) => {
+    const repository = await createRepository(t);
+    const outputs = `{ outputs = _: { packages.${SYSTEM} = import ./default.nix; }; }`;
+    await writeFile(join(repository.path, "flake.nix"), outputs);
+    const commit = await repository.commit(SET);
+    const url = `git+file://${repository.path}?rev=${commit}`;
+    const counted = await countSmallSet({ env }, { kind: "flake", url }, signal);
+    assert(counted.kind === "counted", JSON.stringify(counted));
+    assert.deepEqual(Object.fromEntries(counted.data.counts), { gcc: 2, glibc: 4, ncurses: 2 });
   });
 
   test("leaves a set alone that has too many attributes", async (t) => {

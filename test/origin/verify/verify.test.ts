@@ -8,7 +8,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 
@@ -64,6 +64,16 @@ describe("nixport verify", limit, () => {
       assert.match(output, /^registry: (sha256:[0-9a-f]{64}) [^\n]*\nhere: {5}\1\nequal\n$/);
     });
   }
+
+  test("counts the set as the origin did, away from its storage", async (t) => {
+    const image = imageOf("hello/tools");
+    const counted = await verify([image], { NIXPORT_STATE: await temporaryDirectory(t) });
+    assert.equal(counted.code, 0, counted.output);
+    const nothing = join(await temporaryDirectory(t), "popularity.json");
+    await writeFile(nothing, "{}");
+    const without = await verify([image], { NIX_POPULARITY_URL: pathToFileURL(nothing).href });
+    assert.equal(without.code, 1, without.output);
+  });
 
   test("says which layers differ from those of a registry that cuts otherwise", async (t) => {
     const data = createServer((_, response) => response.end('{"shared": 1}')).listen(
