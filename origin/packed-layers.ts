@@ -17,7 +17,7 @@ import {
 import type { StorePath } from "../registry/store-path.ts";
 import { joinBatches } from "./join.ts";
 import { packerId } from "./layers/compression.ts";
-import { type ArchiveEntry, packEntries } from "./layers/entries.ts";
+import { type ArchiveEntry, archiveEntries, packEntries } from "./layers/entries.ts";
 import type { PackedLayer, SegmentTask } from "./layers/layer.ts";
 import type { Packer } from "./layers/packer.ts";
 import type { Log } from "./log.ts";
@@ -27,7 +27,12 @@ import { parseStoredJson } from "./storage/stored-json.ts";
 
 /** What a layer was made of. */
 export type Making = { readonly form: Form } & (
-  | { readonly kind: "bundle"; readonly storePaths: readonly StorePath[] }
+  | {
+      readonly kind: "bundle";
+      readonly storePaths: readonly StorePath[];
+      /** The package whose view lies in it too. */
+      readonly viewOf: StorePath | null;
+    }
   | { readonly kind: "view"; readonly storePath: StorePath }
   | { readonly kind: "link"; readonly path: WellKnownPath; readonly target: string }
   | { readonly kind: "base" }
@@ -35,6 +40,8 @@ export type Making = { readonly form: Form } & (
 
 export interface BundleToPack {
   readonly storePaths: readonly StorePath[];
+  /** The links of one package that lie in it too. */
+  readonly view: { readonly of: StorePath; readonly entries: readonly ArchiveEntry[] } | null;
   readonly form: Form;
   /** What the paths take in the store: only for the order of work. */
   readonly sizeBytes: number;
@@ -59,7 +66,12 @@ export interface PackedLayersOptions {
 
 const form = v.picklist(FORMS);
 const makingSchema: v.GenericSchema<unknown, Making> = v.variant("kind", [
-  v.object({ kind: v.literal("bundle"), form, storePaths: v.array(storePathSchema) }),
+  v.object({
+    kind: v.literal("bundle"),
+    form,
+    storePaths: v.array(storePathSchema),
+    viewOf: v.nullable(storePathSchema),
+  }),
   v.object({ kind: v.literal("view"), form, storePath: storePathSchema }),
   v.object({
     kind: v.literal("link"),
@@ -80,7 +92,7 @@ const segmentSchema = v.object({
 export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   const { packer, store, log, signal } = options;
   const keyOf = (bundle: BundleToPack) =>
-    storageKey.build(packerId(bundle.form), bundle.storePaths);
+    storageKey.build(packerId(bundle.form), bundle.storePaths, bundle.view?.of ?? null);
   const packing = joinBatches<BundleToPack, LayerRecord>(keyOf, (bundles) =>
     Promise.all(bundles.map(pack)),
   );
@@ -97,10 +109,13 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   async function pack(bundle: BundleToPack): Promise<LayerRecord> {
     const known = await recall(keyOf(bundle));
     if (known !== undefined) return known;
-    const { storePaths, form, sizeBytes, group } = bundle;
+    const { storePaths, view, form, sizeBytes, group } = bundle;
+    const viewTar = view === null ? undefined : archiveEntries(view.entries);
     const segments = await Promise.all(storePaths.map((path) => findSegment(path, form)));
     const destination = store.stagingPath();
-    const packed = await packer.pack({ segments, form, destination, sizeBytes, group, signal });
+    const packed = await packer.pack({
+      ...{ segments, viewTar, form, destination, sizeBytes, group, signal },
+    });
     const layer = layerOf(packed);
     await store.storeFile(storageKey.layer(layer.digest), destination);
     await remember(bundle, packed);
@@ -123,7 +138,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
 
   /** After the layer itself is durable: each of these may be lost and costs only a packing then. */
   async function remember(bundle: BundleToPack, packed: PackedLayer): Promise<void> {
-    const { form, storePaths } = bundle;
+    const { form, storePaths, view } = bundle;
     const layer = packed.digest;
     const fresh = packed.segments.filter(({ isJoined }) => !isJoined);
     await Promise.all([
@@ -132,7 +147,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
           ...{ layer, offsetBytes, sizeBytes, crc32 },
         }),
       ),
-      rememberMaking(layer, { kind: "bundle", form, storePaths }),
+      rememberMaking(layer, { kind: "bundle", form, storePaths, viewOf: view?.of ?? null }),
       rememberJson(keyOf(bundle), layerOf(packed)),
     ]);
   }

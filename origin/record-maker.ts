@@ -19,7 +19,7 @@ import type { ClosureGraph } from "./layers/closure.ts";
 import { packerId } from "./layers/compression.ts";
 import type { Popularity } from "./layers/popularity.ts";
 import { UnpackableError } from "./layers/tar.ts";
-import { type PackageView, readView } from "./layers/view.ts";
+import { type PackageView, readView, type ViewResult } from "./layers/view.ts";
 import type { Making, PackedLayers } from "./packed-layers.ts";
 
 export type MadeRecord =
@@ -51,26 +51,23 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
   };
 
   function packBundles(
-    bundles: readonly Pick<Bundle, "storePaths">[],
-    closure: ClosureGraph,
-    group: StorePath,
-    form: Form,
+    bundles: readonly Pick<Bundle, "storePaths" | "holdsView">[],
+    { storePath, closure, view, form }: Contents,
   ): Promise<readonly LayerRecord[]> {
     const sizes = new Map(closure.map(({ path, narSizeBytes }) => [path, narSizeBytes]));
+    const ownView = view === null ? null : { of: storePath, entries: view };
     return Promise.all(
-      bundles.map(({ storePaths }) => {
+      bundles.map(({ storePaths, holdsView }) => {
         const sizeBytes = storePaths.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
-        return layers.bundle({ storePaths, form, sizeBytes, group });
+        const bundle = { storePaths, view: holdsView ? ownView : null };
+        return layers.bundle({ ...bundle, form, sizeBytes, group: storePath });
       }),
     );
   }
 
-  async function storeView(
-    { entries }: PackageView,
-    storePath: StorePath,
-    form: Form,
-  ): Promise<LayerRecord | null> {
-    return entries === null ? null : layers.entries({ kind: "view", form, storePath }, entries);
+  function storeView({ storePath, view, form }: Contents): Promise<LayerRecord | null> {
+    if (view === null) return Promise.resolve(null);
+    return layers.entries({ kind: "view", form, storePath }, view);
   }
 
   function storeLink({ form, path, target }: Extract<Making, { kind: "link" }>) {
@@ -80,14 +77,11 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
 
   const storeBase = (form: Form) => layers.entries({ kind: "base", form }, BASE_ENTRIES);
 
-  async function fill(
-    view: PackageView,
-    closure: ClosureGraph,
-    storePath: StorePath,
-    form: Form,
-  ): Promise<PackageRecord> {
-    const [fine = [], ...coarser] = cutLevels(closure, storePath, popularity);
-    const packed = await packBundles(fine, closure, storePath, form);
+  async function fill(view: PackageView, contents: Contents): Promise<PackageRecord> {
+    const { storePath, closure, form } = contents;
+    const hasView = contents.view !== null;
+    const [fine = [], ...coarser] = cutLevels(closure, storePath, popularity, hasView);
+    const packed = await packBundles(fine, contents);
     const bundles = fine.flatMap((bundle, index) => {
       const layer = packed[index];
       return layer === undefined ? [] : [{ ...layer, ...bundle }];
@@ -101,10 +95,11 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
       });
     }
     const { provides, program } = view;
+    const isViewHeld = bundles.some(({ holdsView }) => holdsView);
     return {
       ...{ storePath, form, packing: packingIds[form], bundles },
       coarser: planCoarser(bundles, coarser),
-      view: await storeView(view, storePath, form),
+      view: isViewHeld ? null : await storeView(contents),
       ...{ provides, fallbacks, program },
     };
   }
@@ -112,11 +107,12 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
   return {
     async make(graph, storePath, form) {
       const closure = closureOf(graph, storePath);
-      const paths = closure.map(({ path }) => path);
-      const result = readView(storePath, paths);
+      const result = viewOf(storePath, closure);
       if (result.kind === "too-large") return { kind: "unpackable", reason: result.reason };
+      const { view } = result;
       try {
-        return { kind: "record", record: await fill(result.view, closure, storePath, form) };
+        const contents = { storePath, closure, view: view.entries, form };
+        return { kind: "record", record: await fill(view, contents) };
       } catch (error) {
         if (!(error instanceof UnpackableError)) throw error;
         return { kind: "unpackable", reason: error.message };
@@ -124,12 +120,16 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
     },
 
     async coarsen(record, level) {
+      const { storePath, form } = record;
       const paths = recordPaths(record);
       const cut = record.coarser[level - 1] ?? [];
-      const bundles = cut.map(({ members }) => ({
+      const bundles = cut.map(({ members, holdsView }) => ({
+        holdsView,
         storePaths: members.flatMap((place) => paths[place] ?? []),
       }));
-      const packed = await packBundles(bundles, [], record.storePath, record.form);
+      const view = bundles.some(({ holdsView }) => holdsView) ? readView(storePath, paths) : null;
+      const entries = view?.kind === "view" ? view.view.entries : null;
+      const packed = await packBundles(bundles, { storePath, closure: [], view: entries, form });
       const filled = cut.map((bundle, index) => ({ ...bundle, layer: packed[index] ?? null }));
       return { ...record, coarser: record.coarser.with(level - 1, filled) };
     },
@@ -137,16 +137,16 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
     async remake(making, graph) {
       const { form } = making;
       switch (making.kind) {
-        case "bundle":
-          return (await packBundles([making], graph, "" as StorePath, form))[0];
+        case "bundle": {
+          const { storePaths, viewOf: owner } = making;
+          const contents = contentsOf(owner ?? storePaths[0], graph, owner !== null, form);
+          if (contents === undefined) return undefined;
+          const holdsView = owner !== null;
+          return (await packBundles([{ storePaths, holdsView }], contents))[0];
+        }
         case "view": {
-          const { storePath } = making;
-          const result = readView(
-            storePath,
-            closureOf(graph, storePath).map(({ path }) => path),
-          );
-          if (result.kind !== "view") return undefined;
-          return (await storeView(result.view, storePath, form)) ?? undefined;
+          const contents = contentsOf(making.storePath, graph, true, form);
+          return contents && ((await storeView(contents)) ?? undefined);
         }
         case "link":
           return storeLink(making);
@@ -163,6 +163,35 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
   };
 }
 
+/** A package's closure and links, and the form in which they are packed. */
+interface Contents {
+  readonly storePath: StorePath;
+  readonly closure: ClosureGraph;
+  readonly view: PackageView["entries"];
+  readonly form: Form;
+}
+
+/** Undefined where there is nothing to show any more. */
+function contentsOf(
+  storePath: StorePath | undefined,
+  graph: ClosureGraph,
+  withView: boolean,
+  form: Form,
+): Contents | undefined {
+  if (storePath === undefined) return undefined;
+  if (!withView) return { storePath, closure: graph, view: null, form };
+  const result = viewOf(storePath, closureOf(graph, storePath));
+  if (result.kind === "too-large") return undefined;
+  return { storePath, closure: graph, view: result.view.entries, form };
+}
+
+function viewOf(storePath: StorePath, closure: ClosureGraph): ViewResult {
+  return readView(
+    storePath,
+    closure.map(({ path }) => path),
+  );
+}
+
 /** Cuts that are not coarser than the one before them would only make the record larger. */
 function planCoarser(
   fine: readonly BundleRecord[],
@@ -172,9 +201,9 @@ function planCoarser(
   return cuts
     .filter((bundles, level) => bundles.length < (cuts[level - 1] ?? fine).length)
     .map((bundles) =>
-      bundles.map(({ storePaths, popularity }) => ({
+      bundles.map(({ storePaths, ...bundle }) => ({
         members: storePaths.flatMap((path) => places.get(path) ?? []),
-        popularity,
+        ...bundle,
         layer: null,
       })),
     );

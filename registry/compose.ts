@@ -1,6 +1,7 @@
 // Compose: recipe, lookups and records in, the bytes of a config and a manifest out. Pure, so that
 // the Worker and the origin give one image one digest. An image is, bottom first: the base, the
-// union of its packages' bundles, links that only a closure offers, and the packages' views.
+// union of its packages' bundles, links that only a closure offers, and the packages' views, each a
+// layer of its own or in the bundle of its package that nobody else needs.
 
 import { bundlesOf, type CutBundle, type CutOfRecord, chooseCuts } from "./cuts.ts";
 import { type Digest, digestOf } from "./digest.ts";
@@ -12,7 +13,7 @@ import { type StorePath, storePathName } from "./store-path.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
 
 /** Raised with every change that gives other bytes for the same input. */
-export const COMPOSE_VERSION = 1;
+export const COMPOSE_VERSION = 2;
 /**
  * Beyond this many layers the largest packages are taken in coarser cuts. 25 below the limit, since
  * a user's `FROM` adds layers of its own.
@@ -59,14 +60,16 @@ export async function compose(
   variant: Variant,
 ): Promise<ComposeResult> {
   const records = distinctRecords(ingredients);
-  const links = [...fallbackLayers(records), ...viewLayers(records)];
-  const cuts = chooseCuts(records, LAYER_BUDGET - 1 - links.length);
+  const fallbacks = fallbackLayers(records);
+  const viewCount = records.filter(({ view }) => view !== null).length;
+  const cuts = chooseCuts(records, LAYER_BUDGET - 1 - fallbacks.length - viewCount);
   const missing = cuts.filter((cut) => bundlesOf(cut).some(({ layer }) => layer === null));
   if (missing.length > 0) return { kind: "cuts-missing", cuts: missing };
   const layers: readonly ImageLayer[] = [
     { ...base, holds: "base: /tmp, /etc/passwd" },
     ...bundleLayers(cuts),
-    ...links,
+    ...fallbacks,
+    ...viewLayers(cuts),
   ];
   if (layers.length > MAX_LAYERS) return { kind: "too-many-layers", count: layers.length };
 
@@ -92,14 +95,17 @@ function distinctRecords(ingredients: readonly Ingredient[]): readonly PackageRe
 }
 
 /**
- * The most popular bundles lie at the bottom: clients unpack by chains of layers, so images that
- * begin alike are unpacked once. Ties are broken by name and digest, never by the order of records.
+ * The bundles without views. The most popular lie at the bottom: clients unpack by chains of layers,
+ * so images that begin alike are unpacked once. Ties are broken by name and digest, never by the
+ * order of records.
  */
 function bundleLayers(cuts: readonly CutOfRecord[]): readonly ImageLayer[] {
+  const all = cuts.flatMap(bundlesOf);
+  const above = new Set(all.filter(({ holdsView }) => holdsView).map(({ key }) => key));
   const bundles = new Map<Digest, CutBundle & { readonly layer: LayerRecord }>();
-  for (const bundle of cuts.flatMap(bundlesOf)) {
-    const { layer } = bundle;
-    if (layer === null) throw new Error("a bundle without a layer");
+  for (const bundle of all) {
+    if (above.has(bundle.key)) continue;
+    const layer = joined(bundle);
     const known = bundles.get(layer.digest);
     // One bundle may be cut with two popularities only while the popularity data is replaced.
     if (known === undefined || known.popularity < bundle.popularity) {
@@ -117,6 +123,11 @@ function bundleLayers(cuts: readonly CutOfRecord[]): readonly ImageLayer[] {
     .map(({ layer, storePaths }) => ({ ...layer, holds: describePaths(storePaths) }));
 }
 
+function joined({ layer, key }: CutBundle): LayerRecord {
+  if (layer === null) throw new Error(`a bundle without a layer: ${key}`);
+  return layer;
+}
+
 /** A link only a closure offers is taken where no view has the path, from the first that offers it. */
 function fallbackLayers(records: readonly PackageRecord[]): readonly ImageLayer[] {
   return WELL_KNOWN_PATHS.flatMap((path) => {
@@ -131,12 +142,19 @@ function fallbackLayers(records: readonly PackageRecord[]): readonly ImageLayer[
 }
 
 /** Where two packages offer one file the first in recipe order wins: its view lies on top. */
-function viewLayers(records: readonly PackageRecord[]): readonly ImageLayer[] {
-  return records
-    .flatMap(({ view, storePath }) =>
-      view === null ? [] : [{ ...layerOf(view), holds: `links: ${storePathName(storePath)}` }],
-    )
-    .reverse();
+function viewLayers(cuts: readonly CutOfRecord[]): readonly ImageLayer[] {
+  return cuts.map(viewLayer).reverse().flat();
+}
+
+function viewLayer(cut: CutOfRecord): readonly ImageLayer[] {
+  const { view, storePath } = cut.record;
+  if (view !== null) return [{ ...layerOf(view), holds: `links: ${storePathName(storePath)}` }];
+  return bundlesOf(cut)
+    .filter(({ holdsView }) => holdsView)
+    .map((bundle) => ({
+      ...layerOf(joined(bundle)),
+      holds: `${describePaths(bundle.storePaths)}; links: ${storePathName(storePath)}`,
+    }));
 }
 
 function imageConfig(

@@ -10,11 +10,15 @@ export interface CutOfRecord {
   readonly level: number;
 }
 
-/** A bundle of any cut, under a key that equal bundles of different packages share. */
+/**
+ * A bundle of any cut, under a key that bundles of the same paths share, whichever package they are
+ * of and whether or not they hold a view: an image needs only one of them.
+ */
 export interface CutBundle {
   readonly key: string;
   readonly storePaths: readonly StorePath[];
   readonly popularity: number;
+  readonly holdsView: boolean;
   readonly layer: LayerRecord | null;
 }
 
@@ -24,13 +28,14 @@ export function bundlesOf({ record, level }: CutOfRecord): readonly CutBundle[] 
       key: bundle.storePaths.join(" "),
       storePaths: bundle.storePaths,
       popularity: bundle.popularity,
+      holdsView: bundle.holdsView,
       layer: { digest: bundle.digest, diffId: bundle.diffId, sizeBytes: bundle.sizeBytes },
     }));
   }
   const paths = recordPaths(record);
-  return (record.coarser[level - 1] ?? []).map(({ members, popularity, layer }) => {
+  return (record.coarser[level - 1] ?? []).map(({ members, ...bundle }) => {
     const storePaths = members.flatMap((place) => paths[place] ?? []);
-    return { key: storePaths.join(" "), storePaths, popularity, layer };
+    return { key: storePaths.join(" "), storePaths, ...bundle };
   });
 }
 

@@ -21,6 +21,8 @@ export interface BundleRecord extends LayerRecord {
   readonly storePaths: readonly StorePath[];
   /** The popularity of its most popular path: compose puts what most images share at the bottom. */
   readonly popularity: number;
+  /** Whether the package's own links lie in it too: then there is no view beside it. */
+  readonly holdsView: boolean;
 }
 
 /**
@@ -31,6 +33,7 @@ export interface CoarseBundle {
   /** Places in `recordPaths`, which keeps a record of hundreds of paths small. */
   readonly members: readonly number[];
   readonly popularity: number;
+  readonly holdsView: boolean;
   readonly layer: LayerRecord | null;
 }
 
@@ -56,7 +59,10 @@ export interface PackageRecord {
   readonly bundles: readonly BundleRecord[];
   /** Other cuts of the whole closure, each of fewer bundles than the one before. */
   readonly coarser: readonly (readonly CoarseBundle[])[];
-  /** Absent for an output with nothing to link, such as a single file. */
+  /**
+   * Absent for an output with nothing to link, such as a single file, and where one bundle of each
+   * cut holds the view.
+   */
   readonly view: LayerRecord | null;
   /** What the view has of these. */
   readonly provides: readonly (WellKnownPath | "/bin/bash")[];
@@ -117,6 +123,7 @@ const recordFields = v.object({
       ...layerEntries,
       storePaths: v.array(storePathSchema),
       popularity: sizeSchema,
+      holdsView: v.boolean(),
     }),
   ),
   coarser: v.array(
@@ -124,6 +131,7 @@ const recordFields = v.object({
       v.object({
         members: v.array(sizeSchema),
         popularity: sizeSchema,
+        holdsView: v.boolean(),
         layer: v.nullable(layerRecordSchema),
       }),
     ),

@@ -14,6 +14,9 @@
 // shared with every image, whatever its level. The root leads too, however light it is: only then
 // may its bundle differ from what the same path leads elsewhere. A light path that two leaders need
 // is in both bundles, which costs bytes and is never wrong.
+//
+// The root's bundle holds the package's view as well, and saves its layer, unless other closures are
+// expected to share that very bundle: views are a package's own, and would part what is one.
 
 import type { StorePath } from "../../registry/store-path.ts";
 import { compareBytes } from "./byte-string.ts";
@@ -21,7 +24,7 @@ import { type ClosureGraph, createPathSets, orderClosure } from "./closure.ts";
 import type { Popularity } from "./popularity.ts";
 
 /** Raised with every change of the rule: records cut by different rules never meet in an image. */
-export const CUT_VERSION = 2;
+export const CUT_VERSION = 3;
 /** From here on a layer's fixed costs are small against the bytes it saves. */
 export const LEADER_WEIGHT_BYTES = 1_000_000;
 /** Level 0 is the finest cut; the coarsest is a single bundle, so that any image has some cut. */
@@ -32,6 +35,8 @@ export interface Bundle {
   readonly storePaths: readonly StorePath[];
   /** Of its most popular path. */
   readonly popularity: number;
+  /** Whether the package's view lies in it: in one bundle at most. */
+  readonly holdsView: boolean;
 }
 
 interface LedBundle extends Bundle {
@@ -39,23 +44,17 @@ interface LedBundle extends Bundle {
   readonly weightClass: number;
 }
 
-/** Every path of the closure is in at least one bundle. The most popular come first. */
-export function cutBundles(
-  closure: ClosureGraph,
-  root: StorePath,
-  popularity: Popularity,
-  level = 0,
-): readonly Bundle[] {
-  return joinLight(cutFinest(closure, root, popularity), level);
-}
-
-/** The cuts at all levels, the finest first: much cheaper than one by one. */
+/**
+ * The cuts at all levels, the finest first. In each, every path of the closure is in at least one
+ * bundle, and the most popular bundles come first. `hasView`: whether the package has links to show.
+ */
 export function cutLevels(
   closure: ClosureGraph,
   root: StorePath,
   popularity: Popularity,
+  hasView: boolean,
 ): readonly (readonly Bundle[])[] {
-  const finest = cutFinest(closure, root, popularity);
+  const finest = cutFinest(closure, root, popularity, hasView);
   return Array.from({ length: MAX_LEVEL + 1 }, (_, level) => joinLight(finest, level));
 }
 
@@ -63,6 +62,7 @@ function cutFinest(
   closure: ClosureGraph,
   root: StorePath,
   popularity: Popularity,
+  hasView: boolean,
 ): readonly LedBundle[] {
   const { nodes, references } = orderClosure(closure, root);
   const reached = createPathSets(nodes.length);
@@ -84,6 +84,8 @@ function cutFinest(
       weightClass: weightClassOf(weightBytes),
       storePaths: leaderFirst(path, members),
       popularity: members.reduce((most, member) => Math.max(most, popularity.count(member)), 0),
+      holdsView:
+        hasView && path === root && (weightBytes < LEADER_WEIGHT_BYTES || popularity.isAlone(path)),
     });
     led.unite(place, reached, place);
   }
@@ -101,10 +103,11 @@ function joinLight(finest: readonly LedBundle[], level: number): readonly Bundle
       const [first] = group;
       if (first === undefined || group.length === 1) return group;
       const members = new Set(group.flatMap(({ storePaths }) => storePaths));
-      return [{ ...first, storePaths: leaderFirst(first.leader, [...members]) }];
+      const holdsView = group.some((bundle) => bundle.holdsView);
+      return [{ ...first, holdsView, storePaths: leaderFirst(first.leader, [...members]) }];
     })
     .sort(byPopularity)
-    .map(({ storePaths, popularity }) => ({ storePaths, popularity }));
+    .map(({ storePaths, popularity, holdsView }) => ({ storePaths, popularity, holdsView }));
 }
 
 /** Each class is twice as heavy as the one before: so a level has about half the bundles. */

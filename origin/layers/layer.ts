@@ -1,5 +1,6 @@
 // The bytes of a layer: the parents of the store, the segments of its store paths in the order
-// given, the end of the archive; each compressed by itself, and both digests taken on the way. A
+// given, a view where it holds one, the end of the archive; each compressed by itself, and both
+// digests taken on the way. A
 // segment's bytes never depend on its neighbours, so stored segments can be joined to other layers
 // as they are.
 //
@@ -65,6 +66,8 @@ export interface SegmentTask {
 
 export interface LayerTask {
   readonly segments: readonly SegmentTask[];
+  /** The tar entries of a view that the layer holds, behind its segments. */
+  readonly viewTar?: Uint8Array | undefined;
   readonly form: Form;
   /** The file to write: created, or emptied if there. What becomes of it later is the caller's. */
   readonly destination: string;
@@ -114,6 +117,10 @@ export function packLayer(
         isJoined,
       };
     });
+    if (task.viewTar !== undefined) {
+      output.addTar(task.viewTar);
+      output.addCompressed(compressSegment(task.viewTar, task.form));
+    }
     const archive = output.finish(task.form);
     return { ...archive, segments };
   } finally {

@@ -21,10 +21,10 @@ export interface Job {
 
 /** What a thread is told to pack it. */
 export function packTask(job: Job, storeDirectory: string, workerLimit: number): PackTask {
-  const { segments, form, destination } = job.request;
+  const { segments, viewTar, form, destination } = job.request;
   const helpers = mostHelpers(job.request, workerLimit);
   if (helpers > 0) job.shared = createSharedChunks(helpers);
-  const task = { segments, form, destination, storeDirectory };
+  const task = { segments, viewTar, form, destination, storeDirectory };
   return { kind: "pack", task, cancelled: job.cancelled, shared: job.shared };
 }
 

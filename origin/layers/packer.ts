@@ -17,6 +17,8 @@ import { STORE_DIRECTORY } from "./tar.ts";
 
 export interface PackRequest {
   readonly segments: readonly SegmentTask[];
+  /** The tar entries of a view that the layer holds besides. */
+  readonly viewTar?: Uint8Array | undefined;
   readonly form: Form;
   /** An absolute path. Written; the caller syncs and renames it, or removes it after a failure. */
   readonly destination: string;

@@ -13,6 +13,11 @@ export interface Popularity {
   count(path: StorePath): number;
   /** How many packages of an ordinary set of images are expected to share the path: 0.25 to 8. */
   sharers(path: StorePath): number;
+  /**
+   * Whether a package's own output is never shared as a part of others: the data know of nobody else
+   * that needs it, or it is in every image as a package of its own.
+   */
+  isAlone(path: StorePath): boolean;
 }
 
 // Found by simulation (test/bench/graph), on a real set of 59 packages and on made-up graphs of
@@ -23,7 +28,7 @@ export interface Popularity {
 /** For counts of references in the whole of nixpkgs, where glibc has about 300,000: Nixery's. */
 export const REFERENCES_PER_SHARER = 400;
 /** For counts of the closures of a set of some dozens of packages that hold a path. */
-export const CLOSURES_PER_SHARER = 1;
+export const CLOSURES_PER_SHARER = 2;
 /** In the graph that 400 was found with, every 833rd path refers to what has so many references. */
 const PATHS_PER_SHARER = 833;
 /** Beyond so many packages, of more closures that hold a path fewer come to one user's images. */
@@ -49,6 +54,7 @@ const SHORT_ID_LENGTH = 12;
 export const NO_POPULARITY: Popularity = {
   id: "none",
   count: (path) => (ALWAYS_PRESENT.has(storePathPackage(path)) ? MOST_POPULAR : UNKNOWN),
+  isAlone: (path) => ALWAYS_PRESENT.has(storePathPackage(path)),
   sharers: () => SHARERS_WITHOUT_DATA,
 };
 
@@ -152,6 +158,7 @@ function createPopularity(
   return {
     id: identify(counts, countsPerSharer),
     count,
+    isAlone: (path) => ALWAYS_PRESENT.has(storePathPackage(path)) || count(path) <= UNKNOWN,
     sharers: (path) => Math.min(Math.max(count(path) / countsPerSharer, MIN_SHARERS), MAX_SHARERS),
   };
 }

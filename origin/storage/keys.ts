@@ -32,8 +32,9 @@ export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };
 export const storageKey = {
   layer: (digest: Digest) => key(`layers/${digestHex(digest)}`),
   manifest: (digest: Digest) => key(`manifests/${digestHex(digest)}`),
-  build: (packer: string, storePaths: readonly StorePath[]) =>
-    key(`builds/${hashOf([packer, ...storePaths])}`),
+  /** `viewOf`: the package whose view lies in it too. */
+  build: (packer: string, storePaths: readonly StorePath[], viewOf: StorePath | null) =>
+    key(`builds/${hashOf([packer, ...storePaths, ...(viewOf === null ? [] : ["", viewOf])])}`),
   segment: (packer: string, path: StorePath) => key(`segments/${packer}/${storePathBase(path)}`),
   making: (digest: Digest) => key(`makings/${digestHex(digest)}`),
   record: (packing: PackingId, path: StorePath) => key(`records/${recordKey(path, packing)}`),

@@ -47,6 +47,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
           ...(await layer(`bundle ${name}${edition}`)),
           storePaths: [storePath],
           popularity: name.length,
+          holdsView: false,
         },
       ],
       coarser: [],

@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import { compose, type Ingredient, MAX_LAYERS } from "../../registry/compose.ts";
 import { digestOf } from "../../registry/digest.ts";
 import { parseRepository } from "../../registry/recipe.ts";
+import type { PackageRecord } from "../../registry/record.ts";
 import { storePathName } from "../../registry/store-path.ts";
 import { VARIANTS } from "../../registry/variant.ts";
 import { bundleOf, foundOf, layerOf, recipeOf, recordOf } from "./fixture.ts";
@@ -105,6 +106,62 @@ describe("compose", () => {
         inOrder.map((text) => `links: ${text}`),
       );
     }
+  });
+
+  describe("with views in bundles", () => {
+    const viewed = (name: string) =>
+      recordOf(name, {
+        bundles: [bundleOf(["glibc-2.36"], 900), bundleOf([name], 1, "gzip", true)],
+        view: null,
+      });
+    const nano = recordOf("nano-7", {
+      bundles: [bundleOf(["glibc-2.36"], 900), bundleOf(["less-5"], 3)],
+    });
+    const layersOf = async (records: readonly PackageRecord[]) => {
+      const [name = assert.fail()] = recipeOf("nano").packages;
+      const ingredients = records.map((record) => ({
+        name,
+        found: foundOf("nano-7"),
+        records: [record],
+      }));
+      const result = await compose(recipeOf("nano"), ingredients, layerOf("base"), "oci-gzip");
+      assert(result.kind === "image");
+      const config = JSON.parse(new TextDecoder().decode(result.image.config.bytes));
+      return config.history.map(({ created_by: by }: { created_by: string }) =>
+        by.replace("nixport ", ""),
+      );
+    };
+
+    test("lays them among the views, the first package's on top", async () => {
+      assert.deepEqual(await layersOf([viewed("git-2"), nano, viewed("less-5")]), [
+        "base: /tmp, /etc/passwd",
+        "glibc-2.36",
+        "less-5; links: less-5",
+        "links: nano-7",
+        "git-2; links: git-2",
+      ]);
+    });
+
+    test("needs no other bundle of the same paths", async () => {
+      const alone = await layersOf([nano]);
+      assert(alone.includes("less-5"));
+      assert(!(await layersOf([nano, viewed("less-5")])).includes("less-5"));
+    });
+
+    test("takes a coarser bundle that holds one in the same place", async () => {
+      const parts = Array.from({ length: 120 }, (_, index) => bundleOf([`part-${index}`], 1));
+      const members = Array.from({ length: 122 }, (_, index) => index);
+      const coarse = { members, popularity: 900, holdsView: true, layer: layerOf("all") };
+      const git = viewed("git-2");
+      const large = { ...git, bundles: [...git.bundles, ...parts], coarser: [[coarse]] };
+      assert.deepEqual(await layersOf([large, nano]), [
+        "base: /tmp, /etc/passwd",
+        "glibc-2.36",
+        "less-5",
+        "links: nano-7",
+        "glibc-2.36 git-2 part-0 part-1 and 118 more; links: git-2",
+      ]);
+    });
   });
 
   test("holds a bundle that several packages share once", async () => {

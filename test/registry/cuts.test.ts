@@ -15,7 +15,10 @@ function large(name: string, bundles: number, layer: LayerRecord | null = JOINED
     bundleOf([`${name}-part-${index}`], 1),
   );
   const members = parts.map((_, index) => index);
-  return recordOf(name, { bundles: parts, coarser: [[{ members, popularity: 1, layer }]] });
+  return recordOf(name, {
+    bundles: parts,
+    coarser: [[{ members, popularity: 1, holdsView: false, layer }]],
+  });
 }
 
 const levels = (records: readonly PackageRecord[], budget: number) =>

@@ -73,11 +73,13 @@ export function bundleOf(
   names: readonly string[],
   popularity: number,
   form: "zstd" | "gzip" = "gzip",
+  holdsView = false,
 ): BundleRecord {
   return {
-    ...layerOf(`bundle ${names.join(" ")}`, form),
+    ...layerOf(`${holdsView ? "viewed bundle" : "bundle"} ${names.join(" ")}`, form),
     storePaths: names.map(storePathOf),
     popularity,
+    holdsView,
   };
 }
 

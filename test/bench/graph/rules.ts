@@ -15,14 +15,14 @@ export type LayerPaths = readonly StorePath[];
 
 export interface Rule {
   readonly name: string;
-  /** The layers of store paths of an image of these packages. */
+  /** The layers of an image of these packages, views among them. */
   readonly cut: (packages: readonly StorePath[]) => readonly LayerPaths[];
-  /** How many layers an image of so many packages has besides. */
-  readonly otherLayers: (packageCount: number) => number;
+  /** How many layers every image has besides. */
+  readonly otherLayers: number;
 }
 
-/** The base, a link for each of `/bin/sh` and `/usr/bin/env`, and each package's view. */
-const composedLayers = (packageCount: number) => 3 + packageCount;
+/** The base, and a link for each of `/bin/sh` and `/usr/bin/env`. */
+const OTHER_LAYERS = 3;
 
 export function createRules(set: PackageSet): readonly Rule[] {
   return [bundleRule(set), dominatorRule(set), onePathRule(set), nixeryRule(set)];
@@ -30,14 +30,16 @@ export function createRules(set: PackageSet): readonly Rule[] {
 
 function bundleRule(set: PackageSet): Rule {
   const levels = perPackage(set, (path) =>
-    cutLevels(closureIn(set, path), path, set.popularity).map((bundles) => layersOf(bundles)),
+    cutLevels(closureIn(set, path), path, set.popularity, true).map((bundles) =>
+      layersOf(bundles, path),
+    ),
   );
   return {
     name: "bundles",
-    otherLayers: composedLayers,
+    otherLayers: OTHER_LAYERS,
     cut: (packages) => {
       const cuts = packages.map((path) => ({ path, level: 0, levels: levels(path) }));
-      const budget = LAYER_BUDGET - composedLayers(packages.length);
+      const budget = LAYER_BUDGET - OTHER_LAYERS;
       for (;;) {
         const layers = distinct(cuts.flatMap((cut) => cut.levels[cut.level] ?? []));
         if (layers.length <= budget) return layers;
@@ -52,8 +54,16 @@ function bundleRule(set: PackageSet): Rule {
   };
 }
 
-function layersOf(bundles: readonly Bundle[]): readonly LayerPaths[] {
-  return bundles.map(({ storePaths }) => storePaths);
+function layersOf(bundles: readonly Bundle[], root: StorePath): readonly LayerPaths[] {
+  const layers = bundles.map(({ storePaths, holdsView }) =>
+    holdsView ? [...storePaths, viewOf(root)] : storePaths,
+  );
+  return bundles.some(({ holdsView }) => holdsView) ? layers : [...layers, [viewOf(root)]];
+}
+
+/** A path without a size: it tells a layer that holds a view from one that does not. */
+function viewOf(root: StorePath): StorePath {
+  return `${root}-view` as StorePath;
 }
 
 /**
@@ -80,17 +90,22 @@ function dominatorRule(set: PackageSet): Rule {
   });
   return {
     name: "dominators",
-    otherLayers: composedLayers,
-    cut: (packages) => distinct(packages.flatMap(cut)),
+    otherLayers: OTHER_LAYERS,
+    cut: (packages) => [
+      ...distinct(packages.flatMap(cut)),
+      ...packages.map((path) => [viewOf(path)]),
+    ],
   };
 }
 
 function onePathRule(set: PackageSet): Rule {
   return {
     name: "one path each",
-    otherLayers: composedLayers,
-    cut: (packages) =>
-      distinct(packages.flatMap((path) => closureIn(set, path).map((node) => [node.path]))),
+    otherLayers: OTHER_LAYERS,
+    cut: (packages) => [
+      ...distinct(packages.flatMap((path) => closureIn(set, path).map((node) => [node.path]))),
+      ...packages.map((path) => [viewOf(path)]),
+    ],
   };
 }
 
@@ -98,7 +113,7 @@ function nixeryRule(set: PackageSet): Rule {
   return {
     name: "Nixery",
     // All links of an image are one layer.
-    otherLayers: () => 1,
+    otherLayers: 1,
     cut: (packages) => {
       const nodes = new Map(
         packages.flatMap((path) => closureIn(set, path)).map((node) => [node.path, node]),

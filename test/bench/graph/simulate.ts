@@ -92,7 +92,7 @@ function measure(
     const layers = rule.cut(packages);
     return {
       layers: new Map(layers.map((layer) => [layerKey(layer), layer])),
-      layerCount: layers.length + rule.otherLayers(packages.length),
+      layerCount: layers.length + rule.otherLayers,
     };
   };
 

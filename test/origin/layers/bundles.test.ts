@@ -2,14 +2,12 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   type Bundle,
-  cutBundles,
   cutLevels,
   LEADER_WEIGHT_BYTES,
   MAX_LEVEL,
 } from "../../../origin/layers/bundles.ts";
 import type { ClosureGraph } from "../../../origin/layers/closure.ts";
 import {
-  CLOSURES_PER_SHARER,
   NO_POPULARITY,
   type Popularity,
   parsePopularity,
@@ -33,14 +31,24 @@ function graph(
   }));
 }
 
-/** Counts of closures: each is a sharer. What is not named is in one. */
+/** Counts of which each is a sharer. What is not named has one. */
 function popularity(counts: Record<string, number>): Popularity {
-  const result = parsePopularity(JSON.stringify(counts), CLOSURES_PER_SHARER);
+  const result = parsePopularity(JSON.stringify(counts), 1);
   assert.ok(result.kind === "popularity");
   return result.popularity;
 }
 
 const ONE_SHARER = popularity({ someone: 1 });
+
+/** One of the cuts of a package with links to show. */
+function cutBundles(
+  closure: ClosureGraph,
+  root: StorePath,
+  data: Popularity,
+  level = 0,
+): readonly Bundle[] {
+  return cutLevels(closure, root, data, true)[level] ?? [];
+}
 
 function words(bundles: readonly Bundle[]): readonly string[] {
   return bundles.map(({ storePaths }) => storePaths.map(storePathName).join(" "));
@@ -151,6 +159,49 @@ describe("cutBundles", () => {
   });
 });
 
+describe("the view of a package", () => {
+  const heldAt = (
+    sizes: Record<string, number>,
+    data: Popularity,
+    options: { readonly root?: string; readonly level?: number; readonly hasView?: boolean } = {},
+  ) => {
+    const { root = "root", level = 0, hasView = true } = options;
+    const closure = graph({ [root]: "big leaf" }, { big: 4 * LARGE, ...sizes });
+    const bundles = cutLevels(closure, storePath(root), data, hasView)[level] ?? [];
+    return words(bundles.filter(({ holdsView }) => holdsView));
+  };
+  const popular = popularity({ root: 2 });
+  const cases = [
+    ["lies with a light root, whoever else needs the root", heldAt({}, popular), ["root leaf"]],
+    [
+      "lies with a heavy root that nobody else needs",
+      heldAt({ root: LARGE }, ONE_SHARER),
+      ["root leaf"],
+    ],
+    ["is apart from a heavy root that others need", heldAt({ root: LARGE }, popular), []],
+    [
+      "is apart from a heavy root without popularity data",
+      heldAt({ root: LARGE }, NO_POPULARITY),
+      [],
+    ],
+    [
+      "lies with what every image holds",
+      heldAt({}, NO_POPULARITY, { root: "iana-etc-1" }),
+      ["iana-etc-1 leaf"],
+    ],
+    ["is in no bundle where there is none", heldAt({}, ONE_SHARER, { hasView: false }), []],
+    [
+      "lies in the joined bundle of a coarser level",
+      heldAt({ big: LARGE }, ONE_SHARER, { level: 1 }),
+      ["big leaf root"],
+    ],
+    ["stays apart at every level", heldAt({ root: LARGE }, popular, { level: MAX_LEVEL }), []],
+  ] as const;
+  for (const [what, held, expected] of cases) {
+    test(what, () => assert.deepEqual(held, expected));
+  }
+});
+
 describe("a coarser level", () => {
   const closure = graph(
     { root: "a b c d e leaf", a: "leaf", b: "leaf" },
@@ -214,7 +265,7 @@ const data = popularity({ n5: 300, n9: 7, n13: 3 });
 describe("in 200 seeded closures", () => {
   test("every path is in a bundle at every level, and none is in one twice", () => {
     for (const closure of closures) {
-      for (const bundles of cutLevels(closure, root, data)) {
+      for (const bundles of cutLevels(closure, root, data, true)) {
         const bundled = new Set(bundles.flatMap(({ storePaths }) => storePaths));
         assert.deepEqual([...bundled].sort(), closure.map(({ path }) => path).sort());
         for (const { storePaths } of bundles) {
@@ -240,7 +291,7 @@ describe("in 200 seeded closures", () => {
 
   test("levels have fewer and fewer bundles, down to one", () => {
     for (const closure of closures) {
-      const counts = cutLevels(closure, root, data).map((bundles) => bundles.length);
+      const counts = cutLevels(closure, root, data, true).map((bundles) => bundles.length);
       assert.equal(counts.length, MAX_LEVEL + 1);
       assert.deepEqual(
         counts,
@@ -252,19 +303,11 @@ describe("in 200 seeded closures", () => {
 
   test("what a level keeps apart, the level before has too", () => {
     for (const closure of closures) {
-      const levels = cutLevels(closure, root, data).map(words);
+      const levels = cutLevels(closure, root, data, true).map(words);
       for (const [level, bundles] of levels.entries()) {
         const before = new Set(levels[level - 1] ?? bundles);
         const made = bundles.filter((bundle) => !before.has(bundle));
         assert.ok(made.length <= 1, `level ${level} makes ${made.length} bundles`);
-      }
-    }
-  });
-
-  test("cutting one level gives what cutting all gives", () => {
-    for (const closure of closures.slice(0, 40)) {
-      for (const [level, bundles] of cutLevels(closure, root, data).entries()) {
-        assert.deepEqual(cutBundles(closure, root, data, level), bundles);
       }
     }
   });
@@ -277,7 +320,7 @@ describe("in 200 seeded closures", () => {
         .map((node) => ({ node, key: next(1000) }))
         .sort((a, b) => a.key - b.key)
         .map(({ node }) => node);
-      assert.deepEqual(cutLevels(shuffled, root, data), cutLevels(closure, root, data));
+      assert.deepEqual(cutLevels(shuffled, root, data, true), cutLevels(closure, root, data, true));
     }
   });
 });

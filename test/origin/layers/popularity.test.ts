@@ -5,6 +5,7 @@ import {
   formatPopularity,
   MAX_POPULARITY_SIZE_BYTES,
   NO_POPULARITY,
+  type Popularity,
   parsePopularity,
   REFERENCES_PER_SHARER,
 } from "../../../origin/layers/popularity.ts";
@@ -44,7 +45,7 @@ describe("parsePopularity", () => {
       );
     assert.deepEqual(sharersOf(parse(counts)), [8, 3, 0.25, 0.25, 8]);
     const closures = parse('{"glibc":56,"zlib":3,"rare":1}', CLOSURES_PER_SHARER);
-    assert.deepEqual(sharersOf(closures), [8, 3, 1, 1, 8]);
+    assert.deepEqual(sharersOf(closures), [8, 1.5, 0.5, 0.5, 8]);
     assert.deepEqual(sharersOf(NO_POPULARITY), [4, 4, 4, 4, 4]);
   });
 
@@ -54,14 +55,14 @@ describe("parsePopularity", () => {
       ["glibc", 56],
     ]);
     const references = formatPopularity({ kind: "references", counted: 833 * 2, counts });
-    const closures = formatPopularity({ kind: "closures", counted: 60 * 4, counts });
+    const closures = formatPopularity({ kind: "closures", counted: 60 * 9, counts });
     for (const expected of [REFERENCES_PER_SHARER, CLOSURES_PER_SHARER]) {
       const zlib = storePath("zlib-1.3");
       assert.equal(parse(references, expected).sharers(zlib), 1.5);
-      assert.equal(parse(closures, expected).sharers(zlib), 1.5);
+      assert.equal(parse(closures, expected).sharers(zlib), 1);
       assert.equal(
         parse(formatPopularity({ kind: "closures", counted: 20, counts }), expected).sharers(zlib),
-        3,
+        1.5,
       );
     }
     assert.equal(Object.keys(JSON.parse(closures)).join(), "closures of,glibc,zlib");
@@ -81,7 +82,20 @@ describe("parsePopularity", () => {
   test("tells data in which nothing is shared from no data", () => {
     const data = parse(formatPopularity({ kind: "closures", counted: 2, counts: new Map() }));
     assert.notEqual(data.id, "none");
-    assert.equal(data.sharers(storePath("zlib-1.3")), 1);
+    assert.equal(data.sharers(storePath("zlib-1.3")), 0.5);
+  });
+
+  test("takes a package for alone when the data know of nobody else that needs it", () => {
+    const data = parse('{"git":1,"perl":2,"nss-cacert":0}', CLOSURES_PER_SHARER);
+    const alone = (popularity: Popularity, name: string) => popularity.isAlone(storePath(name));
+    assert.deepEqual(
+      ["git-2", "perl-5", "unknown-1", "nss-cacert-3"].map((name) => alone(data, name)),
+      [true, false, true, true],
+    );
+    assert.deepEqual(
+      ["git-2", "iana-etc-6"].map((name) => alone(NO_POPULARITY, name)),
+      [false, true],
+    );
   });
 
   test("names the data by what it says, not by how it is written", () => {
