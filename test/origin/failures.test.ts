@@ -114,8 +114,7 @@ describe("failureError", () => {
       assert.equal(error.message, message);
       const detail = { package: NAME, reason: failure.kind, ...facts };
       assert.deepEqual(error.options.detail, [detail]);
-      const isTimeOut = failure.kind === "build-timed-out";
-      assert.equal(error.code, isTimeOut ? "UNAVAILABLE" : "MANIFEST_UNKNOWN");
+      assert.equal(error.code, "MANIFEST_UNKNOWN");
     });
   }
 
@@ -125,17 +124,6 @@ describe("failureError", () => {
     const lines = message.split("\n").map((line) => line.split(" ")[0]);
     assert.deepEqual(lines, names);
     assert.equal((options.detail as readonly object[]).length, names.length);
-  });
-
-  test("is not worth another try when one of several failed for good", () => {
-    const [first = NAME, second = NAME] = recipeOf("a/b").packages;
-    const slow = { kind: "build-timed-out", derivation: DERIVATION, afterMs: 1, log: [] } as const;
-    const failed = [
-      { name: first, failure: slow },
-      { name: second, failure: { kind: "broken" } as const },
-    ];
-    const error = failureError({ kind: "packages-failed", packages: failed });
-    assert.equal(error.code, "MANIFEST_UNKNOWN");
   });
 
   const long = "ü/home/x".repeat(20_000);
