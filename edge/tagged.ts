@@ -7,7 +7,7 @@ import { canonicalRecipe } from "../registry/recipe.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { Route } from "../registry/route.ts";
 import { chooseVariant, type Variant } from "../registry/variant.ts";
-import { describeAge, staleWarning } from "../registry/warning.ts";
+import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts";
 import type { Edge } from "./edge.ts";
 import type { ImageName } from "./keys.ts";
 import { composeKnown } from "./known-image.ts";
@@ -91,8 +91,7 @@ function staleness(
   isNewest: boolean,
 ): string | undefined {
   if (parsePin(tag) !== undefined) return undefined;
-  if (!isNewest)
-    return staleWarning(`${tag} has moved on; answered at an earlier revision meanwhile`);
+  if (!isNewest) return movedWarning(tag);
   const ageMs = edge.now() - resolvedAtMs;
   if (ageMs < edge.pinFreshMs) return undefined;
   return staleWarning(`${tag} was last resolved ${describeAge(ageMs)} ago; it is being refreshed`);

@@ -10,18 +10,18 @@ import { parseRoute, type Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
 import { type SecretKey, verifyRequest } from "../registry/token.ts";
 import { chooseVariant } from "../registry/variant.ts";
-import { describeAge, staleWarning } from "../registry/warning.ts";
+import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts";
 import type { AnsweredImage, Outbox } from "./backfill/outbox.ts";
-import { failureError } from "./failures.ts";
+import { type BuildFailure, failureError } from "./failures.ts";
 import { hold, type StillUnderWay, type Wait } from "./hold.ts";
-import type { ImageResult, Images } from "./images.ts";
 import type { Log } from "./log.ts";
 import type { Records } from "./records.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
+import type { TaggedImage, TaggedImages } from "./tagged-images.ts";
 
 export interface AppOptions {
-  readonly images: Images;
+  readonly images: TaggedImages;
   readonly records: Pick<Records, "remake">;
   readonly store: BlobStore;
   /** Absent where there is no edge to fill. */
@@ -121,7 +121,8 @@ async function serveTag(
   const content = { digest, mediaType, sizeBytes: bytes.length };
   const { status, headers } = planManifest(request.headers, content, "tag");
   headers.set(PIN_HEADER, built.pinned.pin);
-  if (built.pinned.outdated !== undefined) {
+  if (built.movedTo !== null) headers.set("Warning", movedWarning(tag));
+  else if (built.pinned.outdated !== undefined) {
     const age = describeAge(options.now() - built.pinned.resolvedAtMs);
     const text = `${tag} was last resolved ${age} ago; the package source does not answer`;
     headers.set("Warning", staleWarning(text));
@@ -134,11 +135,13 @@ function heldBuild(
   { images, outbox, holdMs, log }: AppOptions,
   request: Request,
   { recipe, tag, variant }: Omit<AnsweredImage, "built">,
-): Promise<ImageResult | StillUnderWay> {
-  const build = async (wait: Wait): Promise<ImageResult> => {
+): Promise<TaggedImage | BuildFailure | StillUnderWay> {
+  const build = async (wait: Wait) => {
     const built = await images.build(recipe, tag, variant, wait);
-    // On disk before the answer: whatever a client was given reaches the edge, even after a kill.
-    if (built.kind === "built") await outbox?.add({ recipe, tag, variant, built });
+    // On disk before the answer: whatever a client was given reaches the edge, even after a kill. But
+    // an earlier revision must not replace the newer one that may wait there.
+    if (built.kind === "built" && built.movedTo === null)
+      await outbox?.add({ recipe, tag, variant, built });
     return built;
   };
   return hold(build, {

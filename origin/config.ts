@@ -28,6 +28,8 @@ export interface Config {
   readonly maxClosureBytes: number;
   readonly pinFreshMs: number;
   readonly failureMemoryMs: number;
+  /** 0: no image is tracked. */
+  readonly trackMs: number;
   readonly packWorkers: number | null;
   readonly popularityUrl: string | null;
   /** Null: what was counted of the package set is used for ever. */
@@ -116,6 +118,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     maxClosureBytes: integer("NIXPORT_MAX_CLOSURE_BYTES", 32 * 1024 ** 3, 1, 1024 ** 5),
     pinFreshMs: 1000 * integer("NIXPORT_PIN_FRESH", 300, 0, 86_400 * 30),
     failureMemoryMs: 1000 * integer("NIXPORT_FAILURE_MEMORY", 60, 0, 86_400),
+    trackMs: 86_400_000 * integer("NIXPORT_TRACK_DAYS", 7, 0, 365),
     packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
   };
   const popularityUrl = url(

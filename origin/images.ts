@@ -1,18 +1,17 @@
-// Repository and tag to image: pin, lookups, records, compose, and what must be stored before the
-// answer. Everything slow is remembered or joined below; what is done here is done per request.
+// Recipe and pin to image: lookups, records, compose, and what must be stored before the answer.
+// Everything slow is remembered or joined below; what is done here is done per request.
 
 import type { ComposedImage, Ingredient } from "../registry/compose.ts";
 import type { Packing } from "../registry/pin.ts";
 import { type PackageName, type Recipe, systemOf } from "../registry/recipe.ts";
 import type { Form } from "../registry/record.ts";
-import type { Tag } from "../registry/reference.ts";
 import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
 import { composeImage } from "./compose-image.ts";
 import type { BuildFailure, FailedPackage, PackageFailure } from "./failures.ts";
 import type { Wait } from "./hold.ts";
 import { isStopped, type Lookups, storeLookup } from "./lookups.ts";
 import type { RecordFailure, Records } from "./records.ts";
-import type { PinnedTag, Pins } from "./sources/pins.ts";
+import type { PinnedTag } from "./sources/pins.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { type StorageKey, storageKey } from "./storage/keys.ts";
 
@@ -28,11 +27,10 @@ export type ImageResult = BuiltImage | BuildFailure;
 
 export interface Images {
   /** Rejects with the reason of the wait's signal when that is aborted. */
-  build(recipe: Recipe, tag: Tag, variant: Variant, wait: Wait): Promise<ImageResult>;
+  build(recipe: Recipe, pinned: PinnedTag, variant: Variant, wait: Wait): Promise<ImageResult>;
 }
 
 export interface ImagesOptions {
-  readonly pins: Pins;
   readonly lookups: Lookups;
   readonly records: Records;
   readonly store: BlobStore;
@@ -76,11 +74,9 @@ function failureOf(
   return packages.length > 0 ? { kind: "packages-failed", packages } : stopped;
 }
 
-export function createImages({ pins, lookups, records, store }: ImagesOptions): Images {
+export function createImages({ lookups, records, store }: ImagesOptions): Images {
   return {
-    async build(recipe, tag, variant, wait) {
-      const pinned = await pins.resolve(tag);
-      if (pinned.kind !== "pinned") return pinned;
+    async build(recipe, pinned, variant, wait) {
       const { form } = VARIANT_TYPES[variant];
       let gathered = await gather(recipe, pinned, form, wait);
       if (gathered.kind === "derivation-gone") {

@@ -23,15 +23,21 @@ import { obtainPopularity } from "./popularity/obtain.ts";
 import { countSmallSet } from "./popularity/small-set.ts";
 import { createRecordMaker } from "./record-maker.ts";
 import { createPackings, createRecords, type RecordFailure } from "./records.ts";
-import { configurePins } from "./sources/configured.ts";
+import { createRefresh } from "./refresh/refresh.ts";
+import { openTracked } from "./refresh/tracked.ts";
+import { configured, configurePins } from "./sources/configured.ts";
 import { rememberPins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
+import { sourceId } from "./sources/source.ts";
 import { openFilesystemStore } from "./storage/filesystem.ts";
+import { createTaggedImages } from "./tagged-images.ts";
 
 export interface Origin {
   readonly url: string;
   /** Resolves when the edge has been given everything that was answered; at once without an edge. */
   backfilled(): Promise<void>;
+  /** Resolves when the images of tags that moved are made. */
+  refreshed(): Promise<void>;
   /** Stops listening, gives up builds, lets answers under way finish for a while. */
   close(): Promise<void>;
 }
@@ -42,6 +48,8 @@ export interface OriginOptions {
   readonly env: Environment;
   readonly log: Log;
   readonly onSpawn?: NixToolOptions["onSpawn"];
+  /** The wall clock, unless a test has its own. */
+  readonly now?: () => number;
 }
 
 const DRAIN_DEADLINE_MS = 5000;
@@ -52,7 +60,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const { config, env, log } = options;
   const stop = new AbortController();
   const { signal } = stop;
-  const now = Date.now;
+  const now = options.now ?? Date.now;
   const onSpawn = (program: string, args: readonly string[]) => {
     log.info({ program, args: args.slice(0, 4) }, "started");
     options.onSpawn?.(program as Parameters<NonNullable<NixToolOptions["onSpawn"]>>[0], args);
@@ -64,9 +72,16 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const rootsDir = join(config.statePath, "gcroots");
   await clearRoots(rootsDir);
   const store = await openFilesystemStore(config.storagePath);
-  const { source, pinFreshMs, secretKeys } = config;
-  const tags = rememberPins({ source, nix, store, env, freshMs: pinFreshMs, log, now, signal });
-  const pins = configurePins(tags, config.nixpkgsConfig);
+  const { source, pinFreshMs, nixpkgsConfig, secretKeys } = config;
+  const notes = { store, sourceId: sourceId(source), keepMs: config.trackMs, now, log };
+  const tracked = await openTracked(notes);
+  const refresh = createRefresh({ tracked, log, now, signal });
+  const tags = rememberPins({
+    ...{ source, nix, store, env, freshMs: pinFreshMs, log, now, signal },
+    onMoved: (tag, from, to) =>
+      refresh.moved(tag, configured(from, nixpkgsConfig), configured(to, nixpkgsConfig)),
+  });
+  const pins = configurePins(tags, nixpkgsConfig);
   const popularity = await obtainPopularity({
     ...{ url: config.popularityUrl, source, refreshMs: config.popularityRefreshMs },
     ...{ pins, store, log, now, signal },
@@ -83,32 +98,35 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const parts = { nix, store, maker, layers, packings, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
-  const images = createImages({
-    pins,
-    lookups: rememberLookups({
-      ...{ ...config, nix, store, asked, signal },
-      failures: rememberFailures(memory),
-    }),
-    records,
-    store,
+  const lookups = rememberLookups({
+    ...{ ...config, nix, store, asked, signal },
+    failures: rememberFailures(memory),
   });
+  const images = createImages({ lookups, records, store });
 
   let outbox: Outbox | null = null;
   if (config.edgeUrl !== null) {
     const edge = createEdgeClient({ url: config.edgeUrl, secretKeys, now, signal });
     outbox = await openOutbox({ store, push: createPusher({ store, edge, packings, log }), log });
   }
+  refresh.start({ lookups, images, give: async (image) => outbox?.add(image) });
   const { access, holdMs } = config;
-  const app = createApp({ images, records, store, outbox, access, holdMs, secretKeys, log, now });
+  const app = createApp({
+    images: createTaggedImages({ pins, images, refresh, tracked }),
+    ...{ records, store, outbox, access, holdMs, secretKeys, log, now },
+  });
   const server = createAdaptorServer({ fetch: app.fetch });
   const url = await listen(server, config);
 
   return {
     url,
     backfilled: () => outbox?.drained() ?? Promise.resolve(),
+    refreshed: () => refresh.settled(),
     async close() {
       stop.abort(new Error("the origin is going down"));
       await Promise.all([closeServer(server), outbox?.close(), packer.close(), pins.settled()]);
+      await refresh.settled();
+      await tracked.close();
     },
   };
 }

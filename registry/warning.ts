@@ -6,6 +6,11 @@ export function staleWarning(text: string): string {
   return `299 - "nixport: ${text}"`;
 }
 
+/** Of an answer at an earlier pin than the one its tag has. */
+export function movedWarning(tag: string): string {
+  return staleWarning(`${tag} has moved on; answered at an earlier revision meanwhile`);
+}
+
 export function describeAge(ageMs: number): string {
   const minutes = Math.round(ageMs / 60_000);
   if (minutes < 120) return `${minutes} min`;

@@ -10,6 +10,7 @@
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to
 //   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
+//   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
 //   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given
 //   pushed/<sha256 hex>                      empty: the edge said it holds this blob
 //   staging/<process>/…                      unfinished files; those of dead processes are removed
@@ -43,6 +44,7 @@ export const storageKey = {
     key(`asked/${pin}/${system}/${Number.parseInt(hashOf([name]).slice(0, 8), 16) % slots}`),
   pin: (sourceId: string, tag: Tag) => key(`pins/${hashOf([sourceId, tag])}`),
   popularity: (from: string) => key(`popularity/${hashOf([from])}`),
+  tracked: (sourceId: string) => key(`tracked/${hashOf([sourceId])}`),
   outbox: (recipe: string, tag: Tag, variant: string) =>
     key(`outbox/${hashOf([recipe, tag, variant])}`),
   pushed: (edgeUrl: string, digest: Digest) => key(`pushed/${hashOf([edgeUrl, digest])}`),

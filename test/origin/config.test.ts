@@ -38,6 +38,7 @@ describe("readConfig", () => {
       ...{ holdMs: 50_000, maxBuilds: 4, maxEvaluations: 2, maxQueue: 100 },
       maxClosureBytes: 34_359_738_368,
       failureMemoryMs: 60_000,
+      trackMs: 604_800_000,
       ...{ packWorkers: null, popularityUrl: null, popularityRefreshMs: null, logLevel: "info" },
     });
   });
@@ -53,6 +54,7 @@ describe("readConfig", () => {
     [{ NIX_TIMEOUT: "1" }, { builderTimeoutSeconds: 1 }],
     [{ NIXPORT_BUILD_DEADLINE: "5" }, { buildDeadlineMs: 5000 }],
     [{ NIXPORT_PIN_FRESH: "0" }, { pinFreshMs: 0 }],
+    [{ NIXPORT_TRACK_DAYS: "2" }, { trackMs: 172_800_000 }],
     [{ NIXPORT_NIXPKGS_CONFIG: '{"a":["b"]}' }, { nixpkgsConfig: { a: ["b"] } }],
     [{ NIXPKGS_ALLOW_UNFREE: "1" }, { nixpkgsConfig: { allowUnfree: true } }],
     [{ NIXPKGS_ALLOW_BROKEN: "0" }, { nixpkgsConfig: {} }],
@@ -151,6 +153,7 @@ describe("readConfig", () => {
       "NIX_TIMEOUT",
       "NIXPORT_BUILD_DEADLINE",
       "NIXPORT_PIN_FRESH",
+      "NIXPORT_TRACK_DAYS",
       "NIXPORT_HOLD",
       "NIXPORT_MAX_BUILDS",
       "NIXPORT_MAX_EVALUATIONS",

@@ -58,6 +58,8 @@ export interface House {
   /** Requests that have not been answered. */
   pending(): number;
   forget(): void;
+  /** Sets the origin's clock forward. */
+  pass(ms: number): void;
   request(path: string, init?: RequestInit): Promise<Response>;
   /** The manifest of a name, which must be answered with 200. */
   pull(name: string, headers?: Readonly<Record<string, string>>): Promise<Pulled>;
@@ -93,7 +95,9 @@ export async function startHouse(
   const onSpawn = (program: string, args: readonly string[]) => {
     started.push(`${program} ${args[0]}`);
   };
-  const origin = await startOrigin({ config: result.config, env: ENV, log, onSpawn });
+  let passedMs = 0;
+  const now = () => Date.now() + passedMs;
+  const origin = await startOrigin({ config: result.config, env: ENV, log, onSpawn, now });
   t.after(() => origin.close());
   started.length = 0;
   const request = (path: string, init?: RequestInit) => fetch(`${origin.url}${path}`, init);
@@ -108,6 +112,9 @@ export async function startHouse(
     forget() {
       started.length = 0;
       lines.length = 0;
+    },
+    pass(ms) {
+      passedMs += ms;
     },
     async pull(name, headers = {}) {
       const path = `/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`;

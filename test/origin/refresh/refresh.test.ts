@@ -1,0 +1,244 @@
+// A tag moves: what is made for it in the background, and what pulls get meanwhile. Real git, real Nix.
+
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
+import type { EnvironmentVariables } from "../../../origin/config.ts";
+import { temporaryDirectory } from "../fixture.ts";
+import { until } from "../gated-set.ts";
+import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
+import { type NumberedSet, plantNumberedSet } from "./numbered-set.ts";
+
+const limit = { timeout: 120_000 };
+const PACKAGES = 40;
+
+async function fresh(
+  t: TestContext,
+  set: NumberedSet,
+  variables: EnvironmentVariables = {},
+  statePath?: string,
+): Promise<House> {
+  const settings = { NIXERY_PKGS_REPO: set.path, ...variables };
+  return startHouse(t, set.path, statePath ?? (await temporaryDirectory(t)), settings);
+}
+
+async function answerOf(house: House, name: string) {
+  const path = `/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`;
+  const { status, headers } = await house.request(path);
+  return {
+    status,
+    pin: headers.get("Nixport-Pin"),
+    digest: headers.get("Docker-Content-Digest"),
+    warning: headers.get("Warning"),
+  };
+}
+
+const linesOf = (house: House, msg: string) => house.lines.filter((line) => line.msg === msg);
+const startedNix = (house: House) => house.started.filter((each) => each.startsWith("nix"));
+const nameOf = (storePath: string) => storePath.replace(/^.*\/[a-z0-9]{32}-/, "");
+
+/** A pull of what was resolved long ago is answered, and behind it the tag is found to have moved. */
+async function noticeMove(house: House, name: string, to: string): Promise<Pulled> {
+  house.pass(600_000);
+  const pulled = await house.pull(name);
+  await until("the tag has moved", () =>
+    linesOf(house, "tag moved").some((each) => each.to === to),
+  );
+  return pulled;
+}
+
+async function isBuilding(house: House, builds: number): Promise<void> {
+  const realised = () => house.started.filter((each) => /--realise/.test(each)).length;
+  await until("it is being built", () => realised() === builds);
+}
+
+describe("a tag of forty packages that moves because of one", limit, () => {
+  test("costs one evaluation and what changed, before anyone asks", async (t) => {
+    const set = await plantNumberedSet(t, PACKAGES);
+    await set.commit();
+    const house = await fresh(t, set);
+    const all = Array.from({ length: PACKAGES }, (_, index) => `p${index + 1}`);
+    const names = [all.slice(0, 10), all.slice(5, 25), all.slice(20), ["p7"], ["p8"]].map((each) =>
+      each.join("/"),
+    );
+    const before = new Map<string, string>();
+    for (const name of names) before.set(name, (await house.pull(name)).digest);
+    house.forget();
+
+    const moved = await set.commit({ p7: "changed" });
+    assert.equal((await noticeMove(house, "p8", moved)).digest, before.get("p8"));
+    await house.origin.refreshed();
+    assert.deepEqual(
+      startedNix(house).filter((each) => /instantiate|realise/.test(each)),
+      ["nix-instantiate --eval", "nix-store --realise"],
+    );
+    assert.deepEqual(
+      house.packed().map((paths) => paths.map(nameOf)),
+      [["p7-1.0"]],
+    );
+
+    house.forget();
+    for (const name of names) {
+      const answer = await answerOf(house, name);
+      assert.equal(answer.pin, moved, name);
+      assert.equal(answer.warning, null, name);
+      const holdsIt = name.split("/").includes("p7");
+      assert.equal(answer.digest !== before.get(name), holdsIt, name);
+    }
+    for (const name of ["p1/p40", "p7/p30/p31", all.slice(3, 33).join("/")]) {
+      assert.equal((await house.pull(name)).pin, moved);
+    }
+    assert.deepEqual(startedNix(house), []);
+    assert.deepEqual(house.packed(), []);
+  });
+});
+
+describe("while an image is made at the pin its tag has now", limit, () => {
+  test("the earlier pin answers for it at once, and only for it", async (t) => {
+    const set = await plantNumberedSet(t, 3);
+    const first = await set.commit();
+    const house = await fresh(t, set);
+    const before = await house.pull("p1/p2");
+    const second = await set.commit({ p1: "wait" });
+    await noticeMove(house, "p1/p2", second);
+    await isBuilding(house, 2);
+
+    const meanwhile = await answerOf(house, "p2/p1");
+    assert.equal(meanwhile.pin, first);
+    assert.equal(meanwhile.digest, before.digest);
+    assert.match(meanwhile.warning ?? "", /^299 - "nixport: latest has moved on/);
+    const untracked = await answerOf(house, "p2");
+    assert.equal(untracked.pin, second);
+    assert.equal(untracked.warning, null);
+
+    await set.open();
+    await house.origin.refreshed();
+    const after = await answerOf(house, "p1/p2");
+    assert.equal(after.pin, second);
+    assert.notEqual(after.digest, before.digest);
+    assert.equal(after.warning, null);
+  });
+
+  test("the earlier pin answers for half an hour at most", async (t) => {
+    const set = await plantNumberedSet(t, 1);
+    await set.commit();
+    const house = await fresh(t, set, { NIXPORT_PIN_FRESH: "86400" });
+    await house.pull("p1");
+    house.pass(86_400_000);
+    const second = await set.commit({ p1: "wait" });
+    await house.pull("p1");
+    await isBuilding(house, 2);
+    house.pass(1_800_000);
+    const late = house.pull("p1");
+    await set.open();
+    assert.equal((await late).pin, second);
+  });
+
+  test("another move ends that work, and the first pin answers on", async (t) => {
+    const set = await plantNumberedSet(t, 3);
+    const first = await set.commit();
+    const house = await fresh(t, set);
+    await house.pull("p1");
+    await noticeMove(house, "p1", await set.commit({ p1: "wait" }));
+    await isBuilding(house, 2);
+    const third = await set.commit({ p1: "wait", p2: "changed" });
+    assert.equal((await noticeMove(house, "p1", third)).pin, first);
+    assert.equal((await house.pull("p1")).pin, first);
+    await set.open();
+    await house.origin.refreshed();
+    assert.equal((await house.pull("p1")).pin, third);
+    assert.deepEqual(
+      linesOf(house, "refreshed").map(({ pin, made }) => [pin === third, made]),
+      [
+        [false, 0],
+        [true, 1],
+      ],
+    );
+  });
+
+  test("the origin goes down at once", async (t) => {
+    const set = await plantNumberedSet(t, 1);
+    await set.commit();
+    const house = await fresh(t, set);
+    await house.pull("p1");
+    await noticeMove(house, "p1", await set.commit({ p1: "wait" }));
+    await isBuilding(house, 2);
+    const startedMs = performance.now();
+    await house.origin.close();
+    assert(performance.now() - startedMs < 8000);
+    assert.deepEqual(linesOf(house, "a refresh failed"), []);
+  });
+});
+
+describe("an image that cannot be made at the new pin", limit, () => {
+  for (const change of ["fail", "throw"]) {
+    test(`keeps no other from it (${change}), and is refused when it is pulled`, async (t) => {
+      const set = await plantNumberedSet(t, 3);
+      await set.commit();
+      const house = await fresh(t, set);
+      for (const name of ["p2", "p1/p2", "p3"]) await house.pull(name);
+      house.forget();
+      const moved = await set.commit({ p1: change, p3: "changed" });
+      await noticeMove(house, "p2", moved);
+      await house.origin.refreshed();
+      assert.equal(linesOf(house, "not refreshed").length, 1);
+      assert.deepEqual(
+        house.packed().map((paths) => paths.map(nameOf)),
+        [["p3-1.0"]],
+      );
+      house.forget();
+      assert.equal((await house.pull("p3")).pin, moved);
+      assert.deepEqual(house.packed(), []);
+      const refused = await answerOf(house, "p1/p2");
+      assert.equal(refused.status, 404);
+    });
+  }
+});
+
+describe("what was pulled", limit, () => {
+  test("is known after a restart", async (t) => {
+    const set = await plantNumberedSet(t, 2);
+    await set.commit();
+    const house = await fresh(t, set);
+    await house.pull("p1");
+    await house.origin.close();
+    const moved = await set.commit({ p1: "changed" });
+    const restarted = await fresh(t, set, {}, house.statePath);
+    await noticeMove(restarted, "p1", moved);
+    await restarted.origin.refreshed();
+    assert.deepEqual(
+      restarted.packed().map((paths) => paths.map(nameOf)),
+      [["p1-1.0"]],
+    );
+  });
+
+  test("is not made again where no image is tracked", async (t) => {
+    const set = await plantNumberedSet(t, 1);
+    await set.commit();
+    const house = await fresh(t, set, { NIXPORT_TRACK_DAYS: "0" });
+    await house.pull("p1");
+    const moved = await set.commit({ p1: "changed" });
+    house.forget();
+    await noticeMove(house, "p1", moved);
+    await house.origin.refreshed();
+    assert.deepEqual(house.packed(), []);
+    assert.equal((await house.pull("p1")).pin, moved);
+  });
+
+  test("of a local set is answered as the set is now", async (t) => {
+    const path = await plantSet(t);
+    const house = await startHouse(t, path, await temporaryDirectory(t));
+    const before = await house.pull("hello");
+    await house.pull("sh");
+    await writeFile(join(path, "more.nix"), "{ }");
+    house.forget();
+    const after = await answerOf(house, "hello");
+    assert.notEqual(after.pin, before.pin);
+    assert.equal(after.warning, null);
+    await house.origin.refreshed();
+    house.forget();
+    assert.equal((await house.pull("sh")).pin, after.pin);
+    assert.deepEqual(startedNix(house), []);
+  });
+});
