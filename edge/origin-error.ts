@@ -43,6 +43,14 @@ export async function originError(response: Response): Promise<RegistryError> {
   return error.status === status ? error : unusable(`${told.code} with status ${status}`);
 }
 
+const unknownTagSchema = v.tuple([v.object({ reason: v.literal("unknown-tag") })]);
+
+/** The origin says that its package source has no such tag: a missing package would be no reason. */
+export function isUnknownTag(error: unknown): boolean {
+  if (!(error instanceof RegistryError) || error.code !== "MANIFEST_UNKNOWN") return false;
+  return v.is(unknownTagSchema, error.options.detail);
+}
+
 /** The origin was reached, and what it said counts for nothing. */
 export function unusable(what: string): RegistryError {
   return new RegistryError(

@@ -127,11 +127,19 @@ export function createOrigin(options: OriginOptions): Origin {
         return readManifest(response, reference);
       });
     },
-    refresh(repository, tag, variant) {
+    async refresh(repository, tag, variant) {
       const path = `/v2/${repository}/manifests/${tag}`;
-      return ask("HEAD", path, { [VARIANT_HEADER]: variant }, manifestMs, async (response) => {
+      const headers = { [VARIANT_HEADER]: variant };
+      const status = await ask("HEAD", path, headers, manifestMs, async (response) => {
         await cancelBody(response.body);
-        if (response.status !== 200) throw unusable(`status ${response.status}`);
+        return response.status;
+      });
+      if (status === 200) return;
+      if (status !== 404) throw unusable(`status ${status}`);
+      // What is unknown, the tag or a package, only the body of a GET says.
+      await ask("GET", path, headers, manifestMs, async (response) => {
+        if (response.status !== 200) throw await originError(response);
+        await cancelBody(response.body);
       });
     },
     blob(method, digest, range) {

@@ -81,6 +81,12 @@ export async function storePointer(edge: Edge, name: ImageName, pointer: Pointer
   throw new Error("a pointer changed at every attempt to write it");
 }
 
+/** R2 first, from which KV would be healed. */
+export async function removePointer(edge: Edge, name: ImageName): Promise<void> {
+  await edge.r2.delete(await r2Key.pointer(name));
+  await edge.kv.delete(await kvKey.pointer(name));
+}
+
 /** A cold copy of KV: what R2 answered while KV had nothing. */
 export async function healPointer(edge: Edge, name: ImageName, pointer: Pointer): Promise<void> {
   await attempt(edge, "kv", () => copyToKv(edge, name, pointer));

@@ -27,6 +27,12 @@ export async function storeTagPins(edge: Edge, tag: Tag, told: TagPins): Promise
   }
 }
 
+/** Of a tag that the package source has no more; what is known of its pins stays. */
+export async function forgetTagPins(edge: Edge, tag: Tag): Promise<void> {
+  await edge.r2.delete(r2Key.tagPins(tag));
+  await edge.kv.delete(kvKey.tagPins(tag));
+}
+
 /**
  * A packing whose base layer is not here yet is left out, so that nothing is composed on it: only the
  * base of the form that was pulled comes with an image.

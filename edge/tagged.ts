@@ -6,13 +6,15 @@ import { type Pin, parsePin } from "../registry/pin.ts";
 import { canonicalRecipe } from "../registry/recipe.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { Route } from "../registry/route.ts";
-import { chooseVariant, type Variant } from "../registry/variant.ts";
+import { chooseVariant } from "../registry/variant.ts";
 import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts";
 import type { Edge } from "./edge.ts";
 import type { ImageName } from "./keys.ts";
 import { composeKnown } from "./known-image.ts";
 import type { Manifest } from "./manifest-memory.ts";
-import { healPointer, lookupPointer, storePointer } from "./pointers.ts";
+import { isUnknownTag } from "./origin-error.ts";
+import { healPointer, lookupPointer, removePointer, storePointer } from "./pointers.ts";
+import { forgetTagPins } from "./tag-pins.ts";
 
 export type ManifestRoute = Extract<Route, { kind: "manifest" }>;
 
@@ -100,18 +102,23 @@ function staleness(
 function refreshBehind(edge: Edge, { repository }: ManifestRoute, name: ImageName): void {
   const key = `${name.variant}/${name.tag}/${name.recipe}`;
   if (!edge.refreshes.claim(key, edge.now())) return;
-  edge.later("refresh", () => refresh(edge, repository, name.tag, name.variant, key));
+  edge.later("refresh", () => refresh(edge, repository, name, key));
 }
 
 async function refresh(
   edge: Edge,
   repository: string,
-  tag: Tag,
-  variant: Variant,
+  name: ImageName,
   key: string,
 ): Promise<void> {
   try {
-    await edge.origin.refresh(repository, tag, variant);
+    await edge.origin.refresh(repository, name.tag, name.variant);
+  } catch (error) {
+    if (!isUnknownTag(error)) throw error;
+    edge.log({ level: "info", event: "tag forgotten", tag: name.tag });
+    // The pins first: they would compose the image again.
+    await forgetTagPins(edge, name.tag);
+    await removePointer(edge, name);
   } finally {
     edge.refreshes.release(key, edge.now());
   }

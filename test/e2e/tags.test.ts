@@ -43,6 +43,7 @@ before(async () => {
   await writeFile(join(repository.path, "flake.nix"), flake);
   first = await commitTool("hello");
   repository.git("branch", "feature/x");
+  repository.git("branch", "deleted");
   repository.git("tag", "--annotate", "--message", "x", "v1");
   deployment = await deploy({
     env: {
@@ -100,6 +101,16 @@ describe("a tag", () => {
     ] as const) {
       assert.equal((await pullManifest(deployment.edgeUrl, `tool:${tag}`)).digest, digest, tag);
     }
+  });
+
+  test("is 404 some time after its branch was deleted, while the commit stays", async () => {
+    await pullAt("deleted", first);
+    repository.git("branch", "--delete", "--force", "deleted");
+    const deadline = AbortSignal.timeout(MOVED_DEADLINE_MS);
+    while ((await get(deployment.edgeUrl, "/v2/tool/manifests/deleted")).status !== 404) {
+      await setTimeout(POLL_MS, undefined, { signal: deadline });
+    }
+    await pullManifest(deployment.edgeUrl, `tool:${first}`);
   });
 
   test("that nothing is called says what is", async () => {

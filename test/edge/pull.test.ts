@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { type BuildFailure, failureError } from "../../origin/failures.ts";
 import type { ComposedImage } from "../../registry/compose.ts";
 import { pinOf } from "../registry/fixture.ts";
 import { NOW_MS } from "./controls.ts";
@@ -306,6 +307,21 @@ describe("a stale pointer", () => {
     const asked = world.origin.asked.map(({ method, path }) => `${method} ${path}`);
     assert.deepEqual(asked, [`HEAD ${manifestPath("git", "moving")}`]);
   });
+
+  const failures: readonly (readonly [string, BuildFailure, number])[] = [
+    ["is forgotten once its tag is unknown", { kind: "unknown-tag", message: "none" }, 404],
+    ["stays when the image cannot be made any more", { kind: "too-many-layers", count: 999 }, 200],
+  ];
+  for (const [title, failure, status] of failures) {
+    test(title, async () => {
+      const path = manifestPath("git", failure.kind);
+      await world.backfill(stock, { tag: failure.kind, pin: PIN, repositories: ["git"] });
+      const { code, message, options } = failureError(failure);
+      world.origin.answering = () => registryError(404, code, message, {}, options.detail);
+      assert.equal((await world.pull(path, { controls: stale })).status, 200);
+      assert.equal((await world.pull(path, { controls: stale })).status, status);
+    });
+  }
 
   test("is answered with the origin stopped, and without a warning once it has moved", async () => {
     await world.backfill(stock, { tag: "down", pin: PIN, repositories: ["git"] });
