@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { digestOf } from "../../registry/digest.ts";
+import { configuredPin } from "../../registry/pin.ts";
 import { pinOf } from "../registry/fixture.ts";
 import { NOW_MS } from "./controls.ts";
 import { imageOf, type Stock, stockOf } from "./stock.ts";
@@ -125,4 +126,16 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     const response = await world.pull(manifestPath("git/htop/tree", "other"));
     assert.equal(response.status, 503);
   });
+});
+
+test("composes at a commit under the configuration that the origin has now", async (t) => {
+  const world = await startWorld();
+  t.after(() => world.close());
+  const configured = configuredPin(PIN, "0123456789abcdef");
+  await world.backfill(await stockOf(["git"], "-unconfigured"), { tag: "old", pin: PIN });
+  await world.backfill(await stockOf(["git"]), { tag: "latest", pin: configured });
+  await world.origin.stop();
+  const response = await world.pull(manifestPath("git", PIN));
+  assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
+  assert.equal(response.headers.get("Nixport-Pin"), configured);
 });
