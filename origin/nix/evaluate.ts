@@ -21,6 +21,8 @@ export interface NamedLookup {
 
 // Linux takes no single argument of more than 128 KiB.
 const MAX_NAMES_PER_EVALUATION = 200;
+/** Each takes an evaluation of its own. */
+const MAX_EXPLANATIONS = 16;
 // An evaluation of nixpkgs takes hundreds of megabytes.
 const CONCURRENT_EVALUATIONS = 2;
 
@@ -37,6 +39,7 @@ export async function lookUp(
     nix,
     source,
     system,
+    explanationsLeft: MAX_EXPLANATIONS,
     signal: AbortSignal.any([signal, deadline]),
     stopped: () =>
       signal.aborted
@@ -66,6 +69,7 @@ interface Question {
   readonly nix: NixTool;
   readonly source: PinnedSource;
   readonly system: string;
+  explanationsLeft: number;
   readonly signal: AbortSignal;
   readonly stopped: () => LookupStopped;
 }
@@ -73,36 +77,60 @@ interface Question {
 type Answers = readonly (Lookup | LookupStopped)[];
 
 async function lookUpBatch(question: Question, names: readonly string[]): Promise<Answers> {
-  const batch = await evaluate(question, names);
-  if (batch.kind === "stopped") return names.map(question.stopped);
-  if (batch.kind === "unreachable") return names.map(() => batch);
-  if (batch.kind === "died") return await lookUpEach(question, names, batch.message);
-  return await mapConcurrently(batch.answers, (answer, index) =>
-    answer.kind === "failed" ? explain(question, names[index] ?? "") : answer,
-  );
-}
-
-/**
- * A name that aborts or recurses without end takes the evaluation of all names down, so each gets
- * one of its own; unless it is the source that does not load, which is asked once.
- */
-async function lookUpEach(
-  question: Question,
-  names: readonly string[],
-  message: string,
-): Promise<Answers> {
-  if (names.length === 1) return [{ kind: "evaluation-failed", message }];
+  const answers = await lookUpAtOnce(question, names);
+  if (answers !== "died") return answers;
   const loading = await evaluate(question, []);
   if (loading.kind === "unreachable") return names.map(() => loading);
   if (loading.kind === "died") {
     return names.map(() => ({ kind: "evaluation-failed", message: loading.message }));
   }
-  const each = await mapConcurrently(names, (name) => lookUpBatch(question, [name]));
-  return each.flat();
+  return await lookUpHalves(question, names);
+}
+
+/** Died: one of several names, or the source itself, took the evaluation down. */
+async function lookUpAtOnce(
+  question: Question,
+  names: readonly string[],
+): Promise<Answers | "died"> {
+  const batch = await evaluate(question, names);
+  switch (batch.kind) {
+    case "stopped":
+      return names.map(question.stopped);
+    case "unreachable":
+      return names.map(() => batch);
+    case "died":
+      if (names.length > 1) return "died";
+      return [{ kind: "evaluation-failed", message: batch.message }];
+    case "answered":
+      return await mapConcurrently(batch.answers, (answer, index) =>
+        answer.kind === "failed" ? explain(question, names[index] ?? "") : answer,
+      );
+    default:
+      return batch satisfies never;
+  }
+}
+
+/**
+ * A name that aborts or recurses without end takes the evaluation of all names down. It is narrowed
+ * down by halves: among 200 names one costs some 15 evaluations.
+ */
+async function lookUpHalves(question: Question, names: readonly string[]): Promise<Answers> {
+  const middle = Math.ceil(names.length / 2);
+  const all: (Lookup | LookupStopped)[] = [];
+  for (const half of [names.slice(0, middle), names.slice(middle)]) {
+    const answers = await lookUpAtOnce(question, half);
+    all.push(...(answers === "died" ? await lookUpHalves(question, half) : answers));
+  }
+  return all;
 }
 
 /** Inside Nix the message of a caught error is out of reach, so it is asked for without catching. */
 async function explain(question: Question, name: string): Promise<Lookup | LookupStopped> {
+  if (question.explanationsLeft === 0) {
+    const message = `only ${MAX_EXPLANATIONS} names at a time are asked why they do not evaluate`;
+    return { kind: "evaluation-failed", message };
+  }
+  question.explanationsLeft -= 1;
   const again = await evaluate(question, [name], "strict");
   if (again.kind === "stopped") return question.stopped();
   if (again.kind === "unreachable") return again;

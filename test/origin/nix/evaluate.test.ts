@@ -99,6 +99,42 @@ describe("lookUp", () => {
     assert.notEqual(answers["lone\ud800"], "found");
   });
 
+  test("narrows down the one name that takes the others down, in few evaluations", async (t) => {
+    const started: string[] = [];
+    const nix = await testNix({ onSpawn: (program) => started.push(program) });
+    const source = await packageSet(
+      t,
+      nix,
+      `builtins.listToAttrs (builtins.genList (n: { name = "p\${toString n}"; value = ${good}; }) 64)
+        // { p37 = abort "nothing more to say"; }`,
+    );
+    started.length = 0;
+    const names = Array.from({ length: 64 }, (_, index) => `p${index}`);
+    const lookups = await lookUp(nix, source, SYSTEM, names, never);
+    assert.deepEqual(
+      lookups.filter(({ lookup }) => lookup.kind !== "found").map(({ name }) => name),
+      ["p37"],
+    );
+    assert(started.length <= 14, `${started.length} evaluations`);
+  });
+
+  test("asks why of some names only where many do not evaluate", async (t) => {
+    const started: string[] = [];
+    const nix = await testNix({ onSpawn: (program) => started.push(program) });
+    const source = await packageSet(
+      t,
+      nix,
+      `builtins.listToAttrs (builtins.genList
+        (n: { name = "p\${toString n}"; value = throw "renamed"; }) 40)`,
+    );
+    started.length = 0;
+    const names = Array.from({ length: 40 }, (_, index) => `p${index}`);
+    const messages = Object.values(said(await lookUp(nix, source, SYSTEM, names, never)));
+    assert.equal(messages.filter((message) => message === "renamed").length, 16);
+    assert.equal(messages.filter((message) => /^only 16 names/.test(String(message))).length, 24);
+    assert.equal(started.length, 17);
+  });
+
   test("asks a source that does not load twice, however many names there are", async (t) => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
