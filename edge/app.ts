@@ -81,7 +81,7 @@ function createEdge(
   if (settings.problem !== undefined) {
     log({ level: "error", event: "misconfigured", problem: settings.problem });
   }
-  const { secretKeys, pinFreshMs } = settings;
+  const { secretKeys, pinFreshMs, originWaitMs } = settings;
   return {
     kv: env.KV,
     r2: env.R2,
@@ -96,6 +96,7 @@ function createEdge(
       secretKeys,
       now,
       fetch: (request) => fetch(request),
+      wait: { limitMs: originWaitMs, client: context.req.raw.signal },
       ...(originDeadlinesMs && { deadlinesMs: originDeadlinesMs }),
     }),
     trail: createTrail(() => performance.now()),

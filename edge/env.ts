@@ -9,28 +9,46 @@ export interface Env {
   readonly ORIGIN_URL?: string;
   readonly NIXPORT_SECRET?: string;
   readonly PIN_FRESH_SECONDS?: string;
+  readonly ORIGIN_WAIT_SECONDS?: string;
 }
 
 export interface Settings {
   readonly secretKeys: readonly SecretKey[];
   readonly pinFreshMs: number;
+  readonly originWaitMs: number;
   /** What is wrong with the environment. Pulls of what is cached go on all the same. */
   readonly problem: string | undefined;
 }
 
 const DEFAULT_PIN_FRESH_SECONDS = 300;
+/** With one more answer of the origin below the 5 minutes after which Kubernetes gives a pull up. */
+const DEFAULT_ORIGIN_WAIT_SECONDS = 240;
 
-export function readSettings({ NIXPORT_SECRET, PIN_FRESH_SECONDS }: Env): Settings {
+export function readSettings(env: Env): Settings {
+  const { NIXPORT_SECRET, PIN_FRESH_SECONDS, ORIGIN_WAIT_SECONDS } = env;
   const problems: string[] = [];
   const keys = NIXPORT_SECRET ? parseSecretKeys(NIXPORT_SECRET) : [];
   if (typeof keys === "string") problems.push(`NIXPORT_SECRET: ${keys}`);
 
-  const text = PIN_FRESH_SECONDS ?? "";
-  const isNumber = /^\d{1,9}$/.test(text);
-  if (text !== "" && !isNumber) problems.push("PIN_FRESH_SECONDS: not a number of seconds");
+  const milliseconds = (name: string, text: string | undefined, fallback: number) => {
+    const isNumber = /^\d{1,9}$/.test(text ?? "");
+    if (text && !isNumber) problems.push(`${name}: not a number of seconds`);
+    return 1000 * (isNumber ? Number(text) : fallback);
+  };
+  const pinFreshMs = milliseconds(
+    "PIN_FRESH_SECONDS",
+    PIN_FRESH_SECONDS,
+    DEFAULT_PIN_FRESH_SECONDS,
+  );
+  const originWaitMs = milliseconds(
+    "ORIGIN_WAIT_SECONDS",
+    ORIGIN_WAIT_SECONDS,
+    DEFAULT_ORIGIN_WAIT_SECONDS,
+  );
   return {
     secretKeys: typeof keys === "string" ? [] : keys,
-    pinFreshMs: 1000 * (isNumber ? Number(text) : DEFAULT_PIN_FRESH_SECONDS),
+    pinFreshMs,
+    originWaitMs,
     problem: problems.length > 0 ? problems.join("; ") : undefined,
   };
 }

@@ -12,6 +12,7 @@ import { cancelBody, readLimited } from "./body.ts";
 import type { Manifest } from "./manifest-memory.ts";
 import { verifyManifest } from "./manifests.ts";
 import { originError, unusable } from "./origin-error.ts";
+import { type OriginWait, untilBuilt } from "./origin-wait.ts";
 
 export type OriginReference =
   | { readonly kind: "tag"; readonly tag: Tag }
@@ -30,14 +31,21 @@ export interface OriginBlob {
   readonly body: ReadableStream<Uint8Array> | null;
 }
 
-/** All of them throw RegistryError for whatever is no content. */
+/**
+ * All of them throw RegistryError for whatever is no content. What a client waits for is given up
+ * when it leaves, which the origin then sees.
+ */
 export interface Origin {
+  /** Waits while the origin says that it is building. */
   manifest(
     repository: string,
     reference: OriginReference,
     variant: Variant,
   ): Promise<OriginManifest>;
-  /** Makes the origin resolve and build a tag, without moving the manifest. */
+  /**
+   * Makes the origin resolve and build a tag, without moving the manifest, whoever leaves: work
+   * behind an answer is cut short after 30 s, and the origin builds on.
+   */
   refresh(repository: string, tag: Tag, variant: Variant): Promise<void>;
   blob(method: "GET" | "HEAD", digest: Digest, range: string | null): Promise<OriginBlob>;
 }
@@ -47,16 +55,18 @@ export interface OriginOptions {
   readonly secretKeys: readonly SecretKey[];
   readonly now: () => number;
   readonly fetch: (request: Request) => Promise<Response>;
+  readonly wait: OriginWait;
   readonly deadlinesMs?: OriginDeadlines;
 }
 
 export interface OriginDeadlines {
-  /** The origin itself gives up on a build before this, with an error that says more. */
+  /** The origin itself answers before this, with an error that says more. */
   readonly manifestMs: number;
   /** Until the headers of a blob; its body then takes what it takes. */
   readonly blobMs: number;
 }
 
+/** The origin answers a slow build within a minute, unless its operator says otherwise. */
 const DEADLINES: OriginDeadlines = { manifestMs: 120_000, blobMs: 30_000 };
 /** Some clients stop at about 4 MB. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -66,8 +76,12 @@ const WARNING = /^299 - "[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}"$/;
 
 type Method = "GET" | "HEAD";
 
+/** Seen by the origin as RFC 7240 says it: the image is wanted though nobody waits for it. */
+const NOBODY_WAITS = { Prefer: "respond-async" };
+
 export function createOrigin(options: OriginOptions): Origin {
   const { manifestMs, blobMs } = options.deadlinesMs ?? DEADLINES;
+  const { wait } = options;
 
   /** Keeps the deadline until `read` is done with the answer. */
   async function ask<Result>(
@@ -76,14 +90,17 @@ export function createOrigin(options: OriginOptions): Origin {
     headers: Readonly<Record<string, string>>,
     deadlineMs: number,
     read: (response: Response) => Promise<Result>,
+    client?: AbortSignal,
   ): Promise<Result> {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), deadlineMs);
+    const signal = client ? AbortSignal.any([deadline.signal, client]) : deadline.signal;
     try {
-      const response = await options.fetch(await request(method, path, headers, deadline.signal));
+      const response = await options.fetch(await request(method, path, headers, signal));
       return await read(response);
     } catch (cause) {
       if (cause instanceof RegistryError) throw cause;
+      if (client?.aborted) throw new RegistryError("UNAVAILABLE", "the client has left", { cause });
       const what = deadline.signal.aborted ? "did not answer in time" : "cannot be reached";
       throw new RegistryError("UNAVAILABLE", `not cached here, and the origin ${what}; try again`, {
         cause,
@@ -122,14 +139,16 @@ export function createOrigin(options: OriginOptions): Origin {
     manifest(repository, reference, variant) {
       const last = reference.kind === "tag" ? reference.tag : reference.digest;
       const path = `/v2/${repository}/manifests/${last}`;
-      return ask("GET", path, { [VARIANT_HEADER]: variant }, manifestMs, async (response) => {
+      const headers = { [VARIANT_HEADER]: variant };
+      const read = async (response: Response) => {
         if (response.status !== 200) throw await originError(response);
         return readManifest(response, reference);
-      });
+      };
+      return untilBuilt(() => ask("GET", path, headers, manifestMs, read, wait.client), wait);
     },
     async refresh(repository, tag, variant) {
       const path = `/v2/${repository}/manifests/${tag}`;
-      const headers = { [VARIANT_HEADER]: variant };
+      const headers = { [VARIANT_HEADER]: variant, ...NOBODY_WAITS };
       const status = await ask("HEAD", path, headers, manifestMs, async (response) => {
         await cancelBody(response.body);
         return response.status;
@@ -144,12 +163,14 @@ export function createOrigin(options: OriginOptions): Origin {
     },
     blob(method, digest, range) {
       const path = `/v2/${ANY_REPOSITORY}/blobs/${digest}`;
-      return ask(method, path, range === null ? {} : { Range: range }, blobMs, async (response) => {
+      const asked = range === null ? {} : { Range: range };
+      const read = async (response: Response): Promise<OriginBlob> => {
         const { status, headers, body } = response;
         if (status !== 200 && status !== 206 && status !== 416) throw await originError(response);
         if (headers.has("Content-Encoding")) throw unusable("a coded body");
         return { status, headers, body };
-      });
+      };
+      return ask(method, path, asked, blobMs, read, wait.client);
     },
   };
 }

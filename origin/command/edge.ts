@@ -16,10 +16,11 @@ Answers docker pull at http://127.0.0.1:8787 from what is cached, and asks the o
   NIXPORT_STATE       where KV and R2 are kept (.nixport); deleting it is always safe
   NIXPORT_SECRET      shared with the origin (else one is made in the state)
   PIN_FRESH_SECONDS   for how long a tag's revision counts as fresh (300)
+  ORIGIN_WAIT_SECONDS for how long it waits for an image that is being built (240)
 `;
 
 const MAX_PORT = 65_535;
-const MAX_FRESH_SECONDS = 1e9;
+const MAX_SECONDS = 1e9;
 
 await endWith(async () => {
   if (parseArgs({ options: { help: { type: "boolean", short: "h" } } }).values.help) {
@@ -28,13 +29,15 @@ await endWith(async () => {
   }
   const stopped = onStop();
   const statePath = statePathOf(process.env);
-  const pinFreshSeconds = wholeNumber("PIN_FRESH_SECONDS", MAX_FRESH_SECONDS);
+  const pinFreshSeconds = wholeNumber("PIN_FRESH_SECONDS", MAX_SECONDS);
+  const originWaitSeconds = wholeNumber("ORIGIN_WAIT_SECONDS", MAX_SECONDS);
   const edge = await startEdge({
     port: wholeNumber("EDGE_PORT", MAX_PORT) ?? DEFAULT_EDGE_PORT,
     statePath,
     originUrl: `http://127.0.0.1:${wholeNumber("PORT", MAX_PORT) ?? DEFAULT_PORT}`,
     secret: await localSecret(statePath),
     ...(pinFreshSeconds !== undefined && { pinFreshSeconds }),
+    ...(originWaitSeconds !== undefined && { originWaitSeconds }),
   });
   process.stdout.write(`edge at ${edge.url}\n`);
   await stopped;

@@ -24,6 +24,7 @@ export interface EdgeOptions {
   readonly originUrl: string;
   readonly secret: string;
   readonly pinFreshSeconds?: number;
+  readonly originWaitSeconds?: number;
   /** Another module than the Worker's own, such as one that wraps it in a test. */
   readonly entryPath?: string;
   /** Off by default: behind 127.0.0.1 all clients share one address. */
@@ -64,6 +65,9 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       NIXPORT_SECRET: options.secret,
       ...(options.pinFreshSeconds !== undefined && {
         PIN_FRESH_SECONDS: String(options.pinFreshSeconds),
+      }),
+      ...(options.originWaitSeconds !== undefined && {
+        ORIGIN_WAIT_SECONDS: String(options.originWaitSeconds),
       }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],

@@ -22,7 +22,7 @@ export default {
       originDeadlinesMs: { manifestMs: controls.deadlineMs ?? 20_000, blobMs: 20_000 },
     });
     const response = await app.fetch(
-      new Request(request, { headers }),
+      new Request(request, { headers, signal: request.signal }),
       {
         ...env,
         KV: watch("kv", env.KV, controls, operations),
