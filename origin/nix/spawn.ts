@@ -37,6 +37,8 @@ export type SpawnResult =
 const DEFAULT_MAX_STDOUT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_KEEP_STDERR_BYTES = 256 * 1024;
 const DEFAULT_KILL_GRACE_MS = 5000;
+/** Nix misses a signal that comes between its look for one and its wait for a builder's output. */
+const TERM_AGAIN_MS = 200;
 const MAX_LINE_CHARACTERS = 16 * 1024;
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
@@ -74,6 +76,7 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
   const lines = options.onStderrLine === undefined ? undefined : splitLines(options.onStderrLine);
   let stopped: SpawnResult | undefined;
   let killTimer: NodeJS.Timeout | undefined;
+  let termTimer: NodeJS.Timeout | undefined;
 
   const stop = (reason: SpawnResult) => {
     if (stopped !== undefined) return;
@@ -81,6 +84,7 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
     // What it has left behind is dealt with below.
     if (child.exitCode !== null || child.signalCode !== null) return;
     signalGroup(child, "SIGTERM");
+    termTimer = setInterval(() => signalGroup(child, "SIGTERM"), TERM_AGAIN_MS);
     killTimer = setTimeout(() => signalGroup(child, "SIGKILL"), graceMs);
   };
   const onAbort = () => stop({ kind: "cancelled" });
@@ -91,6 +95,7 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
   const settle = (result: SpawnResult) => {
     clearTimeout(deadline);
     clearTimeout(killTimer);
+    clearInterval(termTimer);
     options.signal?.removeEventListener("abort", onAbort);
     resolve(result);
   };
@@ -112,6 +117,7 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
   });
   // A process left behind can hold the pipes open long after the one that was waited for.
   child.on("exit", () => {
+    clearInterval(termTimer);
     clearTimeout(killTimer);
     killTimer = setTimeout(() => {
       signalGroup(child, "SIGKILL");

@@ -90,6 +90,19 @@ describe("runProcess", () => {
     },
   );
 
+  test("asks again what has missed the first signal", limit, async () => {
+    const abort = new AbortController();
+    const script = `trap 'n=$((n+1)); [ "$n" = 2 ] && exit' TERM
+      echo ready >&2; while :; do sleep 0.01; done`;
+    const result = await sh(script, {
+      signal: abort.signal,
+      // Beyond the test's own limit: only the second signal can end it in time.
+      killGraceMs: 60_000,
+      onStderrLine: (line) => line === "ready" && abort.abort(),
+    });
+    assert.deepEqual(result, { kind: "cancelled" });
+  });
+
   test("ends although a process left behind holds the pipes", async () => {
     const result = await sh("sleep 1000 & echo out", { killGraceMs: 50 });
     assert.deepEqual(result, { kind: "exited", code: 0, stdout: "out\n", stderr: "" });
