@@ -34,6 +34,8 @@ function packages(salt: string): string {
     slow = ${derivation("slow-1", "echo begun; exec sleep 1000", `salt = "${salt}";`)};
     waiting = ${derivation("waiting-1", `echo $$ > ${salt}/pid; exec sleep 1000`, `salt = "${salt}";`)};
     # Says of itself what is not so, or the lookup would have refused it.
+    wordy = ${derivation("wordy-1", "yes 'a line of output' | head -c 1048576 >&2; exit 3", `salt = "${salt}";`)};
+    endless = ${derivation("endless-1", "head -c 1048576 /dev/zero | tr '\\0' x >&2; exit 3", `salt = "${salt}";`)};
     foreign = derivation { name = "foreign-1"; system = "${OTHER_SYSTEM}"; builder = "/bin/sh"; }
       // { system = "${SYSTEM}"; };
     outputs = ${derivation(
@@ -130,6 +132,19 @@ describe("realise", () => {
     const [failure] = result.failures;
     assert.match(failure?.kind === "builder-failed" ? failure.reason : "", /exit code 7/);
     for (const { outputs } of [good, alsoGood]) assert(await isRooted(outputs[0]?.path ?? ""));
+    await result.release();
+  });
+
+  test("keeps little of a megabyte that a builder writes, in lines or in one", limit, async (t) => {
+    const { wanted, options } = await prepare(t, ["wordy", "endless"]);
+    const result = await realise(nix, wanted, options);
+    assert(result.kind === "build-failed");
+    const logs = result.failures.map((failure) =>
+      failure.kind === "builder-failed" ? failure.log : [],
+    );
+    assert.deepEqual(logs[0]?.slice(0, 9), Array(9).fill("a line of output"));
+    assert.equal(logs[0]?.length, 10);
+    assert(String(logs[1]).length < 50_000, String(String(logs[1]).length));
     await result.release();
   });
 

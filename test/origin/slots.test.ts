@@ -1,0 +1,87 @@
+// Turns: so many at once, so many waiting, in the order they came.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { createSlots } from "../../origin/slots.ts";
+
+const never = AbortSignal.any([]);
+
+/** Work that says when it begins and ends when the test says so. */
+function controlled(atOnce: number, waiting: number) {
+  const slots = createSlots({ atOnce, waiting });
+  const begun: string[] = [];
+  const ends = new Map<string, { resolve(): void; reject(error: Error): void }>();
+  const run = (name: string, signal = never) =>
+    slots.run(() => {
+      begun.push(name);
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      ends.set(name, { resolve, reject });
+      return promise.then(() => name);
+    }, signal);
+  return { run, begun, end: (name: string) => ends.get(name) };
+}
+
+describe("slots", () => {
+  test("run so many at once, and the others in the order they came", async () => {
+    const { run, begun, end } = controlled(2, 10);
+    const all = ["a", "b", "c", "d"].map((name) => run(name));
+    assert.deepEqual(begun, ["a", "b"]);
+    end("b")?.resolve();
+    await all[1];
+    assert.deepEqual(begun, ["a", "b", "c"]);
+    end("a")?.resolve();
+    await all[0];
+    end("d")?.resolve();
+    end("c")?.resolve();
+    assert.deepEqual(await Promise.all(all), ["a", "b", "c", "d"]);
+  });
+
+  test("refuse whoever comes when too many wait, and nobody later", async () => {
+    const { run, begun, end } = controlled(1, 1);
+    const first = run("a");
+    const second = run("b");
+    assert.deepEqual(await run("c"), { kind: "busy", waiting: 1 });
+    end("a")?.resolve();
+    await first;
+    const third = run("d");
+    end("b")?.resolve();
+    await second;
+    end("d")?.resolve();
+    assert.equal(await third, "d");
+    assert.deepEqual(begun, ["a", "b", "d"]);
+  });
+
+  test("keep no waiting room where none is wanted", async () => {
+    const { run, end } = controlled(1, 0);
+    const first = run("a");
+    assert.deepEqual(await run("b"), { kind: "busy", waiting: 0 });
+    end("a")?.resolve();
+    await first;
+  });
+
+  test("forget whoever leaves before its turn", async () => {
+    const { run, begun, end } = controlled(1, 1);
+    const first = run("a");
+    const leaver = new AbortController();
+    const second = run("b", leaver.signal);
+    leaver.abort();
+    assert.deepEqual(await second, { kind: "cancelled" });
+    const third = run("c");
+    end("a")?.resolve();
+    await first;
+    end("c")?.resolve();
+    await third;
+    assert.deepEqual(begun, ["a", "c"]);
+    assert.deepEqual(await run("d", leaver.signal), { kind: "cancelled" });
+  });
+
+  test("are free again after work that failed", async () => {
+    const { run, end } = controlled(1, 1);
+    const first = run("a");
+    end("a")?.reject(new Error("failed"));
+    await assert.rejects(first, /failed/);
+    const second = run("b");
+    end("b")?.resolve();
+    assert.equal(await second, "b");
+  });
+});
