@@ -98,6 +98,7 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
     };
     const limits = { rootsDir, builderTimeoutSeconds, deadlineMs: buildDeadlineMs };
     underWay.add(one);
+    options.log.debug({ derivations: [...derivations] }, "to realise");
     try {
       const realised = await slots.run(
         () => realise(nix, byDerivation(wanted), { ...limits, signal, onLog }),

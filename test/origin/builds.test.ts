@@ -217,7 +217,7 @@ describe("builds beyond the limits", limit, () => {
     const first = house.pull("one");
     await set.running("one");
     const second = house.pull("two");
-    await until("the second has been looked up", () => evaluated(house) === 3);
+    await until("the second is in the queue", () => toRealise(house) === 3);
     const refused = await refusal(house.request(pathOf("three")));
     assert.equal(refused.status, 429);
     assert.equal(refused.code, "TOOMANYREQUESTS");
@@ -241,7 +241,7 @@ describe("builds beyond the limits", limit, () => {
     const first = house.pull("one");
     await set.running("one");
     const leaver = pullToLeave(house, "two");
-    await until("the second waits", () => house.pending() === 2 && evaluated(house) === 2);
+    await until("the second is in the queue", () => toRealise(house) === 2);
     leaver.leave();
     await leaver.ended;
     await until("the second has left", () => house.pending() === 1);
@@ -264,6 +264,6 @@ describe("builds beyond the limits", limit, () => {
   });
 });
 
-function evaluated(house: House): number {
-  return house.started.filter((each) => /instantiate/.test(each)).length;
+function toRealise(house: House): number {
+  return house.lines.filter(({ msg }) => msg === "to realise").length;
 }
