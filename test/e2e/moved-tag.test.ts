@@ -1,0 +1,127 @@
+// One of forty packages changes, through the running edge and origin: nobody waits, and only what
+// changed is evaluated, built, packed and uploaded.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { endOfFile } from "../origin/fixture.ts";
+import { type NumberedSet, plantNumberedSet } from "../origin/refresh/numbered-set.ts";
+import { missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
+import { type Deployment, deploy, type LogLine, type Part } from "./deployment.ts";
+
+const ALL = Array.from({ length: 40 }, (_, index) => `p${index + 1}`);
+const CHANGED = "p7";
+const WITH_IT = [ALL.slice(0, 30).join("/"), "p7", "p7/p8"];
+const WITHOUT_IT = [ALL.slice(10).join("/"), "p8", "p1/p2/p3"];
+const IMAGES = [...WITH_IT, ...WITHOUT_IT];
+/** Seconds, at the origin and at the edge alike. */
+const FRESH = "1";
+const MOVED_DEADLINE_MS = 60_000;
+
+const atEnd = endOfFile();
+let set: NumberedSet;
+let deployment: Deployment;
+let origin: Part;
+let moved: string;
+const earlier = new Map<string, PulledManifest>();
+
+const pull = (image: string) => pullManifest(deployment.edgeUrl, image);
+const pinOf = (manifest: PulledManifest) => manifest.headers.get("nixport-pin");
+const blobsOf = (manifests: Iterable<PulledManifest>) =>
+  new Set(
+    [...manifests].flatMap(({ config, layers }) => [config, ...layers].map((each) => each.digest)),
+  );
+
+function linesSince(start: number, msg: string): readonly LogLine[] {
+  return origin.log.slice(start).filter((line) => line.msg === msg);
+}
+
+function startedSince(start: number, program: RegExp): number {
+  const commands = linesSince(start, "started").map(
+    ({ program, args }) => `${program} ${(args as string[]).join(" ")}`,
+  );
+  return commands.filter((command) => program.test(command)).length;
+}
+
+before(async () => {
+  set = await plantNumberedSet(atEnd, ALL.length);
+  await set.commit();
+  deployment = await deploy({
+    env: {
+      NIXERY_PKGS_REPO: `file://${set.path}`,
+      NIXPORT_PIN_FRESH: FRESH,
+      PIN_FRESH_SECONDS: FRESH,
+      NIXPORT_LOG_LEVEL: "debug",
+    },
+  });
+  [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
+  for (const image of IMAGES) earlier.set(image, await pull(image));
+  await origin.waitFor(() => linesSince(0, "backfilled").length >= IMAGES.length);
+});
+
+after(() => deployment?.close());
+
+describe("a tag that moves because of one package", () => {
+  let start: number;
+
+  test("makes nobody wait while that package is built", async () => {
+    start = origin.log.length;
+    moved = await set.commit({ [CHANGED]: "wait" });
+    const deadline = AbortSignal.timeout(MOVED_DEADLINE_MS);
+    while (startedSince(start, /--realise/) === 0) {
+      const answer = await pull("p7");
+      assert.equal(answer.digest, earlier.get("p7")?.digest);
+      await setTimeout(100, undefined, { signal: deadline });
+    }
+    // The builder waits until the set is opened: whatever is answered now waited for nothing.
+    for (const url of [deployment.edgeUrl, deployment.originUrl]) {
+      const answer = await pullManifest(url, "p7/p8");
+      assert.equal(answer.digest, earlier.get("p7/p8")?.digest);
+      assert.match(answer.headers.get("warning") ?? "", /^299 /);
+    }
+  });
+
+  test("is followed by one evaluation and one build, and packs what changed", async () => {
+    await set.open();
+    await origin.waitFor(() => linesSince(start, "refreshed").length > 0);
+    const [refreshed] = linesSince(start, "refreshed");
+    assert.deepEqual([refreshed?.pin, refreshed?.made], [moved, IMAGES.length]);
+    assert.equal(startedSince(start, /nix-instantiate/), 1);
+    assert.equal(startedSince(start, /--realise/), 1);
+    for (const { storePaths } of linesSince(start, "packed")) {
+      assert.match((storePaths as string[]).join(), /^[^,]*-p7-1\.0$/);
+    }
+  });
+
+  test("moves the edge's pointers, and uploads new layers and configs only", async () => {
+    const deadline = AbortSignal.timeout(MOVED_DEADLINE_MS);
+    const later = new Map<string, PulledManifest>();
+    while (later.size < IMAGES.length) {
+      for (const image of IMAGES) {
+        const manifest = await pull(image);
+        if (pinOf(manifest) === moved) later.set(image, manifest);
+      }
+      await setTimeout(100, undefined, { signal: deadline });
+    }
+    const uploaded = linesSince(start, "uploaded").map(({ digest }) => String(digest));
+    const before = blobsOf(earlier.values());
+    const added = [...blobsOf(later.values())].filter((digest) => !before.has(digest));
+    assert.deepEqual(uploaded.toSorted(), added.toSorted());
+    for (const [image, manifest] of later) {
+      const isChanged = manifest.digest !== earlier.get(image)?.digest;
+      assert.equal(isChanged, WITH_IT.includes(image), image);
+      assert.deepEqual(await missingBlobs(deployment.edgeUrl, manifest), []);
+    }
+  });
+
+  test("gives new combinations at once, without a process", async () => {
+    const before = origin.log.length;
+    const image = "p1/p40/p7";
+    const answers = await Promise.all([pull(image), pullManifest(deployment.originUrl, image)]);
+    assert.deepEqual(answers.map(pinOf), [moved, moved]);
+    assert.equal(new Set(answers.map(({ digest }) => digest)).size, 1);
+    assert.match(answers[0]?.headers.get("cache-status") ?? "", /detail=composed/);
+    assert.equal(startedSince(before, /^nix/), 0);
+    assert.deepEqual(linesSince(before, "packed"), []);
+  });
+});
