@@ -81,7 +81,7 @@ function createEdge(
   if (settings.problem !== undefined) {
     log({ level: "error", event: "misconfigured", problem: settings.problem });
   }
-  const { secretKeys, pinFreshMs, originWaitMs } = settings;
+  const { secretKeys, pinFreshMs, originWaitMs, platforms } = settings;
   return {
     kv: env.KV,
     r2: env.R2,
@@ -89,6 +89,7 @@ function createEdge(
     ...isolate,
     secretKeys,
     pinFreshMs,
+    platforms,
     now,
     log,
     origin: createOrigin({

@@ -1,6 +1,7 @@
 // What the code below the boundary works with: one request's view of storage, origin and clock. The
 // environment of the Worker is read in worker.ts alone.
 
+import type { Platforms } from "../registry/platforms.ts";
 import type { SecretKey } from "../registry/token.ts";
 import type { ManifestMemory } from "./manifest-memory.ts";
 import type { Origin } from "./origin.ts";
@@ -24,6 +25,8 @@ export interface Edge {
   /** Empty without a secret: then nothing is ingested. */
   readonly secretKeys: readonly SecretKey[];
   readonly pinFreshMs: number;
+  /** What a name without a platform is answered for. */
+  readonly platforms: Platforms;
   readonly now: () => number;
   readonly trail: Trail;
   /** Throws TOOMANYREQUESTS for a client that asks for too much of what is not here. */

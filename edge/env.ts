@@ -1,5 +1,6 @@
 // The Worker's bindings, and the settings read from them. wrangler.toml says what each is for.
 
+import { type Platforms, parsePlatforms } from "../registry/platforms.ts";
 import { parseSecretKeys, type SecretKey } from "../registry/token.ts";
 
 export interface Env {
@@ -10,12 +11,14 @@ export interface Env {
   readonly NIXPORT_SECRET?: string;
   readonly PIN_FRESH_SECONDS?: string;
   readonly ORIGIN_WAIT_SECONDS?: string;
+  readonly PLATFORMS?: string;
 }
 
 export interface Settings {
   readonly secretKeys: readonly SecretKey[];
   readonly pinFreshMs: number;
   readonly originWaitMs: number;
+  readonly platforms: Platforms;
   /** What is wrong with the environment. Pulls of what is cached go on all the same. */
   readonly problem: string | undefined;
 }
@@ -23,9 +26,10 @@ export interface Settings {
 const DEFAULT_PIN_FRESH_SECONDS = 300;
 /** With one more answer of the origin below the 5 minutes after which Kubernetes gives a pull up. */
 const DEFAULT_ORIGIN_WAIT_SECONDS = 240;
+const DEFAULT_PLATFORMS: Platforms = ["amd64"];
 
 export function readSettings(env: Env): Settings {
-  const { NIXPORT_SECRET, PIN_FRESH_SECONDS, ORIGIN_WAIT_SECONDS } = env;
+  const { NIXPORT_SECRET, PIN_FRESH_SECONDS, ORIGIN_WAIT_SECONDS, PLATFORMS } = env;
   const problems: string[] = [];
   const keys = NIXPORT_SECRET ? parseSecretKeys(NIXPORT_SECRET) : [];
   if (typeof keys === "string") problems.push(`NIXPORT_SECRET: ${keys}`);
@@ -45,10 +49,13 @@ export function readSettings(env: Env): Settings {
     ORIGIN_WAIT_SECONDS,
     DEFAULT_ORIGIN_WAIT_SECONDS,
   );
+  const platforms = PLATFORMS ? parsePlatforms(PLATFORMS) : DEFAULT_PLATFORMS;
+  if (platforms === undefined) problems.push("PLATFORMS: not like linux/amd64,linux/arm64");
   return {
     secretKeys: typeof keys === "string" ? [] : keys,
     pinFreshMs,
     originWaitMs,
+    platforms: platforms ?? DEFAULT_PLATFORMS,
     problem: problems.length > 0 ? problems.join("; ") : undefined,
   };
 }

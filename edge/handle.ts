@@ -6,7 +6,6 @@ import type { Digest } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
 import type { Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
-import { chooseVariant } from "../registry/variant.ts";
 import { serveBlob } from "./blobs.ts";
 import type { Edge } from "./edge.ts";
 import { lookupManifest } from "./manifests.ts";
@@ -46,23 +45,18 @@ async function serveDigest(
 ): Promise<Response> {
   const found = await lookupManifest(edge, digest);
   if (found !== undefined) edge.trail.hit(found.tier);
-  const { mediaType, bytes } = found?.manifest ?? (await fromOrigin(edge, request, route, digest));
+  const { mediaType, bytes } = found?.manifest ?? (await fromOrigin(edge, route, digest));
   const content = { digest, mediaType, sizeBytes: bytes.length };
   const plan = planManifest(request.headers, content, "digest");
   const bodyless = request.method === "HEAD" || plan.status !== 200;
   return new Response(bodyless ? null : bytes, plan);
 }
 
-async function fromOrigin(
-  edge: Edge,
-  request: Request,
-  { repository }: ManifestRoute,
-  digest: Digest,
-) {
+async function fromOrigin(edge: Edge, { repository }: ManifestRoute, digest: Digest) {
   edge.trail.miss();
   await edge.admitMiss();
   const { manifest } = await edge.trail.time("origin", () =>
-    edge.origin.manifest(repository, { kind: "digest", digest }, chooseVariant(request.headers)),
+    edge.origin.manifest(repository, { kind: "digest", digest }, {}),
   );
   edge.memory.store(manifest);
   return manifest;

@@ -5,14 +5,20 @@ import * as v from "valibot";
 import { lookupsBodySchema, pointersBodySchema, recordsBodySchema } from "../registry/backfill.ts";
 import { type Digest, digestOf } from "../registry/digest.ts";
 import { type ErrorCode, RegistryError } from "../registry/error.ts";
-import { isManifestType } from "../registry/media-type.ts";
+import {
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from "../registry/media-type.ts";
+import { ARCHITECTURES } from "../registry/recipe.ts";
 import { digestSchema, recordLayers } from "../registry/record.ts";
 import type { Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
 import type { Manifest } from "./manifest-memory.ts";
 import { lookupManifest, storeManifest } from "./manifests.ts";
 import { storePointer } from "./pointers.ts";
-import { missingKeys, overEach, requireBlobs } from "./presence.ts";
+import { missingKeys, overEach, requireBlobs, requireManifests } from "./presence.ts";
 import { storeTagPins } from "./tag-pins.ts";
 
 const descriptorSchema = v.object({
@@ -21,9 +27,14 @@ const descriptorSchema = v.object({
 });
 const manifestSchema = v.object({
   schemaVersion: v.literal(2),
-  mediaType: v.pipe(v.string(), v.check(isManifestType)),
+  mediaType: v.picklist([OCI_MANIFEST, DOCKER_MANIFEST]),
   config: descriptorSchema,
   layers: v.array(descriptorSchema),
+});
+const indexSchema = v.object({
+  schemaVersion: v.literal(2),
+  mediaType: v.picklist([OCI_INDEX, DOCKER_MANIFEST_LIST]),
+  manifests: v.pipe(v.array(descriptorSchema), v.minLength(1), v.maxLength(ARCHITECTURES.length)),
 });
 
 export async function ingestRecords(edge: Edge, json: unknown): Promise<Response> {
@@ -67,17 +78,19 @@ export async function ingestManifest(
 ): Promise<Response> {
   const actual = await digestOf(bytes);
   if (actual !== digest) throw new RegistryError("DIGEST_INVALID", `these bytes are ${actual}`);
-  const parsed = v.safeParse(manifestSchema, parseManifestJson(bytes));
-  if (!parsed.success || !isManifestType(parsed.output.mediaType)) {
+  const parsed = v.safeParse(v.union([manifestSchema, indexSchema]), parseManifestJson(bytes));
+  if (!parsed.success) {
     throw new RegistryError("MANIFEST_INVALID", "not a manifest that this registry writes");
   }
-  const { mediaType, config, layers } = parsed.output;
-  await requireBlobs(
-    edge,
-    [config, ...layers].map((each) => ({ digest: each.digest, sizeBytes: each.size })),
-  );
-  await storeManifest(edge, { digest, mediaType, bytes });
+  const manifest = parsed.output;
+  if ("manifests" in manifest) await requireManifests(edge, sized(manifest.manifests));
+  else await requireBlobs(edge, sized([manifest.config, ...manifest.layers]));
+  await storeManifest(edge, { digest, mediaType: manifest.mediaType, bytes });
   return acceptedResponse(201);
+}
+
+function sized(descriptors: readonly { readonly digest: Digest; readonly size: number }[]) {
+  return descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size }));
 }
 
 /** Everything is checked before anything is written. */
@@ -98,8 +111,9 @@ export async function ingestPointers(edge: Edge, json: unknown): Promise<Respons
     await storeTagPins(edge, tag.tag, { ...tag.pins, pins });
   }
   if (image !== null && manifest !== undefined) {
-    const { pin } = image;
-    await storePointer(edge, image, { manifest, pin, resolvedAtMs: past(image.resolvedAtMs) });
+    const { pin, omitted } = image;
+    const resolvedAtMs = past(image.resolvedAtMs);
+    await storePointer(edge, image, { manifest, pin, resolvedAtMs, omitted: omitted ?? undefined });
   }
   return acceptedResponse(200);
 }

@@ -1,5 +1,5 @@
-// Composes an image from what is already known: a tag's pins, lookups and records, all of them read
-// from KV. Records are accepted only when their layers are in R2, and tag pins only with a base that
+// Composes an image, or an index of one for several platforms, from what is already known: a tag's
+// pins, lookups and records, all of them read from KV. Records are accepted only when their layers are in R2, and tag pins only with a base that
 // is, so what is composed here never names a missing layer.
 
 import * as v from "valibot";
@@ -10,6 +10,7 @@ import {
   type Ingredient,
 } from "../registry/compose.ts";
 import { digestHex } from "../registry/digest.ts";
+import { composeIndex } from "../registry/image-index.ts";
 import { type FoundPackage, parseFoundPackage } from "../registry/lookup.ts";
 import { OCTET_STREAM } from "../registry/media-type.ts";
 import {
@@ -41,28 +42,43 @@ export interface KnownImage {
 /** KV's limit on one bulk read. */
 const MAX_KEYS_PER_READ = 100;
 
+interface PlatformComposed extends ComposedImage {
+  readonly recipe: Recipe;
+}
+
 interface Candidate {
   readonly resolved: ResolvedPin;
   readonly isNewest: boolean;
   readonly packing: Packing;
 }
 
-/** Stored before it is returned: config, then manifest. Undefined unless everything is known. */
+/**
+ * An image of one recipe, an index of several that differ in platform. Stored before it is returned:
+ * configs, manifests, then the index. Undefined unless everything is known: which platforms a package
+ * does not support, only the origin says.
+ */
 export async function composeKnown(
   edge: Edge,
-  recipe: Recipe,
+  recipes: readonly Recipe[],
   tag: Tag,
   variant: Variant,
 ): Promise<KnownImage | undefined> {
   for (const { resolved, isNewest, packing } of await candidates(edge, tag, variant)) {
-    const ingredients = await gather(edge, recipe, resolved, packing.id);
-    if (ingredients === undefined) continue;
-    const composed = await edge.trail.time("compose", () =>
-      compose(recipe, ingredients, packing.base, variant),
+    const gathered = await Promise.all(
+      recipes.map((recipe) => gather(edge, recipe, resolved, packing.id)),
     );
-    if (composed.kind !== "image") return undefined;
+    const known = gathered.filter((ingredients) => ingredients !== undefined);
+    if (known.length < recipes.length) continue;
+    const images: PlatformComposed[] = [];
+    for (const [place, recipe] of recipes.entries()) {
+      const composed = await edge.trail.time("compose", () =>
+        compose(recipe, known[place] ?? [], packing.base, variant),
+      );
+      if (composed.kind !== "image") return undefined;
+      images.push({ recipe, ...composed.image });
+    }
     // Not stored is not known: the config would be missing when the client asks for it.
-    const manifest = await attempt(edge, "r2", () => store(edge, composed.image));
+    const manifest = await attempt(edge, "r2", () => store(edge, images, variant));
     return manifest && { manifest, resolved, isNewest };
   }
   return undefined;
@@ -157,11 +173,22 @@ async function readAll<Value>(
   return values;
 }
 
-async function store(edge: Edge, { config, manifest }: ComposedImage): Promise<Manifest> {
+async function store(
+  edge: Edge,
+  images: readonly PlatformComposed[],
+  variant: Variant,
+): Promise<Manifest | undefined> {
+  await Promise.all(images.map((image) => storeImage(edge, image)));
+  if (images.length === 1) return images[0]?.manifest;
+  const index = await composeIndex(images, [], variant);
+  await storeManifest(edge, index);
+  return index;
+}
+
+async function storeImage(edge: Edge, { config, manifest }: ComposedImage): Promise<void> {
   await edge.r2.put(r2Key.blob(config.digest), config.bytes, {
     sha256: digestHex(config.digest),
     httpMetadata: { contentType: OCTET_STREAM },
   });
   await storeManifest(edge, manifest);
-  return manifest;
 }

@@ -2,12 +2,13 @@
 // of an answer only what was checked goes on. Absence is what the origin itself says in a registry
 // error; everything else that is no content is 503.
 
+import * as v from "valibot";
 import { type Digest, parseDigest } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
+import { OMITTED_HEADER, omittedSchema } from "../registry/image-index.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
 import type { Tag } from "../registry/reference.ts";
 import { type SecretKey, signRequest } from "../registry/token.ts";
-import { VARIANT_HEADER, type Variant } from "../registry/variant.ts";
 import { cancelBody, readLimited } from "./body.ts";
 import type { Manifest } from "./manifest-memory.ts";
 import { verifyManifest } from "./manifests.ts";
@@ -22,7 +23,12 @@ export interface OriginManifest {
   readonly manifest: Manifest;
   readonly pin: Pin | undefined;
   readonly warning: string | undefined;
+  /** The platforms that an index lacks. */
+  readonly omitted: string | undefined;
 }
+
+/** What is wanted of the origin, as `originHeaders` says it. */
+export type AskedHeaders = Readonly<Record<string, string>>;
 
 /** Whole with 200; a part with 206; with 416 no body. Not verified yet. */
 export interface OriginBlob {
@@ -40,13 +46,13 @@ export interface Origin {
   manifest(
     repository: string,
     reference: OriginReference,
-    variant: Variant,
+    asked: AskedHeaders,
   ): Promise<OriginManifest>;
   /**
    * Makes the origin resolve and build a tag, without moving the manifest, whoever leaves: work
    * behind an answer is cut short after 30 s, and the origin builds on.
    */
-  refresh(repository: string, tag: Tag, variant: Variant): Promise<void>;
+  refresh(repository: string, tag: Tag, asked: AskedHeaders): Promise<void>;
   blob(method: "GET" | "HEAD", digest: Digest, range: string | null): Promise<OriginBlob>;
 }
 
@@ -136,19 +142,18 @@ export function createOrigin(options: OriginOptions): Origin {
   }
 
   return {
-    manifest(repository, reference, variant) {
+    manifest(repository, reference, asked) {
       const last = reference.kind === "tag" ? reference.tag : reference.digest;
       const path = `/v2/${repository}/manifests/${last}`;
-      const headers = { [VARIANT_HEADER]: variant };
       const read = async (response: Response) => {
         if (response.status !== 200) throw await originError(response);
         return readManifest(response, reference);
       };
-      return untilBuilt(() => ask("GET", path, headers, manifestMs, read, wait.client), wait);
+      return untilBuilt(() => ask("GET", path, asked, manifestMs, read, wait.client), wait);
     },
-    async refresh(repository, tag, variant) {
+    async refresh(repository, tag, asked) {
       const path = `/v2/${repository}/manifests/${tag}`;
-      const headers = { [VARIANT_HEADER]: variant, ...NOBODY_WAITS };
+      const headers = { ...asked, ...NOBODY_WAITS };
       const status = await ask("HEAD", path, headers, manifestMs, async (response) => {
         await cancelBody(response.body);
         return response.status;
@@ -191,9 +196,11 @@ async function readManifest(
       : undefined;
   if (manifest === undefined) throw unusable("a manifest that is not what its digest names");
   const warning = headers.get("Warning");
+  const omitted = v.safeParse(omittedSchema, headers.get(OMITTED_HEADER));
   return {
     manifest,
     pin: parsePin(headers.get("Nixport-Pin") ?? ""),
     warning: warning !== null && WARNING.test(warning) ? warning : undefined,
+    omitted: omitted.success ? omitted.output : undefined,
   };
 }

@@ -2,6 +2,7 @@
 // a pull by tag is one read. R2 decides which of two pointers is newer; KV holds a copy.
 
 import * as v from "valibot";
+import { omittedSchema } from "../registry/image-index.ts";
 import { type Pin, pinSchema } from "../registry/pin.ts";
 import { digestSchema } from "../registry/record.ts";
 import { attempt, type Edge, kvThenR2 } from "./edge.ts";
@@ -13,6 +14,8 @@ export interface Pointer {
   readonly manifest: Manifest;
   readonly pin: Pin;
   readonly resolvedAtMs: number;
+  /** The platforms that an index lacks, as the header says them. */
+  readonly omitted: string | undefined;
 }
 
 export interface FoundPointer {
@@ -31,6 +34,7 @@ const factsSchema = v.object({
   mediaType: v.string(),
   pin: pinSchema,
   resolvedAtMs: v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
+  omitted: v.optional(omittedSchema),
 });
 
 export async function lookupPointer(
@@ -98,9 +102,10 @@ async function copyToKv(edge: Edge, name: ImageName, pointer: Pointer): Promise<
   });
 }
 
-function factsOf({ manifest, pin, resolvedAtMs }: Pointer): Record<string, string> {
+function factsOf({ manifest, pin, resolvedAtMs, omitted }: Pointer): Record<string, string> {
   const { digest, mediaType } = manifest;
-  return { digest, mediaType, pin, resolvedAtMs: String(Math.max(0, Math.floor(resolvedAtMs))) };
+  const resolved = String(Math.max(0, Math.floor(resolvedAtMs)));
+  return { digest, mediaType, pin, resolvedAtMs: resolved, ...(omitted && { omitted }) };
 }
 
 async function parseObject(object: R2ObjectBody): Promise<Pointer | undefined> {
@@ -110,7 +115,7 @@ async function parseObject(object: R2ObjectBody): Promise<Pointer | undefined> {
 async function parse(bytes: Uint8Array, facts: unknown): Promise<Pointer | undefined> {
   const parsed = v.safeParse(factsSchema, facts);
   if (!parsed.success) return undefined;
-  const { digest, mediaType, pin, resolvedAtMs } = parsed.output;
+  const { digest, mediaType, pin, resolvedAtMs, omitted } = parsed.output;
   const manifest = await verifyManifest(bytes, digest, mediaType);
-  return manifest && { manifest, pin, resolvedAtMs };
+  return manifest && { manifest, pin, resolvedAtMs, omitted };
 }

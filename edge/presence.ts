@@ -26,19 +26,39 @@ export async function missingKeys(edge: Edge, keys: readonly string[]): Promise<
   return missing;
 }
 
+interface Content {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
 /** Throws MANIFEST_BLOB_UNKNOWN with the digests that are not stored in the size told. */
-export async function requireBlobs(
+export function requireBlobs(edge: Edge, blobs: readonly Content[]): Promise<void> {
+  return requireStored(edge, blobs, r2Key.blob, "blobs");
+}
+
+/** The same for the manifests that an index names. */
+export function requireManifests(edge: Edge, manifests: readonly Content[]): Promise<void> {
+  return requireStored(edge, manifests, r2Key.manifest, "manifests");
+}
+
+async function requireStored(
   edge: Edge,
-  blobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[],
+  contents: readonly Content[],
+  keyOf: (digest: Digest) => string,
+  what: string,
 ): Promise<void> {
-  const sizes = new Map(blobs.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+  const sizes = new Map(contents.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
   const missing: Digest[] = [];
   await overEach([...sizes], async ([digest, sizeBytes]) => {
-    const object = await edge.r2.head(r2Key.blob(digest));
+    const object = await edge.r2.head(keyOf(digest));
     if (object?.size !== sizeBytes) missing.push(digest);
   });
   if (missing.length === 0) return;
-  throw new RegistryError("MANIFEST_BLOB_UNKNOWN", `${missing.length} blobs are not stored here`, {
-    detail: missing.sort(),
-  });
+  throw new RegistryError(
+    "MANIFEST_BLOB_UNKNOWN",
+    `${missing.length} ${what} are not stored here`,
+    {
+      detail: missing.sort(),
+    },
+  );
 }

@@ -2,8 +2,16 @@
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
 import { planManifest } from "../registry/content.ts";
+import { OMITTED_HEADER } from "../registry/image-index.ts";
+import { isIndexType } from "../registry/media-type.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
-import { canonicalRecipe } from "../registry/recipe.ts";
+import {
+  canonicalImage,
+  originHeaders,
+  type WantedImage,
+  wantedImage,
+  wantedRecipes,
+} from "../registry/platforms.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { Route } from "../registry/route.ts";
 import { chooseVariant } from "../registry/variant.ts";
@@ -12,7 +20,8 @@ import type { Edge } from "./edge.ts";
 import type { ImageName } from "./keys.ts";
 import { composeKnown } from "./known-image.ts";
 import type { Manifest } from "./manifest-memory.ts";
-import { isUnknownTag } from "./origin-error.ts";
+import type { AskedHeaders } from "./origin.ts";
+import { isUnknownTag, unusable } from "./origin-error.ts";
 import { healPointer, lookupPointer, removePointer, storePointer } from "./pointers.ts";
 import { forgetTagPins } from "./tag-pins.ts";
 
@@ -28,20 +37,39 @@ export async function serveTag(
   tag: Tag,
 ): Promise<Response> {
   const variant = chooseVariant(request.headers);
-  const name: ImageName = { recipe: canonicalRecipe(route.recipe), tag, variant };
-  return (
-    (await fromPointer(edge, request, route, name)) ??
-    (await fromKnown(edge, request, route, name)) ??
-    (await fromOrigin(edge, request, route, name))
-  );
+  const image = wantedImage(route.recipe, edge.platforms, request.headers, variant);
+  const wanted: Wanted = {
+    image,
+    repository: route.repository,
+    name: { recipe: canonicalImage(image), tag, variant },
+    asked: originHeaders(image, edge.platforms, variant),
+  };
+  const answer =
+    (await fromPointer(edge, wanted)) ??
+    (await fromKnown(edge, wanted)) ??
+    (await fromOrigin(edge, wanted));
+  return manifestResponse(request, answer);
 }
 
-async function fromPointer(
-  edge: Edge,
-  request: Request,
-  route: ManifestRoute,
-  name: ImageName,
-): Promise<Response | undefined> {
+/** One pull: what is wanted, where it is kept here, and how the origin is asked for it. */
+interface Wanted {
+  readonly image: WantedImage;
+  /** As the client spelled it. */
+  readonly repository: string;
+  readonly name: ImageName;
+  readonly asked: AskedHeaders;
+}
+
+interface Answer {
+  readonly manifest: Manifest;
+  readonly pin: Pin | undefined;
+  readonly warning: string | undefined;
+  /** The platforms that an index lacks. */
+  readonly omitted: string | undefined;
+}
+
+async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
+  const { name } = wanted;
   const found = await lookupPointer(edge, name);
   if (found === undefined) return undefined;
   const { pointer, tier } = found;
@@ -49,40 +77,37 @@ async function fromPointer(
   edge.memory.store(pointer.manifest);
   if (tier === "r2") edge.later("fill kv", () => healPointer(edge, name, pointer));
   const warning = staleness(edge, name.tag, pointer.resolvedAtMs, true);
-  if (warning !== undefined) refreshBehind(edge, route, name);
-  return manifestResponse(request, pointer.manifest, pointer.pin, warning);
+  if (warning !== undefined) refreshBehind(edge, wanted);
+  return { ...pointer, warning };
 }
 
-async function fromKnown(
-  edge: Edge,
-  request: Request,
-  route: ManifestRoute,
-  name: ImageName,
-): Promise<Response | undefined> {
-  const known = await composeKnown(edge, route.recipe, name.tag, name.variant);
+async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
+  const { name } = wanted;
+  const recipes = wantedRecipes(wanted.image);
+  const known = await composeKnown(edge, recipes, name.tag, name.variant);
   if (known === undefined) return undefined;
   const { manifest, resolved, isNewest } = known;
   edge.trail.hit("composed");
-  edge.later("store pointer", () => storePointer(edge, name, { manifest, ...resolved }));
+  const pointer = { manifest, ...resolved, omitted: undefined };
+  edge.later("store pointer", () => storePointer(edge, name, pointer));
   const warning = staleness(edge, name.tag, resolved.resolvedAtMs, isNewest);
-  if (warning !== undefined) refreshBehind(edge, route, name);
-  return manifestResponse(request, manifest, resolved.pin, warning);
+  if (warning !== undefined) refreshBehind(edge, wanted);
+  return { ...pointer, warning };
 }
 
 /** HEAD asks for the bytes too: only what was hashed is answered, and the GET that follows is fast. */
-async function fromOrigin(
-  edge: Edge,
-  request: Request,
-  { repository }: ManifestRoute,
-  { tag, variant }: ImageName,
-): Promise<Response> {
+async function fromOrigin(edge: Edge, { image, repository, name, asked }: Wanted): Promise<Answer> {
   edge.trail.miss();
   await edge.admitMiss();
+  const reference = { kind: "tag", tag: name.tag } as const;
   const answer = await edge.trail.time("origin", () =>
-    edge.origin.manifest(repository, { kind: "tag", tag }, variant),
+    edge.origin.manifest(repository, reference, asked),
   );
+  if (isIndexType(answer.manifest.mediaType) && image.kind !== "index") {
+    throw unusable("an index where one manifest was asked for");
+  }
   edge.memory.store(answer.manifest);
-  return manifestResponse(request, answer.manifest, answer.pin, answer.warning);
+  return answer;
 }
 
 /** Why an answer may be outdated; undefined for one that is fresh. A tag that is a pin always is. */
@@ -99,20 +124,20 @@ function staleness(
   return staleWarning(`${tag} was last resolved ${describeAge(ageMs)} ago; it is being refreshed`);
 }
 
-function refreshBehind(edge: Edge, { repository }: ManifestRoute, name: ImageName): void {
-  const key = `${name.variant}/${name.tag}/${name.recipe}`;
+function refreshBehind(edge: Edge, wanted: Wanted): void {
+  const { variant, tag, recipe } = wanted.name;
+  const key = `${variant}/${tag}/${recipe}`;
   if (!edge.refreshes.claim(key, edge.now())) return;
-  edge.later("refresh", () => refresh(edge, repository, name, key));
+  edge.later("refresh", () => refresh(edge, wanted, key));
 }
 
 async function refresh(
   edge: Edge,
-  repository: string,
-  name: ImageName,
+  { repository, name, asked }: Wanted,
   key: string,
 ): Promise<void> {
   try {
-    await edge.origin.refresh(repository, name.tag, name.variant);
+    await edge.origin.refresh(repository, name.tag, asked);
   } catch (error) {
     if (!isUnknownTag(error)) throw error;
     edge.log({ level: "info", event: "tag forgotten", tag: name.tag });
@@ -124,16 +149,13 @@ async function refresh(
   }
 }
 
-function manifestResponse(
-  request: Request,
-  { digest, mediaType, bytes }: Manifest,
-  pin: Pin | undefined,
-  warning: string | undefined,
-): Response {
+function manifestResponse(request: Request, answer: Answer): Response {
+  const { digest, mediaType, bytes } = answer.manifest;
   const content = { digest, mediaType, sizeBytes: bytes.length };
   const { status, headers } = planManifest(request.headers, content, "tag");
-  if (pin !== undefined) headers.set(PIN_HEADER, pin);
-  if (warning !== undefined) headers.set("Warning", warning);
+  if (answer.pin !== undefined) headers.set(PIN_HEADER, answer.pin);
+  if (answer.warning !== undefined) headers.set("Warning", answer.warning);
+  if (answer.omitted !== undefined) headers.set(OMITTED_HEADER, answer.omitted);
   const bodyless = request.method === "HEAD" || status !== 200;
   return new Response(bodyless ? null : bytes, { status, headers });
 }

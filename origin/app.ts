@@ -5,22 +5,34 @@ import { pingResponse } from "../registry/answer.ts";
 import { planBlob, planManifest } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import { errorResponse, RegistryError } from "../registry/error.ts";
-import { type DOCKER_MANIFEST, isManifestType, OCI_MANIFEST } from "../registry/media-type.ts";
+import { OMITTED_HEADER, omittedHeader } from "../registry/image-index.ts";
+import { isManifestType, type ManifestType, OCI_MANIFEST } from "../registry/media-type.ts";
+import {
+  PLATFORMS_HEADER,
+  type Platforms,
+  parsePlatforms,
+  type WantedImage,
+  wantedImage,
+} from "../registry/platforms.ts";
+import type { Tag } from "../registry/reference.ts";
 import { parseRoute, type Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
 import { type SecretKey, verifyRequest } from "../registry/token.ts";
-import { chooseVariant } from "../registry/variant.ts";
+import { chooseVariant, type Variant } from "../registry/variant.ts";
 import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts";
-import type { AnsweredImage, Outbox } from "./backfill/outbox.ts";
-import { type BuildFailure, failureError } from "./failures.ts";
+import type { Outbox } from "./backfill/outbox.ts";
+import { failureError } from "./failures.ts";
 import { hold, type StillUnderWay, type Wait } from "./hold.ts";
 import type { Log } from "./log.ts";
+import { type BuiltForPlatforms, buildForPlatforms, type FailedBuild } from "./platform-images.ts";
 import type { Records } from "./records.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
-import type { TaggedImage, TaggedImages } from "./tagged-images.ts";
+import type { TaggedImages } from "./tagged-images.ts";
 
 export interface AppOptions {
+  /** What a name without a platform is built for, unless the edge asks for others. */
+  readonly platforms: Platforms;
   readonly images: TaggedImages;
   readonly records: Pick<Records, "remake">;
   readonly store: BlobStore;
@@ -114,13 +126,18 @@ async function serveTag(
   { recipe }: Extract<Route, { kind: "manifest" }>,
   { tag }: Extract<Extract<Route, { kind: "manifest" }>["reference"], { kind: "tag" }>,
 ): Promise<Response> {
+  const asked = parsePlatforms(request.headers.get(PLATFORMS_HEADER) ?? "");
   const variant = chooseVariant(request.headers);
-  const built = await heldBuild(options, request, { recipe, tag, variant });
-  if (built.kind !== "built") throw failureError(built);
-  const { bytes, digest, mediaType } = built.image.manifest;
+  const wanted = wantedImage(recipe, asked ?? options.platforms, request.headers, variant);
+  const built = await heldBuild(options, request, { wanted, tag, variant });
+  if (built.kind === "still-under-way") throw failureError(built);
+  if (built.kind === "failed") throw built.error;
+  const { bytes, digest, mediaType } = built.manifest;
   const content = { digest, mediaType, sizeBytes: bytes.length };
   const { status, headers } = planManifest(request.headers, content, "tag");
   headers.set(PIN_HEADER, built.pinned.pin);
+  const omitted = omittedHeader(built.omitted);
+  if (omitted !== undefined) headers.set(OMITTED_HEADER, omitted);
   if (built.movedTo !== null) headers.set("Warning", movedWarning(tag));
   else if (built.pinned.outdated !== undefined) {
     const age = describeAge(options.now() - built.pinned.resolvedAtMs);
@@ -131,17 +148,24 @@ async function serveTag(
   return new Response(bodyless ? null : Uint8Array.from(bytes), { status, headers });
 }
 
+interface WantedBuild {
+  readonly wanted: WantedImage;
+  readonly tag: Tag;
+  readonly variant: Variant;
+}
+
 function heldBuild(
-  { images, outbox, holdMs, log }: AppOptions,
+  { images, store, outbox, holdMs, log }: AppOptions,
   request: Request,
-  { recipe, tag, variant }: Omit<AnsweredImage, "built">,
-): Promise<TaggedImage | BuildFailure | StillUnderWay> {
+  { wanted, tag, variant }: WantedBuild,
+): Promise<BuiltForPlatforms | FailedBuild | StillUnderWay> {
   const build = async (wait: Wait) => {
-    const built = await images.build(recipe, tag, variant, wait);
+    const built = await buildForPlatforms({ images, store }, wanted, tag, variant, wait);
     // On disk before the answer: whatever a client was given reaches the edge, even after a kill. But
     // an earlier revision must not replace the newer one that may wait there.
-    if (built.kind === "built" && built.movedTo === null)
-      await outbox?.add({ recipe, tag, variant, built });
+    if (built.kind !== "failed" && built.movedTo === null) {
+      await outbox?.add({ tag, variant, answered: built });
+    }
     return built;
   };
   return hold(build, {
@@ -195,7 +219,7 @@ async function serveBlob(
 }
 
 /** A manifest says itself what it is (OCI image specification, `mediaType`). */
-function mediaTypeOf(manifest: Uint8Array): typeof OCI_MANIFEST | typeof DOCKER_MANIFEST {
+function mediaTypeOf(manifest: Uint8Array): ManifestType {
   const { mediaType } = JSON.parse(new TextDecoder().decode(manifest)) as { mediaType?: unknown };
   return typeof mediaType === "string" && isManifestType(mediaType) ? mediaType : OCI_MANIFEST;
 }

@@ -3,7 +3,9 @@
 
 import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
+import type { Platforms } from "../registry/platforms.ts";
 import { parseSecretKeys, type SecretKey } from "../registry/token.ts";
+import { PLATFORMS_HINT, readPlatforms } from "./configured-platforms.ts";
 import { type NixpkgsConfig, parseNixpkgsConfig } from "./nix/nixpkgs-config.ts";
 import { parseFlakeReference } from "./sources/flake-reference.ts";
 import { NIXPKGS_URL, type Source } from "./sources/source.ts";
@@ -13,6 +15,8 @@ export interface Config {
   readonly port: number;
   readonly source: Source;
   readonly nixpkgsConfig: NixpkgsConfig;
+  /** What a name without a platform is built for. */
+  readonly platforms: Platforms;
   readonly statePath: string;
   readonly storagePath: string;
   readonly secretKeys: readonly SecretKey[];
@@ -104,6 +108,10 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
   }
   const source = readSource(text, problem);
   const nixpkgsConfig = readNixpkgsConfig(text, problem);
+  const platforms = readPlatforms(env);
+  if (platforms === undefined) {
+    problem(`NIXPORT_PLATFORMS is ${JSON.stringify(text("NIXPORT_PLATFORMS"))}: ${PLATFORMS_HINT}`);
+  }
   const numbers = {
     port: integer("PORT", DEFAULT_PORT, 0, 65_535),
     builderTimeoutSeconds: integer("NIX_TIMEOUT", 60, 1, 86_400),
@@ -127,7 +135,8 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     "an http, https or file URL",
   );
   const refreshDays = integer("NIXPORT_POPULARITY_REFRESH", 0, 0, 3650);
-  if (problems.length > 0 || source === undefined) return { kind: "invalid", problems };
+  if (problems.length > 0 || source === undefined || platforms === undefined)
+    return { kind: "invalid", problems };
   return {
     kind: "config",
     config: {
@@ -135,6 +144,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
       host,
       source,
       nixpkgsConfig,
+      platforms,
       statePath,
       storagePath,
       secretKeys,

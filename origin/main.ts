@@ -110,8 +110,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     outbox = await openOutbox({ store, push: createPusher({ store, edge, packings, log }), log });
   }
   refresh.start({ lookups, images, give: async (image) => outbox?.add(image) });
-  const { access, holdMs } = config;
+  const { access, holdMs, platforms } = config;
   const app = createApp({
+    platforms,
     images: createTaggedImages({ pins, images, refresh, tracked }),
     ...{ records, store, outbox, access, holdMs, secretKeys, log, now },
   });

@@ -5,11 +5,11 @@ import type { Recipe } from "../registry/recipe.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { Variant } from "../registry/variant.ts";
 import type { BuildFailure } from "./failures.ts";
-import type { Wait } from "./hold.ts";
-import type { BuiltImage, Images } from "./images.ts";
+import type { Stage, Wait } from "./hold.ts";
+import type { BuiltImage, ImageResult, Images } from "./images.ts";
 import type { Refresh } from "./refresh/refresh.ts";
 import type { Tracked } from "./refresh/tracked.ts";
-import type { Pins } from "./sources/pins.ts";
+import type { PinnedTag, Pins } from "./sources/pins.ts";
 
 export interface TaggedImage extends BuiltImage {
   /** The pin the tag has, where an earlier one answers until the image is made at it. */
@@ -17,14 +17,19 @@ export interface TaggedImage extends BuiltImage {
 }
 
 export interface TaggedImages {
-  /** Rejects with the reason of the wait's signal when that is aborted. */
+  /**
+   * One result per recipe, in order, all at one pin and built at the same time. Rejects with the
+   * reason of the wait's signal when that is aborted.
+   */
   build(
-    recipe: Recipe,
+    recipes: readonly Recipe[],
     tag: Tag,
     variant: Variant,
     wait: Wait,
-  ): Promise<TaggedImage | BuildFailure>;
+  ): Promise<readonly TaggedResult[]>;
 }
+
+export type TaggedResult = TaggedImage | BuildFailure;
 
 export interface TaggedImagesOptions {
   readonly pins: Pins;
@@ -36,22 +41,52 @@ export interface TaggedImagesOptions {
 export function createTaggedImages(options: TaggedImagesOptions): TaggedImages {
   const { pins, images, refresh, tracked } = options;
 
-  async function build(recipe: Recipe, tag: Tag, variant: Variant, wait: Wait) {
+  async function build(recipes: readonly Recipe[], tag: Tag, variant: Variant, wait: Wait) {
     const pinned = await pins.resolve(tag);
-    if (pinned.kind !== "pinned") return pinned;
-    const name = { recipe, tag, variant };
-    const standIn = refresh.standIn(name, pinned);
+    if (pinned.kind !== "pinned") return recipes.map(() => pinned);
+    // An image that is made already was made at the earlier pin too, so all can answer at that.
+    const [standIn] = recipes.flatMap(
+      (recipe) => refresh.standIn({ recipe, tag, variant }, pinned) ?? [],
+    );
     if (standIn !== undefined) {
-      const built = await images.build(recipe, standIn, variant, wait);
-      if (built.kind === "built") return { ...built, movedTo: pinned.pin };
+      const built = await buildAt(standIn, recipes, variant, wait);
+      if (built.some(({ kind }) => kind === "built")) return withMove(built, pinned.pin);
     }
-    const built = await images.build(recipe, pinned, variant, wait);
-    if (built.kind !== "built") return built;
-    if (!pinned.immutable) tracked.pulled(name, pinned.pin);
-    return { ...built, movedTo: null };
+    const built = await buildAt(pinned, recipes, variant, wait);
+    for (const [place, recipe] of recipes.entries()) {
+      if (built[place]?.kind !== "built" || pinned.immutable) continue;
+      tracked.pulled({ recipe, tag, variant }, pinned.pin);
+    }
+    return withMove(built, null);
+  }
+
+  /** What is waited for is told of the first that is not there yet. */
+  function buildAt(
+    pinned: PinnedTag,
+    recipes: readonly Recipe[],
+    variant: Variant,
+    { signal, onStage }: Wait,
+  ): Promise<readonly ImageResult[]> {
+    const stages = new Map<Recipe, () => Stage>();
+    const first = (): Stage => stages.values().next().value?.() ?? { kind: "looking-up" };
+    return Promise.all(
+      recipes.map(async (recipe) => {
+        const note = (stage: () => Stage) => {
+          stages.set(recipe, stage);
+          onStage(first);
+        };
+        const result = await images.build(recipe, pinned, variant, { signal, onStage: note });
+        stages.delete(recipe);
+        return result;
+      }),
+    );
   }
 
   return {
-    build: (recipe, tag, variant, wait) => refresh.first(() => build(recipe, tag, variant, wait)),
+    build: (recipes, tag, variant, wait) => refresh.first(() => build(recipes, tag, variant, wait)),
   };
+}
+
+function withMove(built: readonly ImageResult[], movedTo: Pin | null): readonly TaggedResult[] {
+  return built.map((each) => (each.kind === "built" ? { ...each, movedTo } : each));
 }

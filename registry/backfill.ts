@@ -3,6 +3,7 @@
 
 import * as v from "valibot";
 import type { Digest } from "./digest.ts";
+import { omittedSchema } from "./image-index.ts";
 import { type FoundPackage, foundPackageSchema } from "./lookup.ts";
 import { type Pin, pinSchema, type TagPins, tagPinsSchema } from "./pin.ts";
 import { MAX_NAME_LENGTH, type PackageName, type System } from "./recipe.ts";
@@ -20,15 +21,17 @@ export interface LookupsBody {
   readonly lookups: readonly { readonly name: PackageName; readonly found: FoundPackage }[];
 }
 
-/** Where a name and tag led at a moment, for one variant. */
+/** Where a name and tag led at a moment, for one variant: a manifest or an index. */
 export interface ImagePointer {
-  /** The recipe in its canonical spelling. */
+  /** In canonical spelling, with the platforms of an index. */
   readonly recipe: string;
   readonly tag: Tag;
   readonly variant: Variant;
   readonly digest: Digest;
   readonly pin: Pin;
   readonly resolvedAtMs: number;
+  /** The platforms that an index lacks, as the header says them. */
+  readonly omitted: string | null;
 }
 
 export interface PointersBody {
@@ -77,6 +80,7 @@ const imagePointerSchema: v.GenericSchema<unknown, ImagePointer> = v.object({
   digest: digestSchema,
   pin: pinSchema,
   resolvedAtMs: v.number(),
+  omitted: v.nullable(omittedSchema),
 });
 
 export const pointersBodySchema: v.GenericSchema<unknown, PointersBody> = v.object({

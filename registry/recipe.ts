@@ -11,14 +11,21 @@ export type Architecture = (typeof ARCHITECTURES)[number];
 /** Nix's name of a machine type. */
 export type System = "x86_64-linux" | "aarch64-linux";
 
+/** What one image is made of. */
 export interface Recipe {
   readonly architecture: Architecture;
   /** Sorted by bytes, without repetition, with what every image holds. */
   readonly packages: readonly PackageName[];
 }
 
+/** What a name says: without a platform it means whichever are configured (platforms.ts). */
+export interface NamedRecipe {
+  readonly architecture: Architecture | null;
+  readonly packages: readonly PackageName[];
+}
+
 export type RecipeResult =
-  | { readonly kind: "recipe"; readonly recipe: Recipe }
+  | { readonly kind: "recipe"; readonly recipe: NamedRecipe }
   | { readonly kind: "invalid"; readonly reason: string };
 
 /** Docker's limit on a whole repository name; kubelet and containerd share it. */
@@ -31,7 +38,7 @@ const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 
 const SHELL = ["bashInteractive", "coreutils", "moreutils", "nano"] as const;
 const ALWAYS = ["cacert", "iana-etc"] as const;
-const META_PACKAGES = ["shell", "arm64"] as const;
+const META_PACKAGES = ["shell", ...ARCHITECTURES] as const;
 
 export function parseRepository(name: string): RecipeResult {
   if (name.length > MAX_NAME_LENGTH) {
@@ -45,6 +52,12 @@ export function parseRepository(name: string): RecipeResult {
   const metaEnd = components.findIndex((component) => !isMeta(component));
   const leading = metaEnd === -1 ? components : components.slice(0, metaEnd);
   const named = metaEnd === -1 ? [] : components.slice(metaEnd);
+  const platforms = ARCHITECTURES.filter((architecture) => components.includes(architecture));
+  if (platforms.length > 1) {
+    return invalid(
+      `${platforms.join(" and ")} are two platforms: name one of them, or neither for all that are configured`,
+    );
+  }
   const misplaced = named.find(isMeta);
   if (misplaced !== undefined) {
     const rest = components.filter((component) => component !== misplaced);
@@ -52,7 +65,6 @@ export function parseRepository(name: string): RecipeResult {
       `${misplaced} is a meta-package and stands only in front: ${[misplaced, ...rest].join("/")}`,
     );
   }
-
   const packages = new Set([...named, ...ALWAYS, ...(leading.includes("shell") ? SHELL : [])]);
   if (packages.size > MAX_PACKAGES) {
     return invalid(`the name asks for ${packages.size} packages; ${MAX_PACKAGES} are allowed`);
@@ -60,7 +72,7 @@ export function parseRepository(name: string): RecipeResult {
   return {
     kind: "recipe",
     recipe: {
-      architecture: leading.includes("arm64") ? "arm64" : "amd64",
+      architecture: platforms[0] ?? null,
       // All names are ASCII, so the default order is the order of bytes.
       packages: [...packages].sort() as PackageName[],
     },
@@ -68,8 +80,8 @@ export function parseRepository(name: string): RecipeResult {
 }
 
 /**
- * The one spelling of a recipe, for keys and labels. No package name holds a slash, and `arm64` is
- * never a package, so two recipes never share a spelling.
+ * The one spelling of a recipe, for keys and labels. No package name holds a slash, and no platform
+ * is ever a package, so two recipes never share a spelling.
  */
 export function canonicalRecipe(recipe: Recipe): string {
   const platform = recipe.architecture === "amd64" ? [] : [recipe.architecture];

@@ -3,7 +3,7 @@
 
 import { type Digest, isForeignDigest, parseDigest } from "./digest.ts";
 import { RegistryError } from "./error.ts";
-import { MAX_NAME_LENGTH, parseRepository, type Recipe } from "./recipe.ts";
+import { MAX_NAME_LENGTH, type NamedRecipe, parseRepository } from "./recipe.ts";
 import { parseReference, type Reference } from "./reference.ts";
 
 export type Route =
@@ -12,7 +12,7 @@ export type Route =
       readonly kind: "manifest";
       /** As the client spelled it. */
       readonly repository: string;
-      readonly recipe: Recipe;
+      readonly recipe: NamedRecipe;
       readonly reference: Reference;
     }
   | { readonly kind: "blob"; readonly digest: Digest }

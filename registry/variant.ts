@@ -5,8 +5,11 @@ import {
   DOCKER_CONFIG,
   DOCKER_LAYER_GZIP,
   DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  type IndexType,
   type ManifestType,
   OCI_CONFIG,
+  OCI_INDEX,
   OCI_LAYER_GZIP,
   OCI_LAYER_ZSTD,
   OCI_MANIFEST,
@@ -18,6 +21,7 @@ export type Variant = (typeof VARIANTS)[number];
 
 export interface VariantTypes {
   readonly form: Form;
+  readonly index: IndexType;
   readonly manifest: ManifestType;
   readonly config: string;
   readonly layer: string;
@@ -27,18 +31,21 @@ export interface VariantTypes {
 export const VARIANT_TYPES: Readonly<Record<Variant, VariantTypes>> = {
   "oci-zstd": {
     form: "zstd",
+    index: OCI_INDEX,
     manifest: OCI_MANIFEST,
     config: OCI_CONFIG,
     layer: OCI_LAYER_ZSTD,
   },
   "oci-gzip": {
     form: "gzip",
+    index: OCI_INDEX,
     manifest: OCI_MANIFEST,
     config: OCI_CONFIG,
     layer: OCI_LAYER_GZIP,
   },
   "docker-gzip": {
     form: "gzip",
+    index: DOCKER_MANIFEST_LIST,
     manifest: DOCKER_MANIFEST,
     config: DOCKER_CONFIG,
     layer: DOCKER_LAYER_GZIP,
@@ -120,6 +127,11 @@ export function chooseVariant(headers: Headers): Variant {
   const agent = headers.get("User-Agent") ?? "";
   const known = CLIENTS.find(({ userAgent }) => userAgent.test(agent));
   return known?.readsZstd === false ? "oci-gzip" : "oci-zstd";
+}
+
+/** Whether a client of a variant takes several platforms' manifests in one index. */
+export function takesIndex(headers: Headers, variant: Variant): boolean {
+  return accepts(parseAccept(headers.get("Accept")), VARIANT_TYPES[variant].index);
 }
 
 export const VARIANT_HEADER = "Nixport-Variant";

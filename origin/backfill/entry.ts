@@ -1,4 +1,4 @@
-// What an outbox entry says: names and digests only. The bytes are read from the storage when they
+// What an outbox entry says of an image or an index: names and digests only. The bytes are read from the storage when they
 // are sent, so an entry stays small and never goes stale.
 
 import * as v from "valibot";
@@ -13,7 +13,9 @@ import type { StorePath } from "../../registry/store-path.ts";
 import { VARIANTS, type Variant } from "../../registry/variant.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
-export interface OutboxEntry {
+export type OutboxEntry = ImageEntry | IndexEntry;
+
+export interface ImageEntry {
   /** Canonical spelling. */
   readonly recipe: string;
   readonly system: System;
@@ -30,7 +32,21 @@ export interface OutboxEntry {
   }[];
 }
 
-const entrySchema: v.GenericSchema<unknown, OutboxEntry> = v.object({
+export interface IndexEntry {
+  /** Canonical spelling, with the platforms. */
+  readonly recipe: string;
+  readonly tag: Tag;
+  readonly variant: Variant;
+  readonly pin: Pin;
+  readonly resolvedAtMs: number;
+  readonly index: Digest;
+  /** The platforms left out, as the header says them. */
+  readonly omitted: string | null;
+  /** The images it names, which must be there before it. */
+  readonly images: readonly ImageEntry[];
+}
+
+const imageEntrySchema: v.GenericSchema<unknown, ImageEntry> = v.object({
   recipe: v.string(),
   system: v.picklist(["x86_64-linux", "aarch64-linux"]),
   tag: tagSchema,
@@ -42,6 +58,19 @@ const entrySchema: v.GenericSchema<unknown, OutboxEntry> = v.object({
   packing: packingIdSchema,
   packages: v.array(v.object({ name: packageNameSchema, storePaths: v.array(storePathSchema) })),
 });
+
+const indexEntrySchema: v.GenericSchema<unknown, IndexEntry> = v.object({
+  recipe: v.string(),
+  tag: tagSchema,
+  variant: v.picklist(VARIANTS),
+  pin: pinSchema,
+  resolvedAtMs: v.number(),
+  index: digestSchema,
+  omitted: v.nullable(v.string()),
+  images: v.pipe(v.array(imageEntrySchema), v.minLength(1)),
+});
+
+const entrySchema = v.union([imageEntrySchema, indexEntrySchema]);
 
 /** Undefined for anything but a whole entry of this version. */
 export function parseOutboxEntry(bytes: Uint8Array): OutboxEntry | undefined {

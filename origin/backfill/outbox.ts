@@ -2,22 +2,24 @@
 // until the edge has everything. One image at a time, oldest first; an image the edge refuses waits
 // behind the others. A lost entry costs latency later, never correctness.
 
-import { canonicalRecipe, type Recipe, systemOf } from "../../registry/recipe.ts";
+import type { Digest } from "../../registry/digest.ts";
+import { omittedHeader } from "../../registry/image-index.ts";
+import { canonicalImage } from "../../registry/platforms.ts";
+import { canonicalRecipe, systemOf } from "../../registry/recipe.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
-import type { BuiltImage } from "../images.ts";
 import type { Log } from "../log.ts";
+import type { BuiltForPlatforms, PlatformBuild } from "../platform-images.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
-import { type OutboxEntry, parseOutboxEntry } from "./entry.ts";
+import { type ImageEntry, type OutboxEntry, parseOutboxEntry } from "./entry.ts";
 import type { Pusher, PushOutcome } from "./push.ts";
 
 export interface AnsweredImage {
-  readonly recipe: Recipe;
   readonly tag: Tag;
   readonly variant: Variant;
-  readonly built: BuiltImage;
+  readonly answered: BuiltForPlatforms;
 }
 
 export interface Outbox {
@@ -191,7 +193,24 @@ async function load(store: BlobStore, log: Log): Promise<Map<StorageKey, Waiting
   return new Map(loaded.map(([key, entry]) => [key, { entry, failures: 0, notBeforeMs: 0 }]));
 }
 
-function entryOf({ recipe, tag, variant, built }: AnsweredImage): OutboxEntry {
+function entryOf({ tag, variant, answered }: AnsweredImage): OutboxEntry {
+  const imageEntry = (build: PlatformBuild) => imageEntryOf(build, tag, variant);
+  if (answered.kind === "image") return imageEntry(answered);
+  const images = answered.images.map(imageEntry);
+  const { pin, resolvedAtMs } = answered.pinned;
+  return {
+    recipe: canonicalImage(answered),
+    tag,
+    variant,
+    pin,
+    resolvedAtMs,
+    index: answered.manifest.digest,
+    omitted: omittedHeader(answered.omitted) ?? null,
+    images,
+  };
+}
+
+function imageEntryOf({ recipe, built }: PlatformBuild, tag: Tag, variant: Variant): ImageEntry {
   return {
     recipe: canonicalRecipe(recipe),
     system: systemOf(recipe.architecture),
@@ -211,10 +230,19 @@ function entryOf({ recipe, tag, variant, built }: AnsweredImage): OutboxEntry {
 
 /** Whether a push of one would change nothing after a push of the other. */
 function sameAs(a: OutboxEntry, b: OutboxEntry): boolean {
+  const [own, other] = [imagesOf(a), imagesOf(b)];
   return (
-    a.manifest === b.manifest &&
+    digestOf(a) === digestOf(b) &&
     a.pin === b.pin &&
     a.resolvedAtMs === b.resolvedAtMs &&
-    a.packing === b.packing
+    own.every((image, place) => image.packing === other[place]?.packing)
   );
+}
+
+function digestOf(entry: OutboxEntry): Digest {
+  return "index" in entry ? entry.index : entry.manifest;
+}
+
+function imagesOf(entry: OutboxEntry): readonly ImageEntry[] {
+  return "index" in entry ? entry.images : [entry];
 }

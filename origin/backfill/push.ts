@@ -1,5 +1,6 @@
-// Gives the edge one image, in the order in which nothing it holds ever names what it lacks:
-// blobs, records, lookups, the manifest, pointers. Sending anything twice is harmless.
+// Gives the edge one image or index, in the order in which nothing it holds ever names what it lacks:
+// blobs, records, lookups, the manifest, pointers; an index after its images. Sending anything twice
+// is harmless.
 
 import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/backfill.ts";
 import { COMPOSE_VERSION } from "../../registry/compose.ts";
@@ -14,7 +15,7 @@ import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 import type { EdgeClient, PushResult } from "./edge-client.ts";
-import type { OutboxEntry } from "./entry.ts";
+import type { ImageEntry, IndexEntry, OutboxEntry } from "./entry.ts";
 
 export type PushOutcome =
   | { readonly kind: "pushed"; readonly uploads: number }
@@ -52,9 +53,7 @@ class PushStopped extends Error {
 export function createPusher({ store, edge, packings, log }: PusherOptions): Pusher {
   return async (entry) => {
     try {
-      const contents = await read(entry);
-      const uploads = await pushBlobs(entry, contents.records);
-      await pushDocuments(entry, contents);
+      const uploads = "index" in entry ? await pushIndex(entry) : await pushImage(entry);
       return { kind: "pushed", uploads };
     } catch (error) {
       if (error instanceof PushStopped) return error.outcome;
@@ -62,7 +61,24 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     }
   };
 
-  async function read(entry: OutboxEntry): Promise<Contents> {
+  async function pushImage(entry: ImageEntry): Promise<number> {
+    const contents = await read(entry);
+    const uploads = await pushBlobs(entry, contents.records);
+    await pushDocuments(entry, contents);
+    return uploads;
+  }
+
+  async function pushIndex(entry: IndexEntry): Promise<number> {
+    const bytes = await present(storageKey.manifest(entry.index));
+    let uploads = 0;
+    for (const image of entry.images) uploads += await pushImage(image);
+    const { index: mediaType } = VARIANT_TYPES[entry.variant];
+    await succeed(edge.putManifest(entry.index, mediaType, bytes));
+    await pushPointers(entry, entry.index, entry.omitted);
+    return uploads;
+  }
+
+  async function read(entry: ImageEntry): Promise<Contents> {
     const manifest = await present(storageKey.manifest(entry.manifest));
     const paths = entry.packages.flatMap((each) => each.storePaths);
     const records = await Promise.all(
@@ -90,7 +106,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     return parseStoredJson(await present(key));
   }
 
-  async function pushBlobs(entry: OutboxEntry, records: readonly PackageRecord[]): Promise<number> {
+  async function pushBlobs(entry: ImageEntry, records: readonly PackageRecord[]): Promise<number> {
     const base = packings[VARIANT_TYPES[entry.variant].form]?.base.digest;
     const layers = records.flatMap(recordLayers).map((layer) => layer.digest);
     const digests = [...new Set([...(base ? [base] : []), ...layers, entry.config])];
@@ -127,30 +143,31 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     return true;
   }
 
-  async function pushDocuments(entry: OutboxEntry, contents: Contents): Promise<void> {
+  async function pushDocuments(entry: ImageEntry, contents: Contents): Promise<void> {
     for (const records of slices(contents.records, MAX_RECORDS_PER_BODY)) {
       await succeed(edge.postRecords({ records }));
     }
-    const { pin, system, tag, resolvedAtMs } = entry;
+    const { pin, system } = entry;
     for (const lookups of slices(contents.lookups, MAX_LOOKUPS_PER_BODY)) {
       await succeed(edge.postLookups({ pin, system, lookups }));
     }
     const { manifest: mediaType } = VARIANT_TYPES[entry.variant];
     await succeed(edge.putManifest(entry.manifest, mediaType, contents.manifest));
+    await pushPointers(entry, entry.manifest, null);
+  }
+
+  async function pushPointers(
+    { recipe, tag, variant, pin, resolvedAtMs }: OutboxEntry,
+    digest: Digest,
+    omitted: string | null,
+  ): Promise<void> {
     await succeed(
       edge.postPointers({
         tag: {
           tag,
           pins: { pins: [{ pin, resolvedAtMs }], packings, composeVersion: COMPOSE_VERSION },
         },
-        image: {
-          recipe: entry.recipe,
-          tag,
-          variant: entry.variant,
-          digest: entry.manifest,
-          pin,
-          resolvedAtMs,
-        },
+        image: { recipe, tag, variant, digest, pin, resolvedAtMs, omitted },
       }),
     );
   }

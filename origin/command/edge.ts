@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { DEFAULT_PORT } from "../config.ts";
+import { PLATFORMS_HINT, readPlatforms } from "../configured-platforms.ts";
 import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
 import { localSecret } from "./local-secret.ts";
 import { endWith, fail, onStop } from "./process.ts";
@@ -15,6 +16,7 @@ Answers docker pull at http://127.0.0.1:8787 from what is cached, and asks the o
   PORT                port of the origin on this machine (8788)
   NIXPORT_STATE       where KV and R2 are kept (.nixport); deleting it is always safe
   NIXPORT_SECRET      shared with the origin (else one is made in the state)
+  NIXPORT_PLATFORMS   what a name without a platform is answered for, as at the origin
   PIN_FRESH_SECONDS   for how long a tag's revision counts as fresh (300)
   ORIGIN_WAIT_SECONDS for how long it waits for an image that is being built (240)
 `;
@@ -31,7 +33,10 @@ await endWith(async () => {
   const statePath = statePathOf(process.env);
   const pinFreshSeconds = wholeNumber("PIN_FRESH_SECONDS", MAX_SECONDS);
   const originWaitSeconds = wholeNumber("ORIGIN_WAIT_SECONDS", MAX_SECONDS);
+  const platforms =
+    readPlatforms(process.env) ?? fail(`NIXPORT_PLATFORMS is wrong: ${PLATFORMS_HINT} are needed`);
   const edge = await startEdge({
+    platforms,
     port: wholeNumber("EDGE_PORT", MAX_PORT) ?? DEFAULT_EDGE_PORT,
     statePath,
     originUrl: `http://127.0.0.1:${wholeNumber("PORT", MAX_PORT) ?? DEFAULT_PORT}`,

@@ -16,6 +16,7 @@ import {
   type V4WorkerOptionsShape,
 } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import { formatPlatforms, type Platforms } from "../../registry/platforms.ts";
 
 export interface EdgeOptions {
   /** 0 chooses a free one. */
@@ -25,6 +26,7 @@ export interface EdgeOptions {
   readonly secret: string;
   readonly pinFreshSeconds?: number;
   readonly originWaitSeconds?: number;
+  readonly platforms?: Platforms;
   /** Another module than the Worker's own, such as one that wraps it in a test. */
   readonly entryPath?: string;
   /** Off by default: behind 127.0.0.1 all clients share one address. */
@@ -69,6 +71,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       ...(options.originWaitSeconds !== undefined && {
         ORIGIN_WAIT_SECONDS: String(options.originWaitSeconds),
       }),
+      ...(options.platforms && { PLATFORMS: formatPlatforms(options.platforms) }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
     host: HOST,

@@ -8,6 +8,7 @@ import type { AnsweredImage } from "../backfill/outbox.ts";
 import type { Images } from "../images.ts";
 import type { Log } from "../log.ts";
 import type { Lookups } from "../lookups.ts";
+import { oneImage } from "../platform-images.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import { imageKey, type NamedImage, type Tracked, type TrackedImage } from "./tracked.ts";
 
@@ -133,7 +134,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
         log.warn({ ...facts, reason: built.kind }, "not refreshed");
         return false;
       }
-      await give({ recipe, tag, variant, built });
+      await give({ tag, variant, answered: oneImage({ recipe, built }) });
       tracked.made(image, to.pin);
       return true;
     } catch (error) {

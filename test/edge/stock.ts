@@ -6,7 +6,7 @@ import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/com
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import type { FoundPackage } from "../../registry/lookup.ts";
 import type { Packing, Pin, TagPins } from "../../registry/pin.ts";
-import { canonicalRecipe, systemOf } from "../../registry/recipe.ts";
+import { type Architecture, canonicalRecipe, systemOf } from "../../registry/recipe.ts";
 import type { LayerRecord, PackageRecord } from "../../registry/record.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { packingIdOf, recipeOf, storePathOf, tagOf } from "../registry/fixture.ts";
@@ -88,13 +88,17 @@ export function recordsBody(stock: Stock): RecordsBody {
   return { records: [...stock.records.values()] };
 }
 
-export function lookupsBody(stock: Stock, pin: Pin): LookupsBody {
+export function lookupsBody(
+  stock: Stock,
+  pin: Pin,
+  architecture: Architecture = "amd64",
+): LookupsBody {
   const { packages } = recipeOf([...stock.lookups.keys()].join("/"));
   const lookups = packages.flatMap((name) => {
     const found = stock.lookups.get(name);
     return found === undefined ? [] : [{ name, found }];
   });
-  return { pin, system: systemOf("amd64"), lookups };
+  return { pin, system: systemOf(architecture), lookups };
 }
 
 export function tagPins(stock: Stock, pin: Pin, resolvedAtMs: number): TagPins {
@@ -113,5 +117,5 @@ export function imagePointer(
   resolvedAtMs: number,
 ): NonNullable<PointersBody["image"]> {
   const recipe = canonicalRecipe(recipeOf(repository));
-  return { recipe, tag: tagOf(tag), variant: VARIANT, digest, pin, resolvedAtMs };
+  return { recipe, tag: tagOf(tag), variant: VARIANT, digest, pin, resolvedAtMs, omitted: null };
 }

@@ -32,6 +32,7 @@ describe("readConfig", () => {
       ...{ host: "127.0.0.1", port: 8788, access: "anyone", edgeUrl: null, secretKeys: [] },
       source: { kind: "nixpkgs", url: NIXPKGS_URL, channel: "nixos-unstable" },
       nixpkgsConfig: {},
+      platforms: [process.arch === "arm64" ? "arm64" : "amd64"],
       statePath: resolve(".nixport"),
       storagePath: resolve(".nixport/origin"),
       ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
@@ -66,6 +67,8 @@ describe("readConfig", () => {
     [{ NIXPORT_FAILURE_MEMORY: "0" }, { failureMemoryMs: 0 }],
     [{ NIXPORT_PACK_WORKERS: "3" }, { packWorkers: 3 }],
     [{ NIXPORT_PACK_WORKERS: "0" }, { packWorkers: null }],
+    [{ NIXPORT_PLATFORMS: "linux/arm64" }, { platforms: ["arm64"] }],
+    [{ NIXPORT_PLATFORMS: " linux/arm64, linux/amd64 " }, { platforms: ["arm64", "amd64"] }],
     [{ NIX_POPULARITY_URL: "https://x.example/p" }, { popularityUrl: "https://x.example/p" }],
     [{ NIX_POPULARITY_URL: "file:///srv/p.json" }, { popularityUrl: "file:///srv/p.json" }],
     [{ NIXPORT_POPULARITY_REFRESH: "30" }, { popularityRefreshMs: 2_592_000_000 }],
@@ -170,6 +173,12 @@ describe("readConfig", () => {
     [{ NIX_POPULARITY_URL: "/srv/p.json" }, /^NIX_POPULARITY_URL .* http, https or file/],
     [{ NIX_POPULARITY_URL: "ftp://x/p.json" }, /^NIX_POPULARITY_URL .* http, https or file/],
     [{ NIXPORT_POPULARITY_REFRESH: "monthly" }, /^NIXPORT_POPULARITY_REFRESH .* whole number/],
+    ...["amd64", "linux/riscv64", "linux/amd64,linux/amd64"].map(
+      (value): [EnvironmentVariables, RegExp] => [
+        { NIXPORT_PLATFORMS: value },
+        /^NIXPORT_PLATFORMS is ".*": some of linux\/amd64,linux\/arm64/,
+      ],
+    ),
     [
       { NIXPORT_EDGE_URL: "edge.example", NIXPORT_SECRET: SECRET },
       /^NIXPORT_EDGE_URL .* http or https/,

@@ -5,7 +5,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { compose, type Ingredient, MAX_LAYERS } from "../../registry/compose.ts";
 import { digestOf } from "../../registry/digest.ts";
-import { parseRepository } from "../../registry/recipe.ts";
 import type { PackageRecord } from "../../registry/record.ts";
 import { storePathName } from "../../registry/store-path.ts";
 import { VARIANTS } from "../../registry/variant.ts";
@@ -276,14 +275,13 @@ describe("compose", () => {
 
   test("stays far below the 4 MB that clients take, for the longest recipe", async () => {
     const names = Array.from({ length: 62 }, (_, index) => `p${index.toString(36)}`);
-    const parsed = parseRepository(names.join("/"));
-    assert(parsed.kind === "recipe");
-    const ingredients = parsed.recipe.packages.map((name) => ({
+    const recipe = recipeOf(names.join("/"));
+    const ingredients = recipe.packages.map((name) => ({
       name,
       found: foundOf(name),
       records: [recordOf(name, { bundles: [bundleOf(["glibc-2.36"], 9)], view: layerOf(name) })],
     }));
-    const result = await compose(parsed.recipe, ingredients, layerOf("base"), "oci-zstd");
+    const result = await compose(recipe, ingredients, layerOf("base"), "oci-zstd");
     assert(result.kind === "image");
     assert(result.image.manifest.bytes.length < 100_000);
   });

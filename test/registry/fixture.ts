@@ -49,10 +49,12 @@ export function packingIdOf(text: string): PackingId {
   return defined(parsePackingId(text), text);
 }
 
+/** For amd64 unless the name says otherwise. */
 export function recipeOf(repository: string): Recipe {
   const parsed = parseRepository(repository);
   if (parsed.kind === "invalid") throw new Error(`${repository}: ${parsed.reason}`);
-  return parsed.recipe;
+  const { architecture, packages } = parsed.recipe;
+  return { architecture: architecture ?? "amd64", packages };
 }
 
 /** What to store under the digests of the layers that were made. */

@@ -25,6 +25,8 @@ describe("parseRepository", () => {
     ["shell/htop", "amd64", [...SHELL, "cacert", "htop", "iana-etc"]],
     ["shell/nano/coreutils", "amd64", [...SHELL, "cacert", "iana-etc"]],
     ["arm64", "arm64", ["cacert", "iana-etc"]],
+    ["amd64/hello", "amd64", ["cacert", "hello", "iana-etc"]],
+    ["amd64/amd64/hello", "amd64", ["cacert", "hello", "iana-etc"]],
     ["arm64/hello", "arm64", ["cacert", "hello", "iana-etc"]],
     ["arm64/shell/git", "arm64", [...SHELL, "cacert", "git", "iana-etc"]],
     ["shell/arm64/git", "arm64", [...SHELL, "cacert", "git", "iana-etc"]],
@@ -36,6 +38,7 @@ describe("parseRepository", () => {
       "amd64",
       ["a---b", "a-b", "a.b", "a__b", "a_b", "cacert", "iana-etc"],
     ],
+    ["amd64x/hello", "amd64", ["amd64x", "cacert", "hello", "iana-etc"]],
     ["shells/arm64x", "amd64", ["arm64x", "cacert", "iana-etc", "shells"]],
     ["z/manifests/blobs", "amd64", ["blobs", "cacert", "iana-etc", "manifests", "z"]],
   ];
@@ -44,6 +47,15 @@ describe("parseRepository", () => {
       assert.deepEqual(recipeOf(name), { architecture, packages: [...packages].sort() });
     });
   }
+
+  test("leaves the platform open where a name says none", () => {
+    const platforms = ["git", "shell/git", "amd64/git", "arm64/git"].map((name) => {
+      const result = parseRepository(name);
+      assert(result.kind === "recipe");
+      return result.recipe.architecture;
+    });
+    assert.deepEqual(platforms, [null, null, "amd64", "arm64"]);
+  });
 
   test("sorts by bytes, capitals before small letters", () => {
     assert.deepEqual(recipeOf("shell/aaa/zsh").packages, [
@@ -77,6 +89,9 @@ describe("parseRepository", () => {
     ["git|htop", /is no part/],
     ["htop/git/shell", /shell is a meta-package and stands only in front: shell\/htop\/git$/],
     ["git/arm64", /arm64 is a meta-package and stands only in front: arm64\/git$/],
+    ["git/amd64", /amd64 is a meta-package and stands only in front: amd64\/git$/],
+    ["amd64/arm64/git", /amd64 and arm64 are two platforms: name one of them, or neither/],
+    ["arm64/shell/git/amd64", /two platforms/],
     ["shell/git/arm64", /stands only in front: arm64\/shell\/git$/],
     ["git/shell/htop/shell", /stands only in front: shell\/git\/htop$/],
   ];

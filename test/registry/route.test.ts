@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { RegistryError } from "../../registry/error.ts";
-import { canonicalRecipe } from "../../registry/recipe.ts";
 import {
   type IngestRoute,
   ingestPath,
@@ -34,8 +33,9 @@ function said(parse: () => ReturnType<typeof parseRoute>): string {
         return `tags of ${route.repository}`;
       case "manifest": {
         const { reference } = route;
+        const { architecture, packages } = route.recipe;
         const named = { tag: "", digest: "", ...reference };
-        return `${canonicalRecipe(route.recipe)} ${reference.kind} ${named.tag}${named.digest}`;
+        return `${[architecture ?? "any", ...packages].join("/")} ${reference.kind} ${named.tag}${named.digest}`;
       }
       default:
         return route satisfies never;
@@ -46,7 +46,7 @@ function said(parse: () => ReturnType<typeof parseRoute>): string {
   }
 }
 
-const GIT = "cacert/git/iana-etc tag latest";
+const GIT = "any/cacert/git/iana-etc tag latest";
 
 describe("parseRoute", () => {
   const rows: readonly [path: string, route: string][] = [
@@ -56,22 +56,25 @@ describe("parseRoute", () => {
     ["/v2/git/manifests/latest", GIT],
     ["/v2/git/manifests/latest?ns=docker.io", GIT],
     ["/v2/git/manifests/latest?", GIT],
-    ["/v2/htop/git/manifests/v1.0", "cacert/git/htop/iana-etc tag v1.0"],
-    ["/v2/htop%2Fgit/manifests/v1", "cacert/git/htop/iana-etc tag v1"],
+    ["/v2/htop/git/manifests/v1.0", "any/cacert/git/htop/iana-etc tag v1.0"],
+    ["/v2/htop%2Fgit/manifests/v1", "any/cacert/git/htop/iana-etc tag v1"],
     ["/v2/%67it/manifests/l%61test", GIT],
     ["/v2%2Fgit%2Fmanifests%2Flatest", GIT],
     ["/%76%32/git/manifests/latest", GIT],
-    [`/v2/git/manifests/${DIGEST}`, `cacert/git/iana-etc digest ${DIGEST}`],
-    [`/v2/git/manifests/sha256%3A${HEX}`, `cacert/git/iana-etc digest ${DIGEST}`],
-    [`/v2/git/manifests/sha512:${HEX}${HEX}`, "cacert/git/iana-etc foreign-digest "],
+    [`/v2/git/manifests/${DIGEST}`, `any/cacert/git/iana-etc digest ${DIGEST}`],
+    [`/v2/git/manifests/sha256%3A${HEX}`, `any/cacert/git/iana-etc digest ${DIGEST}`],
+    [`/v2/git/manifests/sha512:${HEX}${HEX}`, "any/cacert/git/iana-etc foreign-digest "],
     [`/v2/git/blobs/${DIGEST}`, `blob ${DIGEST}`],
     [`/v2/git/blobs/${DIGEST}?ns=docker.io`, `blob ${DIGEST}`],
-    ["/v2/manifests/manifests/manifests", "cacert/iana-etc/manifests tag manifests"],
-    ["/v2/a/manifests/b/manifests/c", "a/b/cacert/iana-etc/manifests tag c"],
+    ["/v2/manifests/manifests/manifests", "any/cacert/iana-etc/manifests tag manifests"],
+    ["/v2/a/manifests/b/manifests/c", "any/a/b/cacert/iana-etc/manifests tag c"],
     [`/v2/blobs/manifests/x/blobs/${DIGEST}`, `blob ${DIGEST}`],
     ["/v2/htop/git/tags/list?n=10&last=a", "tags of htop/git"],
-    ["/v2/tags/list/manifests/tags", "cacert/iana-etc/list/tags tag tags"],
-    ["/v2/blobs/manifests/blobs", "blobs/cacert/iana-etc tag blobs"],
+    ["/v2/tags/list/manifests/tags", "any/cacert/iana-etc/list/tags tag tags"],
+    ["/v2/arm64/git/manifests/v1", "arm64/cacert/git/iana-etc tag v1"],
+    ["/v2/amd64/git/manifests/v1", "amd64/cacert/git/iana-etc tag v1"],
+    ["/v2/amd64/arm64/git/manifests/v1", "NAME_INVALID"],
+    ["/v2/blobs/manifests/blobs", "any/blobs/cacert/iana-etc tag blobs"],
 
     ["/", "NAME_UNKNOWN"],
     ["/v1/git/manifests/latest", "NAME_UNKNOWN"],

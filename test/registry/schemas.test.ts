@@ -55,6 +55,7 @@ const POINTER = {
   tag: tagOf("latest"),
   variant: "oci-zstd",
   digest: digestOfText("manifest"),
+  omitted: null,
   ...PINNED,
 };
 const LOOKUP = { name: "bash", found: FOUND };

@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { accepts, parseAccept } from "../../registry/accept.ts";
-import { DOCKER_MANIFEST, isManifestType, OCI_MANIFEST } from "../../registry/media-type.ts";
+import {
+  DOCKER_MANIFEST,
+  isIndexType,
+  isManifestType,
+  OCI_MANIFEST,
+} from "../../registry/media-type.ts";
 import {
   CLIENTS,
   chooseVariant,
@@ -172,12 +177,13 @@ describe("chooseVariant", () => {
 
   test("names media types of one family for each variant", () => {
     for (const variant of VARIANTS) {
-      const { form, manifest, config, layer } = VARIANT_TYPES[variant];
+      const { form, index, manifest, config, layer } = VARIANT_TYPES[variant];
       const family = variant.startsWith("oci") ? "application/vnd.oci." : "application/vnd.docker.";
-      for (const type of [manifest, config, layer]) assert(type.startsWith(family), type);
+      for (const type of [index, manifest, config, layer]) assert(type.startsWith(family), type);
       assert(layer.endsWith(form), layer);
-      assert(isManifestType(manifest));
+      assert(isManifestType(manifest) && !isIndexType(manifest));
+      assert(isManifestType(index) && isIndexType(index));
     }
-    assert(!isManifestType(OCI_INDEX));
+    assert(!isManifestType(VARIANT_TYPES["oci-zstd"].config));
   });
 });

@@ -1,11 +1,14 @@
 // An origin's storage with images in it, ready to be given to an edge.
 
+import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { AnsweredImage } from "../../../origin/backfill/outbox.ts";
+import type { PinnedTag } from "../../../origin/sources/pins.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
 import type { Ingredient } from "../../../registry/compose.ts";
+import { composeIndex, omit } from "../../../registry/image-index.ts";
 import type { TagPins } from "../../../registry/pin.ts";
 import { systemOf } from "../../../registry/recipe.ts";
 import { FORMS, recordLayers } from "../../../registry/record.ts";
@@ -84,16 +87,38 @@ export async function stockImage(
   const image = await composed(repository, variant, ingredients);
   await store.store(storageKey.layer(image.config.digest), image.config.bytes);
   await store.store(storageKey.manifest(image.manifest.digest), image.manifest.bytes);
+  const pinned: PinnedTag = {
+    ...{ kind: "pinned", pin, resolvedAtMs, immutable: false },
+    source: { kind: "git", url: "/nowhere", commit },
+  };
   return {
-    ...{ recipe, variant },
+    variant,
     tag: tagOf("latest"),
-    built: {
-      ...{ kind: "built", image, ingredients, packing },
-      pinned: {
-        ...{ kind: "pinned", pin, resolvedAtMs, immutable: false },
-        source: { kind: "git", url: "/nowhere", commit },
-      },
+    answered: {
+      ...{ kind: "image", recipe, manifest: image.manifest, pinned, movedTo: null, omitted: [] },
+      built: { kind: "built", image, ingredients, packing, pinned },
     },
+  };
+}
+
+/** An index of an image for amd64 and one for arm64, with everything stored as the origin stores it. */
+export async function stockIndex(store: BlobStore, name: string): Promise<AnsweredImage> {
+  const images = [];
+  for (const platform of ["amd64", "arm64"]) {
+    const { answered } = await stockImage(store, `${platform}/${name}`);
+    assert(answered.kind === "image");
+    images.push(answered);
+  }
+  const [first] = images;
+  assert(first !== undefined);
+  const omitted = [omit("arm64", "as a test says")];
+  const manifest = await composeIndex(images, omitted, "oci-gzip");
+  await store.store(storageKey.manifest(manifest.digest), manifest.bytes);
+  const recipes = images.map(({ recipe }) => recipe);
+  const { pinned } = first;
+  return {
+    ...{ variant: "oci-gzip", tag: tagOf("latest") },
+    answered: { kind: "index", recipes, images, manifest, pinned, movedTo: null, omitted },
   };
 }
 

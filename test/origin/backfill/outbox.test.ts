@@ -20,6 +20,7 @@ import {
   SECRET_KEYS,
   type Storage,
   stockImage,
+  stockIndex,
 } from "./fixture.ts";
 
 const limit = { timeout: 20_000 };
@@ -89,6 +90,23 @@ describe("the outbox", limit, () => {
     );
   });
 
+  test("gives a restarted origin an index with its images", async (t) => {
+    const storage = await openStorage(t);
+    const edge = await startEdge(t);
+    await edge.stop();
+    const first = await open(t, storage, edge.url);
+    await first.outbox.add(await stockIndex(storage.store, "git"));
+    await first.stop();
+    await edge.start();
+    const second = await open(t, storage, edge.url);
+    await second.outbox.drained();
+    assert.deepEqual(
+      edge.pointers.map(({ image }) => image?.recipe),
+      ["cacert/git/iana-etc", "arm64/cacert/git/iana-etc", "amd64+arm64/cacert/git/iana-etc"],
+    );
+    assert.deepEqual(await storage.store.list("outbox/"), []);
+  });
+
   test("tries again until the edge is back, and sends no blob twice", async (t) => {
     const storage = await openStorage(t);
     const edge = await startEdge(t);
@@ -131,7 +149,7 @@ describe("the outbox", limit, () => {
     const edge = await startEdge(t);
     const { outbox, lines } = await open(t, storage, edge.url);
     const bad = await stockImage(storage.store, "git");
-    const refused = bad.built.image.manifest.digest;
+    const refused = bad.answered.manifest.digest;
     let refusals = 0;
     edge.before = ({ kind, digest }) => {
       if (kind !== "manifest" || digest !== refused) return;
@@ -154,7 +172,7 @@ describe("the outbox", limit, () => {
     const edge = await startEdge(t);
     const { outbox, lines } = await open(t, storage, edge.url);
     const lost = await stockImage(storage.store, "git");
-    await storage.store.remove(storageKey.manifest(lost.built.image.manifest.digest));
+    await storage.store.remove(storageKey.manifest(lost.answered.manifest.digest));
     await outbox.add(lost);
     await outbox.add(await stockImage(storage.store, "htop"));
     await outbox.drained();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { createEdgeClient } from "../../../origin/backfill/edge-client.ts";
-import type { OutboxEntry } from "../../../origin/backfill/entry.ts";
+import type { ImageEntry, OutboxEntry } from "../../../origin/backfill/entry.ts";
 import { type AnsweredImage, openOutbox } from "../../../origin/backfill/outbox.ts";
 import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
@@ -15,7 +15,7 @@ import { recordLayers } from "../../../registry/record.ts";
 import { foundOf, recipeOf, recordOf } from "../../registry/fixture.ts";
 import { readableLog } from "../fixture.ts";
 import { type SmallEdge, startEdge } from "./edge.ts";
-import { NOW_MS, openStorage, PACKINGS, SECRET_KEYS, stockImage } from "./fixture.ts";
+import { NOW_MS, openStorage, PACKINGS, SECRET_KEYS, stockImage, stockIndex } from "./fixture.ts";
 
 interface Setting {
   readonly store: BlobStore;
@@ -57,7 +57,9 @@ async function entryOf(store: BlobStore, image: AnsweredImage): Promise<OutboxEn
 }
 
 async function stocked(store: BlobStore, ...args: [string, Parameters<typeof stockImage>[2]?]) {
-  return entryOf(store, await stockImage(store, ...args));
+  const entry = await entryOf(store, await stockImage(store, ...args));
+  assert(!("index" in entry));
+  return entry;
 }
 
 const kinds = (edge: SmallEdge) => edge.received.map(({ kind }) => kind);
@@ -78,6 +80,38 @@ describe("a push", () => {
     assert.equal(new Set(blobs).size, blobs.length);
     assert(blobs.includes(PACKINGS.gzip.base.digest));
     assert(blobs.includes(entry.config));
+  });
+
+  test("sends an index after the images it names, each whole and with pointers of its own", async (t) => {
+    const { store, edge, push } = await prepare(t);
+    const entry = await entryOf(store, await stockIndex(store, "git"));
+    assert("index" in entry);
+    assert.equal((await push(entry)).kind, "pushed");
+    const whole = ["records", "lookups", "manifest", "pointers"];
+    assert.deepEqual(
+      kinds(edge).filter((kind) => kind !== "blob"),
+      [...whole, ...whole, "manifest", "pointers"],
+    );
+    const images = entry.images.map(({ manifest }) => manifest);
+    assert.deepEqual(digestsOf(edge, "manifest"), [...images, entry.index]);
+    assert.deepEqual(
+      edge.pointers.map(({ image }) => [image?.recipe, image?.digest, image?.omitted]),
+      [
+        ["cacert/git/iana-etc", images[0], null],
+        ["arm64/cacert/git/iana-etc", images[1], null],
+        ["amd64+arm64/cacert/git/iana-etc", entry.index, 'linux/arm64="as a test says"'],
+      ],
+    );
+    const sent = edge.received.filter(({ kind }) => kind === "manifest").at(-1);
+    assert.equal(sent?.headers["content-type"], "application/vnd.oci.image.index.v1+json");
+  });
+
+  test("gives up an index that the storage has lost", async (t) => {
+    const { store, edge, push } = await prepare(t);
+    const image = await stockIndex(store, "git");
+    await store.remove(storageKey.manifest(image.answered.manifest.digest));
+    assert.equal((await push(await entryOf(store, image))).kind, "dropped");
+    assert.deepEqual(edge.pointers, []);
   });
 
   test("tells the length of every body, and sends none in chunks", async (t) => {
@@ -103,7 +137,11 @@ describe("a push", () => {
             composeVersion: COMPOSE_VERSION,
           },
         },
-        image: { tag: "latest", variant: "oci-gzip", ...{ recipe, digest, pin, resolvedAtMs } },
+        image: {
+          tag: "latest",
+          variant: "oci-gzip",
+          ...{ recipe, digest, pin, resolvedAtMs, omitted: null },
+        },
       },
     ]);
     const [manifest] = edge.received.filter(({ kind }) => kind === "manifest");
@@ -187,7 +225,7 @@ describe("a push", () => {
 
   const losses: readonly [
     what: string,
-    keyOf: (entry: OutboxEntry) => ReturnType<typeof storageKey.layer>,
+    keyOf: (entry: ImageEntry) => ReturnType<typeof storageKey.layer>,
   ][] = [
     ["manifest", (entry) => storageKey.manifest(entry.manifest)],
     ["config", (entry) => storageKey.layer(entry.config)],

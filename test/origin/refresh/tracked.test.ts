@@ -7,8 +7,9 @@ import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
 import { parsePin } from "../../../registry/pin.ts";
-import { isImplicit, parseRepository } from "../../../registry/recipe.ts";
+import { isImplicit } from "../../../registry/recipe.ts";
 import { parseTag } from "../../../registry/reference.ts";
+import { recipeOf } from "../../registry/fixture.ts";
 import { readableLog, temporaryDirectory } from "../fixture.ts";
 
 const DAY_MS = 86_400_000;
@@ -22,9 +23,7 @@ const tag = must(parseTag("latest"));
 const [one, other] = ["1", "2"].map((digit) => must(parsePin(digit.repeat(40)))) as [never, never];
 
 function image(name: string) {
-  const parsed = parseRepository(name);
-  assert(parsed.kind === "recipe");
-  return { recipe: parsed.recipe, tag, variant: "oci-zstd" as const };
+  return { recipe: recipeOf(name), tag, variant: "oci-zstd" as const };
 }
 
 async function shelf(t: TestContext) {

@@ -1,0 +1,179 @@
+// A pull for several platforms: an index of all that can be had, or the first that can be had for a
+// client that takes no index. A platform that a package does not support is left out and named; any
+// other failure fails the pull, for an index that silently lost a platform would outlive the reason.
+
+import type { ComposedImage } from "../registry/compose.ts";
+import { RegistryError } from "../registry/error.ts";
+import { composeIndex, type OmittedPlatform, omit } from "../registry/image-index.ts";
+import type { Pin } from "../registry/pin.ts";
+import { platformName, type WantedImage } from "../registry/platforms.ts";
+import type { Recipe } from "../registry/recipe.ts";
+import type { Tag } from "../registry/reference.ts";
+import type { Variant } from "../registry/variant.ts";
+import { type BuildFailure, failureError, type PackageFailure } from "./failures.ts";
+import type { Wait } from "./hold.ts";
+import type { BuiltImage } from "./images.ts";
+import type { PinnedTag } from "./sources/pins.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
+import { storageKey } from "./storage/keys.ts";
+import type { TaggedImage, TaggedImages, TaggedResult } from "./tagged-images.ts";
+
+export interface PlatformBuild {
+  readonly recipe: Recipe;
+  readonly built: BuiltImage & Partial<Pick<TaggedImage, "movedTo">>;
+}
+
+/** What a client gets, and what it was made of. */
+export type BuiltForPlatforms = Answer &
+  (
+    | ({ readonly kind: "image" } & PlatformBuild)
+    | {
+        readonly kind: "index";
+        /** What was wanted, in the order of the configuration. */
+        readonly recipes: readonly Recipe[];
+        /** At least one, all at one pin. */
+        readonly images: readonly PlatformBuild[];
+      }
+  );
+
+interface Answer {
+  readonly manifest: ComposedImage["manifest"];
+  readonly pinned: PinnedTag;
+  /** The pin the tag has, where an earlier one answers meanwhile. */
+  readonly movedTo: Pin | null;
+  readonly omitted: readonly OmittedPlatform[];
+}
+
+export interface FailedBuild {
+  readonly kind: "failed";
+  readonly error: RegistryError;
+}
+
+interface FailedPlatform {
+  readonly recipe: Recipe;
+  readonly failure: BuildFailure;
+}
+
+interface Building {
+  readonly images: TaggedImages;
+  readonly store: BlobStore;
+}
+
+/** What is answered is stored, an index after the manifests it names. */
+export async function buildForPlatforms(
+  { images, store }: Building,
+  wanted: WantedImage,
+  tag: Tag,
+  variant: Variant,
+  wait: Wait,
+): Promise<BuiltForPlatforms | FailedBuild> {
+  const build = (recipes: readonly Recipe[]) => images.build(recipes, tag, variant, wait);
+  switch (wanted.kind) {
+    case "image":
+      return buildFirst(build, [wanted.recipe]);
+    case "first":
+      return buildFirst(build, wanted.recipes);
+    case "index": {
+      const answer = await indexOf(wanted.recipes, await build(wanted.recipes), variant);
+      if (answer.kind === "failed") return answer;
+      const { digest, bytes } = answer.manifest;
+      const key = storageKey.manifest(digest);
+      if ((await store.sizeBytes(key)) === undefined) await store.store(key, bytes);
+      return answer;
+    }
+    default:
+      return wanted satisfies never;
+  }
+}
+
+async function buildFirst(
+  build: (recipes: readonly Recipe[]) => Promise<readonly TaggedResult[]>,
+  recipes: readonly Recipe[],
+): Promise<BuiltForPlatforms | FailedBuild> {
+  const failed: FailedPlatform[] = [];
+  for (const recipe of recipes) {
+    const [built] = await build([recipe]);
+    if (built === undefined) throw new Error("no result of a build");
+    if (built.kind === "built") return oneImage({ recipe, built });
+    failed.push({ recipe, failure: built });
+    if (!isUnsupported(built)) break;
+  }
+  return failedBuild(failed, recipes);
+}
+
+/** The answer that a single image is. */
+export function oneImage({ recipe, built }: PlatformBuild): BuiltForPlatforms {
+  const { image, pinned, movedTo = null } = built;
+  return { kind: "image", recipe, built, manifest: image.manifest, pinned, movedTo, omitted: [] };
+}
+
+async function indexOf(
+  recipes: readonly Recipe[],
+  results: readonly TaggedResult[],
+  variant: Variant,
+): Promise<BuiltForPlatforms | FailedBuild> {
+  const images: PlatformBuild[] = [];
+  const failed: FailedPlatform[] = [];
+  for (const [place, recipe] of recipes.entries()) {
+    const result = results[place];
+    if (result?.kind === "built") images.push({ recipe, built: result });
+    else if (result !== undefined) failed.push({ recipe, failure: result });
+  }
+  const failing = failed.filter(({ failure }) => !isUnsupported(failure));
+  if (failing.length > 0) return failedBuild(failing, recipes);
+  const [first] = images;
+  if (first === undefined) return failedBuild(failed, recipes);
+
+  // Every name was found on a platform that was built, so what is missing is missing on this one.
+  const omitted = failed.map(({ recipe, failure }) =>
+    omit(recipe.architecture, failureError(failure).message),
+  );
+  const named = images.map(({ recipe, built }) => ({ recipe, manifest: built.image.manifest }));
+  const manifest = await composeIndex(named, omitted, variant);
+  const { pinned, movedTo = null } = first.built;
+  return { kind: "index", recipes, images, manifest, pinned, movedTo, omitted };
+}
+
+/** Whether the package set itself says that it has no such package for the platform. */
+function isUnsupported(failure: BuildFailure): boolean {
+  return (
+    failure.kind === "packages-failed" &&
+    failure.packages.every(({ failure: { kind } }) => UNSUPPORTED[kind])
+  );
+}
+
+const UNSUPPORTED: Readonly<Record<PackageFailure["kind"], boolean>> = {
+  missing: true,
+  "not-a-package": true,
+  unsupported: true,
+  broken: true,
+  unfree: false,
+  insecure: false,
+  "evaluation-failed": false,
+  "build-failed": false,
+  "build-timed-out": false,
+  unpackable: false,
+};
+
+/**
+ * One error for what failed of the platforms wanted, each reason once. Where one may pass, a client
+ * is told to try again.
+ */
+function failedBuild(failed: readonly FailedPlatform[], wanted: readonly Recipe[]): FailedBuild {
+  const errors = failed.map(({ recipe, failure }) => ({
+    platform: platformName(recipe.architecture),
+    error: failureError(failure),
+  }));
+  const worst = errors.find(({ error }) => error.status !== 404)?.error ?? errors[0]?.error;
+  if (worst === undefined) throw new Error("no platform was wanted");
+  const isSame = new Set(errors.map(({ error }) => error.message)).size === 1;
+  if (isSame && errors.length === wanted.length) return { kind: "failed", error: worst };
+  const message = errors.map(({ platform, error }) => `${platform}: ${error.message}`).join("\n");
+  const detail = errors.flatMap(({ platform, error }) =>
+    [error.options.detail].flat().map((each) => ({ platform, ...(each as object) })),
+  );
+  return {
+    kind: "failed",
+    error: new RegistryError(worst.code, message, { ...worst.options, detail }),
+  };
+}
