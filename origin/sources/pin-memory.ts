@@ -16,6 +16,8 @@ export interface PinMemory {
 }
 
 const MAX_TAGS_IN_MEMORY = 1000;
+/** The stored time of an unchanged pin may be so old: a local path is resolved with every pull. */
+const REWRITE_AFTER_MS = 60_000;
 
 const storedSchema = v.object({
   pin: pinSchema,
@@ -33,12 +35,7 @@ const storedSchema = v.object({
   ]),
 });
 
-/** `rewriteAfterMs`: how old the stored time of an unchanged pin may become. */
-export function openPinMemory(
-  store: BlobStore,
-  sourceId: string,
-  rewriteAfterMs: number,
-): PinMemory {
+export function openPinMemory(store: BlobStore, sourceId: string): PinMemory {
   /** Null for a tag that was forgotten. */
   const recent = recentValues<{ readonly pinned: PinnedTag | null; readonly storedMs: number }>(
     MAX_TAGS_IN_MEMORY,
@@ -68,7 +65,7 @@ export function openPinMemory(
       const known = recent.lookup(tag);
       const isStored =
         JSON.stringify(known?.pinned?.source) === JSON.stringify(source) &&
-        resolvedAtMs - (known?.storedMs ?? 0) < rewriteAfterMs;
+        resolvedAtMs - (known?.storedMs ?? 0) < REWRITE_AFTER_MS;
       recent.store(tag, { pinned, storedMs: isStored ? (known?.storedMs ?? 0) : resolvedAtMs });
       if (isStored) return;
       await store.store(keyOf(tag), Buffer.from(JSON.stringify({ pin, resolvedAtMs, source })));

@@ -57,7 +57,7 @@ const MAX_RETRY_MS = 300_000;
 export function rememberPins(options: PinsOptions): Pins {
   const { source, freshMs, log, now, onMoved } = options;
   const resolver = createResolver(options);
-  const memory = openPinMemory(options.store, sourceId(source), freshMs);
+  const memory = openPinMemory(options.store, sourceId(source));
   const staleAfterMs = Math.min(freshMs, resolver.recheckMs ?? freshMs);
   const failing = recentValues<Failures>(MAX_FAILING_TAGS);
   const refreshing = new Map<Tag, Promise<void>>();
@@ -103,6 +103,7 @@ export function rememberPins(options: PinsOptions): Pins {
   }
 
   function failedAgain(tag: Tag, earlier: PinnedTag, reason: string): PinnedTag {
+    if (options.signal?.aborted) return earlier;
     const count = (failing.lookup(tag)?.count ?? 0) + 1;
     const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), MAX_RETRY_MS);
     failing.store(tag, { count, notBeforeMs: now() + delayMs, reason });

@@ -242,6 +242,25 @@ describe("a pin", limit, () => {
   });
 });
 
+describe("a local path of many files", limit, () => {
+  test("is read behind the answers, a second after the last time", async (t) => {
+    const { open, clock } = await prepare(t);
+    const path = await temporaryDirectory(t);
+    const file = (index: number) => join(path, `${index}.nix`);
+    await Promise.all(Array.from({ length: 1001 }, (_, index) => writeFile(file(index), "")));
+    const pins = await open({ kind: "path", path });
+    const first = await pinned(pins);
+    await writeFile(file(0), "1");
+    clock.nowMs += 999;
+    assert.equal((await pinned(pins)).pin, first.pin);
+    await pins.settled();
+    clock.nowMs += 1;
+    assert.equal((await pinned(pins)).pin, first.pin);
+    await pins.settled();
+    assert.notEqual((await pinned(pins)).pin, first.pin);
+  });
+});
+
 describe("a remote", limit, () => {
   test("that hangs delays no tag with a known pin, and is asked by one process", async (t) => {
     const { repository, clock, open, endProcesses } = await prepare(t);
