@@ -250,9 +250,9 @@ describe("frames and members", () => {
 
 /** Packer ids this was run with, and the digest of a layer of the three fixture paths. */
 const GOLDEN_LAYERS: Readonly<Record<string, string>> = {
-  "2-zstd3-1m-1.5.7": "sha256:9228736aa0ac671334247dd583ae7bbdc6ef44563dd6519ee32e191359d8d13c",
-  "2-gzip2-1m-1.3.2.1-motley-8002e91-x64":
-    "sha256:f0f5a2d84fffb65f02a420a6858f97497a810520030e7a62a7109e7edb48eefb",
+  "3-zstd3-4m-1.5.7": "sha256:36ded4e6e0c57179b4e0a4936b4f62bfd542cc90ac7daff43c85a859de6503ec",
+  "3-gzip2-4m-1.3.2.1-motley-8002e91-x64":
+    "sha256:fdb6d26855c3ee84dc5c6b7b21bde782651d1e1b0ac4cd1ff1953a72d94229f7",
 };
 
 describe("golden layers", () => {
@@ -276,8 +276,8 @@ describe("golden layers", () => {
 describe("packerId", () => {
   test("names form, level, chunk size and the version of the compressor, fit for a key", () => {
     for (const form of FORMS) assert.match(packerId(form), /^[A-Za-z0-9][A-Za-z0-9._-]{0,90}$/);
-    assert.equal(packerId("zstd"), `2-zstd3-1m-${process.versions.zstd}`);
-    assert.equal(packerId("gzip"), `2-gzip2-1m-${process.versions.zlib}-${process.arch}`);
+    assert.equal(packerId("zstd"), `3-zstd3-4m-${process.versions.zstd}`);
+    assert.equal(packerId("gzip"), `3-gzip2-4m-${process.versions.zlib}-${process.arch}`);
   });
 });
 

@@ -4,7 +4,11 @@ import { createHash } from "node:crypto";
 import { chmodSync, ftruncateSync, linkSync, openSync, rmSync, utimesSync } from "node:fs";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
-import { createChunkBuffer, createChunkWriter } from "../../../origin/layers/chunk-writer.ts";
+import {
+  CHUNK_SIZE_BYTES as CHUNK,
+  createChunkBuffer,
+  createChunkWriter,
+} from "../../../origin/layers/chunk-writer.ts";
 import { UnpackableError, writeStorePath } from "../../../origin/layers/tar.ts";
 import { type EntryHeader, writeHeader } from "../../../origin/layers/tar-header.ts";
 import { storePathBase } from "../../../registry/store-path.ts";
@@ -227,10 +231,9 @@ describe("names and link targets", () => {
 });
 
 describe("file content", () => {
-  const MiB = 1 << 20;
   // Three headers and the file's own come first, so the chunk's end is met from both sides.
   const near = (size: number) => [size - 513, size - 512, size - 511, size - 1, size, size + 1];
-  const sizes = [0, 1, ...near(1024), ...near(MiB - 5 * 512), ...near(MiB), ...near(2 * MiB)];
+  const sizes = [0, 1, ...near(1024), ...near(CHUNK - 5 * 512), ...near(CHUNK), ...near(2 * CHUNK)];
 
   test("of every size around blocks and chunks comes back", () => {
     const file = (size: number) => Buffer.alloc(size, `${size} `);
@@ -289,18 +292,18 @@ describe("what cannot be packed", () => {
     }
   });
 
-  /** Packs a file of 2 MiB that changes to another size when its first chunk is handed on. */
+  /** Packs a file of two chunks that changes to another size when its first chunk is handed on. */
   function packChanging(name: string, sizeBytes: number): void {
-    const path = plant(store, storePath(name), Buffer.alloc(2 << 20));
+    const path = plant(store, storePath(name), Buffer.alloc(2 * CHUNK));
     const file = openSync(`${store}/${storePathBase(path)}`, "r+");
     const out = createChunkWriter(createChunkBuffer(), () => ftruncateSync(file, sizeBytes));
     writeStorePath(out, path, store);
   }
 
   test("a file that shrinks or grows while it is read is an error", () => {
-    assert.throws(() => packChanging("shrinks-1", 5 << 18), /shrinks-1 changed while/);
-    assert.throws(() => packChanging("grows-1", (2 << 20) + 1), /grows-1 changed while/);
-    packChanging("stays-1", 2 << 20);
+    assert.throws(() => packChanging("shrinks-1", 1.25 * CHUNK), /shrinks-1 changed while/);
+    assert.throws(() => packChanging("grows-1", 2 * CHUNK + 1), /grows-1 changed while/);
+    packChanging("stays-1", 2 * CHUNK);
   });
 });
 
