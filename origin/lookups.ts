@@ -7,7 +7,7 @@ import type { PackageName, System } from "../registry/recipe.ts";
 import type { AskedName, AskedNames } from "./asked-names.ts";
 import type { FailureMemory } from "./failure-memory.ts";
 import { joinBatches } from "./join.ts";
-import { type LookupStopped, lookUp } from "./nix/evaluate.ts";
+import { type LookupStopped, lookUp, UNEXPLAINED } from "./nix/evaluate.ts";
 import type { NixTool } from "./nix/nix-tool.ts";
 import { recentValues } from "./recent.ts";
 import { type Busy, createSlots } from "./slots.ts";
@@ -88,7 +88,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       case "unreachable":
         return;
       case "evaluation-failed":
-        failures.store(keyOf(question), lookup);
+        if (lookup.message !== UNEXPLAINED) failures.store(keyOf(question), lookup);
         return;
       default:
         recent.store(keyOf(question), lookup);

@@ -31,6 +31,8 @@ in rec {
   elsewhere = derivation { name = "elsewhere-1.0"; system = "mips64-linux"; builder = "/bin/sh"; };
 
   throwing = throw "it was renamed to hello";
+  thrown = builtins.listToAttrs (builtins.genList
+    (n: { name = "t\${toString n}"; value = throw "reason \${toString n}"; }) 20);
   aborting = abort "nothing can be said of it";
   recursive = let x = x; in x;
   unreadable = import (/. + "${salt}/secret/default.nix");

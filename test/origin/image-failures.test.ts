@@ -167,6 +167,18 @@ describe("what is remembered of it", limit, () => {
     });
   }
 
+  test("is no failure that was not asked for its reason", async (t) => {
+    const house = await fresh(t);
+    const names = Array.from({ length: 20 }, (_, n) => `thrown.t${n}`);
+    const { detail } = await refusal(house, names.join("/"));
+    const silent = detail.find(({ message = "" }) => !message.startsWith("reason"));
+    assert(silent !== undefined, JSON.stringify(detail));
+    assert.match(
+      (await refusal(house, silent.package)).message,
+      /cannot be evaluated: reason \d+$/,
+    );
+  });
+
   test("is nothing of a failure where NIXPORT_FAILURE_MEMORY is 0", async (t) => {
     const house = await fresh(t, { NIXPORT_FAILURE_MEMORY: "0" });
     for (const again of [false, true]) {
