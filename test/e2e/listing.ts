@@ -99,19 +99,26 @@ interface LayoutManifest {
 
 /** An OCI image folder with one image in it. */
 export async function listLayout(folder: string): Promise<Listing> {
-  const json = (path: string) => JSON.parse(readFileSync(join(folder, path), "utf8"));
-  const blob = (digest: string) => `blobs/${digest.replace(":", "/")}`;
-  const index = json("index.json") as { manifests: readonly { digest: string }[] };
-  const manifest = json(blob(index.manifests[0]?.digest ?? "")) as LayoutManifest;
   const merged = new Map<string, FileEntry>();
-  for (const { mediaType, digest } of manifest.layers) {
-    const bytes = decompress(mediaType, readFileSync(join(folder, blob(digest))));
+  for (const { mediaType, path } of layoutLayers(folder)) {
+    const bytes = decompress(mediaType, readFileSync(path));
     putOnTop(merged, await listTar(Readable.from([bytes])));
   }
   return merged;
 }
 
-function decompress(mediaType: string, bytes: Buffer): Buffer {
+/** The layers of the one image in an OCI image folder, bottom first. */
+export function layoutLayers(
+  folder: string,
+): readonly { readonly mediaType: string; readonly path: string }[] {
+  const json = (path: string) => JSON.parse(readFileSync(join(folder, path), "utf8"));
+  const blob = (digest: string) => `blobs/${digest.replace(":", "/")}`;
+  const index = json("index.json") as { manifests: readonly { digest: string }[] };
+  const { layers } = json(blob(index.manifests[0]?.digest ?? "")) as LayoutManifest;
+  return layers.map(({ mediaType, digest }) => ({ mediaType, path: join(folder, blob(digest)) }));
+}
+
+export function decompress(mediaType: string, bytes: Buffer): Buffer {
   if (mediaType === OCI_LAYER_ZSTD) return unzstd(bytes);
   if (mediaType === OCI_LAYER_GZIP) return gunzipSync(bytes);
   throw new Error(`a layer of type ${mediaType}`);

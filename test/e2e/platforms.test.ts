@@ -1,0 +1,201 @@
+// One name for two platforms: real packages for both, real clients that take their own, at the origin
+// and at the edge, and at the edge alone.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { generateDebianSet } from "../../nix/debian/generate.ts";
+import { OCI_INDEX, OCI_MANIFEST } from "../../registry/media-type.ts";
+import { readTar } from "../origin/layers/fixture.ts";
+import {
+  get,
+  missingBlobs,
+  missingClient,
+  podmanReset,
+  podmanRun,
+  pullManifest,
+  runClient,
+} from "./clients.ts";
+import { type Deployment, deploy, type Part } from "./deployment.ts";
+import { decompress, layoutLayers } from "./listing.ts";
+
+const ARCHITECTURES = ["amd64", "arm64"] as const;
+/** `e_machine` of an ELF header: EM_X86_64 and EM_AARCH64. */
+const MACHINES = { amd64: 62, arm64: 183 };
+/** cacert and iana-etc. */
+const ALWAYS = 2;
+const TAKES_INDEX = { Accept: `${OCI_MANIFEST}, ${OCI_INDEX}`, "User-Agent": "test" };
+
+interface Index {
+  readonly mediaType: string;
+  readonly manifests: readonly {
+    readonly digest: string;
+    readonly platform: { readonly architecture: string };
+  }[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+let deployment: Deployment;
+let origin: Part;
+let scratch: string;
+
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "nixport-platforms-"));
+  const packages = join(scratch, "set");
+  const { absent } = await generateDebianSet({ outDir: packages });
+  assert.deepEqual(absent, [], "the set has packages for both platforms");
+  const env = { NIXPORT_PLATFORMS: "linux/amd64,linux/arm64" };
+  deployment = await deploy({ packages, env });
+  [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
+});
+
+after(async () => {
+  await deployment?.close();
+  if (missingClient("podman") === false) podmanReset(scratch);
+  await rm(scratch, { recursive: true, force: true });
+});
+
+async function pullIndex(image: string) {
+  const [name, reference = "latest"] = image.split("@");
+  const path = `/v2/${name}/manifests/${reference}`;
+  const response = await get(deployment.edgeUrl, path, { headers: TAKES_INDEX });
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  assert.equal(response.headers.get("content-type"), OCI_INDEX);
+  return { headers: response.headers, text, index: JSON.parse(text) as Index };
+}
+
+function skopeo(...args: string[]): string {
+  const { code, stdout, stderr } = runClient("skopeo", args);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+const referenceOf = (url: string, image: string) => `docker://${new URL(url).host}/${image}`;
+
+/** What the machine of a program is that an OCI image folder holds in its store. */
+async function machineOf(folder: string, program: RegExp): Promise<number | undefined> {
+  for (const { mediaType, path } of layoutLayers(folder)) {
+    const entries = await readTar(decompress(mediaType, readFileSync(path)));
+    const found = entries.find(({ name, type }) => type === "file" && program.test(name));
+    if (found !== undefined) return found.content.readUInt16LE(18);
+  }
+  return undefined;
+}
+
+describe("skopeo", { skip: missingClient("skopeo") }, () => {
+  test("sees one index of both platforms at the origin and at the edge", () => {
+    const [atOrigin, atEdge] = [deployment.originUrl, deployment.edgeUrl].map((url) =>
+      skopeo("inspect", "--raw", "--tls-verify=false", referenceOf(url, "hello")),
+    );
+    assert.equal(atOrigin, atEdge);
+    const { mediaType, manifests } = JSON.parse(atEdge ?? "") as Index;
+    assert.equal(mediaType, OCI_INDEX);
+    const architectures = manifests.map(({ platform }) => platform.architecture);
+    assert.deepEqual(architectures, ARCHITECTURES);
+  });
+
+  for (const architecture of ARCHITECTURES) {
+    test(`copies the image for ${architecture} out of it, with programs for that machine`, async () => {
+      const folder = join(scratch, architecture);
+      const options = ["--override-arch", architecture, "copy", "--src-tls-verify=false"];
+      skopeo(...options, referenceOf(deployment.edgeUrl, "hello"), `oci:${folder}`);
+      const machine = await machineOf(folder, /^nix\/store\/[^/]+-hello-[^/]+\/bin\/hello$/);
+      assert.equal(machine, MACHINES[architecture]);
+      const loader = await machineOf(
+        folder,
+        /^nix\/store\/[^/]+-glibc-.*\/ld-linux-[^/]+\.so\.\d$/,
+      );
+      assert.equal(loader, MACHINES[architecture]);
+    });
+  }
+
+  test("copies all platforms at once", () => {
+    const target = `dir:${scratch}/all`;
+    const options = ["copy", "--all", "--src-tls-verify=false"];
+    skopeo(...options, referenceOf(deployment.edgeUrl, "hello"), target);
+  });
+});
+
+describe("podman", { skip: missingClient("podman") }, () => {
+  test("takes the machine's own image out of an index, and runs it", () => {
+    const { code, stdout, stderr } = podmanRun(scratch, deployment.edgeUrl, "hello", ["hello"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /Hello, world!/);
+  });
+});
+
+describe("a name", () => {
+  test("with a platform is that one's manifest of the index", async () => {
+    const { index } = await pullIndex("hello");
+    const digests = [];
+    for (const architecture of ARCHITECTURES) {
+      const manifest = await pullManifest(deployment.edgeUrl, `${architecture}/hello`);
+      assert.equal(manifest.mediaType, OCI_MANIFEST);
+      digests.push(manifest.digest);
+    }
+    assert.deepEqual(
+      digests,
+      index.manifests.map(({ digest }) => digest),
+    );
+  });
+
+  test("of a package that one platform lacks is an index without it, which says so", async () => {
+    const { index, headers } = await pullIndex("msr-tools/hello");
+    const architectures = index.manifests.map(({ platform }) => platform.architecture);
+    assert.deepEqual(architectures, ["amd64"]);
+    assert.match(index.annotations["nixport.omitted.linux.arm64"] ?? "", /msr-tools/);
+    assert.match(headers.get("nixport-omitted") ?? "", /^linux\/arm64=".*msr-tools/);
+  });
+});
+
+describe("the edge alone", () => {
+  const PULLED = ["hello", "jq", "msr-tools/hello"];
+  const pulled = new Map<string, string>();
+  before(async () => {
+    for (const image of PULLED) pulled.set(image, (await pullIndex(image)).text);
+    const isBackfilled = (image: string) =>
+      origin.log.some(({ msg, recipe }) => {
+        const [platforms, ...packages] = String(recipe).split("/");
+        const names = image.split("/");
+        const isIndex = msg === "backfilled" && platforms === "amd64+arm64";
+        const isWhole = packages.length === names.length + ALWAYS;
+        return isIndex && isWhole && names.every((name) => packages.includes(name));
+      });
+    await origin.waitFor(() => PULLED.every(isBackfilled));
+    await origin.stop("SIGKILL");
+  });
+
+  for (const image of PULLED) {
+    test(`serves the index of ${image} by tag and by digest, with all that it names`, async () => {
+      const { headers, text, index } = await pullIndex(image);
+      assert.equal(text, pulled.get(image));
+      assert.match(headers.get("cache-status") ?? "", /^nixport; hit; detail=/);
+      const digest = headers.get("docker-content-digest");
+      assert.equal((await pullIndex(`${image}@${digest}`)).text, text);
+      for (const { digest: child } of index.manifests) {
+        const manifest = await pullManifest(deployment.edgeUrl, `${image}@${child}`);
+        assert.deepEqual(await missingBlobs(deployment.edgeUrl, manifest), []);
+      }
+    });
+  }
+
+  test("composes the index of a combination that nobody has pulled", async () => {
+    const { headers, index } = await pullIndex("hello/jq");
+    assert.match(headers.get("cache-status") ?? "", /detail=composed/);
+    const architectures = index.manifests.map(({ platform }) => platform.architecture);
+    assert.deepEqual(architectures, ARCHITECTURES);
+    for (const { digest } of index.manifests) {
+      const manifest = await pullManifest(deployment.edgeUrl, `hello/jq@${digest}`);
+      assert.deepEqual(await missingBlobs(deployment.edgeUrl, manifest), []);
+    }
+  });
+
+  test("still says which platform an index lacks", async () => {
+    const { headers } = await pullIndex("msr-tools/hello");
+    assert.match(headers.get("nixport-omitted") ?? "", /^linux\/arm64=".*msr-tools/);
+  });
+});
