@@ -1,17 +1,32 @@
 // `nixport popularity` as a process: from a list or a package set to the file that the origin reads.
 
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { parsePopularity } from "../../../origin/layers/popularity.ts";
 import { listPackages } from "../../../origin/popularity/package-set.ts";
 import { storePathName } from "../../../registry/store-path.ts";
 import { storePathOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
-import { pinPath, SYSTEM, testNix } from "../nix/fixture.ts";
+import { derivation, pinPath, SYSTEM, testNix, untilEnded } from "../nix/fixture.ts";
 import { type Fault, type Graph, serveCache } from "../popularity/cache.ts";
 import { ended, start } from "./command.ts";
+
+/** The number in a file, as soon as there is one. */
+async function readOnce(file: string, ended: Promise<unknown>): Promise<number> {
+  const limits = { over: false };
+  void ended.then(() => {
+    limits.over = true;
+  });
+  for (const deadlineMs = Date.now() + 30_000; !limits.over && Date.now() < deadlineMs; ) {
+    const text = await readFile(file, "utf8").catch(() => undefined);
+    if (text !== undefined) return Number(text);
+    await setTimeout(20);
+  }
+  throw new Error(`${file} was not written`);
+}
 
 describe("nixport popularity of a list", { timeout: 60_000 }, () => {
   test("writes what the origin reads, to a file or to standard output", async (t) => {
@@ -87,7 +102,7 @@ describe("nixport popularity of a package set", { timeout: 120_000 }, () => {
     };
     const run = async (...args: readonly string[]) =>
       await ended(start(["popularity", ...args], env));
-    return { path, run };
+    return { path, env, run };
   }
 
   test("counts the derivations before anything is realised", async (t) => {
@@ -108,6 +123,22 @@ describe("nixport popularity of a package set", { timeout: 120_000 }, () => {
     assert.deepEqual(JSON.parse(realised.stdout), { "closures of": 3, library: 3 });
     const later = await run();
     assert.equal(later.stdout, realised.stdout);
+  });
+
+  test("stops at SIGINT while it builds, and the builder with it", async (t) => {
+    const { path, env } = await plant(t);
+    const open = await temporaryDirectory(t);
+    await chmod(open, 0o777);
+    const pidFile = join(open, "pid");
+    const script = `echo $$ > ${pidFile}.new; mv ${pidFile}.new ${pidFile}; exec sleep 100`;
+    const waiting = derivation("waiting-1", script);
+    await writeFile(join(path, "default.nix"), `{ waiting = ${waiting}; }`);
+    const child = start(["popularity", "--realise"], env);
+    const stopped = ended(child);
+    const builder = await readOnce(pidFile, stopped);
+    child.kill("SIGINT");
+    assert.deepEqual(await stopped, { code: 130, stdout: "", stderr: "nixport: stopped\n" });
+    await untilEnded(builder);
   });
 
   test("asks a cache for what is not realised", async (t) => {
