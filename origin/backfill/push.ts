@@ -11,6 +11,7 @@ import type { PackageName } from "../../registry/recipe.ts";
 import { type PackageRecord, parsePackageRecord, recordLayers } from "../../registry/record.ts";
 import { VARIANT_TYPES } from "../../registry/variant.ts";
 import type { Log } from "../log.ts";
+import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
@@ -35,10 +36,22 @@ export interface PusherOptions {
 /** Enough to hide a round trip to a far edge, few enough to leave the uplink to the pulls. */
 const PARALLEL_UPLOADS = 4;
 
+/**
+ * Images of a moved tag share most records, which an edge need not be sent with each. What it took may
+ * be gone from it again, which no refusal tells where only KV was emptied: so not for long.
+ */
+const TAKEN_LIFE_MS = 300_000;
+const MAX_TAKEN = 10_000;
+
 interface Contents {
   readonly manifest: Uint8Array;
   readonly records: readonly PackageRecord[];
   readonly lookups: readonly { readonly name: PackageName; readonly found: FoundPackage }[];
+}
+
+interface TakenRecord {
+  readonly layers: number;
+  readonly atMs: number;
 }
 
 /** A step that did not succeed ends a push by throwing this; nothing else throws it. */
@@ -51,6 +64,8 @@ class PushStopped extends Error {
 }
 
 export function createPusher({ store, edge, packings, log }: PusherOptions): Pusher {
+  let taken = recentValues<TakenRecord>(MAX_TAKEN);
+
   return async (entry) => {
     try {
       const uploads = "index" in entry ? await pushIndex(entry) : await pushImage(entry);
@@ -144,8 +159,15 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function pushDocuments(entry: ImageEntry, contents: Contents): Promise<void> {
-    for (const records of slices(contents.records, MAX_RECORDS_PER_BODY)) {
+    const unsent = contents.records.filter((record) => !wasTaken(record));
+    for (const records of slices(unsent, MAX_RECORDS_PER_BODY)) {
       await succeed(edge.postRecords({ records }));
+      for (const record of records) {
+        taken.store(keyOf(record), {
+          layers: recordLayers(record).length,
+          atMs: performance.now(),
+        });
+      }
     }
     const { pin, system } = entry;
     for (const lookups of slices(contents.lookups, MAX_LOOKUPS_PER_BODY)) {
@@ -154,6 +176,13 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     const { manifest: mediaType } = VARIANT_TYPES[entry.variant];
     await succeed(edge.putManifest(entry.manifest, mediaType, contents.manifest));
     await pushPointers(entry, entry.manifest, null);
+  }
+
+  function wasTaken(record: PackageRecord): boolean {
+    const last = taken.lookup(keyOf(record));
+    // A record only ever changes by layers that are added.
+    const isSame = last?.layers === recordLayers(record).length;
+    return isSame && performance.now() - last.atMs < TAKEN_LIFE_MS;
   }
 
   async function pushPointers(
@@ -174,9 +203,10 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
 
   async function succeed(pushing: Promise<PushResult>): Promise<void> {
     const result = await pushing;
+    if (result.kind === "accepted") return;
+    // Whatever it is, the edge may have lost what it took: the next try sends all of it.
+    taken = recentValues<TakenRecord>(MAX_TAKEN);
     switch (result.kind) {
-      case "accepted":
-        return;
       case "blobs-missing":
         // The edge was emptied, or lost them: they are sent again with the next try.
         for (const digest of result.digests)
@@ -189,6 +219,10 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
         return result satisfies never;
     }
   }
+}
+
+function keyOf({ packing, storePath }: PackageRecord): StorageKey {
+  return storageKey.record(packing, storePath);
 }
 
 function stop(outcome: PushOutcome): never {

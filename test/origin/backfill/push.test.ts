@@ -13,6 +13,7 @@ import { COMPOSE_VERSION } from "../../../registry/compose.ts";
 import { RegistryError } from "../../../registry/error.ts";
 import { recordLayers } from "../../../registry/record.ts";
 import { foundOf, recipeOf, recordOf } from "../../registry/fixture.ts";
+import { ingredientsOf } from "../../registry/pantry.ts";
 import { readableLog } from "../fixture.ts";
 import { type SmallEdge, startEdge } from "./edge.ts";
 import { NOW_MS, openStorage, PACKINGS, SECRET_KEYS, stockImage, stockIndex } from "./fixture.ts";
@@ -90,7 +91,8 @@ describe("a push", () => {
     const whole = ["records", "lookups", "manifest", "pointers"];
     assert.deepEqual(
       kinds(edge).filter((kind) => kind !== "blob"),
-      [...whole, ...whole, "manifest", "pointers"],
+      // The images of this index have the same records.
+      [...whole, ...whole.slice(1), "manifest", "pointers"],
     );
     const images = entry.images.map(({ manifest }) => manifest);
     assert.deepEqual(digestsOf(edge, "manifest"), [...images, entry.index]);
@@ -149,7 +151,7 @@ describe("a push", () => {
     assert.equal(manifest.headers["content-type"], "application/vnd.oci.image.manifest.v1+json");
   });
 
-  test("sends a blob once, however many images hold it", async (t) => {
+  test("sends a blob and a record once, however many images hold it", async (t) => {
     const { store, edge, push } = await prepare(t);
     await push(await stocked(store, "git"));
     const before = new Set(digestsOf(edge, "blob"));
@@ -159,7 +161,37 @@ describe("a push", () => {
     for (const digest of digestsOf(edge, "blob")) assert(!before.has(digest));
     edge.received.length = 0;
     assert.deepEqual(await push(entry), { kind: "pushed", uploads: 0 });
+    assert.deepEqual(kinds(edge), ["lookups", "manifest", "pointers"]);
+  });
+
+  test("sends records again once the edge has refused anything", async (t) => {
+    const { store, edge, push } = await prepare(t);
+    const entry = await stocked(store, "git");
+    await push(entry);
+    edge.before = ({ kind }) => {
+      if (kind === "lookups") throw new RegistryError("MANIFEST_INVALID", "without a record");
+    };
+    assert.equal((await push(entry)).kind, "retry");
+    edge.before = () => {};
+    edge.received.length = 0;
+    assert.equal((await push(entry)).kind, "pushed");
     assert.deepEqual(kinds(edge), ["records", "lookups", "manifest", "pointers"]);
+  });
+
+  test("sends a record again that has got layers since", async (t) => {
+    const { store, edge, push } = await prepare(t);
+    await push(await stocked(store, "git"));
+    const joined = ingredientsOf("git", "gzip").map((ingredient) => ({
+      ...ingredient,
+      records: ingredient.records.map((record) => {
+        const layer = record.bundles[0] ?? null;
+        return { ...record, coarser: [[{ members: [0], popularity: 0, holdsView: false, layer }]] };
+      }),
+    }));
+    const again = await stocked(store, "git", { ingredients: joined });
+    edge.received.length = 0;
+    assert.equal((await push(again)).kind, "pushed");
+    assert.equal(kinds(edge).filter((kind) => kind === "records").length, 1);
   });
 
   test("sends each output of a package, and more records than one body takes in several", async (t) => {
