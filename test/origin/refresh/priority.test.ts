@@ -1,0 +1,135 @@
+// In which order images are made when a tag has moved: users first, the last pulled next.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import type { Images } from "../../../origin/images.ts";
+import type { Lookups } from "../../../origin/lookups.ts";
+import { createRefresh } from "../../../origin/refresh/refresh.ts";
+import { openTracked } from "../../../origin/refresh/tracked.ts";
+import type { PinnedTag } from "../../../origin/sources/pins.ts";
+import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import { parsePin } from "../../../registry/pin.ts";
+import { isImplicit } from "../../../registry/recipe.ts";
+import { parseTag } from "../../../registry/reference.ts";
+import { recipeOf } from "../../registry/fixture.ts";
+import { readableLog, temporaryDirectory } from "../fixture.ts";
+import { until } from "../gated-set.ts";
+
+const limit = { timeout: 30_000 };
+
+function must<T>(value: T | undefined): T {
+  assert(value !== undefined);
+  return value;
+}
+
+const tag = must(parseTag("latest"));
+const signal = AbortSignal.any([]);
+
+function pinned(digit: string): PinnedTag {
+  const commit = digit.repeat(40);
+  const source = { kind: "git", url: "https://example.org/set", commit } as const;
+  return {
+    kind: "pinned",
+    pin: must(parsePin(commit)),
+    source,
+    resolvedAtMs: 0,
+    immutable: false,
+  };
+}
+
+function image(name: string) {
+  return { recipe: recipeOf(name), tag, variant: "oci-zstd" as const };
+}
+
+/** A refresh whose images end when the test says so: what is asked of them is all that counts here. */
+async function workshop(t: TestContext, names: readonly string[]) {
+  const store = await openFilesystemStore(await temporaryDirectory(t));
+  const { log } = readableLog();
+  const now = () => 0;
+  const tracked = await openTracked({ store, sourceId: "x", keepMs: 1, now, log });
+  for (const name of names) tracked.pulled(image(name), pinned("1").pin);
+  const refresh = createRefresh({ tracked, log, now, signal });
+  const begun: string[] = [];
+  let end = () => {};
+  const images: Images = {
+    async build({ packages }) {
+      begun.push(packages.filter((name) => !isImplicit(name)).join("/"));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      end = resolve;
+      await promise;
+      return { kind: "cancelled" };
+    },
+  };
+  const lookups: Pick<Lookups, "find"> = { find: async () => [] };
+  return {
+    refresh,
+    start: () => refresh.start({ lookups: lookups as Lookups, images, give: async () => {} }),
+    begun,
+    begins: (count: number) => until(`${count} are begun`, () => begun.length === count),
+    end: () => end(),
+  };
+}
+
+describe("images of a tag that moved", limit, () => {
+  test("are made one at a time, the last pulled first", async (t) => {
+    const { refresh, start, begun, begins, end } = await workshop(t, ["a", "b", "c"]);
+    start();
+    refresh.moved(tag, pinned("1"), pinned("2"));
+    for (const count of [1, 2, 3]) {
+      await begins(count);
+      end();
+    }
+    await refresh.settled();
+    assert.deepEqual(begun, ["c", "b", "a"]);
+  });
+
+  test("are not begun while a user pulls", async (t) => {
+    const { refresh, start, begun, begins, end } = await workshop(t, ["a", "b"]);
+    start();
+    const pull = Promise.withResolvers<void>();
+    const pulling = refresh.first(() => pull.promise);
+    refresh.moved(tag, pinned("1"), pinned("2"));
+    const other = refresh.first(async () => assert.deepEqual(begun, []));
+    await other;
+    assert.deepEqual(begun, []);
+    pull.resolve();
+    await pulling;
+    await begins(1);
+    end();
+    await begins(2);
+    end();
+    await refresh.settled();
+  });
+
+  test("are answered at the earlier pin until they have been tried", async (t) => {
+    const { refresh, start, begins, end } = await workshop(t, ["a", "b"]);
+    start();
+    const [from, to] = [pinned("1"), pinned("2")];
+    const standIns = () =>
+      ["a", "b", "c"].map((name) => refresh.standIn(image(name), to)?.pin ?? null);
+    assert.deepEqual(standIns(), [null, null, null]);
+    refresh.moved(tag, from, to);
+    assert.deepEqual(standIns(), [from.pin, from.pin, null]);
+    await begins(1);
+    end();
+    await begins(2);
+    assert.deepEqual(standIns(), [from.pin, null, null]);
+    assert.equal(refresh.standIn(image("a"), pinned("3")), undefined);
+    end();
+    await refresh.settled();
+    assert.deepEqual(standIns(), [null, null, null]);
+  });
+
+  test("wait until there is something to make them with", async (t) => {
+    const { refresh, start, begun, begins, end } = await workshop(t, ["a"]);
+    const to = pinned("2");
+    refresh.moved(tag, pinned("1"), to);
+    await refresh.settled();
+    assert.deepEqual(begun, []);
+    assert.equal(refresh.standIn(image("a"), to)?.pin, pinned("1").pin);
+    start();
+    await begins(1);
+    end();
+    await refresh.settled();
+  });
+});
