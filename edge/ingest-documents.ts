@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { lookupsBodySchema, pointersBodySchema, recordsBodySchema } from "../registry/backfill.ts";
 import { type Digest, digestOf } from "../registry/digest.ts";
 import { type ErrorCode, RegistryError } from "../registry/error.ts";
+import { outputPathsOf } from "../registry/lookup.ts";
 import {
   DOCKER_MANIFEST,
   DOCKER_MANIFEST_LIST,
@@ -57,7 +58,7 @@ export async function ingestRecords(edge: Edge, json: unknown): Promise<Response
  */
 export async function ingestLookups(edge: Edge, json: unknown): Promise<Response> {
   const { pin, system, lookups } = parseBody(lookupsBodySchema, json);
-  const outputs = lookups.flatMap(({ found }) => found.outputs.map(({ path }) => path));
+  const outputs = lookups.flatMap(({ found }) => outputPathsOf(found));
   const keyOf = new Map(outputs.map((path) => [r2Key.output(path), path]));
   const missing = await missingKeys(edge, [...keyOf.keys()]);
   if (missing.length > 0) {

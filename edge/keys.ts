@@ -4,7 +4,7 @@
 //   ├── p/<variant>/<tag>/<recipe>              pointer: the manifest's bytes; metadata says which
 //   │                                           digest, type, pin and time (pointers.ts)
 //   ├── t/<tag>                                 TagPins: what composing images of a tag takes
-//   ├── l/<pin>/<system>/<package name>         FoundPackage
+//   ├── l/<pin>/<system>/<package name>         Found
 //   ├── r/<packing>/<store path's base name>    PackageRecord
 //   ├── m/<sha256 hex>                          manifest bytes; metadata says type and size
 //   └── latest-pins                             the TagPins that came last, of whatever tag

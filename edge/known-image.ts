@@ -11,7 +11,7 @@ import {
 } from "../registry/compose.ts";
 import { digestHex } from "../registry/digest.ts";
 import { composeIndex } from "../registry/image-index.ts";
-import { type FoundPackage, parseFoundPackage } from "../registry/lookup.ts";
+import { type Found, outputPathsOf, parseFound } from "../registry/lookup.ts";
 import { OCTET_STREAM } from "../registry/media-type.ts";
 import {
   configIdOf,
@@ -126,13 +126,13 @@ async function gather(
   packing: PackingId,
 ): Promise<readonly Ingredient[] | undefined> {
   const system = systemOf(recipe.architecture);
-  const found = await readAll<FoundPackage>(
+  const found = await readAll<Found>(
     edge,
     recipe.packages.map((name) => kvKey.lookup(pin, system, name)),
-    parseFoundPackage,
+    parseFound,
   );
   if (found === undefined) return undefined;
-  const outputs = [...new Set(found.flatMap((each) => each.outputs.map(({ path }) => path)))];
+  const outputs = [...new Set(found.flatMap(outputPathsOf))];
   const records = await readAll<PackageRecord>(
     edge,
     outputs.map((path) => kvKey.record(path, packing)),
@@ -145,7 +145,7 @@ async function gather(
   return recipe.packages.flatMap((name, index) => {
     const lookup = found[index];
     if (lookup === undefined) return [];
-    const own = lookup.outputs.flatMap(({ path }) => recordOf.get(path) ?? []);
+    const own = outputPathsOf(lookup).flatMap((path) => recordOf.get(path) ?? []);
     return [{ name, found: lookup, records: own }];
   });
 }

@@ -6,17 +6,23 @@
   tag ? "latest",
   packages ? null,
   contents ? [ ],
+  config ? { },
+  extraCommands ? "",
+  uid ? 0,
+  gid ? 0,
+  maxLayers ? null,
   pkgSource ? "nixpkgs!nixos-unstable",
   system ? null,
   form ? "zstd",
   popularity ? null,
+  shell ? null,
   node ? null,
   nodeModules ? ../node_modules,
 }:
 
 let
   inherit (builtins)
-    appendContext attrNames concatLists concatStringsSep currentSystem elem elemAt filter fromJSON
+    all appendContext attrNames concatLists concatStringsSep currentSystem elem elemAt filter fromJSON
     hasContext hashFile head isAttrs isString length map match pathExists replaceStrings split
     storePath substring tail toJSON;
 
@@ -26,7 +32,7 @@ let
 
   components = if packages != null then parsed packages
     else filter (part: isString part && part != "") (split "/" name);
-  metaPackages = [ "shell" "arm64" ];
+  metaPackages = [ "shell" "amd64" "arm64" ];
   leadingOf = names:
     if names != [ ] && elem (head names) metaPackages then [ (head names) ] ++ leadingOf (tail names)
     else [ ];
@@ -62,36 +68,42 @@ let
       sourceForms.${head parts}
     else throw "pkgSource is ${toJSON pkgSource}: nixpkgs!<channel>, git!<repository>!<revision> or path!<path> is needed";
 
-  # Strict: what does not evaluate ends the evaluation with Nix's own message.
-  answers = import ./lookup.nix {
-    inherit contents;
+  # Strict: what does not evaluate ends the evaluation with Nix's own message. What is not to be had
+  # for another reason is left to the builder, which has the registry's words for it.
+  answers = builtins.seq architecture (import ./lookup.nix {
     source = toJSON source;
     system = imageSystem;
     names = toJSON recipe;
     strict = true;
-  };
-
-  why = {
-    missing = said: "there is none";
-    not-a-package = said: "it is a ${said.what}";
-    unfree = said: "its licence is unfree";
-    broken = said: "it is marked broken";
-    insecure = said: "it is marked insecure";
-    unsupported = said: "it does not support ${imageSystem}";
-  };
-  foundOf = name: said:
-    if said.kind == "found" then { inherit name; found = said; }
-    else throw "package ${name}: ${why.${said.kind} said}";
-  numbered = list: builtins.genList (index: { inherit index; value = elemAt list index; }) (length list);
-  ingredients = map ({ index, value }: foundOf value (elemAt answers.lookups index)) (numbered recipe);
-  besides = map (foundOf "contents") answers.contents;
+    image = { inherit contents; config = parsed config; };
+  });
+  packagesIn = said: if said.kind == "image" then concatLists (map (content: packagesIn content.said) said.contents)
+    else [ said ];
+  wanted = concatLists (map packagesIn (answers.lookups ++ [ answers.image ]));
+  isComplete = all (said: said.kind == "found") wanted;
 
   # A lookup is plain text, which says nothing to Nix of what must be built first.
-  outputsOf = { found, ... }: map
+  outputsOf = found: map
     (output: appendContext output.path (
       if match ".*\\.drv" found.derivation == null then { ${output.path}.path = true; }
       else { ${found.derivation}.outputs = [ output.name ]; }))
     found.outputs;
+  roots = if isComplete then concatLists (map outputsOf wanted) else [ ];
+
+  ## The commands that make a layer of their own, with the image's programs and those of coreutils
+
+  programFrom = attributes: file: why:
+    let present = filter (attribute: here ? ${attribute}) attributes;
+    in if present == [ ] then throw "the package source has no ${head attributes}: ${why}"
+    else "${here.${head present}}${file}";
+  extra = if extraCommands == "" then null else {
+    commands = extraCommands;
+    shell = if shell != null then toString shell
+      else programFrom [ "bashInteractive" "bash" ] "/bin/bash" "give `shell`, the path of one";
+    path = map (root: "${root}/bin")
+      (roots ++ (if here ? coreutils then [ "${here.coreutils}" ] else [ ]));
+    owner = { inherit uid gid; };
+  };
 
   ## The popularity data that decides how layers are cut: as for the origin, the set's own by default
 
@@ -104,15 +116,15 @@ let
 
   ## The program
 
+  # The package set of the machine that builds, which need not be that of the image.
+  here = import ./load.nix { source = toJSON source; system = currentSystem; };
+
   isInStore = path: substring 0 11 path == "/nix/store/";
   nodeProgram =
     # A bare string says nothing of the store path that it lies in, which a sandbox must have.
     if node != null then
       (if isInStore (toString node) && ! hasContext (toString node) then storePath else toString) node
-    else
-      let here = import ./load.nix { source = toJSON source; system = currentSystem; };
-      in if here ? nodejs_24 then "${here.nodejs_24}/bin/node"
-      else throw "the package source has no nodejs_24: give `node`, the path of Node 24's program";
+    else programFrom [ "nodejs_24" ] "/bin/node" "give `node`, the path of Node 24's program";
 
   # A program outside the store may be replaced under its name; then nothing built with it counts.
   nodeHash = if isInStore nodeProgram then "" else hashFile "sha256" nodeProgram;
@@ -150,10 +162,9 @@ let
     builder = nodeProgram;
     args = [ "${program}/origin/command/image.ts" ];
     __structuredAttrs = true;
-    exportReferencesGraph.closure = concatLists (map outputsOf (ingredients ++ besides));
+    exportReferencesGraph.closure = roots;
     request = {
-      inherit name tag variant ingredients;
-      contents = besides;
+      inherit name tag variant answers extra maxLayers;
       recipe = { inherit architecture; packages = recipe; };
       isNamed = packages == null && name != "";
       popularity = popularityFile;

@@ -1,7 +1,7 @@
 # Looks up names in a package set and says of each what it is, as plain data (README.md, field by
 # field). It uses nothing but builtins, so any attribute set can be asked, and it forces nothing but
 # the attributes on a name's path: a package that does not evaluate hides no other.
-{ source, system, names, strict ? false, contents ? [ ] }:
+{ source, system, names, strict ? false, image ? null }:
 
 let
   inherit (builtins)
@@ -160,6 +160,21 @@ let
       mainProgram = text (meta.mainProgram or null);
     };
 
+  # The same as a package whose output is already there.
+  filesAt = path:
+    let parsed = parseDrvName (substring 44 (stringLength path) path);
+    in {
+      kind = "found";
+      attribute = parsed.name;
+      outputs = [ { name = "out"; inherit path; } ];
+      derivation = path;
+      inherit (parsed) name;
+      version = if parsed.version == "" then null else parsed.version;
+      description = null;
+      licenses = [ ];
+      mainProgram = null;
+    };
+
   describe = at:
     let value = guard at.value;
     in
@@ -171,26 +186,7 @@ let
       attribute = dotted at.path;
     };
 
-  # What an image may hold besides what the set has a name for: a derivation, or files of one's own.
-  contentOf = value:
-    if isDerivation value then packageAt
-      { path = [ (plain (value.name or "contents")) ]; inherit value; parent = null; }
-      value
-    else
-      let path = plain "${value}"; parsed = parseDrvName (substring 44 (stringLength path) path);
-      in {
-        kind = "found";
-        attribute = parsed.name;
-        outputs = [ { name = "out"; inherit path; } ];
-        derivation = path;
-        inherit (parsed) name;
-        version = if parsed.version == "" then null else parsed.version;
-        description = null;
-        licenses = [ ];
-        mainProgram = null;
-      };
-
-  answer = name:
+  packageNamed = name:
     let
       components = filter isString (split "\\." name);
       walked = walk { value = packages; path = [ ]; parent = null; } components;
@@ -209,16 +205,34 @@ let
 
   membersOf = path: set: { name = dotted path; value = attrNames set; };
 
+  ## Whole images: a package set may define some, under `nixportImages`
+
+  imageAt = import ./whole-image.nix {
+    inherit filesAt isDerivation packageAt packageNamed plain;
+  };
+
+  images =
+    let set = quiet null (packages.nixportImages or null);
+    in if isAttrs set && ! isDerivation set then set else { };
+  imageNames = name: concatLists (spellings { path = [ "nixportImages" ]; } images name);
+
+  # An image goes before a package of the same name: whoever defines one means it to be pulled.
+  answer = name:
+    let named = imageNames name;
+    in if named == [ ] then packageNamed name
+    else imageAt "nixportImages.${head named}" images.${head named};
+
   # Whatever still throws is caught here, so that it costs one name its answer and no other.
   answerSafely = name:
     let tried = guard (let a = answer name; in deepSeq a.said a);
     in if tried.success then tried.value else { said = { kind = "failed"; }; members = [ ]; };
 
   answers = map answerSafely (fromJSON names);
+  # An image of the caller's own (image.nix), in the form of those that a set defines.
+  given = if image == null then [ ] else [ (imageAt "the image" image) ];
 in
 # Loading comes first: a source that cannot be loaded must say so even when no name is asked.
 builtins.seq packages {
   lookups = map (a: a.said) answers;
-  contents = map contentOf contents;
-  members = listToAttrs (concatLists (map (a: a.members) answers));
-}
+  members = listToAttrs (concatLists (map (a: a.members) (answers ++ given)));
+} // (if image == null then { } else { image = (head given).said; })

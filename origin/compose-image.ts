@@ -1,7 +1,13 @@
 // Composes an image whose records are at hand, joining on the way the layers of coarser cuts that an
 // image of many layers needs: the one loop around registry/compose.ts, with and without a server.
 
-import { type ComposedImage, compose, type Ingredient } from "../registry/compose.ts";
+import {
+  type ComposedImage,
+  type ComposeOptions,
+  type ComposeResult,
+  compose,
+  type Ingredient,
+} from "../registry/compose.ts";
 import type { CutOfRecord } from "../registry/cuts.ts";
 import type { Packing } from "../registry/pin.ts";
 import { canonicalRecipe, type PackageName, type Recipe } from "../registry/recipe.ts";
@@ -17,7 +23,7 @@ export type ImageComposed =
       /** With the cuts in their records that had to be joined. */
       readonly ingredients: readonly Ingredient[];
     }
-  | { readonly kind: "too-many-layers"; readonly count: number }
+  | Exclude<ComposeResult, { readonly kind: "image" | "cuts-missing" }>
   /** A layer of this package's coarser cut. */
   | {
       readonly kind: "not-joined";
@@ -30,22 +36,23 @@ export interface ImageToCompose {
   readonly ingredients: readonly Ingredient[];
   readonly packing: Packing;
   readonly variant: Variant;
+  readonly options?: ComposeOptions;
 }
 
 /** Once is enough, but for other requests that have other cuts of the same records joined meanwhile. */
 const MAX_JOINS = 8;
 
 export async function composeImage(
-  { recipe, ingredients, packing, variant }: ImageToCompose,
+  { recipe, ingredients, packing, variant, options }: ImageToCompose,
   coarsen: (cut: CutOfRecord) => Promise<OneRecord>,
 ): Promise<ImageComposed> {
   let known = ingredients;
   for (let joins = 0; joins < MAX_JOINS; joins++) {
-    const composed = await compose(recipe, known, packing.base, variant);
-    if (composed.kind === "too-many-layers") return composed;
+    const composed = await compose(recipe, known, packing.base, variant, options);
     if (composed.kind === "image") {
       return { kind: "composed", image: composed.image, ingredients: known };
     }
+    if (composed.kind !== "cuts-missing") return composed;
     const joined = new Map<StorePath, PackageRecord>();
     for (const cut of composed.cuts) {
       const result = await coarsen(cut);

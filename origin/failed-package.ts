@@ -20,7 +20,9 @@ export interface PackageDetail {
   readonly system?: string;
   /** The settings of NIXPORT_NIXPKGS_CONFIG by which an operator would allow it. */
   readonly allow?: Readonly<Record<string, boolean | readonly string[]>>;
-  /** `evaluation-failed`, `build-failed`, `unpackable`: what Nix or the packer said. */
+  /** `bad-image`: where in the package set it is wrong. */
+  readonly attribute?: string;
+  /** `evaluation-failed`, `bad-image`, `build-failed`, `unpackable`: what is wrong. */
   readonly message?: string;
   /** `build-failed`, `build-timed-out`: what failed, the package's own or one it depends on. */
   readonly derivation?: string;
@@ -69,6 +71,8 @@ function facts(failure: PackageFailure, most: number): Facts {
       return { system: failure.system };
     case "evaluation-failed":
       return { message: text(failure.message) };
+    case "bad-image":
+      return { attribute: text(failure.attribute), message: text(failure.reason) };
     case "build-failed": {
       const { derivation, reason } = failure;
       return { derivation, message: text(reason), log: lastLines(failure.log, most) };
@@ -109,6 +113,8 @@ function explain(name: PackageName, failure: PackageFailure): string {
       return `${name} does not support ${failure.system}`;
     case "evaluation-failed":
       return `${name} cannot be evaluated: ${failure.message}`;
+    case "bad-image":
+      return `${name} is an image that is defined wrongly: ${failure.attribute}: ${failure.reason}`;
     case "build-failed": {
       const { derivation, reason } = failure;
       // Newer Nix gives the reason without the derivation.

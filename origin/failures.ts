@@ -49,7 +49,8 @@ export type BuildFailure =
   | Busy
   | StillUnderWay
   | { readonly kind: "too-large"; readonly sizeBytes: number; readonly limitBytes: number }
-  | { readonly kind: "too-many-layers"; readonly count: number };
+  | { readonly kind: "too-many-layers"; readonly count: number }
+  | { readonly kind: "several-images"; readonly attributes: readonly string[] };
 
 /** What `detail` of an error body holds: one entry for each package, or one for the whole image. */
 export type FailureDetail =
@@ -118,6 +119,11 @@ export function failureError(failure: BuildFailure): RegistryError {
       return absent(
         { reason: failure.kind },
         `these packages make ${failure.count} layers, and clients mount ${MAX_LAYERS}: name fewer packages`,
+      );
+    case "several-images":
+      return absent(
+        { reason: failure.kind },
+        `${failure.attributes.join(" and ")} are whole images, each with a config of its own: name one of them, and packages besides`,
       );
     default:
       return failure satisfies never;

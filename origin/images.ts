@@ -2,6 +2,7 @@
 // Everything slow is remembered or joined below; what is done here is done per request.
 
 import type { ComposedImage, Ingredient } from "../registry/compose.ts";
+import { isFound } from "../registry/lookup.ts";
 import type { Packing } from "../registry/pin.ts";
 import { type PackageName, type Recipe, systemOf } from "../registry/recipe.ts";
 import type { Form } from "../registry/record.ts";
@@ -115,12 +116,12 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
       if (isStopped(lookup)) {
         return lookup.kind === "timed-out" ? { ...lookup, what: "evaluation" } : lookup;
       }
-      if (lookup.kind !== "found") failed.push({ name, failure: lookup });
+      if (!isFound(lookup)) failed.push({ name, failure: lookup });
     }
     if (failed.length > 0) return { kind: "packages-failed", packages: failed };
 
     const packages = found.flatMap(({ name, lookup }) =>
-      lookup.kind === "found" ? [{ name, found: lookup }] : [],
+      isFound(lookup) ? [{ name, found: lookup }] : [],
     );
     const wanted = packages.map((each) => each.found);
     onStage(() => records.stage(wanted));

@@ -2,7 +2,7 @@
 // number of slots whatever else a name is or is not, briefly where it did not evaluate; and asked of Nix
 // otherwise, all new names of a request in one evaluation, each name only once at a time.
 
-import { type FoundPackage, type Lookup, parseFoundPackage } from "../registry/lookup.ts";
+import { type Found, type Lookup, parseFound } from "../registry/lookup.ts";
 import type { PackageName, System } from "../registry/recipe.ts";
 import type { AskedName, AskedNames } from "./asked-names.ts";
 import type { FailureMemory } from "./failure-memory.ts";
@@ -76,9 +76,9 @@ export function rememberLookups(options: LookupsOptions): Lookups {
     return stored;
   }
 
-  async function recallFound(question: Question): Promise<FoundPackage | undefined> {
+  async function recallFound(question: Question): Promise<Found | undefined> {
     const bytes = await store.lookup(keyOf(question));
-    return bytes === undefined ? undefined : parseFoundPackage(parseStoredJson(bytes));
+    return bytes === undefined ? undefined : parseFound(parseStoredJson(bytes));
   }
 
   async function remember(question: Question, lookup: Lookup | LookupStopped): Promise<void> {
@@ -165,7 +165,7 @@ export async function storeLookup(
   pinned: PinnedTag,
   system: System,
   name: PackageName,
-  found: FoundPackage,
+  found: Found,
 ): Promise<void> {
   const key = storageKey.lookup(pinned.pin, system, name);
   if ((await store.sizeBytes(key)) !== undefined) return;

@@ -149,6 +149,7 @@ const UNSUPPORTED: Readonly<Record<PackageFailure["kind"], boolean>> = {
   broken: true,
   unfree: false,
   insecure: false,
+  "bad-image": false,
   "evaluation-failed": false,
   "build-failed": false,
   "build-timed-out": false,

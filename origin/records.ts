@@ -4,7 +4,7 @@
 
 import type { CutOfRecord } from "../registry/cuts.ts";
 import type { Digest } from "../registry/digest.ts";
-import type { FoundPackage } from "../registry/lookup.ts";
+import { type Found, packagesOf } from "../registry/lookup.ts";
 import type { Packing } from "../registry/pin.ts";
 import {
   FORMS,
@@ -41,16 +41,12 @@ export type RecordFailure =
 export interface Records {
   readonly packings: Readonly<Record<Form, Packing>>;
   /**
-   * One result per package, in order: the records of all its outputs. Rejects with the signal's
+   * One result per lookup, in order: the records of all its outputs. Rejects with the signal's
    * reason when that is aborted; Nix is stopped then unless someone else waits for the same outputs.
    */
-  make(
-    packages: readonly FoundPackage[],
-    form: Form,
-    signal: AbortSignal,
-  ): Promise<readonly RecordsResult[]>;
-  /** What the records of these packages wait for. */
-  stage(packages: readonly FoundPackage[]): Stage;
+  make(found: readonly Found[], form: Form, signal: AbortSignal): Promise<readonly RecordsResult[]>;
+  /** What the records of these wait for. */
+  stage(found: readonly Found[]): Stage;
   /** The record with the layers of a coarser cut, and what keeps it from being made. */
   coarsen(cut: CutOfRecord): Promise<OneRecord>;
   /** Makes a layer again that the storage lost. Undefined where it cannot be had any more. */
@@ -216,8 +212,10 @@ export function createRecords(options: RecordsOptions): Records {
   return {
     packings,
     // What is neither queued nor realised is being packed, or is there already.
-    stage: (packages) =>
-      held.progress(packages.map(({ derivation }) => derivation)) ?? { kind: "packing" },
+    stage: (found) =>
+      held.progress(found.flatMap(packagesOf).map(({ derivation }) => derivation)) ?? {
+        kind: "packing",
+      },
     async coarsen(cut) {
       const [result] = await coarsening.all([cut]);
       return result ?? { kind: "cancelled" };
@@ -226,9 +224,11 @@ export function createRecords(options: RecordsOptions): Records {
       const [result] = await remaking.all([digest]);
       return result?.layer;
     },
-    async make(packages, form, waiting) {
-      const wanted = packages.map(({ derivation, outputs }) =>
-        outputs.map(({ name, path }) => ({ derivation, output: name, storePath: path, form })),
+    async make(found, form, waiting) {
+      const wanted = found.map((each) =>
+        packagesOf(each).flatMap(({ derivation, outputs }) =>
+          outputs.map(({ name, path }) => ({ derivation, output: name, storePath: path, form })),
+        ),
       );
       const all = wanted.flat();
       const recalled = await Promise.all(all.map(recall));

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import type { Digest } from "./digest.ts";
 import { omittedSchema } from "./image-index.ts";
-import { type FoundPackage, foundPackageSchema } from "./lookup.ts";
+import { type Found, foundSchema } from "./lookup.ts";
 import { type Pin, pinSchema, type TagPins, tagPinsSchema } from "./pin.ts";
 import { MAX_NAME_LENGTH, type PackageName, type System } from "./recipe.ts";
 import { digestSchema, type PackageRecord, packageRecordSchema } from "./record.ts";
@@ -18,7 +18,7 @@ export interface RecordsBody {
 export interface LookupsBody {
   readonly pin: Pin;
   readonly system: System;
-  readonly lookups: readonly { readonly name: PackageName; readonly found: FoundPackage }[];
+  readonly lookups: readonly { readonly name: PackageName; readonly found: Found }[];
 }
 
 /** Where a name and tag led at a moment, for one variant: a manifest or an index. */
@@ -68,7 +68,7 @@ export const lookupsBodySchema: v.GenericSchema<unknown, LookupsBody> = v.object
   pin: pinSchema,
   system: v.picklist(["x86_64-linux", "aarch64-linux"]),
   lookups: v.pipe(
-    v.array(v.object({ name: packageNameSchema, found: foundPackageSchema })),
+    v.array(v.object({ name: packageNameSchema, found: foundSchema })),
     v.maxLength(MAX_LOOKUPS_PER_BODY),
   ),
 });

@@ -4,10 +4,12 @@
 // layer of its own or in the bundle of its package that nobody else needs.
 
 import { bundlesOf, type CutBundle, type CutOfRecord, chooseCuts } from "./cuts.ts";
+import { defaultConfig } from "./default-config.ts";
 import { type Digest, digestOf } from "./digest.ts";
-import type { FoundPackage } from "./lookup.ts";
+import { type ImageConfig, layConfigOver } from "./image-config.ts";
+import type { Found, FoundImage } from "./lookup.ts";
 import type { ManifestType } from "./media-type.ts";
-import { canonicalRecipe, isImplicit, type PackageName, type Recipe } from "./recipe.ts";
+import type { PackageName, Recipe } from "./recipe.ts";
 import { type LayerRecord, type PackageRecord, WELL_KNOWN_PATHS } from "./record.ts";
 import { type StorePath, storePathName } from "./store-path.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
@@ -22,10 +24,10 @@ export const LAYER_BUDGET = 100;
 /** overlay2 of Docker 20.10 and 28.5 mounts 125 layers and refuses 126 ("max depth exceeded"). */
 export const MAX_LAYERS = 125;
 
-/** A package of the recipe: what it was found to be, and the record of each of its outputs. */
+/** A name of the recipe: what it was found to be, and the record of each of its outputs. */
 export interface Ingredient {
   readonly name: PackageName;
-  readonly found: FoundPackage;
+  readonly found: Found;
   readonly records: readonly PackageRecord[];
 }
 
@@ -42,9 +44,21 @@ export type ComposeResult =
   | { readonly kind: "image"; readonly image: ComposedImage }
   /** Coarser cuts that nobody has needed before: the origin must join their layers first. */
   | { readonly kind: "cuts-missing"; readonly cuts: readonly CutOfRecord[] }
-  | { readonly kind: "too-many-layers"; readonly count: number };
+  | { readonly kind: "too-many-layers"; readonly count: number }
+  /** Each brings a config of its own, and nothing says which of them was meant. */
+  | { readonly kind: "several-images"; readonly attributes: readonly string[] };
 
-interface ImageLayer extends LayerRecord {
+/** What an image may be given besides what its recipe says. A registry's images have none of it. */
+export interface ComposeOptions {
+  /** Instead of LAYER_BUDGET and MAX_LAYERS. */
+  readonly maxLayers?: number;
+  /** Goes before the config of a whole image, which goes before what every image has. */
+  readonly config?: ImageConfig;
+  /** On top of all other layers. */
+  readonly top?: readonly ImageLayer[];
+}
+
+export interface ImageLayer extends LayerRecord {
   /** What `docker history` shows of it. */
   readonly holds: string;
 }
@@ -58,11 +72,18 @@ export async function compose(
   ingredients: readonly Ingredient[],
   base: LayerRecord,
   variant: Variant,
+  { maxLayers, config: own = {}, top = [] }: ComposeOptions = {},
 ): Promise<ComposeResult> {
+  const [image, ...otherImages] = wholeImages(ingredients);
+  if (image !== undefined && otherImages.length > 0) {
+    const attributes = [image, ...otherImages].map(({ attribute }) => attribute);
+    return { kind: "several-images", attributes };
+  }
   const records = distinctRecords(ingredients);
   const fallbacks = fallbackLayers(records);
   const viewCount = records.filter(({ view }) => view !== null).length;
-  const cuts = chooseCuts(records, LAYER_BUDGET - 1 - fallbacks.length - viewCount);
+  const others = 1 + fallbacks.length + viewCount + top.length;
+  const cuts = chooseCuts(records, (maxLayers ?? LAYER_BUDGET) - others);
   const missing = cuts.filter((cut) => bundlesOf(cut).some(({ layer }) => layer === null));
   if (missing.length > 0) return { kind: "cuts-missing", cuts: missing };
   const layers: readonly ImageLayer[] = [
@@ -70,10 +91,15 @@ export async function compose(
     ...bundleLayers(cuts),
     ...fallbacks,
     ...viewLayers(cuts),
+    ...top,
   ];
-  if (layers.length > MAX_LAYERS) return { kind: "too-many-layers", count: layers.length };
+  if (layers.length > (maxLayers ?? MAX_LAYERS)) {
+    return { kind: "too-many-layers", count: layers.length };
+  }
 
-  const config = await encode(imageConfig(recipe, ingredients, records, layers));
+  const defaults = defaultConfig(recipe, ingredients, records);
+  const run = layConfigOver(layConfigOver(defaults, image?.config ?? {}), own);
+  const config = await encode(imageConfig(recipe, run, layers));
   const types = VARIANT_TYPES[variant];
   const manifest = await encode({
     schemaVersion: 2,
@@ -157,31 +183,16 @@ function viewLayer(cut: CutOfRecord): readonly ImageLayer[] {
     }));
 }
 
-function imageConfig(
-  recipe: Recipe,
-  ingredients: readonly Ingredient[],
-  records: readonly PackageRecord[],
-  layers: readonly ImageLayer[],
-) {
-  const command = defaultCommand(ingredients, records);
+function wholeImages(ingredients: readonly Ingredient[]): readonly FoundImage[] {
+  return ingredients.flatMap(({ found }) => (found.kind === "image" ? [found] : []));
+}
+
+function imageConfig(recipe: Recipe, config: ImageConfig, layers: readonly ImageLayer[]) {
   return {
     architecture: recipe.architecture,
     os: "linux",
     created: CREATED,
-    config: {
-      Env: ENVIRONMENT,
-      ...(command !== null && { Cmd: [command] }),
-      WorkingDir: "/",
-      Labels: {
-        "org.opencontainers.image.title": canonicalRecipe(recipe),
-        "org.opencontainers.image.description": `Nix packages: ${ingredients
-          .filter(({ name }) => !isImplicit(name))
-          .map(({ found }) => packageVersion(found))
-          .join(", ")}`,
-        "nixport.recipe": canonicalRecipe(recipe),
-        "nixport.packages": ingredients.map(({ found }) => packageVersion(found)).join(" "),
-      },
-    },
+    config,
     rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.diffId) },
     history: layers.map(({ holds }) => ({ created: CREATED, created_by: `nixport ${holds}` })),
   };
@@ -189,32 +200,6 @@ function imageConfig(
 
 /** One second after the epoch, the time of every file in the store. */
 const CREATED = "1970-01-01T00:00:01Z";
-
-const ENVIRONMENT = [
-  "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
-  "HOME=/root",
-  "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
-] as const;
-
-/** The shell if a package of the recipe is one, else the main program of the first that has one. */
-function defaultCommand(
-  ingredients: readonly Ingredient[],
-  records: readonly PackageRecord[],
-): string | null {
-  for (const shell of ["/bin/bash", "/bin/sh"] as const) {
-    if (records.some((record) => record.provides.includes(shell))) return shell;
-  }
-  for (const { name, found, records: outputs } of ingredients) {
-    if (isImplicit(name)) continue;
-    const program = found.mainProgram ?? outputs.find((output) => output.program)?.program;
-    if (program) return `/bin/${program}`;
-  }
-  return null;
-}
-
-function packageVersion({ name, version }: FoundPackage): string {
-  return version === null || name.endsWith(`-${version}`) ? name : `${name}-${version}`;
-}
 
 /** `docker history` cuts long lines anyway; the config should stay a few kB. */
 const MAX_NAMED_PATHS = 4;

@@ -2,6 +2,7 @@
 // why there is nothing to realise. Written by the origin, read by compose and by error messages.
 
 import * as v from "valibot";
+import { type ImageConfig, imageConfigSchema } from "./image-config.ts";
 import { parseStorePath, type StorePath } from "./store-path.ts";
 
 export interface FoundPackage {
@@ -18,6 +19,17 @@ export interface FoundPackage {
   readonly mainProgram: string | null;
 }
 
+/** A whole image that the package set defines, under `nixportImages`. */
+export interface FoundImage {
+  readonly kind: "image";
+  readonly attribute: string;
+  readonly contents: readonly FoundPackage[];
+  readonly config: ImageConfig;
+}
+
+/** What a name was found to be. */
+export type Found = FoundPackage | FoundImage;
+
 export type LookupFailure =
   | { readonly kind: "missing"; readonly near: readonly string[] }
   | { readonly kind: "not-a-package"; readonly what: string; readonly near: readonly string[] }
@@ -30,9 +42,28 @@ export type LookupFailure =
       readonly name: string | null;
     }
   | { readonly kind: "unsupported"; readonly system: string }
-  | { readonly kind: "evaluation-failed"; readonly message: string };
+  | { readonly kind: "evaluation-failed"; readonly message: string }
+  /** An image of `nixportImages` that is none: `attribute` is at fault. */
+  | { readonly kind: "bad-image"; readonly attribute: string; readonly reason: string };
 
-export type Lookup = FoundPackage | LookupFailure;
+export type Lookup = Found | LookupFailure;
+
+export function isFound(lookup: { readonly kind: string }): lookup is Found {
+  return lookup.kind === "found" || lookup.kind === "image";
+}
+
+/** In the order in which they lie in an image, the first on top. */
+export function packagesOf(found: Found): readonly FoundPackage[] {
+  return found.kind === "image" ? found.contents : [found];
+}
+
+/** Every output that an image of it holds. */
+export function outputPathsOf(found: Found): readonly StorePath[] {
+  return packagesOf(found).flatMap(({ outputs }) => outputs.map(({ path }) => path));
+}
+
+/** Each brings a view of its own, as each package of a recipe does. */
+export const MAX_IMAGE_CONTENTS = 64;
 
 export const storePathSchema: v.GenericSchema<string, StorePath> = v.pipe(
   v.string(),
@@ -58,13 +89,26 @@ const foundPackageFields = v.object({
 
 export const foundPackageSchema: v.GenericSchema<unknown, FoundPackage> = foundPackageFields;
 
-export function parseFoundPackage(json: unknown): FoundPackage | undefined {
-  const parsed = v.safeParse(foundPackageSchema, json);
+const foundImageFields = v.object({
+  kind: v.literal("image"),
+  attribute: v.pipe(v.string(), v.maxLength(512)),
+  contents: v.pipe(v.array(foundPackageFields), v.maxLength(MAX_IMAGE_CONTENTS)),
+  config: imageConfigSchema,
+});
+
+export const foundSchema: v.GenericSchema<unknown, Found> = v.variant("kind", [
+  foundPackageFields,
+  foundImageFields,
+]);
+
+export function parseFound(json: unknown): Found | undefined {
+  const parsed = v.safeParse(foundSchema, json);
   return parsed.success ? parsed.output : undefined;
 }
 
 const lookupSchema: v.GenericSchema<unknown, Lookup> = v.variant("kind", [
   foundPackageFields,
+  foundImageFields,
   v.object({ kind: v.literal("missing"), near: v.array(v.string()) }),
   v.object({ kind: v.literal("not-a-package"), what: v.string(), near: v.array(v.string()) }),
   v.object({ kind: v.literal("unfree"), licenses: v.array(v.string()) }),
@@ -76,6 +120,7 @@ const lookupSchema: v.GenericSchema<unknown, Lookup> = v.variant("kind", [
   }),
   v.object({ kind: v.literal("unsupported"), system: v.string() }),
   v.object({ kind: v.literal("evaluation-failed"), message: v.string() }),
+  v.object({ kind: v.literal("bad-image"), attribute: v.string(), reason: v.string() }),
 ]);
 
 export function parseLookup(json: unknown): Lookup | undefined {

@@ -5,7 +5,7 @@
 import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/backfill.ts";
 import { COMPOSE_VERSION } from "../../registry/compose.ts";
 import type { Digest } from "../../registry/digest.ts";
-import { type FoundPackage, parseFoundPackage } from "../../registry/lookup.ts";
+import { type Found, parseFound } from "../../registry/lookup.ts";
 import type { TagPins } from "../../registry/pin.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import { type PackageRecord, parsePackageRecord, recordLayers } from "../../registry/record.ts";
@@ -46,7 +46,7 @@ const MAX_TAKEN = 10_000;
 interface Contents {
   readonly manifest: Uint8Array;
   readonly records: readonly PackageRecord[];
-  readonly lookups: readonly { readonly name: PackageName; readonly found: FoundPackage }[];
+  readonly lookups: readonly { readonly name: PackageName; readonly found: Found }[];
 }
 
 interface TakenRecord {
@@ -105,7 +105,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     const lookups = await Promise.all(
       entry.packages.map(async ({ name }) => {
         const key = storageKey.lookup(entry.pin, entry.system, name);
-        const found = parseFoundPackage(await json(key));
+        const found = parseFound(await json(key));
         return { name, found: found ?? stop({ kind: "dropped", reason: `${key} is unreadable` }) };
       }),
     );

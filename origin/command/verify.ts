@@ -87,6 +87,7 @@ async function verifyImage(
   try {
     const built = await rebuild({
       ...{ nix, name: reference.name, source, variant, workPath, signal },
+      architecture: content.architecture,
       popularity: await popularityText(config, source, { env, signal }),
       deadlineMs: config.buildDeadlineMs,
     });

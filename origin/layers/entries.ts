@@ -7,7 +7,7 @@ import { createChunkBuffer, createChunkWriter } from "./chunk-writer.ts";
 import { compressSegment } from "./compression.ts";
 import { createOutput, type PackedArchive } from "./layer.ts";
 import { LINK_MODE } from "./tar.ts";
-import { writeHeader } from "./tar-header.ts";
+import { type Owner, writeHeader } from "./tar-header.ts";
 
 /** `path` is relative to the image's root, without leading or trailing slash. */
 export type ArchiveEntry =
@@ -26,8 +26,13 @@ export interface PackedEntries extends PackedArchive {
   readonly bytes: Uint8Array;
 }
 
-export function packEntries(entries: readonly ArchiveEntry[], form: Form): PackedEntries {
-  const tar = archiveEntries(entries);
+/** Without `owner` all belong to root. */
+export function packEntries(
+  entries: readonly ArchiveEntry[],
+  form: Form,
+  owner?: Owner,
+): PackedEntries {
+  const tar = archiveEntries(entries, owner);
   const pieces: Uint8Array[] = [];
   const output = createOutput((bytes) => pieces.push(bytes));
   output.addTar(tar);
@@ -36,7 +41,7 @@ export function packEntries(entries: readonly ArchiveEntry[], form: Form): Packe
 }
 
 /** The tar bytes, without end-of-archive blocks. */
-export function archiveEntries(entries: readonly ArchiveEntry[]): Buffer {
+export function archiveEntries(entries: readonly ArchiveEntry[], owner?: Owner): Buffer {
   const chunks: Buffer[] = [];
   const out = createChunkWriter(createChunkBuffer(), (chunk) => chunks.push(Buffer.from(chunk)));
   for (const entry of inTreeOrder(entries)) {
@@ -48,6 +53,7 @@ export function archiveEntries(entries: readonly ArchiveEntry[]): Buffer {
       mode: entry.kind === "link" ? LINK_MODE : entry.mode,
       sizeBytes: content.length,
       target: entry.kind === "link" ? entry.target : "",
+      ...(owner !== undefined && { owner }),
     });
     out.write(content);
     out.pad();

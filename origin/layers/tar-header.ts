@@ -1,6 +1,6 @@
 // The header blocks of one tar entry: POSIX ustar, with a pax header in front only where ustar
-// cannot say it. Every field that is not the entry's own is a constant: owner 0:0 without names,
-// mtime 1, so that the bytes tell nothing of the host that packed them.
+// cannot say it. Every field that is not the entry's own is a constant: owner 0:0 without names unless
+// one is asked for, mtime 1, so that the bytes tell nothing of the host that packed them.
 
 import { type ByteString, isAscii } from "./byte-string.ts";
 import { BLOCK_SIZE_BYTES, type ChunkWriter } from "./chunk-writer.ts";
@@ -14,14 +14,34 @@ export interface EntryHeader {
   readonly sizeBytes: number;
   /** Of a link; empty otherwise. */
   readonly target: ByteString;
+  /** root:root without it. */
+  readonly owner?: Owner;
 }
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Seven octal digits; more would need a pax header. */
+export const MAX_OWNER_ID = 0o7777777;
 
 const NAME_LIMIT_BYTES = 100;
 const PREFIX_LIMIT_BYTES = 155;
 /** Eleven octal digits: 8 GiB - 1. */
 const USTAR_MAX_SIZE_BYTES = 0o77777777777;
 
-const AT = { name: 0, mode: 100, size: 124, checksum: 148, type: 156, target: 157, prefix: 345 };
+const AT = {
+  name: 0,
+  mode: 100,
+  uid: 108,
+  gid: 116,
+  size: 124,
+  checksum: 148,
+  type: 156,
+  target: 157,
+  prefix: 345,
+};
 const TYPE_FLAGS = { file: "0", link: "2", directory: "5", pax: "x" } as const;
 /** All extended headers carry one name: readers replace it by the entry's own. */
 const PAX_NAME = "PaxHeaders/nixport";
@@ -53,6 +73,7 @@ export function writeHeader(out: ChunkWriter, entry: EntryHeader): void {
     entry.mode,
     isHuge ? 0 : entry.sizeBytes,
     entry.target.slice(0, NAME_LIMIT_BYTES),
+    entry.owner,
   );
 }
 
@@ -79,12 +100,17 @@ function writeUstar(
   mode: number,
   sizeBytes: number,
   target: ByteString,
+  owner?: Owner,
 ): void {
   const start = out.takeBlock();
   const { buffer } = out;
   TEMPLATE.copy(buffer, start);
   buffer.write(name, start + AT.name, "latin1");
   buffer.write(octal(mode, 7), start + AT.mode, "latin1");
+  if (owner !== undefined) {
+    buffer.write(octal(owner.uid, 7), start + AT.uid, "latin1");
+    buffer.write(octal(owner.gid, 7), start + AT.gid, "latin1");
+  }
   buffer.write(octal(sizeBytes, 11), start + AT.size, "latin1");
   buffer.write(typeFlag, start + AT.type, "latin1");
   buffer.write(target, start + AT.target, "latin1");

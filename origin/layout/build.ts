@@ -3,11 +3,25 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ComposedImage, Ingredient } from "../../registry/compose.ts";
-import { canonicalRecipe, parseRepository, type Recipe } from "../../registry/recipe.ts";
-import type { PackageRecord, PackingId } from "../../registry/record.ts";
+import {
+  type ComposedImage,
+  type ImageLayer,
+  type Ingredient,
+  MAX_LAYERS,
+} from "../../registry/compose.ts";
+import type { ImageConfig } from "../../registry/image-config.ts";
+import { type Found, isFound, outputPathsOf } from "../../registry/lookup.ts";
+import {
+  canonicalRecipe,
+  type PackageName,
+  parseRepository,
+  type Recipe,
+} from "../../registry/recipe.ts";
+import type { Form, PackageRecord, PackingId } from "../../registry/record.ts";
 import { VARIANT_TYPES } from "../../registry/variant.ts";
-import { composeImage } from "../compose-image.ts";
+import { composeImage, type ImageComposed } from "../compose-image.ts";
+import { describePackage } from "../failed-package.ts";
+import type { ClosureGraph } from "../layers/closure.ts";
 import { createPacker } from "../layers/packer.ts";
 import {
   CLOSURES_PER_SHARER,
@@ -16,9 +30,13 @@ import {
   parsePopularity,
   REFERENCES_PER_SHARER,
 } from "../layers/popularity.ts";
+import type { LookupAnswer } from "../nix/lookup-json.ts";
 import { createPackedLayers } from "../packed-layers.ts";
 import { createRecordMaker, type RecordMaker } from "../record-maker.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
+import { storageKey } from "../storage/keys.ts";
+import { makeExtraLayer } from "./extra-layer.ts";
 import type { BuildRequest } from "./request.ts";
 import { writeLayout } from "./write.ts";
 
@@ -50,9 +68,10 @@ export async function buildLayout(
 }
 
 async function build(request: BuildRequest, options: LayoutOptions): Promise<LayoutResult> {
-  const { variant, outputPath } = request;
+  const { variant, outputPath, maxLayers } = request;
   const { form } = VARIANT_TYPES[variant];
   const recipe = recipeOf(request);
+  const wanted = wantedOf(request, recipe);
   const popularity = await popularityOf(request);
   const store = await openFilesystemStore(join(options.workPath, "store"));
   const packer = createPacker(options.workers === null ? {} : { workers: options.workers });
@@ -65,12 +84,16 @@ async function build(request: BuildRequest, options: LayoutOptions): Promise<Lay
     });
     const maker = createRecordMaker({ layers, popularity });
     const packing = await maker.packing(form);
-    const ingredients = await makeIngredients(request, recipe, maker);
+    const ingredients = await makeIngredients(wanted.ingredients, request.closure, form, maker);
+    const top = await extraLayers(request, store, options.workPath);
     const composed = await composeImage(
-      { recipe, ingredients, packing, variant },
+      {
+        ...{ recipe, ingredients, packing, variant },
+        options: { ...(maxLayers !== null && { maxLayers }), config: wanted.config, top },
+      },
       async ({ record, level }) => ({ kind: "record", record: await maker.coarsen(record, level) }),
     );
-    if (composed.kind !== "composed") throw new RequestError(`not composed: ${composed.kind}`);
+    if (composed.kind !== "composed") throw new RequestError(whyNotComposed(composed, maxLayers));
     const { image } = composed;
     await writeLayout({ ...request, packing: packing.id, image, store, outputPath });
     return { kind: "built", image, packing: packing.id };
@@ -86,6 +109,9 @@ function recipeOf({ isNamed, name, recipe }: BuildRequest): Recipe {
   if (!isNamed) return made;
   const parsed = parseRepository(name);
   if (parsed.kind === "invalid") throw new RequestError(parsed.reason);
+  if (parsed.recipe.architecture !== null && parsed.recipe.architecture !== architecture) {
+    throw new RequestError(`${name} is not for ${architecture}, the platform of \`system\``);
+  }
   const meant = canonicalRecipe({ ...parsed.recipe, architecture });
   if (meant !== canonicalRecipe(made)) {
     throw new RequestError(
@@ -104,22 +130,49 @@ async function popularityOf({ popularity }: BuildRequest): Promise<Popularity> {
   throw new RequestError(`the popularity data of ${file} ${result.reason}`);
 }
 
-/** In recipe order; behind them what the image holds besides. */
+interface Wanted {
+  readonly ingredients: readonly WantedIngredient[];
+  readonly config: ImageConfig;
+}
+
+interface WantedIngredient {
+  readonly name: PackageName;
+  readonly found: Found;
+}
+
+/** What the recipe names, in its order; behind that what the image holds besides. */
+function wantedOf({ lookups, image, recipe: asked }: BuildRequest, recipe: Recipe): Wanted {
+  const failures: string[] = [];
+  const found = (name: PackageName, answer: LookupAnswer | undefined): WantedIngredient[] => {
+    if (answer === undefined || answer.kind === "failed") throw new Error(`no lookup of ${name}`);
+    if (isFound(answer)) return [{ name, found: answer }];
+    failures.push(describePackage(name, answer, MAX_REASON_CHARACTERS));
+    return [];
+  };
+  const named = recipe.packages.flatMap((name) =>
+    found(name, lookups[asked.packages.indexOf(name)]),
+  );
+  const [given] = found("image" as PackageName, image);
+  if (failures.length > 0 || given?.found.kind !== "image") {
+    throw new RequestError(failures.join("\n"));
+  }
+  const { config, contents } = given.found;
+  const besides = contents.map((each) => ({ name: given.name, found: each }));
+  return { ingredients: [...named, ...besides], config };
+}
+
+const MAX_REASON_CHARACTERS = 2000;
+
 async function makeIngredients(
-  { closure, ingredients, contents, variant }: BuildRequest,
-  recipe: Recipe,
+  wanted: readonly WantedIngredient[],
+  closure: ClosureGraph,
+  form: Form,
   maker: RecordMaker,
 ): Promise<readonly Ingredient[]> {
-  const { form } = VARIANT_TYPES[variant];
-  const ofRecipe = recipe.packages.map((name) => {
-    const ingredient = ingredients.find((each) => each.name === name);
-    if (ingredient === undefined) throw new Error(`no lookup of ${name}`);
-    return ingredient;
-  });
   return await Promise.all(
-    [...ofRecipe, ...contents].map(async ({ name, found }) => {
+    wanted.map(async ({ name, found }) => {
       const records: PackageRecord[] = [];
-      for (const { path } of found.outputs) {
+      for (const path of outputPathsOf(found)) {
         const made = await maker.make(closure, path, form);
         if (made.kind === "unpackable") throw new RequestError(made.reason);
         records.push(made.record);
@@ -127,4 +180,35 @@ async function makeIngredients(
       return { name, found, records };
     }),
   );
+}
+
+async function extraLayers(
+  { extra, variant }: BuildRequest,
+  store: BlobStore,
+  workPath: string,
+): Promise<readonly ImageLayer[]> {
+  if (extra === null) return [];
+  const made = await makeExtraLayer(extra, VARIANT_TYPES[variant].form, workPath);
+  if (made.kind === "failed") throw new RequestError(made.reason);
+  const { bytes, digest, diffId, sizeBytes } = made.packed;
+  await store.store(storageKey.layer(digest), bytes);
+  return [{ digest, diffId, sizeBytes, holds: "extra commands" }];
+}
+
+function whyNotComposed(
+  failure: Exclude<ImageComposed, { readonly kind: "composed" }>,
+  maxLayers: number | null,
+): string {
+  switch (failure.kind) {
+    case "too-many-layers":
+      return maxLayers === null
+        ? `the image has ${failure.count} layers, and clients mount ${MAX_LAYERS}`
+        : `the image has ${failure.count} layers at least, and maxLayers is ${maxLayers}`;
+    case "several-images":
+      return `${failure.attributes.join(" and ")} are whole images: name one of them`;
+    case "not-joined":
+      return `the layers of ${failure.name} were not joined: ${failure.failure.kind}`;
+    default:
+      return failure satisfies never;
+  }
 }

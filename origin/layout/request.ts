@@ -4,17 +4,15 @@
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
 import { packageNameSchema, tagSchema } from "../../registry/backfill.ts";
-import { type FoundPackage, foundPackageSchema } from "../../registry/lookup.ts";
-import { ARCHITECTURES, type PackageName, type Recipe } from "../../registry/recipe.ts";
+import { MAX_LAYERS } from "../../registry/compose.ts";
+import { ARCHITECTURES, type Recipe } from "../../registry/recipe.ts";
 import type { Tag } from "../../registry/reference.ts";
 import { VARIANTS, type Variant } from "../../registry/variant.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
+import { MAX_OWNER_ID } from "../layers/tar-header.ts";
 import { parseClosure } from "../nix/closure.ts";
-
-export interface WantedPackage {
-  readonly name: PackageName;
-  readonly found: FoundPackage;
-}
+import { type LookupAnswer, parseGivenImage, parseLookupAnswers } from "../nix/lookup-json.ts";
+import type { ExtraCommands } from "./extra-layer.ts";
 
 export interface BuildRequest {
   /** An image name, which the recipe was made of in Nix; or any name, of a list of packages. */
@@ -22,17 +20,20 @@ export interface BuildRequest {
   readonly isNamed: boolean;
   readonly tag: Tag;
   readonly variant: Variant;
+  /** Neither sorted nor without repetition. */
   readonly recipe: Recipe;
-  /** One for each package of the recipe, in any order. */
-  readonly ingredients: readonly WantedPackage[];
-  /** What else the image holds. */
-  readonly contents: readonly WantedPackage[];
+  /** One for each package of the recipe, in order. */
+  readonly lookups: readonly LookupAnswer[];
+  /** What is asked for besides the recipe. */
+  readonly image: LookupAnswer;
+  readonly maxLayers: number | null;
+  readonly extra: ExtraCommands | null;
   readonly popularity: { readonly file: string; readonly counts: "references" | "closures" } | null;
   readonly closure: ClosureGraph;
   readonly outputPath: string;
 }
 
-const wantedPackages = v.array(v.object({ name: packageNameSchema, found: foundPackageSchema }));
+const ownerId = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_OWNER_ID));
 
 const requestSchema = v.object({
   outputs: v.object({ out: v.string() }),
@@ -46,17 +47,46 @@ const requestSchema = v.object({
       architecture: v.picklist(ARCHITECTURES),
       packages: v.array(packageNameSchema),
     }),
-    ingredients: wantedPackages,
-    contents: wantedPackages,
+    answers: v.unknown(),
+    maxLayers: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_LAYERS))),
+    extra: v.nullable(
+      v.object({
+        commands: v.string(),
+        shell: v.string(),
+        path: v.array(v.string()),
+        owner: v.object({ uid: ownerId, gid: ownerId }),
+      }),
+    ),
     popularity: v.nullable(
       v.object({ file: v.string(), counts: v.picklist(["references", "closures"]) }),
     ),
   }),
 });
 
-/** Throws where Nix or nix/image.nix gives something else. */
-export async function readBuildRequest(path: string): Promise<BuildRequest> {
+export type ReadRequest =
+  | { readonly kind: "request"; readonly request: BuildRequest }
+  | { readonly kind: "invalid"; readonly reason: string };
+
+/** Invalid is what a person gave nix/image.nix; what Nix itself writes otherwise is thrown. */
+export async function readBuildRequest(path: string): Promise<ReadRequest> {
   const json: unknown = JSON.parse(await readFile(path, "utf8"));
-  const { outputs, closure, request } = v.parse(requestSchema, json);
-  return { ...request, closure: parseClosure(closure), outputPath: outputs.out };
+  const parsed = v.safeParse(requestSchema, json);
+  if (!parsed.success) {
+    const reasons = parsed.issues.map(
+      (issue) => `${v.getDotPath(issue)?.replace(/^request\./, "")}: ${issue.message}`,
+    );
+    return { kind: "invalid", reason: reasons.join("; ") };
+  }
+  const { outputs, closure, request } = parsed.output;
+  const { answers, ...rest } = request;
+  return {
+    kind: "request",
+    request: {
+      ...rest,
+      lookups: parseLookupAnswers(answers, request.recipe.packages.length),
+      image: parseGivenImage(answers),
+      closure: parseClosure(closure),
+      outputPath: outputs.out,
+    },
+  };
 }

@@ -8,6 +8,8 @@ import { StringDecoder } from "node:string_decoder";
 export interface SpawnOptions {
   /** The whole environment of the process; programs are looked for in its PATH. */
   readonly env: Readonly<Record<string, string>>;
+  /** Where it runs; this process's own folder without it. */
+  readonly cwd?: string;
   /** Standard input; without it the process reads end of file at once. */
   readonly input?: string;
   readonly deadlineMs: number;
@@ -53,6 +55,7 @@ export async function runProcess(
   try {
     child = spawn(program, args, {
       env: options.env,
+      cwd: options.cwd,
       stdio: ["pipe", "pipe", "pipe"],
       shell: false,
       // A group of its own, so that what the process itself has started can be ended with it.

@@ -6,7 +6,7 @@
 //   segments/<packer>/<hash>-<name>          JSON of the layer and the place in it where the path lies
 //   makings/<sha256 hex>                     JSON of what a layer is made of, by its digest
 //   records/<packing>/<hash>-<name>          JSON PackageRecord of an output path
-//   lookups/<pin>/<system>/<package name>    JSON FoundPackage whose records are stored
+//   lookups/<pin>/<system>/<package name>    JSON Found whose records are stored
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to
 //   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/media-type.ts";
 import { type Pin, parsePin } from "../../registry/pin.ts";
+import { ARCHITECTURES, type Architecture } from "../../registry/recipe.ts";
 import { digestSchema } from "../../registry/record.ts";
 import { VARIANT_HEADER, VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/variant.ts";
 
@@ -18,6 +19,7 @@ export interface ImageReference {
 /** What of an image its digest is made of. */
 export interface ImageContent {
   readonly digest: Digest;
+  readonly architecture: Architecture;
   readonly configDigest: Digest;
   /** Bottom first. */
   readonly layers: readonly LayerContent[];
@@ -58,6 +60,7 @@ const manifestSchema: v.GenericSchema<unknown, Manifest> = v.object({
   ),
 });
 const configSchema = v.object({
+  architecture: v.picklist(ARCHITECTURES),
   rootfs: v.object({ diff_ids: v.array(digestSchema) }),
   history: v.array(v.object({ created_by: v.string() })),
 });
@@ -105,14 +108,14 @@ export async function contentOf(
   if (configDigest !== manifest.config.digest) return "the config is not what the manifest names";
   const parsed = v.safeParse(configSchema, jsonOf(configBytes));
   if (!parsed.success) return "the config is no image config";
-  const { rootfs, history } = parsed.output;
+  const { architecture, rootfs, history } = parsed.output;
   const layers = manifest.layers.flatMap(({ digest }, index) => {
     const diffId = rootfs.diff_ids[index];
     const holds = (history[index]?.created_by ?? "").replace(/^nixport /, "");
     return diffId === undefined ? [] : [{ digest, diffId, holds }];
   });
   if (layers.length !== manifest.layers.length) return "the config has too few diff ids";
-  return { digest: await digestOf(manifestBytes), configDigest, layers };
+  return { digest: await digestOf(manifestBytes), architecture, configDigest, layers };
 }
 
 function variantOf({ mediaType, layers }: Manifest): Variant | undefined {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { type Digest, digestHex } from "../../registry/digest.ts";
 import { configuredPin, type Pin } from "../../registry/pin.ts";
+import { type Architecture, systemOf } from "../../registry/recipe.ts";
 import { digestSchema } from "../../registry/record.ts";
 import { parseTag, type Tag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
@@ -22,6 +23,7 @@ export interface RebuildOptions {
   readonly name: string;
   readonly source: PinnedSource;
   readonly variant: Variant;
+  readonly architecture: Architecture;
   /** The text of the popularity data, where the source's own is not used. */
   readonly popularity: string | null;
   /** A folder of the caller's, whose link keeps the image from being collected. */
@@ -72,6 +74,7 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
     [
       ...[join(nix.expressions, "image.nix"), "--out-link", link, ...featureOptions(source)],
       ...["--argstr", "name", name, "--argstr", "form", FORMS[variant]],
+      ...["--argstr", "system", systemOf(options.architecture)],
       ...["--argstr", "pkgSource", JSON.stringify(source), "--argstr", "node", process.execPath],
       ...(options.popularity === null ? [] : ["--argstr", "popularity", popularity]),
     ],

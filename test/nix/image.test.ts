@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { readFile, realpath } from "node:fs/promises";
+import { mkdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { digestOf } from "../../registry/digest.ts";
 import { missingClient, runClient } from "../e2e/clients.ts";
 import { DEBIAN_SET } from "../e2e/deployment.ts";
+import { listLayout } from "../e2e/listing.ts";
 import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
 import { REPOSITORY_PREFIX, startHouse } from "../origin/house.ts";
 import { testNix } from "../origin/nix/fixture.ts";
@@ -16,7 +17,10 @@ const DEBIAN = `path!${await realpath(DEBIAN_SET)}`;
 interface BuiltImage {
   readonly path: string;
   readonly digest: string;
-  readonly manifest: { readonly layers: readonly { readonly digest: string }[] };
+  readonly manifest: {
+    readonly config: { readonly digest: string };
+    readonly layers: readonly { readonly digest: string }[];
+  };
   readonly layerLocations: Readonly<Record<string, { path: string; md5: string }>>;
 }
 
@@ -77,4 +81,138 @@ describe("an image built without the registry", limit, () => {
       assert.equal(await digestOf(await readFile(path)), `sha256:${hex}`);
     }
   });
+});
+
+/** `build` of jq and what the arguments ask for besides. */
+const buildJq = (...args: readonly string[]) =>
+  build("--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN, ...args);
+
+async function configOf(image: BuiltImage): Promise<{
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly history: readonly { readonly created_by: string }[];
+}> {
+  const hex = image.manifest.config.digest.slice("sha256:".length);
+  return JSON.parse(await readFile(join(image.path, "blobs/sha256", hex), "utf8"));
+}
+
+describe("extraCommands", limit, () => {
+  test("make the top layer, with their modes and the owner asked for", async () => {
+    const commands = `
+      mkdir -p var/log/app; chmod 1777 var/log/app
+      jq --null-input '{ made: true }' > app.json; chmod 640 app.json
+      ln -s app.json link
+    `;
+    const image = await buildJq(
+      ...["--argstr", "extraCommands", commands, "--arg", "uid", "1000", "--arg", "gid", "100"],
+    );
+    const listing = await listLayout(image.path);
+    const shown = (path: string) => {
+      const entry = listing.get(path);
+      return entry && `${entry.type} ${entry.mode.toString(8)} ${entry.owner}`;
+    };
+    assert.equal(shown("var/log/app"), "directory 1777 1000:100");
+    assert.equal(shown("app.json"), "file 640 1000:100");
+    assert.equal(listing.get("link")?.content, "app.json");
+    assert.equal(listing.get("app.json")?.mtimeSeconds, 1);
+    assert.equal(listing.get("bin/jq")?.owner, "0:0");
+    const { history } = await configOf(image);
+    assert.equal(history.at(-1)?.created_by, "nixport extra commands");
+  });
+
+  test("leave all other layers as they are", async () => {
+    const plain = await buildJq();
+    const extra = await buildJq("--argstr", "extraCommands", "echo 1 > one");
+    assert.deepEqual(extra.manifest.layers.slice(0, -1), plain.manifest.layers);
+  });
+
+  const failures: readonly [string, string, RegExp][] = [
+    ["a command that fails", "echo no such thing >&2; false", /ended with 1: no such thing/],
+    ["a name that deletes", "echo > .wh.etc", /\.wh\.etc: layers reserve such a name/],
+  ];
+  for (const [what, commands, pattern] of failures) {
+    test(`end the build with ${what}`, async () => {
+      const args = ["--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN];
+      const result = await nixBuild([...args, "--argstr", "extraCommands", commands]);
+      assert.match("error" in result ? result.error : "built", pattern);
+    });
+  }
+});
+
+describe("an image of one's own", limit, () => {
+  test("has the config that is given, over what every image has", async () => {
+    const image = await buildJq(
+      ...[
+        "--arg",
+        "config",
+        '{ Entrypoint = [ "/bin/jq" ]; Env = [ "A=1" "HOME=/tmp" ]; User = "1000"; }',
+      ],
+    );
+    const { config } = await configOf(image);
+    assert.deepEqual(config.Entrypoint, ["/bin/jq"]);
+    assert.equal(config.Cmd, undefined);
+    assert.equal(config.User, "1000");
+    assert.deepEqual(config.Env, [
+      "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
+      "HOME=/tmp",
+      "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
+      "A=1",
+    ]);
+  });
+
+  test("holds contents besides packages: derivations, names, files", async (t) => {
+    const folder = await temporaryDirectory(t);
+    await mkdir(join(folder, "etc"));
+    await writeFile(join(folder, "etc/app.conf"), "one=1\n");
+    const contents = `[ (import ${DEBIAN.slice("path!".length)} { }).nano "curl" ${folder} ]`;
+    const listing = await listLayout((await buildJq("--arg", "contents", contents)).path);
+    for (const path of ["bin/jq", "bin/nano", "bin/curl", "etc/app.conf"]) {
+      assert(listing.has(path), path);
+    }
+  });
+
+  test("holds what its config names", async () => {
+    const config = `let set = import ${DEBIAN.slice("path!".length)} { }; in {
+      Cmd = [ "\${set.nano}/bin/nano" (builtins.toFile "nanorc" "set nowrap") ]; }`;
+    const image = await buildJq("--arg", "config", config);
+    const { config: run } = await configOf(image);
+    const listing = await listLayout(image.path);
+    for (const path of run.Cmd as readonly string[]) assert(listing.has(path.slice(1)), path);
+  });
+
+  test("has no more layers than it may", async () => {
+    const name = ["--argstr", "name", "git/python3/curl", "--argstr", "pkgSource", DEBIAN];
+    const fine = await build(...name);
+    const most = fine.manifest.layers.length - 3;
+    const coarse = await build(...name, "--arg", "maxLayers", String(most));
+    assert(coarse.manifest.layers.length <= most, `${coarse.manifest.layers.length}`);
+    const files = async ({ path }: BuiltImage) => [...(await listLayout(path))].sort();
+    assert.deepEqual(await files(coarse), await files(fine));
+  });
+
+  const refusals: readonly [string, readonly string[], RegExp][] = [
+    [
+      "a missing package",
+      ["--argstr", "name", "jqq"],
+      /nixport: no package jqq \(did you mean jq\?\)/,
+    ],
+    ["a misplaced shell", ["--argstr", "name", "jq/shell"], /stands only in front: shell\/jq/],
+    ["a wrong config", ["--arg", "config", "{ Cmd = 1; }"], /the image\.config: Cmd: /],
+    ["a config of no such field", ["--arg", "config", "{ cmd = [ ]; }"], /config: cmd: /],
+    ["more layers than clients mount", ["--arg", "maxLayers", "126"], /maxLayers: /],
+    [
+      "too few layers",
+      ["--argstr", "name", "git/jq", "--arg", "maxLayers", "3"],
+      /layers at least, and maxLayers is 3/,
+    ],
+    ["no such form", ["--argstr", "form", "tar"], /form is "tar": zstd, gzip or docker/],
+    ["no such source", ["--argstr", "pkgSource", "svn!x"], /pkgSource is "svn!x": nixpkgs!/],
+    ["no such system", ["--argstr", "system", "i686-linux"], /no images for i686-linux/],
+  ];
+  for (const [what, args, pattern] of refusals) {
+    test(`is refused with ${what}`, async () => {
+      const source = args.includes("pkgSource") ? [] : ["--argstr", "pkgSource", DEBIAN];
+      const result = await nixBuild([...source, ...args]);
+      assert.match("error" in result ? result.error : "built", pattern);
+    });
+  }
 });

@@ -33,6 +33,8 @@ function packageSet(salt: string): string {
     iana-etc = make "iana-etc-1.0" (file "etc/protocols") { };
     hello = program "hello";
     hullo = program "hullo";
+    heavy = make "heavy-1.0" (file "bin/heavy" + "; echo $half > $out/bin/.needs") { half =
+      make "half-1.0" "mkdir $out; dd if=/dev/zero of=$out/data bs=100k count=4 2>$out/log; rm $out/log" { }; };
     sh = make "sh-1.0" (file "bin/sh") { };
     tools = make "tools-1.0" ("mkdir -p $doc; " + file "bin/tool") { outputs = [ "out" "doc" ]; }
       // { meta.outputsToInstall = [ "out" "doc" ]; };
@@ -40,7 +42,10 @@ function packageSet(salt: string): string {
   }`;
 }
 
-/** A folder with the set; `shared` is large, so that it has a layer of its own. */
+/**
+ * A folder with the set; `shared` is large, so that it has a layer of its own; and so has what `heavy`
+ * alone needs where nothing is known of who else might.
+ */
 export async function plantSet(t: Ending): Promise<string> {
   const path = await temporaryDirectory(t);
   await writeFile(join(path, "default.nix"), packageSet(path));

@@ -13,7 +13,7 @@ import {
   recordsBodySchema,
   tagSchema,
 } from "../../registry/backfill.ts";
-import { foundPackageSchema, parseFoundPackage, storePathSchema } from "../../registry/lookup.ts";
+import { foundPackageSchema, parseFound, storePathSchema } from "../../registry/lookup.ts";
 import { MAX_PINS_PER_TAG, parsePin, pinSchema, tagPinsSchema } from "../../registry/pin.ts";
 import {
   digestSchema,
@@ -204,8 +204,8 @@ describe("hostile values", () => {
 test("the parsers give nothing where the schemas refuse", () => {
   assert.deepEqual(parsePackageRecord(RECORD), RECORD);
   assert.equal(parsePackageRecord({ ...RECORD, view: 1 }), undefined);
-  assert.deepEqual(parseFoundPackage(FOUND), FOUND);
-  assert.equal(parseFoundPackage(null), undefined);
+  assert.deepEqual(parseFound(FOUND), FOUND);
+  assert.equal(parseFound(null), undefined);
   assert.equal(parsePin(COMMIT), COMMIT);
   assert.equal(parsePin(`path-${hexOf("x")}`), `path-${hexOf("x")}`);
   assert.equal(parsePin(`${COMMIT}+0123456789abcdef`), `${COMMIT}+0123456789abcdef`);

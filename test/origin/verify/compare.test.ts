@@ -15,7 +15,7 @@ const base: LayerContent = { digest: digest("a"), diffId: digest("b"), holds: "b
 const git: LayerContent = { digest: digest("c"), diffId: digest("d"), holds: "git-2.39" };
 
 function image(letter: string, layers: readonly LayerContent[]): ImageContent {
-  return { digest: digest(letter), configDigest: digest(letter), layers };
+  return { digest: digest(letter), architecture: "amd64", configDigest: digest(letter), layers };
 }
 
 describe("differences", () => {

@@ -66,7 +66,7 @@ describe("nixport verify", limit, () => {
   }
 
   test("counts the set as the origin did, away from its storage", async (t) => {
-    const image = imageOf("hello/tools");
+    const image = imageOf("heavy");
     const counted = await verify([image], { NIXPORT_STATE: await temporaryDirectory(t) });
     assert.equal(counted.code, 0, counted.output);
     const nothing = join(await temporaryDirectory(t), "popularity.json");

@@ -1,0 +1,117 @@
+// Whole images that a package set defines, pulled through the edge: beside Debian's packages.
+
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { get, pullManifest } from "./clients.ts";
+import { DEBIAN_SET, type Deployment, deploy, type Part } from "./deployment.ts";
+
+let deployment: Deployment;
+let origin: Part;
+let scratch: string;
+
+/** The Debian set, and two images of its packages and of files of one's own. */
+async function plantImages(folder: string): Promise<void> {
+  await mkdir(join(folder, "site/srv"), { recursive: true });
+  await writeFile(join(folder, "site/srv/index.html"), "<p>hello\n");
+  await writeFile(
+    join(folder, "default.nix"),
+    `{ system ? builtins.currentSystem, ... }:
+    let debian = import ${await realpath(DEBIAN_SET)} { inherit system; };
+    in debian // {
+      nixportImages = {
+        site = {
+          contents = [ "jq" debian.nano ./site ];
+          config = {
+            Entrypoint = [ "/bin/jq" ];
+            Cmd = [ "--raw-input" "." "/srv/index.html" ];
+            Env = [ "SITE=/srv" ];
+            User = "65534:65534";
+            WorkingDir = "/srv";
+            ExposedPorts."8080/tcp" = { };
+            Labels."org.example.team" = "web";
+          };
+        };
+        tools.contents = [ "htop" "jq" ];
+        wrong = { contents = [ "jqq" ]; };
+      };
+    }`,
+  );
+}
+
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "nixport-images-"));
+  await plantImages(scratch);
+  deployment = await deploy({ packages: scratch });
+  [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
+});
+
+after(async () => {
+  await deployment?.close();
+  await rm(scratch, { recursive: true, force: true });
+});
+
+async function configOf(image: string): Promise<Record<string, unknown>> {
+  const { config } = await pullManifest(deployment.edgeUrl, image);
+  const response = await get(deployment.edgeUrl, `/v2/any/blobs/${config.digest}`);
+  const { config: run } = (await response.json()) as { config: Record<string, unknown> };
+  return run;
+}
+
+describe("a whole image", { timeout: 240_000 }, () => {
+  test("is pulled by its name, with its config over what every image has", async () => {
+    const { Env, Labels, ...config } = await configOf("site");
+    assert.deepEqual(config, {
+      Entrypoint: ["/bin/jq"],
+      Cmd: ["--raw-input", ".", "/srv/index.html"],
+      User: "65534:65534",
+      WorkingDir: "/srv",
+      ExposedPorts: { "8080/tcp": {} },
+    });
+    assert((Env as readonly string[]).includes("SITE=/srv"));
+    assert.equal((Labels as Record<string, string>)["org.example.team"], "web");
+  });
+
+  test("shares its layers with an image of the same packages", async () => {
+    const image = await pullManifest(deployment.edgeUrl, "site");
+    const packages = await pullManifest(deployment.edgeUrl, "jq/nano");
+    const digests = new Set(image.layers.map(({ digest }) => digest));
+    const others = packages.layers.filter(({ digest }) => !digests.has(digest));
+    assert.deepEqual(others, []);
+  });
+
+  test("is refused together with another", async () => {
+    const response = await get(deployment.edgeUrl, "/v2/site/tools/manifests/latest");
+    assert.equal(response.status, 404);
+    assert.match(
+      await response.text(),
+      /nixportImages\.site and nixportImages\.tools are whole images/,
+    );
+  });
+
+  test("that is defined wrongly is refused by the name of what is wrong", async () => {
+    const response = await get(deployment.edgeUrl, "/v2/wrong/manifests/latest");
+    assert.equal(response.status, 404);
+    assert.match(
+      await response.text(),
+      /nixportImages\.wrong\.contents: no package jqq \(did you mean jq/,
+    );
+  });
+
+  test("is composed at the edge with packages that it has never been pulled with", async () => {
+    for (const name of ["curl", "site"]) {
+      // At the origin, which says when the edge has been given it.
+      await pullManifest(deployment.originUrl, name);
+      const recipe = ["cacert", "iana-etc", name].sort().join("/");
+      await origin.waitFor((line) => line.msg === "backfilled" && line.recipe === recipe);
+    }
+    await origin.stop();
+    const { headers, config } = await pullManifest(deployment.edgeUrl, "curl/site");
+    assert.match(headers.get("Cache-Status") ?? "", /detail=composed/);
+    const response = await get(deployment.edgeUrl, `/v2/any/blobs/${config.digest}`);
+    const { config: run } = (await response.json()) as { config: { Entrypoint: string[] } };
+    assert.deepEqual(run.Entrypoint, ["/bin/jq"]);
+  });
+});

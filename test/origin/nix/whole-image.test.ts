@@ -1,0 +1,111 @@
+// What lookUp says of the images that a package set defines under `nixportImages`.
+
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
+import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { type Lookup, outputPathsOf } from "../../../registry/lookup.ts";
+import { derivation, pinPath, SYSTEM, tempDir, testNix } from "./fixture.ts";
+
+const nix = await testNix();
+const never = AbortSignal.any([]);
+
+const SET = `rec {
+  good = ${derivation("good-1.0", "echo > $out")} // { meta.mainProgram = "good"; };
+  lib = ${derivation("lib-2.0", "mkdir $out $dev", 'outputs = [ "out" "dev" ];')};
+  unfree = { type = "derivation"; name = "unfree-1"; meta.unfree = true; outPath = throw "no"; };
+  both = good;
+  nixportImages = {
+    web = {
+      contents = [ "good" lib ./files ];
+      config = { Cmd = [ "/bin/good" "--port" "80" ]; ExposedPorts."80/tcp" = { }; };
+    };
+    Mixed = { contents = [ good ]; };
+    both = { contents = [ lib ]; };
+    empty = { };
+    naming.config.Cmd = [ "\${lib.dev}/x" (builtins.toFile "app.conf" "x") ];
+    twice = { contents = [ good ]; config.Cmd = [ "\${good}" ]; };
+    notSet = "text";
+    field = { content = [ ]; };
+    notList = { contents = "good"; };
+    missing = { contents = [ "god" ]; };
+    refused = { contents = [ unfree ]; };
+    number = { contents = [ 1 ]; };
+    config.config.cmd = "x";
+    notConfig.config = [ ];
+    throwing = throw "not today";
+    inside = { contents = [ (throw "gone today") ]; };
+  };
+}`;
+
+async function said(t: TestContext, ...names: readonly string[]): Promise<readonly Lookup[]> {
+  const dir = await tempDir(t);
+  await writeFile(join(dir, "default.nix"), SET);
+  await mkdir(join(dir, "files/etc"), { recursive: true });
+  await writeFile(join(dir, "files/etc/app.conf"), "one\n");
+  const lookups = await lookUp(nix, await pinPath(nix, dir), SYSTEM, names, never);
+  return lookups.map(({ lookup }) => lookup as Lookup);
+}
+
+const basesOf = (lookup: Lookup | undefined) => {
+  assert(lookup?.kind === "image", JSON.stringify(lookup));
+  return outputPathsOf(lookup).map((path) => path.slice("/nix/store/".length + 33));
+};
+
+describe("an image of a package set", () => {
+  test("is its contents, each like a package, and its config", async (t) => {
+    const [web] = await said(t, "web");
+    assert.deepEqual(basesOf(web), ["good-1.0", "lib-2.0", "files"]);
+    assert(web?.kind === "image");
+    assert.equal(web.attribute, "nixportImages.web");
+    assert.deepEqual(web.config, {
+      Cmd: ["/bin/good", "--port", "80"],
+      ExposedPorts: { "80/tcp": {} },
+    });
+    assert.equal(web.contents[0]?.mainProgram, "good");
+    assert.equal(web.contents[2]?.derivation, web.contents[2]?.outputs[0]?.path);
+  });
+
+  test("is found in any case, before a package of its name, and beside packages", async (t) => {
+    const [mixed, both, good, empty] = await said(t, "mixed", "both", "good", "empty");
+    assert.deepEqual(basesOf(mixed), ["good-1.0"]);
+    assert.deepEqual(basesOf(both), ["lib-2.0"]);
+    assert.equal(good?.kind, "found");
+    assert.deepEqual(basesOf(empty), []);
+  });
+
+  test("holds what its config names, once", async (t) => {
+    const [naming, twice] = await said(t, "naming", "twice");
+    assert.deepEqual([...basesOf(naming)].sort(), ["app.conf", "lib-2.0-dev"]);
+    assert.deepEqual(basesOf(twice), ["good-1.0"]);
+  });
+
+  const wrong: readonly [name: string, attribute: string, reason: RegExp][] = [
+    ["notset", "nixportImages.notSet", /^is a string, not a set of contents and config$/],
+    ["field", "nixportImages.field", /^has content, and takes contents and config$/],
+    ["notlist", "nixportImages.notList", /^contents is a string, not a list$/],
+    ["missing", "nixportImages.missing.contents", /^no package god \(did you mean good/],
+    ["refused", "nixportImages.refused.contents", /^unfree-1 has an unfree licence/],
+    ["number", "nixportImages.number.contents", /is a int, not a package/],
+    ["config", "nixportImages.config.config", /^cmd: /],
+    ["notconfig", "nixportImages.notConfig.config", /^is a list, not a set$/],
+  ];
+  test("that is defined wrongly is a failure which names the attribute", async (t) => {
+    const lookups = await said(t, ...wrong.map(([name]) => name));
+    for (const [index, [name, attribute, reason]] of wrong.entries()) {
+      const lookup = lookups[index];
+      assert(lookup?.kind === "bad-image", `${name}: ${JSON.stringify(lookup)}`);
+      assert.equal(lookup.attribute, attribute);
+      assert.match(lookup.reason, reason);
+    }
+  });
+
+  test("that does not evaluate says why, and hides no other", async (t) => {
+    const [throwing, inside, good] = await said(t, "throwing", "inside", "mixed");
+    assert(throwing?.kind === "evaluation-failed" && inside?.kind === "evaluation-failed");
+    assert.match(throwing.message, /not today/);
+    assert.match(inside.message, /gone today/);
+    assert.equal(good?.kind, "image");
+  });
+});
