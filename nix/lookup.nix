@@ -203,7 +203,10 @@ let
     }
     else { said = { kind = "failed"; }; members = [ ]; };
 
-  membersOf = path: set: { name = dotted path; value = attrNames set; };
+  membersOf = path: set: {
+    name = dotted path;
+    value = attrNames set ++ (if path == [ ] then attrNames images else [ ]);
+  };
 
   ## Whole images: a package set may define some, under `nixportImages`
 

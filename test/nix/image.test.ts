@@ -7,7 +7,7 @@ import { missingClient, runClient } from "../e2e/clients.ts";
 import { DEBIAN_SET } from "../e2e/deployment.ts";
 import { listLayout } from "../e2e/listing.ts";
 import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
-import { REPOSITORY_PREFIX, startHouse } from "../origin/house.ts";
+import { plantSet, REPOSITORY_PREFIX, startHouse } from "../origin/house.ts";
 import { testNix } from "../origin/nix/fixture.ts";
 
 const nix = await testNix();
@@ -62,6 +62,30 @@ describe("an image built without the registry", limit, () => {
       );
       assert.equal(built.digest, pulled.digest, recipe);
       assert.deepEqual(built.manifest, pulled.manifest);
+    }
+  });
+
+  test("has the registry's digest of a whole image, by its name", async (t) => {
+    const set = await realpath(await plantSet(t));
+    const folder = await temporaryDirectory(t);
+    await mkdir(join(folder, "files"));
+    await writeFile(join(folder, "files/page"), "one\n");
+    await writeFile(
+      join(folder, "default.nix"),
+      `let set = import ${set}; in set // { nixportImages.site = {
+        contents = [ "hello" set.tools ./files ];
+        config = { Entrypoint = [ "\${set.sh}/bin/sh" ]; User = "1000"; };
+      }; }`,
+    );
+    await writeFile(join(folder, "popularity.json"), '{ "shared": 4 }');
+    const house = await startHouse(t, folder, await temporaryDirectory(t));
+    const pulled = await house.pull("site/hullo");
+    const name = ["--argstr", "name", `${REPOSITORY_PREFIX}site/hullo`];
+    const built = await build(...name, "--argstr", "pkgSource", `path!${await realpath(folder)}`);
+    assert.equal(built.digest, pulled.digest);
+    const listing = await listLayout(built.path);
+    for (const path of ["bin/hello", "bin/hullo", "bin/tool", "bin/sh", "page"]) {
+      assert(listing.has(path), path);
     }
   });
 

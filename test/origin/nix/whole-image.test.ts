@@ -75,6 +75,11 @@ describe("an image of a package set", () => {
     assert.deepEqual(basesOf(empty), []);
   });
 
+  test("is named where a name comes near it", async (t) => {
+    const [missing] = await said(t, "wbe");
+    assert.deepEqual(missing, { kind: "missing", near: ["web"] });
+  });
+
   test("holds what its config names, once", async (t) => {
     const [naming, twice] = await said(t, "naming", "twice");
     assert.deepEqual([...basesOf(naming)].sort(), ["app.conf", "lib-2.0-dev"]);
