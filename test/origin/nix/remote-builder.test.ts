@@ -1,0 +1,112 @@
+// Builds on another machine, as the host's Nix is configured: a second store on this one, mounted
+// where the other machine has its own, behind a program that takes the place of ssh.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
+import { lookUp } from "../../../origin/nix/evaluate.ts";
+import type { NixLog } from "../../../origin/nix/nix-log.ts";
+import type { NixTool } from "../../../origin/nix/nix-tool.ts";
+import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
+import { derivation, packageSet, SYSTEM, tempDir, testNix, untilEnded } from "./fixture.ts";
+
+const never = AbortSignal.any([]);
+const canMount = spawnSync("unshare", ["--mount", "true"]).status === 0;
+const options = {
+  timeout: 60_000,
+  skip: !canMount && "a mount namespace, as root",
+};
+
+interface Builder {
+  /** Nix of a machine that builds nothing itself. */
+  readonly nix: NixTool;
+  readonly store: string;
+}
+
+async function startBuilder(t: TestContext): Promise<Builder> {
+  const dir = await tempDir(t);
+  await mkdir(join(dir, "nix"));
+  await mkdir(join(dir, "bin"));
+  const ssh = join(dir, "bin/ssh");
+  await writeFile(
+    ssh,
+    `#!/bin/sh
+for command; do :; done
+export NIX_CONFIG="sandbox = false
+substituters =
+build-users-group ="
+exec unshare --mount sh -c 'mount --bind ${dir}/nix /nix && eval "exec $1"' sh "$command"
+`,
+  );
+  await chmod(ssh, 0o755);
+  const nix = await testNix({
+    env: {
+      PATH: `${join(dir, "bin")}:${process.env.PATH}`,
+      NIX_CONFIG: `sandbox = false\nsubstituters =\nmax-jobs = 0\nbuilders = ssh://builder ${SYSTEM} - 2`,
+    },
+  });
+  return { nix, store: join(dir, "nix/store") };
+}
+
+async function prepare(
+  t: TestContext,
+  nix: NixTool,
+  script: string,
+): Promise<{ readonly wanted: readonly WantedOutputs[]; readonly limits: RealiseOptions }> {
+  const dir = await tempDir(t);
+  const source = await packageSet(
+    t,
+    nix,
+    `rec {
+      dependency = ${derivation("dependency-1", "echo it > $out", `salt = "${dir}";`)};
+      package = ${derivation("package-1", script, "inherit dependency;")};
+    }`,
+  );
+  const [answer] = await lookUp(nix, source, SYSTEM, ["package"], never);
+  assert(answer?.lookup.kind === "found");
+  const limits = { rootsDir: join(dir, "roots"), builderTimeoutSeconds: 50, deadlineMs: 60_000 };
+  return { wanted: [answer.lookup], limits: { ...limits, signal: never } };
+}
+
+describe("a machine whose Nix builds elsewhere", options, () => {
+  test("realises what the other machine has built", async (t) => {
+    const { nix, store } = await startBuilder(t);
+    const { wanted, limits } = await prepare(t, nix, "echo with $(cat $dependency) > $out");
+    const logs: NixLog[] = [];
+    const onLog = (log: NixLog) => logs.push(log);
+    const result = await realise(nix, wanted, { ...limits, onLog });
+    assert.equal(result.kind, "realised", JSON.stringify(result));
+    const path = wanted[0]?.outputs[0]?.path ?? "";
+    assert.equal(await readFile(path, "utf8"), "with it\n");
+    assert((await readdir(store)).includes(basename(path)));
+    assert.deepEqual(logs[0]?.progress().builds, { done: 2, expected: 2, running: [] });
+    if (result.kind === "realised") await result.release();
+  });
+
+  test("tells why the other machine could not build", async (t) => {
+    const { nix } = await startBuilder(t);
+    const { wanted, limits } = await prepare(t, nix, "echo went wrong; exit 5");
+    const result = await realise(nix, wanted, limits);
+    assert(result.kind === "build-failed");
+    const [failure] = result.failures;
+    assert(failure?.kind === "builder-failed", JSON.stringify(failure));
+    assert(failure.log.includes("went wrong"), JSON.stringify(failure));
+    await result.release();
+  });
+
+  test("ends the builder on the other machine when nobody wants it any more", async (t) => {
+    const { nix } = await startBuilder(t);
+    const gate = join(await tempDir(t), "pid");
+    spawnSync("mkfifo", ["-m", "666", gate]);
+    spawnSync("chmod", ["755", join(gate, "..")]);
+    const { wanted, limits } = await prepare(t, nix, `echo $$ > ${gate}; exec sleep 1000`);
+    const abort = new AbortController();
+    const realising = realise(nix, wanted, { ...limits, signal: abort.signal });
+    const builder = Number(await readFile(gate, "utf8"));
+    abort.abort();
+    assert.deepEqual(await realising, { kind: "cancelled" });
+    await untilEnded(builder);
+  });
+});
