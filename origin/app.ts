@@ -24,8 +24,8 @@ import type { Outbox } from "./backfill/outbox.ts";
 import { failureError } from "./failures.ts";
 import { hold, type StillUnderWay, type Wait } from "./hold.ts";
 import type { Log } from "./log.ts";
+import type { LostLayers, Remade } from "./lost-layers.ts";
 import { type BuiltForPlatforms, buildForPlatforms, type FailedBuild } from "./platform-images.ts";
-import type { Records } from "./records.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
 import type { TaggedImages } from "./tagged-images.ts";
@@ -34,7 +34,7 @@ export interface AppOptions {
   /** What a name without a platform is built for, unless the edge asks for others. */
   readonly platforms: Platforms;
   readonly images: TaggedImages;
-  readonly records: Pick<Records, "remake">;
+  readonly lost: LostLayers;
   readonly store: BlobStore;
   /** Absent where there is no edge to fill. */
   readonly outbox: Outbox | null;
@@ -201,12 +201,13 @@ async function serveManifest(
 
 /** A layer that was evicted is made again, which takes as long as packing it. */
 async function serveBlob(
-  { store, records }: AppOptions,
+  { store, lost }: AppOptions,
   request: Request,
   digest: Digest,
 ): Promise<Response> {
   const key = storageKey.layer(digest);
-  const sizeBytes = (await store.sizeBytes(key)) ?? (await records.remake(digest))?.sizeBytes;
+  const sizeBytes =
+    (await store.sizeBytes(key)) ?? sizeOf(await lost.remake(digest, request.signal));
   if (sizeBytes === undefined) {
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }
@@ -216,6 +217,22 @@ async function serveBlob(
   const body = await store.open(key, range);
   if (body === undefined) throw new RegistryError("BLOB_UNKNOWN", `blob ${digest} is gone`);
   return new Response(body, { status, headers });
+}
+
+function sizeOf(remade: Remade): number | undefined {
+  switch (remade.kind) {
+    case "remade":
+      return remade.layer.sizeBytes;
+    case "gone":
+      return undefined;
+    case "timed-out":
+      throw failureError({ ...remade, what: "build" });
+    case "cancelled":
+    case "busy":
+      throw failureError(remade);
+    default:
+      return remade satisfies never;
+  }
 }
 
 /** A manifest says itself what it is (OCI image specification, `mediaType`). */

@@ -28,7 +28,7 @@ export type HoldFailure =
   | NotTried;
 
 /** Nothing is known of what was wanted: trying again may succeed. */
-type NotTried =
+export type NotTried =
   | { readonly kind: "timed-out"; readonly afterMs: number }
   | { readonly kind: "cancelled" }
   | Busy;
@@ -46,7 +46,11 @@ export interface HeldPaths {
   /** Realises all in one process, when it is their turn; given up when the signal is aborted. */
   realise(wanted: readonly WantedPath[], signal: AbortSignal): Promise<Holding>;
   /** Uses paths that were valid once: fetched again if a cache has them, but never built. */
-  during<T>(paths: readonly StorePath[], use: () => Promise<T>): Promise<T | HoldFailure>;
+  during<T>(
+    paths: readonly StorePath[],
+    use: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T | HoldFailure>;
   /** How far the realisation of any of these derivations is; undefined where none is under way. */
   progress(derivations: readonly string[]): RealiseProgress | undefined;
 }
@@ -128,9 +132,9 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
 
   return {
     realise: (wanted, signal) => hold(builds, wanted, signal),
-    async during(paths, use) {
+    async during(paths, use, signal = options.signal) {
       const wanted = paths.map((path) => ({ derivation: path, output: "out", storePath: path }));
-      const holding = await hold(fetches, wanted, options.signal);
+      const holding = await hold(fetches, wanted, signal);
       if (holding.kind !== "held") return holding;
       try {
         const [failure] = holding.failures.values();

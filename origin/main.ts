@@ -16,6 +16,7 @@ import { createImages } from "./images.ts";
 import { createPacker } from "./layers/packer.ts";
 import type { Log } from "./log.ts";
 import { rememberLookups } from "./lookups.ts";
+import { createLostLayers } from "./lost-layers.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
 import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
 import { createPackedLayers } from "./packed-layers.ts";
@@ -95,7 +96,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
   const memory = { forMs: config.failureMemoryMs, now };
   const failures = rememberFailures<RecordFailure>(memory);
-  const parts = { nix, store, maker, layers, packings, held, failures };
+  const parts = { nix, store, maker, packings, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const lookups = rememberLookups({
@@ -114,7 +115,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const app = createApp({
     platforms,
     images: createTaggedImages({ pins, images, refresh, tracked }),
-    ...{ records, store, outbox, access, holdMs, secretKeys, log, now },
+    lost: createLostLayers({ nix, maker, layers, held, signal }),
+    ...{ store, outbox, access, holdMs, secretKeys, log, now },
   });
   const server = createAdaptorServer({ fetch: app.fetch });
   const url = await listen(server, config);

@@ -3,18 +3,15 @@
 // never under a pin: a channel that moves makes only anew what really changed.
 
 import type { CutOfRecord } from "../registry/cuts.ts";
-import type { Digest } from "../registry/digest.ts";
 import { type Found, packagesOf } from "../registry/lookup.ts";
 import type { Packing } from "../registry/pin.ts";
 import {
   FORMS,
   type Form,
-  type LayerRecord,
   type PackageRecord,
   parsePackageRecord,
   recordLayers,
 } from "../registry/record.ts";
-import type { StorePath } from "../registry/store-path.ts";
 import type { FailureMemory } from "./failure-memory.ts";
 import type { HeldPaths, HoldFailure, WantedPath } from "./held-paths.ts";
 import type { Stage } from "./hold.ts";
@@ -22,7 +19,6 @@ import { joinBatches } from "./join.ts";
 import type { ClosureGraph } from "./layers/closure.ts";
 import { queryClosure } from "./nix/closure.ts";
 import type { NixTool } from "./nix/nix-tool.ts";
-import type { Making, PackedLayers } from "./packed-layers.ts";
 import { recentValues } from "./recent.ts";
 import type { RecordMaker } from "./record-maker.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
@@ -49,15 +45,12 @@ export interface Records {
   stage(found: readonly Found[]): Stage;
   /** The record with the layers of a coarser cut, and what keeps it from being made. */
   coarsen(cut: CutOfRecord): Promise<OneRecord>;
-  /** Makes a layer again that the storage lost. Undefined where it cannot be had any more. */
-  remake(digest: Digest): Promise<LayerRecord | undefined>;
 }
 
 export interface RecordsOptions {
   readonly nix: NixTool;
   readonly store: BlobStore;
   readonly maker: RecordMaker;
-  readonly layers: PackedLayers;
   readonly packings: Readonly<Record<Form, Packing>>;
   readonly held: HeldPaths;
   /** In the store, of all that one pull needs packed. */
@@ -81,7 +74,6 @@ export function createRecords(options: RecordsOptions): Records {
     nix,
     store,
     maker,
-    layers,
     packings,
     held,
     failures: remembered,
@@ -137,20 +129,6 @@ export function createRecords(options: RecordsOptions): Records {
     });
   }
 
-  async function remakeOne(digest: Digest): Promise<{ layer: LayerRecord | undefined }> {
-    const making = await layers.making(digest);
-    if (making === undefined) return { layer: undefined };
-    const paths = pathsOf(making);
-    const remade = await held.during(paths, async () => {
-      const graph = await queryClosure(nix, paths, signal);
-      return { kind: "remade", layer: await maker.remake(making, graph) } as const;
-    });
-    // Other bytes under the digest asked for must never be served: then it is as good as gone.
-    return {
-      layer: remade.kind === "remade" && remade.layer?.digest === digest ? remade.layer : undefined,
-    };
-  }
-
   async function makeOne(graph: ClosureGraph, wanted: WantedRecord): Promise<OneRecord> {
     const made = await maker.make(graph, wanted.storePath, wanted.form);
     if (made.kind === "record") await keep(made.record);
@@ -204,10 +182,6 @@ export function createRecords(options: RecordsOptions): Records {
     (cut) => keyOfRecord(cut.record),
     (cuts) => Promise.all(cuts.map(coarsenOne)),
   );
-  const remaking = joinBatches<Digest, { layer: LayerRecord | undefined }>(
-    (digest) => digest,
-    (digests) => Promise.all(digests.map(remakeOne)),
-  );
 
   return {
     packings,
@@ -219,10 +193,6 @@ export function createRecords(options: RecordsOptions): Records {
     async coarsen(cut) {
       const [result] = await coarsening.all([cut]);
       return result ?? { kind: "cancelled" };
-    },
-    async remake(digest) {
-      const [result] = await remaking.all([digest]);
-      return result?.layer;
     },
     async make(found, form, waiting) {
       const wanted = found.map((each) =>
@@ -255,20 +225,6 @@ export async function createPackings(maker: RecordMaker): Promise<Record<Form, P
   const [zstd, gzip] = await Promise.all(FORMS.map((form) => maker.packing(form)));
   if (zstd === undefined || gzip === undefined) throw new Error("a form has no packing");
   return { zstd, gzip };
-}
-
-function pathsOf(making: Making): readonly StorePath[] {
-  switch (making.kind) {
-    case "bundle":
-      return making.storePaths;
-    case "view":
-      return [making.storePath];
-    case "link":
-    case "base":
-      return [];
-    default:
-      return making satisfies never;
-  }
 }
 
 /** Whether it would fail again at once: not where time, a collector or a stop was the reason. */

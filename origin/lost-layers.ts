@@ -1,0 +1,90 @@
+// Layers that the storage lost: made again of what they were made of, and served only if they are the
+// same to the byte.
+
+import type { Digest } from "../registry/digest.ts";
+import type { LayerRecord } from "../registry/record.ts";
+import type { StorePath } from "../registry/store-path.ts";
+import type { HeldPaths, NotTried } from "./held-paths.ts";
+import { joinBatches } from "./join.ts";
+import { queryClosure } from "./nix/closure.ts";
+import type { NixTool } from "./nix/nix-tool.ts";
+import type { Making, PackedLayers } from "./packed-layers.ts";
+import type { RecordMaker } from "./record-maker.ts";
+
+export interface LostLayers {
+  /** Rejects with the signal's reason when that is aborted. */
+  remake(digest: Digest, signal: AbortSignal): Promise<Remade>;
+}
+
+export type Remade =
+  | { readonly kind: "remade"; readonly layer: LayerRecord }
+  /** It cannot be had any more. */
+  | { readonly kind: "gone" }
+  | NotTried;
+
+export interface LostLayersOptions {
+  readonly nix: NixTool;
+  readonly maker: Pick<RecordMaker, "remake">;
+  readonly layers: Pick<PackedLayers, "making">;
+  readonly held: HeldPaths;
+  /** Aborted when the origin goes down. */
+  readonly signal: AbortSignal;
+}
+
+export function createLostLayers(options: LostLayersOptions): LostLayers {
+  const { nix, maker, layers, held, signal } = options;
+
+  async function remakeOne(digest: Digest, unwanted: AbortSignal): Promise<Remade> {
+    const making = await layers.making(digest);
+    if (making === undefined) return { kind: "gone" };
+    const paths = pathsOf(making);
+    const use = async () => {
+      const graph = await queryClosure(nix, paths, signal);
+      return { kind: "remade", layer: await maker.remake(making, graph) } as const;
+    };
+    const remade = await held.during(paths, use, unwanted);
+    switch (remade.kind) {
+      case "remade": {
+        const { layer } = remade;
+        // Other bytes under the digest asked for must never be served: then it is as good as gone.
+        return layer?.digest === digest ? { kind: "remade", layer } : { kind: "gone" };
+      }
+      case "build-failed":
+      case "build-timed-out":
+      case "derivation-gone":
+        return { kind: "gone" };
+      case "timed-out":
+      case "cancelled":
+      case "busy":
+        return remade;
+      default:
+        return remade satisfies never;
+    }
+  }
+
+  const remaking = joinBatches<Digest, Remade>(
+    (digest) => digest,
+    (digests, unwanted) => Promise.all(digests.map((digest) => remakeOne(digest, unwanted))),
+  );
+
+  return {
+    async remake(digest, waiting) {
+      const [result] = await remaking.all([digest], waiting);
+      return result ?? { kind: "gone" };
+    },
+  };
+}
+
+function pathsOf(making: Making): readonly StorePath[] {
+  switch (making.kind) {
+    case "bundle":
+      return making.storePaths;
+    case "view":
+      return [making.storePath];
+    case "link":
+    case "base":
+      return [];
+    default:
+      return making satisfies never;
+  }
+}
