@@ -183,7 +183,7 @@ describe("a slow build", limit, () => {
     assert.equal((await refusal(house.request(pathOf("one")))).status, 503);
     await set.open("one");
     await until("it is made", () =>
-      house.lines.some(({ msg, outcome }) => /^built after/.test(msg) && outcome === "built"),
+      house.lines.some(({ msg, outcome }) => /^built after/.test(msg) && outcome === "image"),
     );
     house.forget();
     await house.pull("one");
