@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { generateDebianSet } from "../../nix/debian/generate.ts";
-import { OCI_INDEX, OCI_MANIFEST } from "../../registry/media-type.ts";
+import { DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST } from "../../registry/media-type.ts";
 import { readTar } from "../origin/layers/fixture.ts";
 import {
   get,
@@ -19,8 +19,12 @@ import {
   pullManifest,
   runClient,
 } from "./clients.ts";
+import { startContainerd } from "./containerd.ts";
+import { removeStorage } from "./daemon.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
-import { decompress, layoutLayers } from "./listing.ts";
+import { startDockerd } from "./dockerd.ts";
+import { decompress, type Listing, layoutLayers, resolveInside } from "./listing.ts";
+import { startProxy } from "./proxy.ts";
 
 const ARCHITECTURES = ["amd64", "arm64"] as const;
 /** `e_machine` of an ELF header: EM_X86_64 and EM_AARCH64. */
@@ -55,7 +59,7 @@ before(async () => {
 after(async () => {
   await deployment?.close();
   if (missingClient("podman") === false) podmanReset(scratch);
-  await rm(scratch, { recursive: true, force: true });
+  if (scratch) await removeStorage(scratch);
 });
 
 async function pullIndex(image: string) {
@@ -125,6 +129,53 @@ describe("podman", { skip: missingClient("podman") }, () => {
     const { code, stdout, stderr } = podmanRun(scratch, deployment.edgeUrl, "hello", ["hello"]);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /Hello, world!/);
+  });
+});
+
+/** The image for the machine the test runs on: its program, with that machine's loader. */
+function assertOwn(listing: Listing): void {
+  const own = { x64: "ld-linux-x86-64.so.2", arm64: "ld-linux-aarch64.so.1" }[
+    process.arch as string
+  ];
+  assert.ok(resolveInside(listing, "bin/hello")?.endsWith("/bin/hello"));
+  const loaders = [...listing.keys()].filter((path) => /\/lib\/ld-linux-[^/]+$/.test(path));
+  assert.deepEqual(new Set(loaders.map((path) => basename(path))), new Set([own]));
+}
+
+const unprivileged = process.getuid?.() === 0 ? false : "unpacking with owners needs root";
+const withoutDocker = unprivileged || missingClient("dockerd") || missingClient("docker");
+
+describe("containerd", { skip: unprivileged || missingClient("ctr") }, () => {
+  test("takes the machine's own image out of an index", async () => {
+    const containerd = await startContainerd(join(scratch, "containerd"));
+    try {
+      const reference = `${new URL(deployment.edgeUrl).host}/hello:latest`;
+      assertOwn(await containerd.unpack(reference, "platforms"));
+    } finally {
+      await containerd.stop();
+    }
+  });
+});
+
+describe("Docker's engine", { skip: withoutDocker }, () => {
+  test("takes the machine's own image out of an index, and out of a manifest list", async () => {
+    const dockerd = await startDockerd(join(scratch, "dockerd"));
+    const proxies = [
+      await startProxy(deployment.edgeUrl),
+      await startProxy(deployment.edgeUrl, "docker-gzip"),
+    ];
+    try {
+      for (const { url } of proxies) {
+        assertOwn(await dockerd.unpack(`${new URL(url).host}/hello:latest`));
+      }
+      const tagged = proxies.map(
+        ({ answers }) => answers.find(({ path }) => path.endsWith("/latest"))?.mediaType,
+      );
+      assert.deepEqual(tagged, [OCI_INDEX, DOCKER_MANIFEST_LIST]);
+    } finally {
+      for (const proxy of proxies) await proxy.close();
+      await dockerd.stop();
+    }
   });
 });
 

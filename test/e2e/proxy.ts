@@ -12,6 +12,7 @@ export interface ProxiedAnswer {
   readonly requestHeaders: IncomingHttpHeaders;
   /** Of the content, as the registry names it in its answer. */
   readonly digest: string | undefined;
+  readonly mediaType: string | undefined;
 }
 
 export interface RegistryProxy {
@@ -31,7 +32,8 @@ export async function startProxy(registryUrl: string, variant?: Variant): Promis
     });
     forwarded.on("response", (response) => {
       const digest = response.headers["docker-content-digest"]?.toString();
-      answers.push({ path, requestHeaders: headers, digest });
+      const mediaType = response.headers["content-type"];
+      answers.push({ path, requestHeaders: headers, digest, mediaType });
       outgoing.writeHead(response.statusCode ?? 502, response.headers);
       // A client that leaves early, as podman does with layers it has, is no error here.
       pipeline(response, outgoing, () => undefined);
