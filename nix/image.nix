@@ -43,6 +43,7 @@ let
 
   architectures = { x86_64-linux = "amd64"; aarch64-linux = "arm64"; };
   imageSystem = if system != null then system
+    else if elem "arm64" leading && elem "amd64" leading then throw "amd64 and arm64 are two platforms: name one of them"
     else if elem "arm64" leading then "aarch64-linux"
     else "x86_64-linux";
   architecture = architectures.${imageSystem}

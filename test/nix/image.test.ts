@@ -89,6 +89,18 @@ describe("an image built without the registry", limit, () => {
     }
   });
 
+  test("is for the platform its name says, and for one only", async () => {
+    const [named, open] = await Promise.all(
+      ["amd64/jq", "jq"].map((name) =>
+        build("--argstr", "name", name, "--argstr", "pkgSource", DEBIAN),
+      ),
+    );
+    assert.equal(named?.digest, open?.digest);
+    const both = ["--argstr", "name", "amd64/arm64/jq", "--argstr", "pkgSource", DEBIAN];
+    const refused = await nixBuild(both);
+    assert.match("error" in refused ? refused.error : "", /amd64 and arm64 are two platforms/);
+  });
+
   const skip = missingClient("skopeo");
   test("is an OCI layout that clients copy", { skip }, async (t) => {
     const { path } = await build("--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN);
