@@ -6,12 +6,25 @@
   ...
 }:
 let
-  lockFile = ./. + "/lock.${system}.json";
+  lockFile = name: "lock.${name}.json";
+  locks = builtins.listToAttrs (
+    map
+      (name: {
+        inherit name;
+        value = builtins.fromJSON (builtins.readFile (./. + "/${lockFile name}"));
+      })
+      (
+        builtins.filter (name: builtins.pathExists (./. + "/${lockFile name}")) [
+          "x86_64-linux"
+          "aarch64-linux"
+        ]
+      )
+  );
   lock =
-    if builtins.pathExists lockFile then
-      builtins.fromJSON (builtins.readFile lockFile)
-    else
-      throw "the Debian package set has no lock for ${system}";
+    locks.${system} or {
+      attributes = { };
+      packages = { };
+    };
 
   # Unpacking runs nothing of what it unpacks, so any machine can make packages for any system.
   buildSystem = builtins.currentSystem or system;
@@ -115,14 +128,49 @@ let
         // (if leaf ? license then { license = licenses leaf.license; } else { });
     };
 
+  isLeaf = value: builtins.isString (value.package or null);
+
   attributes =
     set:
     builtins.mapAttrs (
       _: value:
-      if builtins.isString (value.package or null) then
+      if isLeaf value then
         attribute value
       else
         attributes value // { recurseForDerivations = true; }
     ) set;
+
+  # What there is for other systems only, as nixpkgs has it: it says which, and gives nothing else.
+  elsewhere =
+    name: set:
+    builtins.mapAttrs (
+      attribute: value:
+      if isLeaf value then
+        let
+          refuse = throw "the Debian package set has no ${attribute} for ${system}";
+        in
+        {
+          type = "derivation";
+          name = attribute;
+          meta.platforms = [ name ];
+          outPath = refuse;
+          drvPath = refuse;
+        }
+      else
+        elsewhere name value // { recurseForDerivations = true; }
+    ) set;
+
+  isSet = value: builtins.isAttrs value && value.type or null != "derivation";
+  over =
+    below: above:
+    below
+    // builtins.mapAttrs (
+      name: value: if isSet value && below ? ${name} then over below.${name} value else value
+    ) above;
 in
-attributes lock.attributes
+builtins.foldl' over { } (
+  map (name: elsewhere name locks.${name}.attributes) (
+    builtins.filter (name: name != system) (builtins.attrNames locks)
+  )
+  ++ [ (attributes lock.attributes) ]
+)
