@@ -44,6 +44,7 @@ export function createTaggedImages(options: TaggedImagesOptions): TaggedImages {
   async function build(recipes: readonly Recipe[], tag: Tag, variant: Variant, wait: Wait) {
     const pinned = await pins.resolve(tag);
     if (pinned.kind !== "pinned") return recipes.map(() => pinned);
+    refresh.resolved(tag, pinned);
     // An image that is made already was made at the earlier pin too, so all can answer at that.
     const [standIn] = recipes.flatMap(
       (recipe) => refresh.standIn({ recipe, tag, variant }, pinned) ?? [],

@@ -9,6 +9,7 @@ import type { Images } from "../images.ts";
 import type { Log } from "../log.ts";
 import type { Lookups } from "../lookups.ts";
 import { oneImage } from "../platform-images.ts";
+import { recentValues } from "../recent.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import { imageKey, type NamedImage, type Tracked, type TrackedImage } from "./tracked.ts";
 
@@ -17,6 +18,8 @@ export interface Refresh {
   start(work: RefreshWork): void;
   /** A tag has another pin from now on. What is left of an earlier move of it is given up. */
   moved(tag: Tag, from: PinnedTag, to: PinnedTag): void;
+  /** A pull was resolved to a pin. With the first one of a tag, what a shutdown ended is taken up. */
+  resolved(tag: Tag, pinned: PinnedTag): void;
   /** The earlier pin that answers while the image is to be made at `to`. */
   standIn(image: NamedImage, to: PinnedTag): PinnedTag | undefined;
   /** Runs a user's pull, before whose end no further image is begun. */
@@ -54,6 +57,7 @@ interface Move {
   readonly stop: () => void;
 }
 
+const MAX_TAGS = 1000;
 /** Where making all images takes longer, the rest is no longer worth being outdated for. */
 const STAND_IN_MS = 1_800_000;
 /** Users who pull without a break must not keep the tag's images at an earlier pin. */
@@ -62,6 +66,7 @@ const MAX_PAUSE_MS = 30_000;
 export function createRefresh(options: RefreshOptions): Refresh {
   const { tracked, log, now, signal } = options;
   const moves = new Map<Tag, Move>();
+  const followed = recentValues<true>(MAX_TAGS);
   let pulls = 0;
   let onQuiet = () => {};
   let work: RefreshWork | undefined;
@@ -153,13 +158,35 @@ export function createRefresh(options: RefreshOptions): Refresh {
     clearTimeout(timer);
   }
 
-  function standInFor(tag: Tag, image: TrackedImage, from: PinnedTag): Waiting["standIn"] {
+  function standInFor(
+    tag: Tag,
+    image: TrackedImage,
+    from: PinnedTag | undefined,
+  ): Waiting["standIn"] {
     // An image that waits still is known at the pin before, and not at the one just left.
     const waiting = moves.get(tag)?.waiting.get(imageKey(image));
     if (waiting !== undefined) return waiting.standIn;
     // Pinned by content: whoever edits a local set wants to see what it gives now.
-    if (image.pin !== from.pin || from.pin.startsWith("path-")) return undefined;
+    if (image.pin !== from?.pin || from.pin.startsWith("path-")) return undefined;
     return { pinned: from, untilMs: now() + STAND_IN_MS };
+  }
+
+  function begin(tag: Tag, from: PinnedTag | undefined, to: PinnedTag): void {
+    followed.store(tag, true);
+    const waiting = new Map(
+      tracked
+        .of(tag)
+        .map((image) => [imageKey(image), { image, standIn: standInFor(tag, image, from) }]),
+    );
+    moves.get(tag)?.stop();
+    moves.delete(tag);
+    if (waiting.size === 0) return;
+    log.info({ tag, pin: to.pin, images: waiting.size }, "refreshing");
+    const replaced = new AbortController();
+    const stop = () => replaced.abort();
+    const ended = AbortSignal.any([signal, replaced.signal]);
+    moves.set(tag, { tag, to, waiting, stop, signal: ended });
+    runOn();
   }
 
   function runOn(): void {
@@ -171,21 +198,11 @@ export function createRefresh(options: RefreshOptions): Refresh {
       work = given;
       runOn();
     },
-    moved(tag, from, to) {
-      const waiting = new Map(
-        tracked
-          .of(tag)
-          .map((image) => [imageKey(image), { image, standIn: standInFor(tag, image, from) }]),
-      );
-      moves.get(tag)?.stop();
-      moves.delete(tag);
-      if (waiting.size === 0) return;
-      log.info({ tag, pin: to.pin, images: waiting.size }, "refreshing");
-      const replaced = new AbortController();
-      const stop = () => replaced.abort();
-      const ended = AbortSignal.any([signal, replaced.signal]);
-      moves.set(tag, { tag, to, waiting, stop, signal: ended });
-      runOn();
+    moved: begin,
+    resolved(tag, pinned) {
+      if (pinned.immutable || followed.lookup(tag)) return;
+      followed.store(tag, true);
+      if (tracked.of(tag).some(({ pin }) => pin !== pinned.pin)) begin(tag, undefined, pinned);
     },
     standIn(image, to) {
       const move = moves.get(image.tag);

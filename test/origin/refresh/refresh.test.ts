@@ -213,6 +213,25 @@ describe("what was pulled", limit, () => {
     );
   });
 
+  test("is made by the next process where a shutdown came between", async (t) => {
+    const set = await plantNumberedSet(t, 2);
+    await set.commit();
+    const house = await fresh(t, set);
+    for (const name of ["p2", "p1"]) await house.pull(name);
+    const moved = await set.commit({ p1: "wait" });
+    await noticeMove(house, "p2", moved);
+    await isBuilding(house, 3);
+    await house.origin.close();
+    const restarted = await fresh(t, set, {}, house.statePath);
+    assert.equal((await restarted.pull("p2")).pin, moved);
+    await isBuilding(restarted, 1);
+    await set.open();
+    await restarted.origin.refreshed();
+    restarted.forget();
+    assert.equal((await restarted.pull("p1")).pin, moved);
+    assert.deepEqual(startedNix(restarted), []);
+  });
+
   test("is not made again where no image is tracked", async (t) => {
     const set = await plantNumberedSet(t, 1);
     await set.commit();
