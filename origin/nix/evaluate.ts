@@ -20,7 +20,7 @@ export interface NamedLookup {
 }
 
 // Linux takes no single argument of more than 128 KiB.
-const MAX_NAMES_PER_EVALUATION = 200;
+export const MAX_NAMES_PER_EVALUATION = 200;
 /** Each takes an evaluation of its own. */
 const MAX_EXPLANATIONS = 16;
 /** The message of a name that was not asked why: says nothing of it, so it must not be remembered. */

@@ -2,15 +2,11 @@
 // new pin, in the background and one at a time, and given to the edge, so that its pointers move
 // without anyone waiting. Until an image is there, its earlier pin answers.
 
-import { canonicalRecipe, systemOf } from "../../registry/recipe.ts";
 import type { Tag } from "../../registry/reference.ts";
-import type { AnsweredImage } from "../backfill/outbox.ts";
-import type { Images } from "../images.ts";
 import type { Log } from "../log.ts";
-import type { Lookups } from "../lookups.ts";
-import { oneImage } from "../platform-images.ts";
 import { recentValues } from "../recent.ts";
 import type { PinnedTag } from "../sources/pins.ts";
+import { createFollower, type Move, type RefreshWork, type Waiting } from "./follow.ts";
 import { imageKey, type NamedImage, type Tracked, type TrackedImage } from "./tracked.ts";
 
 export interface Refresh {
@@ -28,33 +24,12 @@ export interface Refresh {
   settled(): Promise<void>;
 }
 
-export interface RefreshWork {
-  readonly lookups: Lookups;
-  readonly images: Images;
-  /** Gives a made image to the edge, if there is one. */
-  readonly give: (image: AnsweredImage) => Promise<void>;
-}
-
 export interface RefreshOptions {
   readonly tracked: Tracked;
   readonly log: Log;
   readonly now: () => number;
   /** Aborted when the origin goes down. What is left then is made when it is pulled. */
   readonly signal: AbortSignal;
-}
-
-interface Waiting {
-  readonly image: TrackedImage;
-  readonly standIn: { readonly pinned: PinnedTag; readonly untilMs: number } | undefined;
-}
-
-interface Move {
-  readonly tag: Tag;
-  readonly to: PinnedTag;
-  readonly waiting: Map<string, Waiting>;
-  /** Aborted by the next move of the tag, and when the origin goes down. */
-  readonly signal: AbortSignal;
-  readonly stop: () => void;
 }
 
 const MAX_TAGS = 1000;
@@ -69,83 +44,17 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const followed = recentValues<true>(MAX_TAGS);
   let pulls = 0;
   let onQuiet = () => {};
-  let work: RefreshWork | undefined;
+  let follow: ((move: Move) => Promise<void>) | undefined;
   let isRunning = false;
   let running = Promise.resolve();
 
-  async function run(work: RefreshWork): Promise<void> {
+  async function run(follow: (move: Move) => Promise<void>): Promise<void> {
     isRunning = true;
     for (let [move] = moves.values(); move && !signal.aborted; [move] = moves.values()) {
-      await follow(move, work);
+      await follow(move);
       if (moves.get(move.tag) === move) moves.delete(move.tag);
     }
     isRunning = false;
-  }
-
-  async function follow(move: Move, work: RefreshWork): Promise<void> {
-    const { tag, to, waiting } = move;
-    const startedMs = now();
-    const count = waiting.size;
-    let made = 0;
-    try {
-      await quiet();
-      await lookUpAll(move, work.lookups);
-      for (const [key, { image }] of waiting) {
-        await quiet();
-        if (move.signal.aborted) break;
-        if (await make(move, image, work)) made += 1;
-        waiting.delete(key);
-      }
-    } catch (error) {
-      if (!move.signal.aborted) log.error({ err: error, tag, pin: to.pin }, "a refresh failed");
-    }
-    log.info({ tag, pin: to.pin, images: count, made, ms: now() - startedMs }, "refreshed");
-  }
-
-  /** All names of all images in one evaluation. An image without all its packages is given up. */
-  async function lookUpAll(
-    { tag, to, waiting, signal: wanted }: Move,
-    lookups: Lookups,
-  ): Promise<void> {
-    const open = [...waiting].map(([key, { image }]) => ({ key, recipe: image.recipe }));
-    for (const [architecture, group] of Map.groupBy(open, (each) => each.recipe.architecture)) {
-      const names = [...new Set(group.flatMap(({ recipe }) => recipe.packages))];
-      const found = await lookups.find(to, systemOf(architecture), names, wanted);
-      const reasons = new Map(
-        found.flatMap(({ name, lookup }) =>
-          lookup.kind === "found" ? [] : [[name, lookup.kind] as const],
-        ),
-      );
-      for (const { key, recipe } of group) {
-        const missing = recipe.packages.filter((name) => reasons.has(name));
-        if (missing.length === 0) continue;
-        waiting.delete(key);
-        const reason = missing.map((name) => `${name}: ${reasons.get(name)}`).join(", ");
-        log.warn({ recipe: canonicalRecipe(recipe), tag, pin: to.pin, reason }, "not refreshed");
-      }
-    }
-  }
-
-  async function make(
-    { tag, to, signal: wanted }: Move,
-    image: TrackedImage,
-    { images, give }: RefreshWork,
-  ): Promise<boolean> {
-    const { recipe, variant } = image;
-    const facts = { recipe: canonicalRecipe(recipe), tag, pin: to.pin };
-    try {
-      const built = await images.build(recipe, to, variant, { signal: wanted, onStage: () => {} });
-      if (built.kind !== "built") {
-        log.warn({ ...facts, reason: built.kind }, "not refreshed");
-        return false;
-      }
-      await give({ tag, variant, answered: oneImage({ recipe, built }) });
-      tracked.made(image, to.pin);
-      return true;
-    } catch (error) {
-      if (!wanted.aborted) log.error({ ...facts, err: error }, "not refreshed");
-      return false;
-    }
   }
 
   /** A user's pull goes first. */
@@ -190,12 +99,12 @@ export function createRefresh(options: RefreshOptions): Refresh {
   }
 
   function runOn(): void {
-    if (work !== undefined && !isRunning) running = run(work);
+    if (follow !== undefined && !isRunning) running = run(follow);
   }
 
   return {
-    start(given) {
-      work = given;
+    start(work) {
+      follow = createFollower({ ...work, tracked, log, now, quiet });
       runOn();
     },
     moved: begin,
