@@ -18,12 +18,14 @@ export interface ImageConfig {
 /** Linux gives a program no more than 128 KiB in one argument or variable; a config is read by all. */
 const MAX_TEXT_LENGTH = 32 * 1024;
 const MAX_ITEMS = 256;
+/** Of all of it as JSON: it travels in lookups, of which an edge reads many for one image. */
+const MAX_CONFIG_LENGTH = 64 * 1024;
 
 const text = v.pipe(v.string(), v.maxLength(MAX_TEXT_LENGTH), v.excludes("\0"));
 const texts = v.pipe(v.array(text), v.maxLength(MAX_ITEMS));
 const nothing = v.strictObject({});
 
-const configSchema = v.strictObject({
+const configFields = v.strictObject({
   User: v.exactOptional(text),
   ExposedPorts: v.exactOptional(
     v.pipe(
@@ -49,6 +51,16 @@ const configSchema = v.strictObject({
   Labels: v.exactOptional(v.pipe(v.record(text, text), v.maxEntries(MAX_ITEMS))),
   StopSignal: v.exactOptional(v.pipe(v.string(), v.regex(/^(?:SIG[A-Z0-9+-]{2,10}|\d{1,2})$/))),
 });
+const configSchema = v.pipe(
+  // An object's schema takes a list for an object without fields.
+  v.unknown(),
+  v.check((value) => !Array.isArray(value), "is a list, not a set"),
+  configFields,
+  v.check(
+    (config) => JSON.stringify(config).length <= MAX_CONFIG_LENGTH,
+    `is larger than ${MAX_CONFIG_LENGTH} characters`,
+  ),
+);
 export const imageConfigSchema: v.GenericSchema<unknown, ImageConfig> = configSchema;
 
 export type ConfigResult =
@@ -57,8 +69,6 @@ export type ConfigResult =
   | { readonly kind: "invalid"; readonly reason: string };
 
 export function parseImageConfig(json: unknown): ConfigResult {
-  // The schema takes a list for an object without fields.
-  if (Array.isArray(json)) return { kind: "invalid", reason: "is a list, not a set" };
   const parsed = v.safeParse(configSchema, json);
   if (parsed.success) return { kind: "config", config: parsed.output };
   const reasons = parsed.issues.map((issue) => {

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { get, pullManifest } from "./clients.ts";
+import { get, missingClient, podmanReset, podmanRun, pullManifest } from "./clients.ts";
 import { DEBIAN_SET, type Deployment, deploy, type Part } from "./deployment.ts";
 
 let deployment: Deployment;
@@ -43,13 +43,15 @@ async function plantImages(folder: string): Promise<void> {
 
 before(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-images-"));
-  await plantImages(scratch);
-  deployment = await deploy({ packages: scratch });
+  const setPath = join(scratch, "set");
+  await plantImages(setPath);
+  deployment = await deploy({ packages: setPath });
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
 });
 
 after(async () => {
   await deployment?.close();
+  if (missingClient("podman") === false) podmanReset(scratch);
   await rm(scratch, { recursive: true, force: true });
 });
 
@@ -72,6 +74,13 @@ describe("a whole image", { timeout: 240_000 }, () => {
     });
     assert((Env as readonly string[]).includes("SITE=/srv"));
     assert.equal((Labels as Record<string, string>)["org.example.team"], "web");
+  });
+
+  const skip = missingClient("podman");
+  test("runs what its config says, on its files, as its user", { skip }, () => {
+    const { code, stdout, stderr } = podmanRun(scratch, deployment.edgeUrl, "site", []);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, '"<p>hello"\n');
   });
 
   test("shares its layers with an image of the same packages", async () => {

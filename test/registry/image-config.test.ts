@@ -35,6 +35,11 @@ describe("an image's config", () => {
     ["a signal that is none", { StopSignal: "QUIT" }, /^StopSignal: /],
     ["a zero byte", { User: "a\0" }, /^User: /],
     ["too many words", { Cmd: Array.from({ length: 257 }, () => "a") }, /^Cmd: /],
+    [
+      "more than an image's config is read for",
+      { Env: ["A", "B", "C"].map((name) => `${name}=${"a".repeat(30_000)}`) },
+      /^is larger than 65536 characters$/,
+    ],
     ["no set at all", [], /^is a list, not a set$/],
     ["nothing", null, /Object/],
   ];

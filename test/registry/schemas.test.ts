@@ -13,7 +13,12 @@ import {
   recordsBodySchema,
   tagSchema,
 } from "../../registry/backfill.ts";
-import { foundPackageSchema, parseFound, storePathSchema } from "../../registry/lookup.ts";
+import {
+  foundPackageSchema,
+  foundSchema,
+  parseFound,
+  storePathSchema,
+} from "../../registry/lookup.ts";
 import { MAX_PINS_PER_TAG, parsePin, pinSchema, tagPinsSchema } from "../../registry/pin.ts";
 import {
   digestSchema,
@@ -47,6 +52,12 @@ const RECORD = recordOf("bash-5.2", {
   program: "bash",
 });
 const FOUND = foundOf("bash-5.2", { description: "a shell", licenses: ["GPL-3.0-or-later"] });
+const FOUND_IMAGE = {
+  kind: "image",
+  attribute: "nixportImages.web",
+  contents: [FOUND],
+  config: { Cmd: ["/bin/bash"] },
+};
 const PINNED = { pin: PIN, resolvedAtMs: 1 };
 const PACKING = { id: packingIdOf("gzip-1.none"), base: layerOf("base") };
 const TAG_PINS = { pins: [PINNED], packings: { zstd: null, gzip: PACKING }, composeVersion: 1 };
@@ -66,6 +77,7 @@ const SCHEMAS: readonly [name: string, schema: v.GenericSchema<unknown, unknown>
   ["layerRecordSchema", layerRecordSchema, { ...layerOf("x") }],
   ["packageRecordSchema", packageRecordSchema, { ...RECORD }],
   ["foundPackageSchema", foundPackageSchema, { ...FOUND }],
+  ["foundSchema", foundSchema, { ...FOUND_IMAGE }],
   ["tagPinsSchema", tagPinsSchema, TAG_PINS],
   ["recordsBodySchema", recordsBodySchema, { records: [RECORD] }],
   ["lookupsBodySchema", lookupsBodySchema, { pin: PIN, system: "x86_64-linux", lookups: [LOOKUP] }],
@@ -111,7 +123,10 @@ for (const [name, schema, value] of SCHEMAS) {
   });
 }
 
-/** Text fields take any text, a version is any number, and a cut may be without bundles. */
+/**
+ * Text fields take any text, a version is any number, a cut may be without bundles, and a config may
+ * say nothing.
+ */
 function isFree(field: string, wrong: unknown): boolean {
   const texts = [
     "attribute",
@@ -124,6 +139,7 @@ function isFree(field: string, wrong: unknown): boolean {
   ];
   return (
     (typeof wrong === "string" && texts.includes(field)) ||
+    (field === "config" && JSON.stringify(wrong) === "{}") ||
     ["composeVersion", "coarser"].includes(field)
   );
 }
@@ -158,6 +174,12 @@ describe("hostile values", () => {
         { ...RECORD, provides: ["/etc/passwd"] },
       ],
       ["a package without outputs", foundPackageSchema, { ...FOUND, outputs: [] }],
+      [
+        "an image of too many packages",
+        foundSchema,
+        { ...FOUND_IMAGE, contents: Array.from({ length: 65 }, () => FOUND) },
+      ],
+      ["an image with another config", foundSchema, { ...FOUND_IMAGE, config: { cmd: [] } }],
       ["a lookup that failed", foundPackageSchema, { kind: "missing", near: [] }],
       ["an attribute without end", foundPackageSchema, { ...FOUND, attribute: "a".repeat(513) }],
       ["a tag without pins", tagPinsSchema, { ...TAG_PINS, pins: [] }],
