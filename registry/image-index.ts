@@ -41,7 +41,8 @@ export const omittedSchema: v.GenericSchema<string> = v.pipe(
 );
 
 export function omit(architecture: Architecture, reason: string): OmittedPlatform {
-  const printable = reason.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]+/g, " ");
+  const line = reason.trim().replace(/\s*\n\s*/g, "; ");
+  const printable = line.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]+/g, " ");
   return { architecture, reason: printable.slice(0, MAX_REASON_LENGTH) };
 }
 

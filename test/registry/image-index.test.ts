@@ -102,6 +102,11 @@ describe("omittedHeader", () => {
     assert.equal(omittedHeader(WITHOUT_ARM64), 'linux/arm64="no package git"');
   });
 
+  test("has the lines of a reason in one", () => {
+    const { reason } = omit("arm64", "no package a\nno package b\n");
+    assert.equal(reason, "no package a; no package b");
+  });
+
   test("is a valid header, and short, whatever a package set says", () => {
     for (const reason of [
       'a "b" \\c',

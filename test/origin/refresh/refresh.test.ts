@@ -120,6 +120,29 @@ describe("while an image is made at the pin its tag has now", limit, () => {
     assert.equal(after.warning, null);
   });
 
+  test("the earlier pin answers for an index of it too", async (t) => {
+    const set = await plantNumberedSet(t, 1);
+    const first = await set.commit();
+    // The set has packages for one of them only.
+    const house = await fresh(t, set, { NIXPORT_PLATFORMS: "linux/amd64,linux/arm64" });
+    const index = async () => {
+      const { status, headers } = await house.request("/v2/p1/manifests/latest");
+      assert.equal(status, 200);
+      assert.equal(headers.get("Content-Type"), "application/vnd.oci.image.index.v1+json");
+      assert.match(headers.get("Nixport-Omitted") ?? "", /^linux\/a[^=]*=".*; p1 does not support/);
+      return [headers.get("Nixport-Pin"), headers.get("Warning") !== null];
+    };
+    assert.deepEqual(await index(), [first, false]);
+    const second = await set.commit({ p1: "wait" });
+    house.pass(600_000);
+    await index();
+    await isBuilding(house, 2);
+    assert.deepEqual(await index(), [first, true]);
+    await set.open();
+    await house.origin.refreshed();
+    assert.deepEqual(await index(), [second, false]);
+  });
+
   test("the earlier pin answers for half an hour at most", async (t) => {
     const set = await plantNumberedSet(t, 1);
     await set.commit();
