@@ -1,17 +1,17 @@
 // Every key the edge stores under: one function each, drawn as one tree. Nothing else spells a key.
 //
 //   KV: what a pull reads first, fast everywhere, eventually consistent
-//   ├── p/<variant>/<tag>/<recipe>              pointer: the manifest's bytes; metadata says which
-//   │                                           digest, type, pin and time (pointers.ts)
+//   ├── p/<variant>/<tag>/<recipe>              pointer: the manifest's or the index's bytes; metadata
+//   │                                           says which digest, type, pin and time (pointers.ts)
 //   ├── t/<tag>                                 TagPins: what composing images of a tag takes
 //   ├── l/<pin>/<system>/<package name>         Found
 //   ├── r/<packing>/<store path's base name>    PackageRecord
-//   ├── m/<sha256 hex>                          manifest bytes; metadata says type and size
+//   ├── m/<sha256 hex>                          manifest or index bytes; metadata says type and size
 //   └── latest-pins                             the TagPins that came last, of whatever tag
 //
 //   R2: what is true, strongly consistent
 //   ├── blobs/<2 hex>/<sha256 hex>              layers and configs
-//   ├── manifests/<sha256 hex>                  manifest bytes, Content-Type set
+//   ├── manifests/<sha256 hex>                  manifest or index bytes, Content-Type set
 //   ├── pointers/<variant>/<tag>/<recipe>       as in KV: decides which of two pointers is newer,
 //   │                                           and answers when KV cannot
 //   ├── tags/<tag>, latest-pins                 as in KV: merged here, copied there
@@ -31,7 +31,7 @@ const MAX_KEY_BYTES = 512;
 
 /** What a pointer answers for. */
 export interface ImageName {
-  /** Canonical spelling. */
+  /** Canonical spelling, with the platforms of an index. */
   readonly recipe: string;
   readonly tag: Tag;
   readonly variant: Variant;

@@ -1,7 +1,7 @@
 // Every key of the origin's storage:
 //
 //   layers/<sha256 hex>                      a layer or a config, by digest of its stored bytes
-//   manifests/<sha256 hex>                   a manifest, by digest
+//   manifests/<sha256 hex>                   a manifest or an index, by digest
 //   builds/<sha256 hex>                      JSON LayerRecord of a bundle, by packer and store paths
 //   segments/<packer>/<hash>-<name>          JSON of the layer and the place in it where the path lies
 //   makings/<sha256 hex>                     JSON of what a layer is made of, by its digest
