@@ -1,0 +1,179 @@
+// Slow builds as users have them: through the edge and the origin as processes of their own, with
+// builders that wait until the test lets them go on.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { beforeEach, describe, type TestContext, test } from "node:test";
+import {
+  type GatedSet,
+  isRunning,
+  plantGatedSet,
+  processesNaming,
+  until,
+} from "../origin/gated-set.ts";
+import { REPOSITORY_PREFIX } from "../origin/house.ts";
+import { missingBlobs, missingClient, pullManifest } from "./clients.ts";
+import { type Deployment, deploy, type Part } from "./deployment.ts";
+
+const limit = { timeout: 120_000 };
+/** What the project promises of the end of a build that nobody wants. */
+const LEFT_LIMIT_MS = 2000;
+let set: GatedSet;
+
+beforeEach(async (t) => {
+  set = await plantGatedSet(t as TestContext);
+});
+
+interface Running {
+  readonly deployment: Deployment;
+  readonly origin: Part;
+}
+
+async function start(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Running> {
+  const deployment = await deploy({
+    packages: set.path,
+    env: { NIXPORT_LOG_LEVEL: "debug", ...env },
+  });
+  t.after(() => deployment.close());
+  const origin = await deployment.startOrigin();
+  await deployment.startEdge();
+  return { deployment, origin };
+}
+
+const nameOf = (name: string) => `${REPOSITORY_PREFIX}${name}`;
+const pathOf = (name: string) => `/v2/${nameOf(name)}/manifests/latest`;
+
+function count(origin: Part, what: (line: Part["log"][number]) => boolean): number {
+  return origin.log.filter(what).length;
+}
+
+const realised = (origin: Part) =>
+  count(
+    origin,
+    ({ msg, program, args }) =>
+      msg === "started" && program === "nix-store" && (args as string[])[0] === "--realise",
+  );
+
+/** A client that can be reset: what workerd notices, unlike the end of what a client sends. */
+async function clientOf(url: string, name: string): Promise<{ leave(): void }> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.on("error", () => undefined);
+  await once(socket, "connect");
+  socket.write(`GET ${pathOf(name)} HTTP/1.1\r\nHost: registry\r\n\r\n`);
+  return { leave: () => socket.resetAndDestroy() };
+}
+
+async function assertNothingLeft(
+  { deployment }: Running,
+  builder: readonly number[],
+): Promise<void> {
+  const roots = join(deployment.statePath, "gcroots");
+  const isOver = async () =>
+    (await Promise.all(builder.map(isRunning))).every((runs) => !runs) &&
+    (await processesNaming(roots)).length === 0;
+  await until("Nix and its builders have ended", isOver, LEFT_LIMIT_MS);
+}
+
+describe("a build that is pulled through the edge", limit, () => {
+  test("is started once for twenty clients", async (t) => {
+    const { deployment, origin } = await start(t);
+    const pulls = Array.from({ length: 20 }, () =>
+      pullManifest(deployment.edgeUrl, nameOf("one/two")),
+    );
+    await Promise.all([set.running("one"), set.running("two")]);
+    await Promise.all([set.open("one"), set.open("two")]);
+    const digests = new Set((await Promise.all(pulls)).map(({ digest }) => digest));
+    assert.equal(digests.size, 1);
+    assert.equal(realised(origin), 1);
+    assert.equal(await set.starts("one"), 1);
+  });
+
+  test("ends with its only client, and leaves nothing behind", async (t) => {
+    const running = await start(t);
+    const client = await clientOf(running.deployment.edgeUrl, "one");
+    const builder = await set.running("one");
+    client.leave();
+    await assertNothingLeft(running, builder);
+  });
+
+  test("goes on for those who stay", async (t) => {
+    const { deployment, origin } = await start(t);
+    await pullManifest(deployment.originUrl, nameOf("large"));
+    const leaver = await clientOf(deployment.edgeUrl, "one/two");
+    const builders = [...(await set.running("one")), ...(await set.running("two"))];
+    const stayed = pullManifest(deployment.edgeUrl, nameOf("one/two"));
+    const asked = () => count(origin, ({ msg }) => msg === "asked");
+    const answered = () => count(origin, ({ msg }) => msg === "answered");
+    const waiting = asked() - answered();
+    await until("the other has asked too", () => asked() - answered() === waiting + 1);
+    // Goes the other's way behind it, so that the other waits for the build when this one is through.
+    await pullManifest(deployment.originUrl, nameOf("large"));
+    leaver.leave();
+    await until("the leaver is gone", () => asked() - answered() === waiting);
+    assert((await Promise.all(builders.map(isRunning))).every(Boolean));
+    await Promise.all([set.open("one"), set.open("two")]);
+    await stayed;
+    // The other one was of the image that was pulled before.
+    assert.equal(realised(origin), 2);
+  });
+
+  test("is one slow pull, though the origin answers in between", async (t) => {
+    const { deployment, origin } = await start(t, { NIXPORT_HOLD: "1" });
+    const pull = pullManifest(deployment.edgeUrl, nameOf("one"));
+    const held = () => count(origin, ({ msg, status }) => msg === "answered" && status === 503);
+    await until("the origin has answered twice", () => held() >= 2);
+    await set.open("one");
+    assert.deepEqual(await missingBlobs(deployment.edgeUrl, await pull), []);
+    assert.equal(realised(origin), 1);
+  });
+
+  test("beyond the edge's patience is 503 with how far it is, and the next pull's image", async (t) => {
+    const { deployment, origin } = await start(t, { NIXPORT_HOLD: "1", ORIGIN_WAIT_SECONDS: "1" });
+    const response = await fetch(deployment.edgeUrl + pathOf("one"));
+    assert.equal(response.status, 503);
+    assert.equal(response.headers.get("Retry-After"), "1");
+    assert.equal(response.headers.get("Cache-Control"), "no-store");
+    assert.match(await response.text(), /not ready yet: building \d of \d: .*one-1\.0/);
+    await set.open("one");
+    await origin.waitFor(({ msg }) => msg === "built after its request was answered");
+    await pullManifest(deployment.edgeUrl, nameOf("one"));
+    assert.equal(realised(origin), 1);
+  });
+
+  test("is 429 and not kept where too much is being built", async (t) => {
+    const { deployment } = await start(t, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "0" });
+    // Has what is in every image made, which the next two would share, and wait for together.
+    await pullManifest(deployment.edgeUrl, nameOf("large"));
+    const first = pullManifest(deployment.edgeUrl, nameOf("one"));
+    await set.running("one");
+    const refused = await fetch(deployment.edgeUrl + pathOf("two"));
+    assert.equal(refused.status, 429);
+    assert.equal(refused.headers.get("Retry-After"), "30");
+    assert.equal(refused.headers.get("Cache-Control"), "no-store");
+    assert.match(await refused.text(), /"TOOMANYREQUESTS"/);
+    await set.open("one");
+    await first;
+    const second = pullManifest(deployment.edgeUrl, nameOf("two"));
+    await set.running("two");
+    await set.open("two");
+    await second;
+  });
+});
+
+describe("skopeo", { ...limit, skip: missingClient("skopeo") }, () => {
+  test("that is killed while it waits at the origin takes its build with it", async (t) => {
+    const running = await start(t);
+    const { host } = new URL(running.deployment.originUrl);
+    const image = `docker://${host}/${nameOf("one")}`;
+    const client = spawn("skopeo", ["inspect", "--raw", "--tls-verify=false", image], {
+      stdio: "ignore",
+    });
+    const builder = await set.running("one");
+    client.kill("SIGKILL");
+    await assertNothingLeft(running, builder);
+  });
+});
