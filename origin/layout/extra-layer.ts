@@ -4,7 +4,12 @@
 import { lstat, mkdir, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Form } from "../../registry/record.ts";
-import { readableText, toByteString } from "../layers/byte-string.ts";
+import {
+  type ByteString,
+  fileArgument,
+  readableText,
+  toByteString,
+} from "../layers/byte-string.ts";
 import { type ArchiveEntry, type PackedEntries, packEntries } from "../layers/entries.ts";
 import { WHITEOUT_PREFIX } from "../layers/tar.ts";
 import type { Owner } from "../layers/tar-header.ts";
@@ -26,7 +31,7 @@ export type ExtraLayer =
 /** Nix has limits of its own for a whole build; this one only ends a hang. */
 const COMMANDS_DEADLINE_MS = 60 * 60_000;
 /** The layer is made in memory: larger things are packages. */
-export const MAX_EXTRA_BYTES = 256 << 20;
+const MAX_EXTRA_BYTES = 256 << 20;
 
 class ExtraLayerError extends Error {}
 
@@ -54,41 +59,47 @@ export async function makeExtraLayer(
   }
 }
 
-/** With the modes that the commands gave; names as bytes, since a layer knows no encoding. */
+/** With the modes that the commands gave. */
 async function readTree(root: string): Promise<readonly ArchiveEntry[]> {
   const entries: ArchiveEntry[] = [];
+  const folders: ByteString[] = [""];
   let sizeBytes = 0;
-  for (const folder = [""]; folder.length > 0; ) {
-    const above = folder.pop() ?? "";
-    for (const name of await readdir(join(root, above))) {
-      const place = above === "" ? name : `${above}/${name}`;
-      const file = join(root, place);
-      const path = toByteString(place);
+  for (let above = folders.pop(); above !== undefined; above = folders.pop()) {
+    const inside = fileArgument(`${toByteString(root)}/${above}`);
+    for (const name of await readdir(inside, "latin1")) {
+      const path = above === "" ? name : `${above}/${name}`;
       if (name.startsWith(WHITEOUT_PREFIX)) {
-        throw new ExtraLayerError(`${place}: layers reserve such a name for deleting files`);
+        throw wrong(path, "has a name that layers reserve for deleting files");
       }
-      const stats = await lstat(file);
-      const mode = stats.mode & 0o7777;
-      if (stats.isDirectory()) {
-        folder.push(place);
-        entries.push({ kind: "directory", path, mode });
-      } else if (stats.isSymbolicLink()) {
-        const target = (await readlink(file, "buffer")).toString("latin1");
-        entries.push({ kind: "link", path, target });
-      } else if (stats.isFile()) {
-        sizeBytes += stats.size;
-        if (sizeBytes > MAX_EXTRA_BYTES) {
-          throw new ExtraLayerError(
-            `extraCommands left more than ${MAX_EXTRA_BYTES} bytes: put large things in contents`,
-          );
-        }
-        entries.push({ kind: "file", path, mode, content: await readFile(file) });
-      } else {
-        throw new ExtraLayerError(`${readableText(path)} is no file, directory or symbolic link`);
+      const entry = await readEntry(fileArgument(`${toByteString(root)}/${path}`), path);
+      if (entry.kind === "directory") folders.push(path);
+      if (entry.kind === "file") sizeBytes += entry.content.length;
+      if (sizeBytes > MAX_EXTRA_BYTES) {
+        throw wrong(path, `goes beyond ${MAX_EXTRA_BYTES} bytes: put large things in contents`);
       }
+      entries.push(entry);
     }
   }
   return entries;
+}
+
+async function readEntry(file: string | Buffer, path: ByteString): Promise<ArchiveEntry> {
+  const stats = await lstat(file);
+  const mode = stats.mode & 0o7777;
+  if (stats.isDirectory()) return { kind: "directory", path, mode };
+  if (stats.isSymbolicLink()) {
+    return { kind: "link", path, target: await readlink(file, "latin1") };
+  }
+  if (!stats.isFile()) throw wrong(path, "is no file, directory or symbolic link");
+  // Before it is read: the limit is there to keep memory small.
+  if (stats.size > MAX_EXTRA_BYTES) {
+    throw wrong(path, `goes beyond ${MAX_EXTRA_BYTES} bytes: put large things in contents`);
+  }
+  return { kind: "file", path, mode, content: await readFile(file) };
+}
+
+function wrong(path: ByteString, what: string): ExtraLayerError {
+  return new ExtraLayerError(`extraCommands: ${readableText(path)} ${what}`);
 }
 
 function failed(reason: string): ExtraLayer {

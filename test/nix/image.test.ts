@@ -136,7 +136,7 @@ describe("extraCommands", limit, () => {
     const commands = `
       mkdir -p var/log/app; chmod 1777 var/log/app
       jq --null-input '{ made: true }' > app.json; chmod 640 app.json
-      ln -s app.json link
+      ln -s app.json link; mkdir $'not utf-8 \\xff'
     `;
     const image = await buildJq(
       ...["--argstr", "extraCommands", commands, "--arg", "uid", "1000", "--arg", "gid", "100"],
@@ -150,6 +150,7 @@ describe("extraCommands", limit, () => {
     assert.equal(shown("app.json"), "file 640 1000:100");
     assert.equal(listing.get("link")?.content, "app.json");
     assert.equal(listing.get("app.json")?.mtimeSeconds, 1);
+    assert([...listing.keys()].some((path) => path.startsWith("not utf-8")));
     assert.equal(listing.get("bin/jq")?.owner, "0:0");
     const { history } = await configOf(image);
     assert.equal(history.at(-1)?.created_by, "nixport extra commands");
@@ -163,7 +164,13 @@ describe("extraCommands", limit, () => {
 
   const failures: readonly [string, string, RegExp][] = [
     ["a command that fails", "echo no such thing >&2; false", /ended with 1: no such thing/],
-    ["a name that deletes", "echo > .wh.etc", /\.wh\.etc: layers reserve such a name/],
+    ["a socket or its like", "mkfifo pipe", /pipe is no file, directory or symbolic link/],
+    [
+      "more than a layer is made for",
+      "truncate --size 300M big",
+      /big goes beyond 268435456 bytes/,
+    ],
+    ["a name that deletes", "echo > .wh.etc", /\.wh\.etc has a name that layers reserve/],
   ];
   for (const [what, commands, pattern] of failures) {
     test(`end the build with ${what}`, async () => {
