@@ -91,7 +91,7 @@ const SET = `let
       echo \${toString dependencies} > $out/references; head -c \${toString size} /dev/zero > $out/zeros
     '' ];
   };
-  large = name: package name [ ] 1000001;
+  large = name: package name [ ] 2000001;
   root = name: package name (map (n: large "\${name}-\${toString n}") (range 1 ${DEPENDENCIES_EACH})) 0;
 in {
   cacert = package "nss-cacert" [ ] 0;
