@@ -2,7 +2,7 @@
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
 import { planManifest } from "../registry/content.ts";
-import { OMITTED_HEADER } from "../registry/image-index.ts";
+import { manifestsOf, OMITTED_HEADER } from "../registry/image-index.ts";
 import { isIndexType } from "../registry/media-type.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
 import {
@@ -20,6 +20,7 @@ import type { Edge } from "./edge.ts";
 import type { ImageName } from "./keys.ts";
 import { composeKnown } from "./known-image.ts";
 import type { Manifest } from "./manifest-memory.ts";
+import { lookupManifest } from "./manifests.ts";
 import type { AskedHeaders } from "./origin.ts";
 import { isUnknownTag, unusable } from "./origin-error.ts";
 import { healPointer, lookupPointer, removePointer, storePointer } from "./pointers.ts";
@@ -47,6 +48,7 @@ export async function serveTag(
   const answer =
     (await fromPointer(edge, wanted)) ??
     (await fromKnown(edge, wanted)) ??
+    (await fromIndex(edge, wanted)) ??
     (await fromOrigin(edge, wanted));
   return manifestResponse(request, answer);
 }
@@ -93,6 +95,24 @@ async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const warning = staleness(edge, name.tag, resolved.resolvedAtMs, isNewest);
   if (warning !== undefined) refreshBehind(edge, wanted);
   return { ...pointer, warning };
+}
+
+/**
+ * A client that takes no index gets the first image of it: which platform is the first that can be
+ * had, only the index says.
+ */
+async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
+  const { image, name } = wanted;
+  if (image.kind !== "first") return undefined;
+  const recipe = canonicalImage({ ...image, kind: "index" });
+  const index = (await lookupPointer(edge, { ...name, recipe }))?.pointer;
+  const [first] = index === undefined ? [] : manifestsOf(index.manifest.bytes);
+  const found = first === undefined ? undefined : await lookupManifest(edge, first);
+  if (index === undefined || found === undefined) return undefined;
+  edge.trail.hit(found.tier);
+  const warning = staleness(edge, name.tag, index.resolvedAtMs, true);
+  if (warning !== undefined) refreshBehind(edge, wanted);
+  return { manifest: found.manifest, pin: index.pin, warning, omitted: undefined };
 }
 
 /** HEAD asks for the bytes too: only what was hashed is answered, and the GET that follows is fast. */

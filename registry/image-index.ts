@@ -6,6 +6,7 @@ import { type Digest, digestOf } from "./digest.ts";
 import { type IndexType, OCI_INDEX } from "./media-type.ts";
 import { platformName } from "./platforms.ts";
 import type { Architecture, Recipe } from "./recipe.ts";
+import { digestSchema } from "./record.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
 
 /** One image of an index. */
@@ -78,6 +79,14 @@ export async function composeIndex(
   };
   const bytes = new TextEncoder().encode(JSON.stringify(index));
   return { bytes, digest: await digestOf(bytes), mediaType: types.index };
+}
+
+const namedSchema = v.object({ manifests: v.array(v.object({ digest: digestSchema })) });
+
+/** The manifests that an index names, in its order. Throws for bytes that are no index. */
+export function manifestsOf(index: Uint8Array): readonly Digest[] {
+  const { manifests } = v.parse(namedSchema, JSON.parse(new TextDecoder().decode(index)));
+  return manifests.map(({ digest }) => digest);
 }
 
 function annotations(packages: string, omitted: readonly OmittedPlatform[]) {

@@ -103,6 +103,7 @@ describe("npm run edge", () => {
 
   for (const [title, args, env, code, said] of [
     ["helps", ["--help"], {}, 0, /^usage: npm run edge/],
+    ["refuses platforms that are none", [], { NIXPORT_PLATFORMS: "arm" }, 1, /NIXPORT_PLATFORMS/],
     ["refuses a port that is none", [], { EDGE_PORT: "http" }, 1, /EDGE_PORT is "http"/],
   ] as const) {
     test(title, async () => {

@@ -174,6 +174,25 @@ describe("an index that the origin pushes", () => {
     assert.equal(response.headers.get("Nixport-Omitted"), 'linux/arm64="no package git"');
   });
 
+  test("gives a client that takes none the first image that it has", async () => {
+    const [, { config, manifest, recipe }] = await childrenOf(stocks, "git");
+    const index = await composeIndex([{ recipe, manifest }], [omit("amd64", "no")], "oci-zstd");
+    await world.pushBlobs(stocks.arm64);
+    await ok(world.push("PUT", ingestPath.blob(config.digest), config.bytes));
+    for (const { digest, bytes } of [manifest, index]) {
+      await ok(world.push("PUT", ingestPath.manifest(digest), bytes));
+    }
+    const image = {
+      ...imagePointer("git", "v3", index.digest, PIN, NOW_MS),
+      recipe: "amd64+arm64/cacert/git/iana-etc",
+    };
+    await ok(world.push("POST", ingestPath.pointers, { tag: null, image }));
+    const response = await world.pull(manifestPath("git", "v3"), { headers: TAKES_NONE });
+    assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
+    assert.equal(response.headers.get("Nixport-Pin"), PIN);
+    assert.match(cacheStatus(response) ?? "", /^nixport; hit/);
+  });
+
   test("is refused when it names more than there are platforms, or none", async () => {
     const [{ manifest }] = await childrenOf(stocks, "git");
     const descriptor = { digest: manifest.digest, size: manifest.bytes.length };

@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import * as v from "valibot";
 import {
   composeIndex,
+  manifestsOf,
   omit,
   omittedHeader,
   omittedSchema,
@@ -92,6 +93,17 @@ describe("composeIndex", () => {
       new Set(["application/vnd.docker.distribution.manifest.v2+json"]),
     );
     assert.equal("annotations" in list, false);
+  });
+});
+
+describe("manifestsOf", () => {
+  test("gives the digests of an index in its order, and throws for anything else", async () => {
+    const { bytes } = await composeIndex(BOTH, [], "docker-gzip");
+    assert.deepEqual(
+      manifestsOf(bytes),
+      BOTH.map(({ manifest }) => manifest.digest),
+    );
+    assert.throws(() => manifestsOf(new TextEncoder().encode("{}")));
   });
 });
 
