@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type BuildFailure, failureError, type PackageFailure } from "../../origin/failures.ts";
+import type { Stage } from "../../origin/hold.ts";
+import { type BuildProgress, isStillBuilding } from "../../registry/building.ts";
 import { MAX_PACKAGES, type PackageName } from "../../registry/recipe.ts";
 import { recipeOf } from "../registry/fixture.ts";
 
@@ -27,6 +29,12 @@ describe("failureError", () => {
     ],
     [{ kind: "cancelled" }, "UNAVAILABLE", /going down$/],
     [{ kind: "too-many-layers", count: 130 }, "MANIFEST_UNKNOWN", /130 layers.*mount 125/],
+    [{ kind: "busy", waiting: 100 }, "TOOMANYREQUESTS", /100 wait already; try again later$/],
+    [
+      { kind: "too-large", sizeBytes: 40e9, limitBytes: 34e9 },
+      "MANIFEST_UNKNOWN",
+      /take 40\.0 GB .* packs 34\.0 GB at most/,
+    ],
   ];
   for (const [failure, code, message] of failures) {
     test(`says ${code} of ${failure.kind}`, () => {
@@ -36,6 +44,30 @@ describe("failureError", () => {
       const [detail] = error.options.detail as readonly { reason: string }[];
       assert.equal(detail?.reason, failure.kind);
       if (code === "UNAVAILABLE") assert.equal(error.status, 503);
+    });
+  }
+
+  const progress: BuildProgress = {
+    builds: { done: 0, expected: 2, running: ["gcc-13"] },
+    downloads: { doneBytes: 0, expectedBytes: 0 },
+  };
+  const stages: readonly [stage: Stage, message: RegExp][] = [
+    [{ kind: "looking-up" }, /^not ready yet: looking the packages up; try again$/],
+    [{ kind: "queued" }, /waiting for other builds/],
+    [{ kind: "realising", progress }, /: building 1 of 2: gcc-13;/],
+    [
+      { kind: "realising", progress: { ...progress, builds: { ...progress.builds, running: [] } } },
+      /: getting the packages;/,
+    ],
+    [{ kind: "packing" }, /packing layers/],
+  ];
+  for (const [stage, message] of stages) {
+    test(`says of an image that is still ${stage.kind} how far it is: ${message.source}`, () => {
+      const { status, message: said, options } = failureError({ kind: "still-under-way", stage });
+      assert.equal(status, 503);
+      assert.match(said, message);
+      assert.equal(options.retryAfterSeconds, 1);
+      assert(isStillBuilding(options.detail));
     });
   }
 
