@@ -6,7 +6,7 @@ import { type LayerRecord, layerRecordSchema, type PackingId, packingIdSchema } 
 declare const pinBrand: unique symbol;
 /**
  * A 40-hex commit, or `path-` and the 64 hex digits of the NAR hash of a local path; and behind it,
- * where the operator configures the package set, `+` and 16 hex digits that stand for how.
+ * where the package set is a flake or is configured, `+` and 16 hex digits that stand for how.
  */
 export type Pin = string & { readonly [pinBrand]: "Pin" };
 

@@ -24,7 +24,7 @@ export function parseNixpkgsConfig(text: string): NixpkgsConfig | undefined {
 }
 
 /** "" for no configuration, else 16 hex digits; the order in which settings are written is nothing. */
-export function nixpkgsConfigId(config: NixpkgsConfig): string {
+export function configId(config: NixpkgsConfig): string {
   if (Object.keys(config).length === 0) return "";
   return createHash("sha256")
     .update(JSON.stringify(sorted(config)))

@@ -1,8 +1,9 @@
-// Puts the operator's configuration of nixpkgs on what tags resolve to. What is remembered of a tag
-// knows nothing of it, so that another configuration after a restart moves no tag.
+// Says on what tags resolve to how the revision is read: as a flake, or under the operator's
+// configuration of nixpkgs. One revision read in two ways is two sets of packages, so it is two pins.
+// What is remembered of a tag knows nothing of it, so that another configuration moves no tag.
 
 import { configuredPin, type Pin } from "../../registry/pin.ts";
-import { type NixpkgsConfig, nixpkgsConfigId } from "../nix/nixpkgs-config.ts";
+import { configId, type NixpkgsConfig } from "../nix/nixpkgs-config.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import type { Pins } from "./pins.ts";
 
@@ -10,13 +11,17 @@ export function configured<Pinned extends { readonly pin: Pin; readonly source: 
   pinned: Pinned,
   config: NixpkgsConfig,
 ): Pinned {
-  const id = nixpkgsConfigId(config);
-  if (id === "") return pinned;
-  return {
-    ...pinned,
-    pin: configuredPin(pinned.pin, id),
-    source: { ...pinned.source, config },
-  };
+  const { pin, source } = pinned;
+  if (source.kind === "flake") return { ...pinned, pin: configuredPin(pin, flakeId(source.url)) };
+  const id = configId(config);
+  return id === ""
+    ? pinned
+    : { ...pinned, pin: configuredPin(pin, id), source: { ...source, config } };
+}
+
+/** A flake configures nixpkgs itself; one repository may hold several, each in its folder. */
+function flakeId(url: string): string {
+  return configId({ flake: new URL(url).searchParams.get("dir") ?? "" });
 }
 
 export function configurePins(pins: Pins, config: NixpkgsConfig): Pins {

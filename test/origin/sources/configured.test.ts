@@ -1,4 +1,4 @@
-// Pins under the operator's configuration of nixpkgs: no two configurations share a pin.
+// Pins by how a revision is read: no two configurations share one, nor do a flake and a plain set.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -43,5 +43,15 @@ describe("configured", () => {
     ];
     assert.equal(new Set(configs.map(pinWith)).size, configs.length);
     assert.equal(pinWith({ a: 1, b: { c: 1, d: 2 } }), pinWith({ b: { d: 2, c: 1 }, a: 1 }));
+  });
+
+  test("gives each flake of a revision a pin of its own, which no configuration changes", () => {
+    const flake = (query: string, config: NixpkgsConfig = {}) => {
+      const url = `git+https://h.example/r?rev=${COMMIT}${query}`;
+      return configured({ pin: PINNED.pin, source: { kind: "flake", url } as const }, config);
+    };
+    const pins = ["", "&dir=a", "&dir=b"].map((query) => flake(query).pin);
+    assert.equal(new Set([PINNED.pin, ...pins]).size, 4);
+    assert.deepEqual(flake("&dir=a", { allowUnfree: true }), flake("&dir=a"));
   });
 });
