@@ -12,7 +12,6 @@ import type { Tag } from "../registry/reference.ts";
 import type { Variant } from "../registry/variant.ts";
 import { type BuildFailure, failureError, type PackageFailure } from "./failures.ts";
 import type { Wait } from "./hold.ts";
-import type { BuiltImage } from "./images.ts";
 import type { PinnedTag } from "./sources/pins.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
@@ -20,7 +19,7 @@ import type { TaggedImage, TaggedImages, TaggedResult } from "./tagged-images.ts
 
 export interface PlatformBuild {
   readonly recipe: Recipe;
-  readonly built: BuiltImage & Partial<Pick<TaggedImage, "movedTo">>;
+  readonly built: TaggedImage;
 }
 
 /** What a client gets, and what it was made of. */
@@ -103,7 +102,7 @@ async function buildFirst(
 
 /** The answer that a single image is. */
 export function oneImage({ recipe, built }: PlatformBuild): BuiltForPlatforms {
-  const { image, pinned, movedTo = null } = built;
+  const { image, pinned, movedTo } = built;
   return { kind: "image", recipe, built, manifest: image.manifest, pinned, movedTo, omitted: [] };
 }
 
@@ -130,7 +129,7 @@ async function indexOf(
   );
   const named = images.map(({ recipe, built }) => ({ recipe, manifest: built.image.manifest }));
   const manifest = await composeIndex(named, omitted, variant);
-  const { pinned, movedTo = null } = first.built;
+  const { pinned, movedTo } = first.built;
   return { kind: "index", recipes, images, manifest, pinned, movedTo, omitted };
 }
 

@@ -52,7 +52,7 @@ export function wantedImage(
   return { kind: takesIndex(headers, variant) ? "index" : "first", recipes };
 }
 
-/** What can be composed or looked up for it without asking what its packages support. */
+/** What of it can be composed without knowing which platforms its packages support. */
 export function wantedRecipes(wanted: WantedImage): readonly Recipe[] {
   switch (wanted.kind) {
     case "image":

@@ -109,7 +109,11 @@ export function createFollower(
         log.warn({ ...facts, reason: built.kind }, "not refreshed");
         return false;
       }
-      await give({ tag, variant, answered: oneImage({ recipe, built }) });
+      await give({
+        tag,
+        variant,
+        answered: oneImage({ recipe, built: { ...built, movedTo: null } }),
+      });
       tracked.made(image, to.pin);
       return true;
     } catch (error) {

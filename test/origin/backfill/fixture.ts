@@ -96,7 +96,7 @@ export async function stockImage(
     tag: tagOf("latest"),
     answered: {
       ...{ kind: "image", recipe, manifest: image.manifest, pinned, movedTo: null, omitted: [] },
-      built: { kind: "built", image, ingredients, packing, pinned },
+      built: { kind: "built", image, ingredients, packing, pinned, movedTo: null },
     },
   };
 }
