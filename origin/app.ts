@@ -21,14 +21,18 @@ import { type SecretKey, verifyRequest } from "../registry/token.ts";
 import { chooseVariant, type Variant } from "../registry/variant.ts";
 import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts";
 import type { Outbox } from "./backfill/outbox.ts";
-import { failureError } from "./failures.ts";
-import { hold, type StillUnderWay, type Wait } from "./hold.ts";
+import { failureError } from "./failures/failures.ts";
+import type { LostLayers, Remade } from "./images/lost-layers.ts";
+import {
+  type BuiltForPlatforms,
+  buildForPlatforms,
+  type FailedBuild,
+} from "./images/platform-images.ts";
+import type { TaggedImages } from "./images/tagged-images.ts";
 import type { Log } from "./log.ts";
-import type { LostLayers, Remade } from "./lost-layers.ts";
-import { type BuiltForPlatforms, buildForPlatforms, type FailedBuild } from "./platform-images.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
-import type { TaggedImages } from "./tagged-images.ts";
+import { hold, type StillUnderWay, type Wait } from "./waiting/hold.ts";
 
 export interface AppOptions {
   /** What a name without a platform is built for, unless the edge asks for others. */

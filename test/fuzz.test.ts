@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
-import { MAX_SLOTS } from "../origin/asked-names.ts";
+import { MAX_SLOTS } from "../origin/images/asked-names.ts";
 import { type StorageKey, storageKey } from "../origin/storage/keys.ts";
 import { RegistryError } from "../registry/error.ts";
 import {

@@ -19,8 +19,10 @@ import {
 } from "../../registry/recipe.ts";
 import type { Form, PackageRecord, PackingId } from "../../registry/record.ts";
 import { VARIANT_TYPES } from "../../registry/variant.ts";
-import { composeImage, type ImageComposed } from "../compose-image.ts";
-import { describePackage } from "../failed-package.ts";
+import { describePackage } from "../failures/failed-package.ts";
+import { composeImage, type ImageComposed } from "../images/compose-image.ts";
+import { createPackedLayers } from "../images/packed-layers.ts";
+import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { createPacker } from "../layers/packer.ts";
 import {
@@ -31,8 +33,6 @@ import {
   REFERENCES_PER_SHARER,
 } from "../layers/popularity.ts";
 import type { LookupAnswer } from "../nix/lookup-json.ts";
-import { createPackedLayers } from "../packed-layers.ts";
-import { createRecordMaker, type RecordMaker } from "../record-maker.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
 import { storageKey } from "../storage/keys.ts";

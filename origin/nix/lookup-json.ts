@@ -5,7 +5,7 @@ import { parseImageConfig } from "../../registry/image-config.ts";
 import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../registry/lookup.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
-import { describePackage } from "../failed-package.ts";
+import { describePackage } from "../failures/failed-package.ts";
 import { exampleNames, nearNames } from "./near-names.ts";
 
 /** `failed`: an error was caught, and its message is only known to an evaluation that ends with it. */

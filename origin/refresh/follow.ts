@@ -3,11 +3,11 @@
 import { canonicalRecipe, type PackageName, type System, systemOf } from "../../registry/recipe.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { AnsweredImage } from "../backfill/outbox.ts";
-import type { Images } from "../images.ts";
+import type { Images } from "../images/images.ts";
+import type { Lookups } from "../images/lookups.ts";
+import { oneImage } from "../images/platform-images.ts";
 import type { Log } from "../log.ts";
-import type { Lookups } from "../lookups.ts";
 import { MAX_NAMES_PER_EVALUATION } from "../nix/evaluate.ts";
-import { oneImage } from "../platform-images.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { Tracked, TrackedImage } from "./tracked.ts";
 

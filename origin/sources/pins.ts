@@ -3,11 +3,11 @@
 
 import type { Pin } from "../../registry/pin.ts";
 import type { Tag } from "../../registry/reference.ts";
-import { joinBatches } from "../join.ts";
 import type { Log } from "../log.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
+import { joinBatches } from "../waiting/join.ts";
 import { openPinMemory } from "./pin-memory.ts";
 import { createResolver, type ResolverOptions } from "./resolve.ts";
 import { type Resolution, sourceId } from "./source.ts";

@@ -7,14 +7,14 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, type TestContext, test } from "node:test";
+import { REPOSITORY_PREFIX } from "../origin/house.ts";
 import {
   type GatedSet,
   isRunning,
   plantGatedSet,
   processesNaming,
   until,
-} from "../origin/gated-set.ts";
-import { REPOSITORY_PREFIX } from "../origin/house.ts";
+} from "../origin/images/gated-set.ts";
 import { missingBlobs, missingClient, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { type BuildFailure, failureError } from "../../origin/failures.ts";
+import { type BuildFailure, failureError } from "../../origin/failures/failures.ts";
 import type { ComposedImage } from "../../registry/compose.ts";
 import { pinOf } from "../registry/fixture.ts";
 import { NOW_MS } from "./controls.ts";

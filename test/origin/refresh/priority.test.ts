@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Images } from "../../../origin/images.ts";
-import type { Lookups } from "../../../origin/lookups.ts";
+import type { Images } from "../../../origin/images/images.ts";
+import type { Lookups } from "../../../origin/images/lookups.ts";
 import { createRefresh } from "../../../origin/refresh/refresh.ts";
 import { openTracked } from "../../../origin/refresh/tracked.ts";
 import type { PinnedTag } from "../../../origin/sources/pins.ts";
@@ -13,7 +13,7 @@ import { isImplicit } from "../../../registry/recipe.ts";
 import { parseTag } from "../../../registry/reference.ts";
 import { recipeOf } from "../../registry/fixture.ts";
 import { readableLog, temporaryDirectory } from "../fixture.ts";
-import { until } from "../gated-set.ts";
+import { until } from "../images/gated-set.ts";
 
 const limit = { timeout: 30_000 };
 

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import type { EnvironmentVariables } from "../../../origin/config.ts";
 import { temporaryDirectory } from "../fixture.ts";
-import { until } from "../gated-set.ts";
 import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
+import { until } from "../images/gated-set.ts";
 import { type NumberedSet, plantNumberedSet } from "./numbered-set.ts";
 
 const limit = { timeout: 120_000 };

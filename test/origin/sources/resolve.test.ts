@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { failureError } from "../../../origin/failures.ts";
+import { failureError } from "../../../origin/failures/failures.ts";
 import { createResolver, type Environment } from "../../../origin/sources/resolve.ts";
 import {
   describeSource,

@@ -3,8 +3,8 @@
 // by its digest, so that a layer that was evicted can be made again.
 
 import * as v from "valibot";
-import type { Digest } from "../registry/digest.ts";
-import { storePathSchema } from "../registry/lookup.ts";
+import type { Digest } from "../../registry/digest.ts";
+import { storePathSchema } from "../../registry/lookup.ts";
 import {
   digestSchema,
   FORMS,
@@ -13,17 +13,17 @@ import {
   layerRecordSchema,
   WELL_KNOWN_PATHS,
   type WellKnownPath,
-} from "../registry/record.ts";
-import type { StorePath } from "../registry/store-path.ts";
-import { joinBatches } from "./join.ts";
-import { packerId } from "./layers/compression.ts";
-import { type ArchiveEntry, archiveEntries, packEntries } from "./layers/entries.ts";
-import type { PackedLayer, SegmentTask } from "./layers/layer.ts";
-import type { Packer } from "./layers/packer.ts";
-import type { Log } from "./log.ts";
-import type { BlobStore } from "./storage/blob-store.ts";
-import { type StorageKey, storageKey } from "./storage/keys.ts";
-import { parseStoredJson } from "./storage/stored-json.ts";
+} from "../../registry/record.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+import { packerId } from "../layers/compression.ts";
+import { type ArchiveEntry, archiveEntries, packEntries } from "../layers/entries.ts";
+import type { PackedLayer, SegmentTask } from "../layers/layer.ts";
+import type { Packer } from "../layers/packer.ts";
+import type { Log } from "../log.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { type StorageKey, storageKey } from "../storage/keys.ts";
+import { parseStoredJson } from "../storage/stored-json.ts";
+import { joinBatches } from "../waiting/join.ts";
 
 /** What a layer was made of. */
 export type Making = { readonly form: Form } & (

@@ -10,9 +10,9 @@ import {
   DOCKER_MANIFEST_LIST,
   OCI_INDEX,
   OCI_MANIFEST,
-} from "../../registry/media-type.ts";
-import { endOfFile, temporaryDirectory } from "./fixture.ts";
-import { type House, startHouse } from "./house.ts";
+} from "../../../registry/media-type.ts";
+import { endOfFile, temporaryDirectory } from "../fixture.ts";
+import { type House, startHouse } from "../house.ts";
 
 const TAKES_INDEX = `${OCI_MANIFEST}, ${OCI_INDEX}`;
 const atEnd = endOfFile();

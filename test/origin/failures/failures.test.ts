@@ -2,11 +2,15 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type BuildFailure, failureError, type PackageFailure } from "../../origin/failures.ts";
-import type { Stage } from "../../origin/hold.ts";
-import { type BuildProgress, isStillBuilding } from "../../registry/building.ts";
-import { MAX_PACKAGES, type PackageName } from "../../registry/recipe.ts";
-import { recipeOf } from "../registry/fixture.ts";
+import {
+  type BuildFailure,
+  failureError,
+  type PackageFailure,
+} from "../../../origin/failures/failures.ts";
+import type { Stage } from "../../../origin/waiting/hold.ts";
+import { type BuildProgress, isStillBuilding } from "../../../registry/building.ts";
+import { MAX_PACKAGES, type PackageName } from "../../../registry/recipe.ts";
+import { recipeOf } from "../../registry/fixture.ts";
 
 const [NAME = assert.fail()] = recipeOf("0ad").packages;
 const DERIVATION = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g-a-1.drv";

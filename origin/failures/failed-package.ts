@@ -1,7 +1,7 @@
 // Why one package cannot be had: in words for people, and as an entry of `detail` for programs. Both
 // are bounded, and neither says anything of this host.
 
-import type { PackageName } from "../registry/recipe.ts";
+import type { PackageName } from "../../registry/recipe.ts";
 import type { PackageFailure } from "./failures.ts";
 import { publicText } from "./public-text.ts";
 

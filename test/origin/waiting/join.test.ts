@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { joinBatches } from "../../origin/join.ts";
-import { recentValues } from "../../origin/recent.ts";
+import { recentValues } from "../../../origin/recent.ts";
+import { joinBatches } from "../../../origin/waiting/join.ts";
 
 interface Run {
   readonly items: readonly string[];

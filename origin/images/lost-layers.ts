@@ -1,13 +1,13 @@
 // Layers that the storage lost: made again of what they were made of, and served only if they are the
 // same to the byte.
 
-import type { Digest } from "../registry/digest.ts";
-import type { LayerRecord } from "../registry/record.ts";
-import type { StorePath } from "../registry/store-path.ts";
+import type { Digest } from "../../registry/digest.ts";
+import type { LayerRecord } from "../../registry/record.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+import { queryClosure } from "../nix/closure.ts";
+import type { NixTool } from "../nix/nix-tool.ts";
+import { joinBatches } from "../waiting/join.ts";
 import type { HeldPaths, NotTried } from "./held-paths.ts";
-import { joinBatches } from "./join.ts";
-import { queryClosure } from "./nix/closure.ts";
-import type { NixTool } from "./nix/nix-tool.ts";
 import type { Making, PackedLayers } from "./packed-layers.ts";
 import type { RecordMaker } from "./record-maker.ts";
 

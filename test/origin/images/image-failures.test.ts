@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, type TestContext, test } from "node:test";
-import type { EnvironmentVariables } from "../../origin/config.ts";
-import type { PackageDetail } from "../../origin/failed-package.ts";
-import { plantFailingSet } from "./failing-set.ts";
-import { endOfFile, temporaryDirectory } from "./fixture.ts";
-import { type House, REPOSITORY_PREFIX, startHouse } from "./house.ts";
+import type { EnvironmentVariables } from "../../../origin/config.ts";
+import type { PackageDetail } from "../../../origin/failures/failed-package.ts";
+import { plantFailingSet } from "../failing-set.ts";
+import { endOfFile, temporaryDirectory } from "../fixture.ts";
+import { type House, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 
 const limit = { timeout: 60_000 };
 const atEnd = endOfFile();

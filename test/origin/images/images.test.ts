@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, type TestContext, test } from "node:test";
-import { endOfFile, temporaryDirectory } from "./fixture.ts";
-import { type House, plantSet, startHouse } from "./house.ts";
+import { endOfFile, temporaryDirectory } from "../fixture.ts";
+import { type House, plantSet, startHouse } from "../house.ts";
 
 const limit = { timeout: 60_000 };
 const atEnd = endOfFile();

@@ -7,13 +7,13 @@ import {
   type ComposeResult,
   compose,
   type Ingredient,
-} from "../registry/compose.ts";
-import type { CutOfRecord } from "../registry/cuts.ts";
-import type { Packing } from "../registry/pin.ts";
-import { canonicalRecipe, type PackageName, type Recipe } from "../registry/recipe.ts";
-import type { PackageRecord } from "../registry/record.ts";
-import type { StorePath } from "../registry/store-path.ts";
-import type { Variant } from "../registry/variant.ts";
+} from "../../registry/compose.ts";
+import type { CutOfRecord } from "../../registry/cuts.ts";
+import type { Packing } from "../../registry/pin.ts";
+import { canonicalRecipe, type PackageName, type Recipe } from "../../registry/recipe.ts";
+import type { PackageRecord } from "../../registry/record.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+import type { Variant } from "../../registry/variant.ts";
 import type { OneRecord, RecordFailure } from "./records.ts";
 
 export type ImageComposed =

@@ -2,19 +2,19 @@
 // number of slots whatever else a name is or is not, briefly where it did not evaluate; and asked of Nix
 // otherwise, all new names of a request in one evaluation, each name only once at a time.
 
-import { type Found, type Lookup, parseFound } from "../registry/lookup.ts";
-import type { PackageName, System } from "../registry/recipe.ts";
+import { type Found, type Lookup, parseFound } from "../../registry/lookup.ts";
+import type { PackageName, System } from "../../registry/recipe.ts";
+import type { FailureMemory } from "../failures/failure-memory.ts";
+import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/evaluate.ts";
+import type { NixTool } from "../nix/nix-tool.ts";
+import { recentValues } from "../recent.ts";
+import type { PinnedTag } from "../sources/pins.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { storageKey } from "../storage/keys.ts";
+import { parseStoredJson } from "../storage/stored-json.ts";
+import { joinBatches } from "../waiting/join.ts";
+import { type Busy, createSlots } from "../waiting/slots.ts";
 import type { AskedName, AskedNames } from "./asked-names.ts";
-import type { FailureMemory } from "./failure-memory.ts";
-import { joinBatches } from "./join.ts";
-import { type LookupStopped, lookUp, UNEXPLAINED } from "./nix/evaluate.ts";
-import type { NixTool } from "./nix/nix-tool.ts";
-import { recentValues } from "./recent.ts";
-import { type Busy, createSlots } from "./slots.ts";
-import type { PinnedTag } from "./sources/pins.ts";
-import type { BlobStore } from "./storage/blob-store.ts";
-import { storageKey } from "./storage/keys.ts";
-import { parseStoredJson } from "./storage/stored-json.ts";
 
 export interface NamedLookup {
   readonly name: PackageName;

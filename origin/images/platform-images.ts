@@ -2,19 +2,19 @@
 // client that takes no index. A platform that a package does not support is left out and named; any
 // other failure fails the pull, for an index that silently lost a platform would outlive the reason.
 
-import type { ComposedImage } from "../registry/compose.ts";
-import { RegistryError } from "../registry/error.ts";
-import { composeIndex, type OmittedPlatform, omit } from "../registry/image-index.ts";
-import type { Pin } from "../registry/pin.ts";
-import { platformName, type WantedImage } from "../registry/platforms.ts";
-import type { Recipe } from "../registry/recipe.ts";
-import type { Tag } from "../registry/reference.ts";
-import type { Variant } from "../registry/variant.ts";
-import { type BuildFailure, failureError, type PackageFailure } from "./failures.ts";
-import type { Wait } from "./hold.ts";
-import type { PinnedTag } from "./sources/pins.ts";
-import type { BlobStore } from "./storage/blob-store.ts";
-import { storageKey } from "./storage/keys.ts";
+import type { ComposedImage } from "../../registry/compose.ts";
+import { RegistryError } from "../../registry/error.ts";
+import { composeIndex, type OmittedPlatform, omit } from "../../registry/image-index.ts";
+import type { Pin } from "../../registry/pin.ts";
+import { platformName, type WantedImage } from "../../registry/platforms.ts";
+import type { Recipe } from "../../registry/recipe.ts";
+import type { Tag } from "../../registry/reference.ts";
+import type { Variant } from "../../registry/variant.ts";
+import { type BuildFailure, failureError, type PackageFailure } from "../failures/failures.ts";
+import type { PinnedTag } from "../sources/pins.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { storageKey } from "../storage/keys.ts";
+import type { Wait } from "../waiting/hold.ts";
 import type { TaggedImage, TaggedImages, TaggedResult } from "./tagged-images.ts";
 
 export interface PlatformBuild {

@@ -1,20 +1,20 @@
 // Recipe and pin to image: lookups, records, compose, and what must be stored before the answer.
 // Everything slow is remembered or joined below; what is done here is done per request.
 
-import type { ComposedImage, Ingredient } from "../registry/compose.ts";
-import { isFound } from "../registry/lookup.ts";
-import type { Packing } from "../registry/pin.ts";
-import { type PackageName, type Recipe, systemOf } from "../registry/recipe.ts";
-import type { Form } from "../registry/record.ts";
-import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
+import type { ComposedImage, Ingredient } from "../../registry/compose.ts";
+import { isFound } from "../../registry/lookup.ts";
+import type { Packing } from "../../registry/pin.ts";
+import { type PackageName, type Recipe, systemOf } from "../../registry/recipe.ts";
+import type { Form } from "../../registry/record.ts";
+import { VARIANT_TYPES, type Variant } from "../../registry/variant.ts";
+import type { BuildFailure, FailedPackage, PackageFailure } from "../failures/failures.ts";
+import type { PinnedTag } from "../sources/pins.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { type StorageKey, storageKey } from "../storage/keys.ts";
+import type { Wait } from "../waiting/hold.ts";
 import { composeImage } from "./compose-image.ts";
-import type { BuildFailure, FailedPackage, PackageFailure } from "./failures.ts";
-import type { Wait } from "./hold.ts";
 import { isStopped, type Lookups, storeLookup } from "./lookups.ts";
 import type { RecordFailure, Records } from "./records.ts";
-import type { PinnedTag } from "./sources/pins.ts";
-import type { BlobStore } from "./storage/blob-store.ts";
-import { type StorageKey, storageKey } from "./storage/keys.ts";
 
 export interface BuiltImage {
   readonly kind: "built";

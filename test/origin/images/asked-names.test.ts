@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { type AskedName, MAX_SLOTS, openAskedNames } from "../../origin/asked-names.ts";
-import { openFilesystemStore } from "../../origin/storage/filesystem.ts";
-import { storageKey } from "../../origin/storage/keys.ts";
-import type { Lookup } from "../../registry/lookup.ts";
-import type { PackageName } from "../../registry/recipe.ts";
-import { pinOf } from "../registry/fixture.ts";
-import { readableLog, temporaryDirectory } from "./fixture.ts";
+import { type AskedName, MAX_SLOTS, openAskedNames } from "../../../origin/images/asked-names.ts";
+import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import { storageKey } from "../../../origin/storage/keys.ts";
+import type { Lookup } from "../../../registry/lookup.ts";
+import type { PackageName } from "../../../registry/recipe.ts";
+import { pinOf } from "../../registry/fixture.ts";
+import { readableLog, temporaryDirectory } from "../fixture.ts";
 
 const PIN = pinOf("a".repeat(40));
 const LOOKUPS: readonly Lookup[] = [

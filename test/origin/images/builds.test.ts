@@ -7,11 +7,11 @@ import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, type TestContext, test } from "node:test";
-import type { EnvironmentVariables } from "../../origin/config.ts";
-import type { StillBuilding } from "../../registry/building.ts";
-import { temporaryDirectory } from "./fixture.ts";
+import type { EnvironmentVariables } from "../../../origin/config.ts";
+import type { StillBuilding } from "../../../registry/building.ts";
+import { temporaryDirectory } from "../fixture.ts";
+import { type House, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 import { type GatedSet, isRunning, plantGatedSet, processesNaming, until } from "./gated-set.ts";
-import { type House, REPOSITORY_PREFIX, startHouse } from "./house.ts";
 
 const limit = { timeout: 60_000 };
 /** What the project promises of the end of a build that nobody wants. */

@@ -1,7 +1,7 @@
 // One valid output path to its record: cuts the closure into bundles, draws the view, and has every
 // layer made before anything names it. Also makes what was not needed at first, or was lost.
 
-import type { Packing } from "../registry/pin.ts";
+import type { Packing } from "../../registry/pin.ts";
 import {
   type BundleRecord,
   type CoarseBundle,
@@ -11,15 +11,15 @@ import {
   type PackingId,
   parsePackingId,
   recordPaths,
-} from "../registry/record.ts";
-import type { StorePath } from "../registry/store-path.ts";
-import { BASE_ENTRIES } from "./layers/base.ts";
-import { type Bundle, CUT_VERSION, cutLevels } from "./layers/bundles.ts";
-import type { ClosureGraph } from "./layers/closure.ts";
-import { packerId } from "./layers/compression.ts";
-import type { Popularity } from "./layers/popularity.ts";
-import { UnpackableError } from "./layers/tar.ts";
-import { type PackageView, readView, type ViewResult } from "./layers/view.ts";
+} from "../../registry/record.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+import { BASE_ENTRIES } from "../layers/base.ts";
+import { type Bundle, CUT_VERSION, cutLevels } from "../layers/bundles.ts";
+import type { ClosureGraph } from "../layers/closure.ts";
+import { packerId } from "../layers/compression.ts";
+import type { Popularity } from "../layers/popularity.ts";
+import { UnpackableError } from "../layers/tar.ts";
+import { type PackageView, readView, type ViewResult } from "../layers/view.ts";
 import type { Making, PackedLayers } from "./packed-layers.ts";
 
 export type MadeRecord =

@@ -1,15 +1,15 @@
 // Images by tag: the pin the tag has, or the one before while the image is still to be made at it.
 
-import type { Pin } from "../registry/pin.ts";
-import type { Recipe } from "../registry/recipe.ts";
-import type { Tag } from "../registry/reference.ts";
-import type { Variant } from "../registry/variant.ts";
-import type { BuildFailure } from "./failures.ts";
-import type { Stage, Wait } from "./hold.ts";
+import type { Pin } from "../../registry/pin.ts";
+import type { Recipe } from "../../registry/recipe.ts";
+import type { Tag } from "../../registry/reference.ts";
+import type { Variant } from "../../registry/variant.ts";
+import type { BuildFailure } from "../failures/failures.ts";
+import type { Refresh } from "../refresh/refresh.ts";
+import type { Tracked } from "../refresh/tracked.ts";
+import type { PinnedTag, Pins } from "../sources/pins.ts";
+import type { Stage, Wait } from "../waiting/hold.ts";
 import type { BuiltImage, ImageResult, Images } from "./images.ts";
-import type { Refresh } from "./refresh/refresh.ts";
-import type { Tracked } from "./refresh/tracked.ts";
-import type { PinnedTag, Pins } from "./sources/pins.ts";
 
 export interface TaggedImage extends BuiltImage {
   /** The pin the tag has, where an earlier one answers until the image is made at it. */

@@ -1,14 +1,14 @@
 // Every way in which an image cannot be had, and the one place that puts it into words for a client.
 
-import { describeProgress, type StillBuilding } from "../registry/building.ts";
-import { MAX_LAYERS } from "../registry/compose.ts";
-import { RegistryError } from "../registry/error.ts";
-import type { LookupFailure } from "../registry/lookup.ts";
-import type { PackageName } from "../registry/recipe.ts";
+import { describeProgress, type StillBuilding } from "../../registry/building.ts";
+import { MAX_LAYERS } from "../../registry/compose.ts";
+import { RegistryError } from "../../registry/error.ts";
+import type { LookupFailure } from "../../registry/lookup.ts";
+import type { PackageName } from "../../registry/recipe.ts";
+import type { Stage, StillUnderWay } from "../waiting/hold.ts";
+import type { Busy } from "../waiting/slots.ts";
 import { describePackage, type PackageDetail, packageDetail } from "./failed-package.ts";
-import type { Stage, StillUnderWay } from "./hold.ts";
 import { publicText } from "./public-text.ts";
-import type { Busy } from "./slots.ts";
 
 /** A builder of the package, or of something it depends on. */
 export type BuilderFailure =

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createSlots } from "../../origin/slots.ts";
+import { createSlots } from "../../../origin/waiting/slots.ts";
 
 const never = AbortSignal.any([]);
 

@@ -1,19 +1,19 @@
 // Store paths that are valid and stay so while they are used: realised when it is their turn, held by
 // GC roots, released.
 
-import type { BuildProgress } from "../registry/building.ts";
-import type { StorePath } from "../registry/store-path.ts";
-import type { BuilderFailure } from "./failures.ts";
-import type { Log } from "./log.ts";
-import type { NixLog } from "./nix/nix-log.ts";
-import type { NixTool } from "./nix/nix-tool.ts";
+import type { BuildProgress } from "../../registry/building.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+import type { BuilderFailure } from "../failures/failures.ts";
+import type { Log } from "../log.ts";
+import type { NixLog } from "../nix/nix-log.ts";
+import type { NixTool } from "../nix/nix-tool.ts";
 import {
   type Realisation,
   type RealiseFailure,
   realise,
   type WantedOutputs,
-} from "./nix/realise.ts";
-import { type Busy, createSlots, type Slots } from "./slots.ts";
+} from "../nix/realise.ts";
+import { type Busy, createSlots, type Slots } from "../waiting/slots.ts";
 
 export interface WantedPath {
   readonly derivation: string;

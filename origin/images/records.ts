@@ -2,28 +2,28 @@
 // rest is realised together and then packed. A record is kept under its output path and packing,
 // never under a pin: a channel that moves makes only anew what really changed.
 
-import type { CutOfRecord } from "../registry/cuts.ts";
-import { type Found, packagesOf } from "../registry/lookup.ts";
-import type { Packing } from "../registry/pin.ts";
+import type { CutOfRecord } from "../../registry/cuts.ts";
+import { type Found, packagesOf } from "../../registry/lookup.ts";
+import type { Packing } from "../../registry/pin.ts";
 import {
   FORMS,
   type Form,
   type PackageRecord,
   parsePackageRecord,
   recordLayers,
-} from "../registry/record.ts";
-import type { FailureMemory } from "./failure-memory.ts";
+} from "../../registry/record.ts";
+import type { FailureMemory } from "../failures/failure-memory.ts";
+import type { ClosureGraph } from "../layers/closure.ts";
+import { queryClosure } from "../nix/closure.ts";
+import type { NixTool } from "../nix/nix-tool.ts";
+import { recentValues } from "../recent.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { type StorageKey, storageKey } from "../storage/keys.ts";
+import { parseStoredJson } from "../storage/stored-json.ts";
+import type { Stage } from "../waiting/hold.ts";
+import { joinBatches } from "../waiting/join.ts";
 import type { HeldPaths, HoldFailure, WantedPath } from "./held-paths.ts";
-import type { Stage } from "./hold.ts";
-import { joinBatches } from "./join.ts";
-import type { ClosureGraph } from "./layers/closure.ts";
-import { queryClosure } from "./nix/closure.ts";
-import type { NixTool } from "./nix/nix-tool.ts";
-import { recentValues } from "./recent.ts";
 import type { RecordMaker } from "./record-maker.ts";
-import type { BlobStore } from "./storage/blob-store.ts";
-import { type StorageKey, storageKey } from "./storage/keys.ts";
-import { parseStoredJson } from "./storage/stored-json.ts";
 
 export type RecordsResult =
   | { readonly kind: "records"; readonly records: readonly PackageRecord[] }

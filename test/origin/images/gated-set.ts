@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { chmod, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { type Ending, temporaryDirectory } from "./fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 
 const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
 export const GATED = ["one", "two", "three"] as const;
