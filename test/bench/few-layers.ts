@@ -94,6 +94,7 @@ async function packEvenly(
     layers: groups.map((group, index) => ({
       storePaths: group.storePaths,
       destination: join(directory, `layer-${index}`),
+      sizeBytes: group.sizeBytes,
     })),
   });
   for (const [index, { digest }] of report.layers.entries()) {

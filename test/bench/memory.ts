@@ -17,7 +17,7 @@ export async function measureMemory(bench: Workbench): Promise<Section> {
   for (const form of ["zstd", "gzip"] as const) {
     const { report, sample } = await packInChild({
       ...{ form, workers: null, storeDirectory: store },
-      layers: [{ storePaths: [tree.storePath], destination }],
+      layers: [{ storePaths: [tree.storePath], destination, sizeBytes: tree.sizeBytes }],
     });
     rows.push({
       form,

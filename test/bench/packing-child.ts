@@ -2,15 +2,13 @@
 // PackingJob from standard input and writes a PackingReport to standard output, both as JSON.
 
 import { createHash } from "node:crypto";
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { createChunkBuffer, createChunkWriter } from "../../origin/layers/chunk-writer.ts";
 import { createPacker } from "../../origin/layers/packer.ts";
 import { writeStoreParents, writeStorePath } from "../../origin/layers/tar.ts";
 import type { Digest } from "../../registry/digest.ts";
 import type { Form, LayerRecord } from "../../registry/record.ts";
-import { type StorePath, storePathBase } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/store-path.ts";
 
 export interface PackingJob {
   /** "hash" is the limit: the tar is written and hashed twice as a layer is, and nothing else. */
@@ -22,6 +20,8 @@ export interface PackingJob {
   readonly layers: readonly {
     readonly storePaths: readonly StorePath[];
     readonly destination: string;
+    /** What the paths take, as the origin knows it from Nix: it decides how many threads help. */
+    readonly sizeBytes: number;
   }[];
 }
 
@@ -47,26 +47,15 @@ async function packLayers(job: PackingJob, form: Form): Promise<readonly LayerRe
   const { workers, storeDirectory } = job;
   const packer = createPacker({ storeDirectory, ...(workers === null ? {} : { workers }) });
   const packed: LayerRecord[] = [];
-  for (const { storePaths, destination } of job.layers) {
+  for (const { storePaths, destination, sizeBytes: treeBytes } of job.layers) {
     const { digest, diffId, sizeBytes } = await packer.pack({
       segments: storePaths.map((storePath) => ({ storePath })),
-      ...{ form, destination, group: "bench" },
-      sizeBytes: storePaths.reduce((sum, path) => sum + treeBytes(storeDirectory, path), 0),
+      ...{ form, destination, group: "bench", sizeBytes: treeBytes },
     });
     packed.push({ digest, diffId, sizeBytes });
   }
   await packer.close();
   return packed;
-}
-
-/** What the files of a store path hold, as the origin knows it from Nix: it decides who helps. */
-function treeBytes(storeDirectory: string, storePath: StorePath): number {
-  const root = join(storeDirectory, storePathBase(storePath));
-  if (!statSync(root).isDirectory()) return statSync(root).size;
-  const files = readdirSync(root, { recursive: true, withFileTypes: true });
-  return files
-    .filter((file) => file.isFile())
-    .reduce((sum, file) => sum + statSync(join(file.parentPath, file.name)).size, 0);
 }
 
 function hashLayers({ layers, storeDirectory }: PackingJob): readonly LayerRecord[] {

@@ -99,13 +99,13 @@ function barsOf(title: string, rows: readonly Row[]): readonly Bar[] {
 function casesOf(
   bench: Workbench,
   store: string,
-  { storePath }: Tree,
+  { storePath, sizeBytes: treeBytes }: Tree,
 ): readonly (readonly [Case, Measure<Packed>])[] {
   const { baseline, scratch } = bench;
   const base = storePathBase(storePath);
   const out = join(scratch, "packed");
   const ours = (form: PackingJob["form"]) => async () => {
-    const layers = [{ storePaths: [storePath], destination: out }];
+    const layers = [{ storePaths: [storePath], destination: out, sizeBytes: treeBytes }];
     const { sample, report } = await packInChild({
       ...{ form, workers: 1, storeDirectory: store, layers },
     });
