@@ -5,15 +5,15 @@
 // who has another image of the set; few layers (older clients unpack 74 layers up to twice as
 // slowly as 8, and Docker's overlay2 mounts 125 at most).
 //
-// Rule: a path whose size times the number of packages that are expected to share it is a megabyte
-// or more leads a bundle: its closure without the closures of the leaders below it. A coarser level
-// keeps the bundles of heavy leaders as they are, and joins the others, one bundle for each class
-// of weight.
+// Rule: the package leads a bundle, and so does, below a leader, every path whose size times the number
+// of packages that are expected to share it without that leader is a megabyte or more. A bundle is its
+// leader's closure without the closures of the leaders below it. A coarser level keeps the bundles of
+// heavy leaders as they are, and joins the others, one bundle for each class of weight.
 //
-// So a bundle is the same in every closure that holds its leader, and what a coarse level keeps is
-// shared with every image, whatever its level. The root leads too, however light it is: only then
-// may its bundle differ from what the same path leads elsewhere. A light path that two leaders need
-// is in both bundles, which costs bytes and is never wrong.
+// So a bundle is the same in every closure where its leader leads, and what a coarse level keeps is
+// shared with every image, whatever its level. The root leads however light it is: only then may its
+// bundle differ from what the same path leads elsewhere. A path that two leaders need, and that is
+// light beside one of them, is in two bundles, which costs bytes and is never wrong.
 //
 // The root's bundle holds the package's view as well, and saves its layer, unless other closures are
 // expected to share that very bundle: views are a package's own, and would part what is one.
@@ -24,7 +24,7 @@ import { type ClosureGraph, createPathSets, orderClosure } from "./closure.ts";
 import type { Popularity } from "./popularity.ts";
 
 /** Raised with every change of the rule: records cut by different rules never meet in an image. */
-export const CUT_VERSION = 3;
+export const CUT_VERSION = 4;
 /** From here on a layer's fixed costs are small against the bytes it saves. */
 export const LEADER_WEIGHT_BYTES = 1_000_000;
 /** Level 0 is the finest cut; the coarsest is a single bundle, so that any image has some cut. */
@@ -66,28 +66,37 @@ function cutFinest(
 ): readonly LedBundle[] {
   const { nodes, references } = orderClosure(closure, root);
   const reached = createPathSets(nodes.length);
-  /** What the leaders that a path reaches reach in their turn. */
+  // Bottom up, since a path reaches what its references reach.
+  for (const place of [...nodes.keys()].reverse()) {
+    reached.add(place, place);
+    for (const reference of references[place] ?? []) reached.unite(place, reached, reference);
+  }
+  const none = createPathSets(nodes.length);
   const led = createPathSets(nodes.length);
   const bundles: LedBundle[] = [];
-  // Bottom up, since a path reaches what its references reach.
-  for (const [place, { path, narSizeBytes }] of [...nodes.entries()].reverse()) {
-    reached.add(place, place);
-    for (const reference of references[place] ?? []) {
-      reached.unite(place, reached, reference);
-      led.unite(place, led, reference);
+  const leaders = new Set([0]);
+  // A Set is walked in the order of insertion, and what is added during the walk is walked too.
+  for (const place of leaders) {
+    const leader = nodes[place]?.path ?? root;
+    // Those that need others come first, so what a leader below reaches is known to be led.
+    for (const below of reached.without(place, none)) {
+      const node = nodes[below];
+      if (node === undefined || below === place || led.has(place, below)) continue;
+      const weightBytes = node.narSizeBytes * popularity.sharers(node.path, leader);
+      if (weightBytes < LEADER_WEIGHT_BYTES) continue;
+      leaders.add(below);
+      led.unite(place, reached, below);
     }
-    const weightBytes = narSizeBytes * popularity.sharers(path);
-    if (path !== root && weightBytes < LEADER_WEIGHT_BYTES) continue;
     const members = reached.without(place, led).flatMap((member) => nodes[member]?.path ?? []);
+    const weightBytes = (nodes[place]?.narSizeBytes ?? 0) * popularity.sharers(leader);
     bundles.push({
-      leader: path,
+      leader,
       weightClass: weightClassOf(weightBytes),
-      storePaths: leaderFirst(path, members),
+      storePaths: leaderFirst(leader, members),
       popularity: members.reduce((most, member) => Math.max(most, popularity.count(member)), 0),
       holdsView:
-        hasView && path === root && (weightBytes < LEADER_WEIGHT_BYTES || popularity.isAlone(path)),
+        hasView && place === 0 && (weightBytes < LEADER_WEIGHT_BYTES || popularity.isAlone(leader)),
     });
-    led.unite(place, reached, place);
   }
   return bundles.sort(byPopularity);
 }

@@ -74,6 +74,7 @@ export interface PathSets {
   add(row: number, place: number): void;
   /** Adds to a row what a row of `sets` holds, which may be these same sets. */
   unite(row: number, sets: PathSets, other: number): void;
+  has(row: number, place: number): boolean;
   /** The places that a row holds and the same row of `sets` does not, in order. */
   without(row: number, sets: PathSets): readonly number[];
   readonly words: Uint32Array;
@@ -89,6 +90,10 @@ export function createPathSets(count: number): PathSets {
     add(row, place) {
       const at = row * width + Math.floor(place / WORD_BITS);
       words[at] = (words[at] ?? 0) | (1 << (place % WORD_BITS));
+    },
+    has(row, place) {
+      const word = words[row * width + Math.floor(place / WORD_BITS)] ?? 0;
+      return ((word >>> (place % WORD_BITS)) & 1) === 1;
     },
     unite(row, sets, other) {
       // A path reaches later places only, so the words before its own hold nothing.

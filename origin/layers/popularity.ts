@@ -11,8 +11,12 @@ export interface Popularity {
   /** Names the data: other data, other layers. "none" without data. */
   readonly id: string;
   count(path: StorePath): number;
-  /** How many packages of an ordinary set of images are expected to share the path: 0.25 to 8. */
-  sharers(path: StorePath): number;
+  /**
+   * How many packages of an ordinary set of images are expected to share the path: 0.25 to 8. With
+   * `besides`, a package whose closure holds the path: of those that do not hold that package as well,
+   * as far as the data can tell.
+   */
+  sharers(path: StorePath, besides?: StorePath): number;
   /**
    * Whether a package's own output is never shared as a part of others: the data know of nobody else
    * that needs it, or it is in every image as a package of its own.
@@ -26,9 +30,9 @@ export interface Popularity {
 // more sharers are more layers, and fewer bytes stored twice.
 
 /** For counts of references in the whole of nixpkgs, where glibc has about 300,000: Nixery's. */
-export const REFERENCES_PER_SHARER = 400;
+const REFERENCES_PER_SHARER = 400;
 /** For counts of the closures of a set of some dozens of packages that hold a path. */
-export const CLOSURES_PER_SHARER = 2;
+const CLOSURES_PER_SHARER = 1.2;
 /** In the graph that 400 was found with, every 833rd path refers to what has so many references. */
 const PATHS_PER_SHARER = 833;
 /** Beyond so many packages, of more closures that hold a path fewer come to one user's images. */
@@ -40,6 +44,22 @@ const SHARERS_WITHOUT_DATA = 4;
 const MIN_SHARERS = 0.25;
 /** Beyond, each image would have a layer more for a path of some kilobytes. */
 const MAX_SHARERS = 8;
+
+interface Scale {
+  readonly countsPerSharer: number;
+  readonly maxSharers: number;
+  /**
+   * Whether what counts for a package counts for all that its closure holds as well. A tool chain
+   * counts for every package that is built with it, whatever its closure holds.
+   */
+  readonly isNested: boolean;
+}
+
+const SCALES: Readonly<Record<CountKind, Scale>> = {
+  references: { countsPerSharer: REFERENCES_PER_SHARER, maxSharers: MAX_SHARERS, isNested: false },
+  closures: { countsPerSharer: CLOSURES_PER_SHARER, maxSharers: 5, isNested: true },
+  derivations: { countsPerSharer: CLOSURES_PER_SHARER, maxSharers: MAX_SHARERS, isNested: false },
+};
 
 /** These are in every image. */
 const ALWAYS_PRESENT: ReadonlySet<string> = new Set(["cacert", "nss-cacert", "iana-etc"]);
@@ -92,7 +112,7 @@ const countsSchema = v.record(v.string(), v.pipe(v.number(), v.safeInteger(), v.
  */
 export function parsePopularity(
   text: string,
-  countsPerSharer: number = REFERENCES_PER_SHARER,
+  expected: CountKind = "references",
 ): PopularityResult {
   if (Buffer.byteLength(text) > MAX_POPULARITY_SIZE_BYTES) {
     return invalid(`is larger than ${MAX_POPULARITY_SIZE_BYTES} bytes`);
@@ -110,12 +130,12 @@ export function parsePopularity(
     if (packageName === undefined) continue;
     counts.set(packageName, Math.max(counts.get(packageName) ?? 0, count));
   }
-  const said = saidPerSharer(parsed.output);
+  const said = scaleSaid(parsed.output);
   const isEmpty = said === undefined && counts.size === 0;
   const countedAt = parsed.output[COUNTED_AT_ENTRY];
   return {
     kind: "popularity",
-    popularity: isEmpty ? NO_POPULARITY : createPopularity(counts, said ?? countsPerSharer),
+    popularity: isEmpty ? NO_POPULARITY : createPopularity(counts, said ?? SCALES[expected]),
     countedAtMs: countedAt === undefined ? null : countedAt * 1000,
   };
 }
@@ -138,34 +158,41 @@ export function formatPopularity(data: PopularityData | null, countedAtMs?: numb
   return `${JSON.stringify(entries, null, 1)}\n`;
 }
 
-function saidPerSharer(entries: Readonly<Record<string, number>>): number | undefined {
+function scaleSaid(entries: Readonly<Record<string, number>>): Scale | undefined {
   const references = entries[KIND_ENTRIES.references];
-  if (references !== undefined) return Math.max(references / PATHS_PER_SHARER, 1);
-  const packages = entries[KIND_ENTRIES.closures] ?? entries[KIND_ENTRIES.derivations];
-  if (packages === undefined) return undefined;
-  return Math.max(Math.sqrt(packages / ORDINARY_SET), CLOSURES_PER_SHARER);
+  if (references !== undefined) {
+    return { ...SCALES.references, countsPerSharer: Math.max(references / PATHS_PER_SHARER, 1) };
+  }
+  for (const kind of ["closures", "derivations"] as const) {
+    const packages = entries[KIND_ENTRIES[kind]];
+    if (packages === undefined) continue;
+    const countsPerSharer = Math.max(Math.sqrt(packages / ORDINARY_SET), CLOSURES_PER_SHARER);
+    return { ...SCALES[kind], countsPerSharer };
+  }
+  return undefined;
 }
 
-function createPopularity(
-  counts: ReadonlyMap<string, number>,
-  countsPerSharer: number,
-): Popularity {
+function createPopularity(counts: ReadonlyMap<string, number>, scale: Scale): Popularity {
+  const { countsPerSharer, isNested, maxSharers } = scale;
   const count = (path: StorePath) => {
     const name = storePathPackage(path);
     if (ALWAYS_PRESENT.has(name)) return MOST_POPULAR;
     return Math.min(counts.get(name) ?? UNKNOWN, MOST_POPULAR);
   };
   return {
-    id: identify(counts, countsPerSharer),
+    id: identify(counts, scale),
     count,
     isAlone: (path) => ALWAYS_PRESENT.has(storePathPackage(path)) || count(path) <= UNKNOWN,
-    sharers: (path) => Math.min(Math.max(count(path) / countsPerSharer, MIN_SHARERS), MAX_SHARERS),
+    sharers: (path, besides) => {
+      const common = isNested && besides !== undefined ? count(besides) : 0;
+      return Math.min(Math.max((count(path) - common) / countsPerSharer, MIN_SHARERS), maxSharers);
+    },
   };
 }
 
-function identify(counts: ReadonlyMap<string, number>, countsPerSharer: number): string {
+function identify(counts: ReadonlyMap<string, number>, scale: Scale): string {
   const sorted = [...counts].sort(([a], [b]) => compareBytes(a, b));
-  const canonical = JSON.stringify([countsPerSharer, sorted]);
+  const canonical = JSON.stringify([scale, sorted]);
   return createHash("sha256").update(canonical).digest("hex").slice(0, SHORT_ID_LENGTH);
 }
 

@@ -25,13 +25,7 @@ import { createPackedLayers } from "../images/packed-layers.ts";
 import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { createPacker } from "../layers/packer.ts";
-import {
-  CLOSURES_PER_SHARER,
-  NO_POPULARITY,
-  type Popularity,
-  parsePopularity,
-  REFERENCES_PER_SHARER,
-} from "../layers/popularity.ts";
+import { NO_POPULARITY, type Popularity, parsePopularity } from "../layers/popularity.ts";
 import type { LookupAnswer } from "../nix/lookup-json.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
@@ -124,8 +118,7 @@ function recipeOf({ isNamed, name, recipe }: BuildRequest): Recipe {
 async function popularityOf({ popularity }: BuildRequest): Promise<Popularity> {
   if (popularity === null) return NO_POPULARITY;
   const { file, counts } = popularity;
-  const perSharer = { references: REFERENCES_PER_SHARER, closures: CLOSURES_PER_SHARER }[counts];
-  const result = parsePopularity(await readFile(file, "utf8"), perSharer);
+  const result = parsePopularity(await readFile(file, "utf8"), counts);
   if (result.kind === "popularity") return result.popularity;
   throw new RequestError(`the popularity data of ${file} ${result.reason}`);
 }

@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { parseTag } from "../../registry/reference.ts";
 import {
-  CLOSURES_PER_SHARER,
+  type CountKind,
   formatPopularity,
   NO_POPULARITY,
   type Popularity,
@@ -41,7 +41,7 @@ export async function obtainPopularity(options: ObtainOptions): Promise<Populari
   const { url, source } = options;
   if (url !== null) return await readOrRecall(url, options);
   const own = await readOwn(source);
-  if (own !== undefined) return parsed(own, "the package set", CLOSURES_PER_SHARER);
+  if (own !== undefined) return parsed(own, "the package set", "closures");
   if (source.kind === "nixpkgs") return NO_POPULARITY;
   return await recallOrCount(options);
 }
@@ -71,7 +71,7 @@ async function recallOrCount(options: ObtainOptions): Promise<Popularity> {
   const { source, refreshMs, store, log, now } = options;
   const key = keyOf(source);
   const text = await recallCounted(store, source);
-  const kept = text === undefined ? undefined : parsePopularity(text, CLOSURES_PER_SHARER);
+  const kept = text === undefined ? undefined : parsePopularity(text, "closures");
   const known = kept?.kind === "popularity" ? kept : undefined;
   const isDue = refreshMs !== null && now() - (known?.countedAtMs ?? 0) >= refreshMs;
   if (known !== undefined && !isDue) return known.popularity;
@@ -124,8 +124,8 @@ async function countLatest({ pins, countSet }: ObtainOptions): Promise<CountedSe
     : { kind: "failed", reason: pinned.message };
 }
 
-function parsed(text: string, from: string, countsPerSharer?: number): Popularity {
-  const result = parsePopularity(text, countsPerSharer);
+function parsed(text: string, from: string, counts?: CountKind): Popularity {
+  const result = parsePopularity(text, counts);
   if (result.kind === "popularity") return result.popularity;
   throw new PopularityProblem(`the popularity data of ${from} ${result.reason}`);
 }

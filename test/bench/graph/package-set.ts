@@ -4,7 +4,6 @@ import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import type { ClosureGraph, ClosureNode } from "../../../origin/layers/closure.ts";
 import {
-  CLOSURES_PER_SHARER,
   formatPopularity,
   NO_POPULARITY,
   type Popularity,
@@ -47,7 +46,7 @@ export function readPackageSet(name: string, json: unknown): PackageSet {
       { path, narSizeBytes: narSize, references },
     ]),
   );
-  const parsed = parsePopularity(JSON.stringify(popularity), CLOSURES_PER_SHARER);
+  const parsed = parsePopularity(JSON.stringify(popularity), "closures");
   if (parsed.kind === "invalid") throw new Error(parsed.reason);
   return {
     name,

@@ -8,6 +8,7 @@ import {
 } from "../../../origin/layers/bundles.ts";
 import type { ClosureGraph } from "../../../origin/layers/closure.ts";
 import {
+  formatPopularity,
   NO_POPULARITY,
   type Popularity,
   parsePopularity,
@@ -33,7 +34,12 @@ function graph(
 
 /** Counts of which each is a sharer. What is not named has one. */
 function popularity(counts: Record<string, number>): Popularity {
-  const result = parsePopularity(JSON.stringify(counts), 1);
+  const data = {
+    kind: "references",
+    counted: 833,
+    counts: new Map(Object.entries(counts)),
+  } as const;
+  const result = parsePopularity(formatPopularity(data));
   assert.ok(result.kind === "popularity");
   return result.popularity;
 }
@@ -104,6 +110,24 @@ describe("cutBundles", () => {
   test("does not store again with the root what a leader of its closure has", () => {
     const closure = graph({ root: "big way", big: "leaf", way: "leaf" }, { big: LARGE });
     assert.deepEqual(cut(closure, "root"), ["big leaf", "root way"]);
+  });
+
+  test("keeps together what the same closures hold, where that is known", () => {
+    const closure = graph(
+      { root: "curl", curl: "gssapi ssl", gssapi: "krb5 glibc", krb5: "glibc", ssl: "glibc" },
+      { curl: 0.1 * LARGE, gssapi: LARGE, krb5: LARGE, ssl: LARGE, glibc: LARGE },
+    );
+    const counts = new Map(
+      Object.entries({ root: 1, curl: 3, gssapi: 9, krb5: 9, ssl: 12, glibc: 40 }),
+    );
+    const read = parsePopularity(formatPopularity({ kind: "closures", counted: 60, counts }));
+    assert.ok(read.kind === "popularity");
+    const expected = ["glibc", "gssapi krb5", "root curl", "ssl"];
+    assert.deepEqual(cut(closure, "root", read.popularity), expected);
+    assert.deepEqual(cut(closureBelow(closure, storePath("gssapi")), "gssapi", read.popularity), [
+      "glibc",
+      "gssapi krb5",
+    ]);
   });
 
   test("ignores references of a path to itself", () => {

@@ -1,18 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  CLOSURES_PER_SHARER,
+  type CountKind,
   formatPopularity,
   MAX_POPULARITY_SIZE_BYTES,
   NO_POPULARITY,
   type Popularity,
   parsePopularity,
-  REFERENCES_PER_SHARER,
 } from "../../../origin/layers/popularity.ts";
 import { storePath } from "./fixture.ts";
 
-function parse(text: string, countsPerSharer?: number) {
-  const result = parsePopularity(text, countsPerSharer);
+function parse(text: string, counts?: CountKind) {
+  const result = parsePopularity(text, counts);
   assert.ok(result.kind === "popularity", "not read");
   return result.popularity;
 }
@@ -44,8 +43,8 @@ describe("parsePopularity", () => {
         data.sharers(storePath(name)),
       );
     assert.deepEqual(sharersOf(parse(counts)), [8, 3, 0.25, 0.25, 8]);
-    const closures = parse('{"glibc":56,"zlib":3,"rare":1}', CLOSURES_PER_SHARER);
-    assert.deepEqual(sharersOf(closures), [8, 1.5, 0.5, 0.5, 8]);
+    const closures = parse('{"glibc":56,"zlib":3,"rare":1}', "closures");
+    assert.deepEqual(sharersOf(closures), [5, 3 / 1.2, 1 / 1.2, 1 / 1.2, 5]);
     assert.deepEqual(sharersOf(NO_POPULARITY), [4, 4, 4, 4, 4]);
   });
 
@@ -56,13 +55,13 @@ describe("parsePopularity", () => {
     ]);
     const references = formatPopularity({ kind: "references", counted: 833 * 2, counts });
     const closures = formatPopularity({ kind: "closures", counted: 60 * 9, counts });
-    for (const expected of [REFERENCES_PER_SHARER, CLOSURES_PER_SHARER]) {
+    for (const expected of ["references", "closures"] as const) {
       const zlib = storePath("zlib-1.3");
       assert.equal(parse(references, expected).sharers(zlib), 1.5);
       assert.equal(parse(closures, expected).sharers(zlib), 1);
       assert.equal(
         parse(formatPopularity({ kind: "closures", counted: 20, counts }), expected).sharers(zlib),
-        1.5,
+        3 / 1.2,
       );
     }
     assert.equal(Object.keys(JSON.parse(closures)).join(), "closures of,glibc,zlib");
@@ -82,11 +81,23 @@ describe("parsePopularity", () => {
   test("tells data in which nothing is shared from no data", () => {
     const data = parse(formatPopularity({ kind: "closures", counted: 2, counts: new Map() }));
     assert.notEqual(data.id, "none");
-    assert.equal(data.sharers(storePath("zlib-1.3")), 0.5);
+    assert.equal(data.sharers(storePath("zlib-1.3")), 1 / 1.2);
+  });
+
+  test("expects no sharers of those that hold the package anyway, where counts are of closures", () => {
+    const counts = new Map(Object.entries({ glibc: 9, krb5: 4, gssapi: 4, tool: 1 }));
+    const sharersBeside = (kind: CountKind) => {
+      const data = parse(formatPopularity({ kind, counted: 60, counts }));
+      return ["gssapi", "tool"].map((name) =>
+        data.sharers(storePath("krb5-1.20"), storePath(`${name}-1`)),
+      );
+    };
+    assert.deepEqual(sharersBeside("closures"), [0.25, 3 / 1.2]);
+    assert.deepEqual(sharersBeside("derivations"), [4 / 1.2, 4 / 1.2]);
   });
 
   test("takes a package for alone when the data know of nobody else that needs it", () => {
-    const data = parse('{"git":1,"perl":2,"nss-cacert":0}', CLOSURES_PER_SHARER);
+    const data = parse('{"git":1,"perl":2,"nss-cacert":0}', "closures");
     const alone = (popularity: Popularity, name: string) => popularity.isAlone(storePath(name));
     assert.deepEqual(
       ["git-2", "perl-5", "unknown-1", "nss-cacert-3"].map((name) => alone(data, name)),
@@ -103,7 +114,7 @@ describe("parsePopularity", () => {
     assert.match(id, /^[0-9a-f]{12}$/);
     assert.equal(parse('{ "b-9.1": 2, "a": 7, "a-0": 3 }').id, id);
     assert.notEqual(parse('{"a":7,"b":3}').id, id);
-    assert.notEqual(parse('{"a":7,"b":2}', CLOSURES_PER_SHARER).id, id);
+    assert.notEqual(parse('{"a":7,"b":2}', "closures").id, id);
     assert.equal(parse("{}").id, "none");
     assert.equal(NO_POPULARITY.id, "none");
   });
