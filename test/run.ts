@@ -27,6 +27,9 @@ const TEST_TOOLS: readonly Tool[] = [
   ["dockerd", "docker.io"],
   ["docker", "docker.io"],
   ["git", "git"],
+  // A minimal Debian has neither.
+  ["mount", "mount"],
+  ["umount", "mount"],
 ];
 /** Files that need a tool, by folder. The tests in them skip themselves where it is missing. */
 const FILES = "test/**/*.test.ts";

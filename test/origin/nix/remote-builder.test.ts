@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { lookUp } from "../../../origin/nix/evaluate.ts";
@@ -104,7 +104,10 @@ describe("a machine whose Nix builds elsewhere", options, () => {
     const { wanted, limits } = await prepare(t, nix, `echo $$ > ${gate}; exec sleep 1000`);
     const abort = new AbortController();
     const realising = realise(nix, wanted, { ...limits, signal: abort.signal });
+    // Opened for writing too, which ends the reading: no builder that never starts is waited for.
+    void realising.finally(async () => (await open(gate, "r+")).close());
     const builder = Number(await readFile(gate, "utf8"));
+    assert(builder > 0, "the builder has started");
     abort.abort();
     assert.deepEqual(await realising, { kind: "cancelled" });
     await untilEnded(builder);
