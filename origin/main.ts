@@ -4,6 +4,7 @@
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createAdaptorServer, type ServerType } from "@hono/node-server";
+import { LATEST } from "../registry/reference.ts";
 import { createApp } from "./app.ts";
 import { createEdgeClient } from "./backfill/edge-client.ts";
 import { type Outbox, openOutbox } from "./backfill/outbox.ts";
@@ -83,6 +84,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       refresh.moved(tag, configured(from, nixpkgsConfig), configured(to, nixpkgsConfig)),
   });
   const pins = configurePins(tags, nixpkgsConfig);
+  // Behind the start, so that the first pull does not wait for the source.
+  pins.resolve(LATEST).catch((error) => log.error({ err: error }, "latest was not resolved"));
   const popularity = await obtainPopularity({
     ...{ url: config.popularityUrl, source, refreshMs: config.popularityRefreshMs },
     ...{ pins, store, log, now, signal },

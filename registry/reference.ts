@@ -13,6 +13,9 @@ export type Reference =
 
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
+/** The tag of a reference that names none; what it means is the package source's business. */
+export const LATEST = "latest" as Tag;
+
 export function parseTag(text: string): Tag | undefined {
   return TAG.test(text) ? (text as Tag) : undefined;
 }

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import type { FoundPackage } from "../../registry/lookup.ts";
-import { parseTag } from "../../registry/reference.ts";
+import { LATEST } from "../../registry/reference.ts";
 import type { StorePath } from "../../registry/store-path.ts";
 import type { Config } from "../config.ts";
 import type { PopularityData } from "../layers/popularity.ts";
@@ -65,10 +65,8 @@ async function latest(
   config: Config,
   { env, signal }: SetContext,
 ): Promise<PinnedSource> {
-  const tag = parseTag("latest");
-  if (tag === undefined) throw new Error("latest is no tag");
   const resolver = createResolver({ source: config.source, nix, env, now: Date.now, signal });
-  const resolution = await resolver.resolve(tag);
+  const resolution = await resolver.resolve(LATEST);
   if (resolution.kind !== "pinned") fail(resolution.message);
   return configured(resolution, config.nixpkgsConfig).source;
 }

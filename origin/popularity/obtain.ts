@@ -6,7 +6,7 @@
 // replaces them while the origin runs, and what was counted is kept though the set's pin moves on.
 
 import { join } from "node:path";
-import { parseTag } from "../../registry/reference.ts";
+import { LATEST } from "../../registry/reference.ts";
 import {
   type CountKind,
   formatPopularity,
@@ -116,9 +116,7 @@ function keyOf(source: Source): StorageKey {
 }
 
 async function countLatest({ pins, countSet }: ObtainOptions): Promise<CountedSet> {
-  const tag = parseTag("latest");
-  if (tag === undefined) throw new Error("latest is no tag");
-  const pinned = await pins.resolve(tag);
+  const pinned = await pins.resolve(LATEST);
   return pinned.kind === "pinned"
     ? await countSet(pinned)
     : { kind: "failed", reason: pinned.message };

@@ -7,7 +7,7 @@ import { type Digest, digestHex } from "../../registry/digest.ts";
 import { configuredPin, type Pin } from "../../registry/pin.ts";
 import { type Architecture, systemOf } from "../../registry/recipe.ts";
 import { digestSchema } from "../../registry/record.ts";
-import { parseTag, type Tag } from "../../registry/reference.ts";
+import { LATEST, parseTag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
@@ -41,8 +41,6 @@ const FORMS: Readonly<Record<Variant, string>> = {
   "oci-gzip": "gzip",
   "docker-gzip": "docker",
 };
-
-const LATEST = "latest" as Tag;
 
 /** The source at a pin, or why it cannot be had any more. */
 export async function sourceAt(
