@@ -1,11 +1,16 @@
 // What the origin answers over HTTP: one table of requests against a real server.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { before, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { signRequest } from "../../registry/token.ts";
 import { hexOf } from "../registry/fixture.ts";
 import { endOfFile, temporaryDirectory } from "./fixture.ts";
 import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "./house.ts";
+import { until } from "./images/gated-set.ts";
 
 const SECRET = "the secret of the tests";
 const ABSENT = `sha256:${hexOf("absent")}`;
@@ -218,4 +223,14 @@ test("an origin for its edge alone answers no request without the edge's token",
   assert.equal(await ask("origin", "GET", path), 401);
   assert.equal(await ask("edge", "GET", path), 200);
   assert.equal(await ask("edge", "HEAD", path), 200);
+});
+
+test("an origin knows what latest is before anyone asks", async (t) => {
+  const statePath = await temporaryDirectory(t);
+  // Data of its own, since counting a set asks what latest is as well.
+  const data = join(await temporaryDirectory(t), "popularity.json");
+  await writeFile(data, "{}");
+  const variables = { NIX_POPULARITY_URL: pathToFileURL(data).href };
+  await startHouse(t, await plantSet(t), statePath, variables);
+  await until("latest is known", () => existsSync(join(statePath, "origin/pins")));
 });
