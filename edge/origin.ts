@@ -166,18 +166,29 @@ export function createOrigin(options: OriginOptions): Origin {
         await cancelBody(response.body);
       });
     },
-    blob(method, digest, range) {
+    async blob(method, digest, range) {
       const path = `/v2/${ANY_REPOSITORY}/blobs/${digest}`;
+      if (method === "HEAD") {
+        const readHead = async (response: Response) =>
+          response.status === 200 ? readBlob(response) : undefined;
+        const head = await ask("HEAD", path, {}, blobMs, readHead, wait.client);
+        if (head !== undefined) return head;
+        // An answer to HEAD has no body, and only a body says that there is no such blob.
+      }
       const asked = range === null ? {} : { Range: range };
-      const read = async (response: Response): Promise<OriginBlob> => {
-        const { status, headers, body } = response;
-        if (status !== 200 && status !== 206 && status !== 416) throw await originError(response);
-        if (headers.has("Content-Encoding")) throw unusable("a coded body");
-        return { status, headers, body };
-      };
-      return ask(method, path, asked, blobMs, read, wait.client);
+      return ask("GET", path, asked, blobMs, readBlob, wait.client);
     },
   };
+}
+
+async function readBlob(response: Response): Promise<OriginBlob> {
+  const { status, headers, body } = response;
+  if (status !== 200 && status !== 206 && status !== 416) throw await originError(response);
+  if (headers.has("Content-Encoding")) {
+    await cancelBody(body);
+    throw unusable("a coded body");
+  }
+  return { status, headers, body };
 }
 
 async function readManifest(

@@ -1,10 +1,12 @@
 // Real clients pull images of real packages through the edge, from nothing.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { digestHex, digestOf } from "../../registry/digest.ts";
+import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../registry/media-type.ts";
 import {
   get,
   missingClient,
@@ -58,6 +60,34 @@ describe("skopeo copy", { skip: missingClient("skopeo") }, () => {
     assert.match(stderr, /no package gitt/);
     assert.match(stderr, /did you mean git\b/);
   });
+
+  test("is told that nothing can be pushed here", async () => {
+    const { host } = new URL(deployment.edgeUrl);
+    const target = ["--dest-tls-verify=false", `docker://${host}/mine`];
+    const { code, stderr } = runClient("skopeo", ["copy", await imageOfOnesOwn(), ...target]);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /pull-only/);
+  });
+
+  /** Of bytes that no registry has, so that a client looks for them and then uploads. */
+  async function imageOfOnesOwn(): Promise<string> {
+    const folder = await mkdtemp(join(scratch, "own-"));
+    const descriptor = async (mediaType: string, text: string) => {
+      const bytes = new TextEncoder().encode(text);
+      const digest = await digestOf(bytes);
+      await writeFile(join(folder, digestHex(digest)), bytes);
+      return { mediaType, digest, size: bytes.length };
+    };
+    const config = { architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [] } };
+    const manifest = {
+      ...{ schemaVersion: 2, mediaType: OCI_MANIFEST },
+      config: await descriptor(OCI_CONFIG, JSON.stringify(config)),
+      layers: [await descriptor(OCI_LAYER_GZIP, "no layer of anybody's")],
+    };
+    await writeFile(join(folder, "version"), "Directory Transport Version: 1.1\n");
+    await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
+    return `dir:${folder}`;
+  }
 });
 
 describe("podman run", { skip: missingClient("podman") }, () => {

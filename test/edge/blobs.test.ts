@@ -161,6 +161,13 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     assert.equal(world.origin.asked[0]?.headers.range, undefined);
   });
 
+  test("HEAD of a blob that nobody has is the 404 that GET is", async () => {
+    world.origin.answering = () => registryError(404, "BLOB_UNKNOWN", "no such blob");
+    const response = await world.pull(blobPath(digestOfText("nowhere")), { method: "HEAD" });
+    assert.equal(response.status, 404);
+    assert.equal(await response.text(), "");
+  });
+
   test("streams what only the origin has, and writes nothing", async () => {
     const bytes = LARGE.map((byte) => byte ^ 1);
     const own = await digestOf(bytes);
