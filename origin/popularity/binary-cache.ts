@@ -13,7 +13,7 @@ export type NarinfoAnswer =
   | { readonly kind: "failed"; readonly reason: string };
 
 export interface BinaryCache {
-  /** Throws only when the signal is aborted. */
+  /** Throws the signal's reason when it is aborted, and nothing else. */
   narinfo(path: StorePath, signal: AbortSignal): Promise<NarinfoAnswer>;
 }
 
@@ -46,10 +46,15 @@ export function openBinaryCache(options: BinaryCacheOptions): BinaryCache {
         const answer = await ask(url, path, deadlineMs, signal);
         if (answer.kind !== "failed" || attempt >= attempts || !answer.again) return answer;
         const waitMs = Math.max(retryMs * 2 ** (attempt - 1), answer.retryAfterMs);
-        await setTimeout(Math.min(waitMs, MAX_RETRY_MS), undefined, { signal });
+        await untilNextAttempt(Math.min(waitMs, MAX_RETRY_MS), signal);
       }
     },
   };
+}
+
+/** Throws the signal's reason, in whose place the timer has an error of its own. */
+async function untilNextAttempt(waitMs: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(waitMs, undefined, { signal }).catch(() => signal.throwIfAborted());
 }
 
 type Attempt =

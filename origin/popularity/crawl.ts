@@ -53,7 +53,8 @@ export async function crawl(options: CrawlOptions): Promise<CrawlProgress> {
       if (failedInARow >= MAX_FAILURES_IN_A_ROW) throw new PopularityProblem(answer.reason);
       return;
     }
-    failedInARow = 0;
+    // The journal answers though the cache be gone.
+    if (remembered === undefined) failedInARow = 0;
     if (answer.kind === "absent") {
       tally.absent += 1;
       return;

@@ -2,9 +2,11 @@
 // real caches and hostile ones, and going on where a run was stopped.
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import {
   type BinaryCacheOptions,
   openBinaryCache,
@@ -137,6 +139,34 @@ describe("crawl", { timeout: 60_000 }, () => {
     const options = { ...quick, attempts: 1 };
     await assert.rejects(count(t, cache.url, { listed: names, options }), /narinfo: HTTP 500$/);
     assert(cache.asked.length < names.length);
+  });
+
+  test("ends where the cache is gone, though the journal knows every other path", async (t) => {
+    const journalFile = join(await temporaryDirectory(t), "journal");
+    const known = Array.from({ length: 40 }, (_, at) => `known-${at}`);
+    const before = await serveCache(t, Object.fromEntries(known.map((name) => [name, []])));
+    await count(t, before.url, { journalFile, listed: known });
+    const gone: Fault = { answer: (response) => response.writeHead(500).end() };
+    const faults = Object.fromEntries(known.map((name) => [`un${name}`, gone]));
+    const cache = await serveCache(t, {}, faults);
+    const listed = known.flatMap((name) => [name, `un${name}`]);
+    const options = { ...quick, attempts: 1 };
+    await assert.rejects(count(t, cache.url, { journalFile, listed, options }), /HTTP 500$/);
+    assert(cache.asked.length < known.length);
+  });
+
+  test("ends with the reason of its signal between two attempts", async (t) => {
+    const stop = new AbortController();
+    const reason = new Error("stopped by the test");
+    const answer: Fault["answer"] = (response) => response.writeHead(503).end();
+    const cache = await serveCache(t, {}, { "htop-3": { answer } });
+    const options = { ...quick, retryMs: 30_000 };
+    const counted = count(t, cache.url, { listed: ["htop-3"], options, signal: stop.signal });
+    const rejected = assert.rejects(counted, (error) => error === reason);
+    // Only who waits for the next attempt listens to the signal itself.
+    while (getEventListeners(stop.signal, "abort").length === 0) await setImmediate();
+    stop.abort(reason);
+    await rejected;
   });
 
   test("goes on where it was stopped", async (t) => {
