@@ -12,6 +12,7 @@ import type { Narinfo } from "../popularity/narinfo.ts";
 import { openNarinfoJournal } from "../popularity/narinfo-journal.ts";
 import { readStorePathList } from "../popularity/store-path-list.ts";
 import { statePathOf } from "./local-environment.ts";
+import { fail } from "./process.ts";
 import { showProgress } from "./progress.ts";
 import type { CommandContext } from "./subcommand.ts";
 
@@ -36,6 +37,7 @@ export async function countReferences(
   const progress = await askCache(options, listed, found, { env, signal });
   const counts = counter.byPackage();
   const { known, read } = progress;
+  if (read === 0) fail(`${options.cache} has none of ${known} store paths`);
   const gaps = describeGaps(progress);
   process.stderr.write(
     `references of ${read} of ${known} store paths${gaps && ` (${gaps}, left out)`}: ${counts.size} packages\n`,

@@ -55,6 +55,17 @@ describe("nixport popularity of a list", { timeout: 60_000 }, () => {
     assert.deepEqual(cache.asked, []);
   });
 
+  test("writes nothing where the cache has none of the list", async (t) => {
+    const statePath = await temporaryDirectory(t);
+    const cache = await serveCache(t, {});
+    const list = join(statePath, "store-paths");
+    await writeFile(list, `${storePathOf("htop-3")}\n`);
+    const args = ["popularity", "--store-paths", list, "--cache", cache.url];
+    const result = await ended(start(args, { NIXPORT_STATE: statePath }));
+    const stderr = `nixport: ${cache.url} has none of 1 store paths\n`;
+    assert.deepEqual(result, { code: 1, stdout: "", stderr });
+  });
+
   test("stops at SIGINT and keeps what it has read", async (t) => {
     const statePath = await temporaryDirectory(t);
     const hanging = Promise.withResolvers<void>();
