@@ -1,7 +1,7 @@
 // Blobs by digest: Cache API, R2, origin. GET is one R2 operation whatever the range; HEAD never
 // moves a body. What the origin streams is verified on its way and never written.
 
-import { planBlob, type RequestedRange, requestedRange } from "../registry/content.ts";
+import { isUnchanged, planBlob, type RequestedRange, requestedRange } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import { cancelBody } from "./body.ts";
 import { attempt, type Edge } from "./edge.ts";
@@ -16,10 +16,10 @@ import { serveOriginBlob } from "./origin-blob.ts";
 const MAX_CACHED_BYTES = 256 * 1024;
 
 export async function serveBlob(edge: Edge, request: Request, digest: Digest): Promise<Response> {
-  if (request.method === "HEAD" || isUnchanged(request, digest)) {
+  if (request.method === "HEAD" || isUnchanged(request.headers, digest)) {
     return serveHead(edge, request, digest);
   }
-  const range = requestedRange(request.headers, digest);
+  const range = requestedRange(request, digest);
   const local =
     range === null
       ? ((await fromCache(edge, request, digest)) ?? (await wholeFromR2(edge, request, digest)))
@@ -27,24 +27,11 @@ export async function serveBlob(edge: Edge, request: Request, digest: Digest): P
   return local ?? serveOriginBlob(edge, request, digest);
 }
 
-/** Whether 304 is the answer, which no size changes. */
-function isUnchanged({ headers }: Request, digest: Digest): boolean {
-  return planBlob(headers, { digest, sizeBytes: 0 }).status === 304;
-}
-
 async function serveHead(edge: Edge, request: Request, digest: Digest): Promise<Response> {
   const object = await attempt(edge, "r2", () => edge.r2.head(r2Key.blob(digest)));
   if (!object) return serveOriginBlob(edge, request, digest);
   edge.trail.hit("r2");
-  const plan = planBlob(withoutRange(request.headers), { digest, sizeBytes: object.size });
-  return new Response(null, plan);
-}
-
-/** Ranges are defined for GET alone (RFC 9110 §14.2): HEAD tells of the whole. */
-export function withoutRange(headers: Headers): Headers {
-  const copy = new Headers(headers);
-  copy.delete("Range");
-  return copy;
+  return new Response(null, planBlob(request, { digest, sizeBytes: object.size }));
 }
 
 async function fromCache(
@@ -57,7 +44,7 @@ async function fromCache(
   const bytes = await attempt(edge, "cache", () => cached.bytes());
   if (bytes === undefined) return undefined;
   edge.trail.hit("cache");
-  return new Response(bytes, planBlob(request.headers, { digest, sizeBytes: bytes.length }));
+  return new Response(bytes, planBlob(request, { digest, sizeBytes: bytes.length }));
 }
 
 async function wholeFromR2(
@@ -67,7 +54,7 @@ async function wholeFromR2(
 ): Promise<Response | undefined> {
   const object = await attempt(edge, "r2", () => edge.r2.get(r2Key.blob(digest)));
   if (!object) return undefined;
-  const plan = planBlob(withoutRange(request.headers), { digest, sizeBytes: object.size });
+  const plan = planBlob(request, { digest, sizeBytes: object.size });
   if (object.size > MAX_CACHED_BYTES) {
     edge.trail.hit("r2");
     return new Response(object.body, plan);
@@ -95,7 +82,7 @@ async function rangeFromR2(
   const got = await attempt(edge, "r2", () => getRange(edge, digest, range));
   if (!got) return undefined;
   const { object, body } = got;
-  const plan = planBlob(request.headers, { digest, sizeBytes: object.size });
+  const plan = planBlob(request, { digest, sizeBytes: object.size });
   if (plan.range === null) {
     await cancelBody(body);
     edge.trail.hit("r2");

@@ -1,8 +1,7 @@
 // A blob the edge does not have: from the origin, streamed, verified on its way, never written.
 
-import { planBlob, requestedRange } from "../registry/content.ts";
+import { type Asking, isUnchanged, planBlob, requestedRange } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
-import { withoutRange } from "./blobs.ts";
 import { cancelBody } from "./body.ts";
 import type { Edge } from "./edge.ts";
 import type { OriginBlob } from "./origin.ts";
@@ -18,22 +17,21 @@ export async function serveOriginBlob(
 ): Promise<Response> {
   edge.trail.miss();
   await edge.admitMiss();
-  const isHead = request.method === "HEAD";
+  const isBodyless = request.method === "HEAD" || isUnchanged(request.headers, digest);
   // A condition on the range is decided here: the digest is the version.
-  const isRange = !isHead && requestedRange(request.headers, digest) !== null;
+  const isRange = requestedRange(request, digest) !== null;
+  const range = isRange ? request.headers.get("Range") : null;
   const answer = await edge.trail.time("origin", () =>
-    edge.origin.blob(
-      isHead ? "HEAD" : "GET",
-      digest,
-      isRange ? request.headers.get("Range") : null,
-    ),
+    isBodyless ? edge.origin.blob("HEAD", digest, null) : edge.origin.blob("GET", digest, range),
   );
   const sizeBytes = totalSize(answer);
   if (sizeBytes === undefined) return refuse(answer, "a blob without its size");
 
   // The origin may answer a range with the whole, so its status says what the plan is about.
-  const asked = answer.status === 200 ? withoutRange(request.headers) : request.headers;
-  const plan = planBlob(asked, { digest, sizeBytes });
+  const plan = planBlob(answer.status === 200 ? withoutRange(request) : request, {
+    digest,
+    sizeBytes,
+  });
   if (plan.status === 304) {
     await cancelBody(answer.body);
     return new Response(null, plan);
@@ -41,7 +39,7 @@ export async function serveOriginBlob(
   if (plan.status !== answer.status || !isPlannedRange(answer, plan.headers)) {
     return refuse(answer, "another range than asked for");
   }
-  if (isHead || plan.status === 416) {
+  if (isBodyless || plan.status === 416) {
     await cancelBody(answer.body);
     return new Response(null, plan);
   }
@@ -52,6 +50,12 @@ export async function serveOriginBlob(
       ? verifiedStream(answer.body, { digest, sizeBytes })
       : fixedLength(answer.body, plan.range.length);
   return new Response(body, plan);
+}
+
+function withoutRange({ method, headers }: Request): Asking {
+  const whole = new Headers(headers);
+  whole.delete("Range");
+  return { method, headers: whole };
 }
 
 async function refuse(answer: OriginBlob, what: string): Promise<never> {

@@ -215,7 +215,7 @@ async function serveBlob(
   if (sizeBytes === undefined) {
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }
-  const { status, headers, range } = planBlob(request.headers, { digest, sizeBytes });
+  const { status, headers, range } = planBlob(request, { digest, sizeBytes });
   const bodyless = request.method === "HEAD" || status === 304 || status === 416;
   if (bodyless) return new Response(null, { status, headers });
   const body = await store.open(key, range);

@@ -40,11 +40,14 @@ export function planManifest(
   return { status: 200, headers, range: null };
 }
 
+/** What of a request decides its answer. */
+export type Asking = Pick<Request, "method" | "headers">;
+
 /** A blob, with single ranges (RFC 9110 §14). Several ranges at once are answered in full. */
-export function planBlob(request: Headers, content: Content): ContentPlan {
+export function planBlob(request: Asking, content: Content): ContentPlan {
   const headers = contentHeaders(content.digest, IMMUTABLE);
   headers.set("Accept-Ranges", "bytes");
-  if (isUnchanged(request, content.digest)) return { status: 304, headers, range: null };
+  if (isUnchanged(request.headers, content.digest)) return { status: 304, headers, range: null };
   const range = resolveRange(requestedRange(request, content.digest), content.sizeBytes);
   if (range === "unsatisfiable") {
     headers.set("Content-Range", `bytes */${content.sizeBytes}`);
@@ -71,8 +74,9 @@ function contentHeaders(digest: Digest, cacheControl: string): Headers {
   });
 }
 
-function isUnchanged(request: Headers, digest: Digest): boolean {
-  const header = request.get("If-None-Match");
+/** Whether 304 is the answer, which no size changes. */
+export function isUnchanged(headers: Headers, digest: Digest): boolean {
+  const header = headers.get("If-None-Match");
   if (header === null) return false;
   return header
     .split(",")
@@ -88,19 +92,27 @@ export type RequestedRange =
 /**
  * The one range a request asks for. A syntax error, a foreign unit and several ranges are ignored,
  * as RFC 9110 §14.2 allows, and so is a range under the condition of another version (§13.1.5).
+ * Ranges are defined for GET alone: HEAD tells of the whole.
  */
-export function requestedRange(request: Headers, digest: Digest): RequestedRange | null {
-  const header = request.get("Range");
-  if (header === null) return null;
-  const condition = request.get("If-Range");
+export function requestedRange({ method, headers }: Asking, digest: Digest): RequestedRange | null {
+  const header = headers.get("Range");
+  if (header === null || method === "HEAD") return null;
+  const condition = headers.get("If-Range");
   if (condition !== null && condition !== `"${digest}"`) return null;
-  const match = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/i.exec(header);
+  const match = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header);
   if (match === null) return null;
   const [, first = "", last = ""] = match;
-  if (first === "") return last === "" ? null : { suffix: Number(last) };
-  const offset = Number(first);
+  if (first === "") return last === "" ? null : { suffix: place(last) };
+  const offset = place(first);
   if (last === "") return { offset };
-  return Number(last) < offset ? null : { offset, length: Number(last) - offset + 1 };
+  return place(last) < offset ? null : { offset, length: place(last) - offset + 1 };
+}
+
+/** Beyond the end of anything, and exact; some clients mean the end by the largest number they know. */
+const FAR_BEYOND = 2 ** 52;
+
+function place(digits: string): number {
+  return Math.min(Number(digits), FAR_BEYOND);
 }
 
 function resolveRange(

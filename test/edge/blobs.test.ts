@@ -89,6 +89,20 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
       "bytes 990-999/1000",
       [990, 1000],
     ],
+    [
+      "an end at the largest number",
+      () => ({ Range: "bytes=990-9223372036854775807" }),
+      206,
+      "bytes 990-999/1000",
+      [990, 1000],
+    ],
+    [
+      "a start at the largest number",
+      () => ({ Range: "bytes=9223372036854775807-" }),
+      416,
+      "bytes */1000",
+      null,
+    ],
     ["a start past the end", () => ({ Range: "bytes=1000-" }), 416, "bytes */1000", null],
     [
       "a closed range past the end",
