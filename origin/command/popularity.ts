@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { readConfig } from "../config.ts";
 import { formatPopularity, type PopularityData } from "../layers/popularity.ts";
-import { describeSource } from "../sources/source.ts";
+import { describeSource, isCommit } from "../sources/source.ts";
 import { localEnvironment } from "./local-environment.ts";
 import { countReferences } from "./popularity-list.ts";
 import { countSet } from "./popularity-set.ts";
@@ -102,7 +102,7 @@ async function count(options: PopularityOptions, context: CommandContext): Promi
   if (read.kind === "invalid") fail(`the configuration is wrong: ${read.problems.join("; ")}`);
   const { source } = read.config;
   if (source.kind !== "nixpkgs") return countSet(options, read.config, { ...context, env });
-  if (/^[0-9a-f]{40}$/.test(source.channel) || options.realise || options.derivations) {
+  if (isCommit(source.channel) || options.realise || options.derivations) {
     throw new UsageError(`of ${describeSource(source)} only a list can be counted: --store-paths`);
   }
   const list = `https://channels.nixos.org/${source.channel}/store-paths.xz`;

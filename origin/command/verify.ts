@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Variant } from "../../registry/variant.ts";
+import { VARIANTS, type Variant } from "../../registry/variant.ts";
 import { type Config, isLoopback, readConfig } from "../config.ts";
 import { formatPopularity } from "../layers/popularity.ts";
 import { findNix } from "../nix/nix-tool.ts";
@@ -17,7 +17,7 @@ import { describeSource } from "../sources/source.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
 import { differences } from "../verify/compare.ts";
 import { fetchPublished, type ImageReference } from "../verify/published.ts";
-import { rebuild, sourceAt } from "../verify/rebuild.ts";
+import { FORMS, rebuild, sourceAt } from "../verify/rebuild.ts";
 import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
 import { fail, UsageError } from "./process.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
@@ -35,12 +35,6 @@ Packages come from the source that the environment configures, as for npm run or
 popularity data. Another version of Node than the registry's may compress to other bytes.
 `;
 
-const FORMS: Readonly<Record<string, Variant>> = {
-  zstd: "oci-zstd",
-  gzip: "oci-gzip",
-  docker: "docker-gzip",
-};
-
 export const verify: Subcommand = {
   summary: "build an image that a registry serves once more, and compare",
   help: HELP,
@@ -52,9 +46,10 @@ export const verify: Subcommand = {
     });
     const [text, ...more] = positionals;
     if (text === undefined || more.length > 0) throw new UsageError(`one image is needed\n${HELP}`);
-    const wanted = values.form === undefined ? null : FORMS[values.form];
+    const { form } = values;
+    const wanted = form === undefined ? null : VARIANTS.find((each) => FORMS[each] === form);
     if (wanted === undefined) {
-      throw new UsageError(`--form is ${values.form}: ${Object.keys(FORMS).join(", ")}`);
+      throw new UsageError(`--form is ${form}: ${VARIANTS.map((each) => FORMS[each]).join(", ")}`);
     }
     const reference = parseImage(text, values.registry ?? null, edgeUrlOf(context.env));
     if (reference === undefined) throw new UsageError(`${text} is no image and tag of a registry`);

@@ -1,6 +1,8 @@
 // Flake references as an operator writes them, and what they are locked to. Pure. Those that would
 // need a registry, or be read relative to a folder, are refused: they mean another thing elsewhere.
 
+import { isCommit } from "./source.ts";
+
 export type FlakeReference =
   /** Behind a git remote: a revision is told by asking the remote. */
   | {
@@ -20,15 +22,14 @@ export type FlakeReferenceResult =
 
 const MAX_LENGTH = 2000;
 const PRINTABLE = /^[!-~]+$/;
-const COMMIT = /^[0-9a-f]{40}$/;
 const ARCHIVE = /^(?:tarball\+)?https?:\/\/.+/;
 const ARCHIVE_NAME = /\.(?:zip|tar|tgz|tar\.(?:gz|xz|bz2|zst))$/;
 /** Forges whose references Nix knows, and where their repositories are. */
-const FORGES: Readonly<Record<string, string>> = {
-  github: "github.com",
-  gitlab: "gitlab.com",
-  sourcehut: "git.sr.ht",
-};
+const FORGES: ReadonlyMap<string, string> = new Map([
+  ["github", "github.com"],
+  ["gitlab", "gitlab.com"],
+  ["sourcehut", "git.sr.ht"],
+]);
 
 export function parseFlakeReference(text: string): FlakeReferenceResult {
   if (text.length > MAX_LENGTH || !PRINTABLE.test(text)) return invalid("no URL");
@@ -36,7 +37,8 @@ export function parseFlakeReference(text: string): FlakeReferenceResult {
   const [, scheme = "", rest = ""] = /^([a-z+]+):(.*)$/.exec(text) ?? [];
   const [location = "", query = ""] = splitOnce(rest, "?");
   const params = new URLSearchParams(query);
-  if (FORGES[scheme] !== undefined) return forgeReference(scheme, location, params);
+  const forge = FORGES.get(scheme);
+  if (forge !== undefined) return forgeReference(scheme, forge, location, params);
   if (/^git(?:\+(?:https?|ssh|file|git))?$/.test(scheme) && location.startsWith("//")) {
     return gitReference(scheme, location, params);
   }
@@ -57,6 +59,7 @@ export function parseFlakeReference(text: string): FlakeReferenceResult {
 /** `github:owner/repo[/ref or commit]`, with `ref`, `rev`, `host` and `dir`. */
 function forgeReference(
   scheme: string,
+  forge: string,
   location: string,
   params: URLSearchParams,
 ): FlakeReferenceResult {
@@ -64,7 +67,7 @@ function forgeReference(
   if (!owner || !repository) return invalid(`${scheme}:owner/repo is needed`);
   const revision = [ref.join("/"), params.get("ref"), params.get("rev")].filter((part) => part);
   if (revision.length > 1) return invalid("it names more than one revision");
-  const host = params.get("host") ?? FORGES[scheme] ?? "";
+  const host = params.get("host") ?? forge;
   for (const name of ["ref", "rev"]) params.delete(name);
   return {
     kind: "git",
@@ -82,7 +85,7 @@ function gitReference(
   params: URLSearchParams,
 ): FlakeReferenceResult {
   const [ref, rev] = [params.get("ref"), params.get("rev")];
-  if (rev !== null && !COMMIT.test(rev)) return invalid("rev needs a commit of 40 digits");
+  if (rev !== null && !isCommit(rev)) return invalid("rev needs a commit of 40 digits");
   for (const name of ["ref", "rev"]) params.delete(name);
   return {
     kind: "git",

@@ -22,7 +22,10 @@ export function escapeRef(name: string): string {
   return name.replaceAll("/", "--");
 }
 
-/** The ref of that full name, which no tag can hold; the branch of that name, else the git tag, else the one name that is escaped like that. */
+/**
+ * The ref of that full name, which no tag can hold; the branch of that name, else the git tag, else
+ * the one name that is escaped like that.
+ */
 export function matchRef(refs: RemoteRefs, wanted: string): RefMatch {
   const exact = refInFull(refs, wanted) ?? refNamed(refs, wanted);
   if (exact !== undefined) return exact;

@@ -36,7 +36,8 @@ export type Rebuilt =
   | { readonly kind: "rebuilt"; readonly content: ImageContent }
   | { readonly kind: "not-rebuilt"; readonly reason: string };
 
-const FORMS: Readonly<Record<Variant, string>> = {
+/** What nix/image.nix calls them. */
+export const FORMS: Readonly<Record<Variant, string>> = {
   "oci-zstd": "zstd",
   "oci-gzip": "gzip",
   "docker-gzip": "docker",

@@ -109,6 +109,7 @@ describe("parseFlakeReference", () => {
     ["flake:nixpkgs", /github:owner\/repo/],
     ["hg+https://h.example/r", /github:owner\/repo/],
     ["https://h.example/r.git", /github:owner\/repo/],
+    ["constructor:o/r", /github:owner\/repo/],
     ["file+file:///x", /github:owner\/repo/],
     ["git+ext::sh -c x", /no URL/],
     ["git+https:h.example/r", /github:owner\/repo/],

@@ -105,6 +105,7 @@ describe("nixport verify", limit, () => {
     ["no image", () => [], 2, /one image is needed\nusage: /],
     ["no such option", () => ["--what"], 2, /Unknown option '--what'/],
     ["no such form", () => ["hello", "--form", "tar"], 2, /--form is tar: zstd, gzip, docker/],
+    ["no form either", () => ["hello", "--form", "constructor"], 2, /--form is constructor: /],
   ];
   for (const [what, args, expected, pattern] of failures) {
     test(`ends with ${expected} and says why: ${what}`, async () => {
