@@ -133,7 +133,7 @@ function explain(name: PackageName, failure: PackageFailure): string {
 }
 
 function permitted(name: string | null): Pick<Required<PackageDetail>, "allow"> {
-  return { allow: { permittedInsecurePackages: name === null ? [] : [name] } };
+  return { allow: { permittedInsecurePackages: name === null ? [] : items([name]) } };
 }
 
 function refused(allow: Required<PackageDetail>["allow"]): string {

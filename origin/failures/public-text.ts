@@ -30,7 +30,7 @@ interface Place {
 /** The first that matches wins: what is in a URL or in quotes is not read as a bare path. */
 const PLACES = new RegExp(
   [
-    /(?<url>\b[a-z][a-z0-9+.-]*:\/\/[^\s'"\x60‘’«»<>]*)/u,
+    /(?<url>\b[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s'"\x60‘’«»<>]*)/u,
     // A path with spaces, as only its quotes show.
     /(?<=['"\x60‘«])(?<path>~?\/[^'"\x60‘’«»\n]*)(?=['"\x60’»])/u,
     // Behind a letter or digit a slash divides, unless those are an option such as -I.
@@ -58,8 +58,13 @@ function publicPath(path: string): string {
 }
 
 function publicUrl(url: string): string {
-  const file = /^(?:git\+)?file:\/\/([^?]*)/.exec(url)?.[1];
+  const file = /^(?:git\+)?file:\/\/([^?]*)/i.exec(url)?.[1];
   if (file !== undefined) return publicPath(file);
   // A user may be a token, and what follows the question mark a signature.
-  return url.replace(/^([^/]*\/\/)[^/@]*@/, "$1").replace(/\?.*$/s, "?…");
+  return withoutCredentials(url).replace(/\?.*$/s, "?…");
+}
+
+/** Up to the last @ before the path: who writes a password with one into a URL need not encode it. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/^([^/]*\/\/)[^/?#]*@/, "$1");
 }

@@ -2,6 +2,7 @@
 
 import { type Pin, parsePin } from "../../registry/pin.ts";
 import type { Tag } from "../../registry/reference.ts";
+import { withoutCredentials } from "../failures/public-text.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 
 export type Source =
@@ -60,8 +61,4 @@ export function pinOf(text: string): Pin {
   const pin = parsePin(text);
   if (pin === undefined) throw new Error(`not a pin: ${text}`);
   return pin;
-}
-
-function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, "//");
 }

@@ -168,6 +168,7 @@ describe("failureError", () => {
     { kind: "missing", near: lines },
     { kind: "unfree", licenses: lines },
     { kind: "insecure", vulnerabilities: lines, name: "x" },
+    { kind: "insecure", vulnerabilities: [], name: long },
     { kind: "evaluation-failed", message: long },
     { kind: "build-failed", derivation: DERIVATION, reason: long, log: lines },
     { kind: "build-timed-out", derivation: DERIVATION, afterMs: 1, log: lines },
@@ -181,6 +182,10 @@ describe("failureError", () => {
       const all = failureOfAll(most, failure);
       assert(all.message.length <= 16_000, String(all.message.length));
       for (const name of most) assert.match(all.message, new RegExp(`\\b${name}\\b`));
+      for (const { options } of [one, all]) {
+        const each = JSON.stringify(options.detail).length / (options.detail as []).length;
+        assert(each <= 14_000, String(each));
+      }
     });
   }
 

@@ -197,8 +197,11 @@ describe("a tag of nixpkgs", limit, () => {
 });
 
 test("a source is described without its password, and told apart from every other", () => {
-  const url = "https://user:password@h.example/r.git";
-  assert.equal(describeSource({ kind: "git", url }), "the git repository https://h.example/r.git");
+  for (const password of ["password", "p@ssword"]) {
+    const url = `https://user:${password}@h.example/r.git`;
+    const described = describeSource({ kind: "git", url });
+    assert.equal(described, "the git repository https://h.example/r.git");
+  }
   const sources: readonly Source[] = [
     { kind: "git", url: "/a" },
     { kind: "git", url: "/b" },
