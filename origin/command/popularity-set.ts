@@ -16,13 +16,19 @@ import { countDerivations, countOutputs, toReferences } from "../popularity/set-
 import { SYSTEMS } from "../popularity/small-set.ts";
 import { configured } from "../sources/configured.ts";
 import { createResolver } from "../sources/resolve.ts";
-import type { PopularityOptions } from "./popularity.ts";
-import { askCache } from "./popularity-list.ts";
+import { askCache, type CacheOptions } from "./popularity-list.ts";
 import { fail } from "./process.ts";
 
 /** What one command line of Nix's can name. */
 const MOST_ATTRIBUTES = 10_000;
 const EVALUATION_DEADLINE_MS = 3_600_000;
+
+export interface SetOptions extends Omit<CacheOptions, "cache"> {
+  /** Absent: no cache is asked. */
+  readonly cache: string | undefined;
+  readonly realise: boolean;
+  readonly derivations: boolean;
+}
 
 interface SetContext {
   readonly env: Readonly<Record<string, string>>;
@@ -32,7 +38,7 @@ interface SetContext {
 type Graph = Map<StorePath, readonly StorePath[]>;
 
 export async function countSet(
-  options: PopularityOptions,
+  options: SetOptions,
   config: Config,
   context: SetContext,
 ): Promise<PopularityData> {
@@ -89,7 +95,7 @@ async function listSet(nix: NixTool, source: PinnedSource, signal: AbortSignal) 
 async function closuresOf(
   packages: readonly FoundPackage[],
   nix: NixTool,
-  options: PopularityOptions,
+  options: SetOptions,
   config: Config,
   { env, signal }: SetContext,
 ): Promise<Graph> {

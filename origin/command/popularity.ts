@@ -10,7 +10,7 @@ import { formatPopularity, type PopularityData } from "../layers/popularity.ts";
 import { describeSource, isCommit } from "../sources/source.ts";
 import { localEnvironment } from "./local-environment.ts";
 import { countReferences } from "./popularity-list.ts";
-import { countSet } from "./popularity-set.ts";
+import { countSet, type SetOptions } from "./popularity-set.ts";
 import { fail, UsageError } from "./process.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
 
@@ -53,12 +53,8 @@ export const popularity: Subcommand = {
   },
 };
 
-export interface PopularityOptions {
+interface PopularityOptions extends SetOptions {
   readonly storePaths: string | undefined;
-  readonly cache: string | undefined;
-  readonly concurrency: number;
-  readonly realise: boolean;
-  readonly derivations: boolean;
   readonly out: string | undefined;
 }
 

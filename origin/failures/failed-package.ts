@@ -1,9 +1,30 @@
-// Why one package cannot be had: in words for people, and as an entry of `detail` for programs. Both
+// Why one package cannot be had, in words for people and as an entry of `detail` for programs. Both
 // are bounded, and neither says anything of this host.
 
+import type { LookupFailure } from "../../registry/lookup.ts";
 import type { PackageName } from "../../registry/recipe.ts";
-import type { PackageFailure } from "./failures.ts";
 import { publicText } from "./public-text.ts";
+
+/** A builder of the package, or of something it depends on. */
+export type BuilderFailure =
+  | {
+      readonly kind: "build-failed";
+      readonly derivation: string;
+      readonly reason: string;
+      /** The last lines of the builder's log. */
+      readonly log: readonly string[];
+    }
+  | {
+      readonly kind: "build-timed-out";
+      readonly derivation: string;
+      readonly afterMs: number;
+      readonly log: readonly string[];
+    };
+
+export type PackageFailure =
+  | LookupFailure
+  | BuilderFailure
+  | { readonly kind: "unpackable"; readonly reason: string };
 
 export interface PackageDetail {
   readonly package: string;

@@ -3,33 +3,18 @@
 import { describeProgress, type StillBuilding } from "../../registry/building.ts";
 import { MAX_LAYERS } from "../../registry/compose.ts";
 import { RegistryError } from "../../registry/error.ts";
-import type { LookupFailure } from "../../registry/lookup.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import type { Stage, StillUnderWay } from "../waiting/hold.ts";
 import type { Busy } from "../waiting/slots.ts";
-import { describePackage, type PackageDetail, packageDetail } from "./failed-package.ts";
+import {
+  describePackage,
+  type PackageDetail,
+  type PackageFailure,
+  packageDetail,
+} from "./failed-package.ts";
 import { publicText } from "./public-text.ts";
 
-/** A builder of the package, or of something it depends on. */
-export type BuilderFailure =
-  | {
-      readonly kind: "build-failed";
-      readonly derivation: string;
-      readonly reason: string;
-      /** The last lines of the builder's log. */
-      readonly log: readonly string[];
-    }
-  | {
-      readonly kind: "build-timed-out";
-      readonly derivation: string;
-      readonly afterMs: number;
-      readonly log: readonly string[];
-    };
-
-export type PackageFailure =
-  | LookupFailure
-  | BuilderFailure
-  | { readonly kind: "unpackable"; readonly reason: string };
+export type { BuilderFailure, PackageFailure } from "./failed-package.ts";
 
 export interface FailedPackage {
   readonly name: PackageName;

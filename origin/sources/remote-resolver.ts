@@ -5,8 +5,7 @@ import type { Tag } from "../../registry/reference.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import type { GitRemote } from "./git-remote.ts";
 import { matchRef, nearTags, type RemoteRefs } from "./refs.ts";
-import type { Resolver } from "./resolve.ts";
-import { isCommit, pinOf, type Resolution, unknownTag } from "./source.ts";
+import { isCommit, pinOf, type Resolution, type Resolver, unknownTag } from "./source.ts";
 
 export interface RemoteTags {
   readonly remote: GitRemote;

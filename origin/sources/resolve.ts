@@ -8,15 +8,7 @@ import { openGitRemote } from "./git-remote.ts";
 import { LARGE_TREE_RECHECK_MS, type LocalTree, openLocalTree } from "./local-tree.ts";
 import { narHash } from "./nar-hash.ts";
 import { resolverOfRemote } from "./remote-resolver.ts";
-import { pinOf, type Resolution, type Source, unknownTag } from "./source.ts";
-
-export interface Resolver {
-  resolve(tag: Tag): Promise<Resolution>;
-  /** Undefined where a remote must be asked, or much must be read. */
-  resolveAtOnce(tag: Tag): Promise<Resolution | undefined>;
-  /** A source that can be looked at often is; null leaves it to the operator. */
-  readonly recheckMs: number | null;
-}
+import { pinOf, type Resolution, type Resolver, type Source, unknownTag } from "./source.ts";
 
 /** What git runs in: PATH, HOME, the ssh agent. */
 export type Environment = Readonly<Record<string, string>>;

@@ -25,6 +25,14 @@ export type Resolution =
   /** The remote did not answer; an earlier pin may still do. */
   | { readonly kind: "unreachable"; readonly message: string };
 
+export interface Resolver {
+  resolve(tag: Tag): Promise<Resolution>;
+  /** Undefined where a remote must be asked, or much must be read. */
+  resolveAtOnce(tag: Tag): Promise<Resolution | undefined>;
+  /** A source that can be looked at often is; null leaves it to the operator. */
+  readonly recheckMs: number | null;
+}
+
 export const NIXPKGS_URL = "https://github.com/NixOS/nixpkgs";
 
 /** One line for people: what a start says it serves. */
