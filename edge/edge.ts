@@ -52,10 +52,12 @@ export async function attempt<Result>(
 
 /** A hot key of KV answers in a few milliseconds; beyond this R2 is asked as well. */
 const KV_PATIENCE_MS = 150;
+/** From a cold one, where R2 has failed and only the origin is left to ask. */
+const KV_DEADLINE_MS = 2000;
 
 /**
- * KV first, R2 where KV has nothing, fails or is slow. R2 is strongly consistent, so what it does
- * not have is not there, whatever KV would have said in the end.
+ * KV first, R2 where KV has nothing, fails or is slow. R2 is strongly consistent, so what it says it
+ * does not have is not there, whatever KV would have said in the end; what it fails to say, KV may.
  */
 export async function kvThenR2<Found>(
   edge: Edge,
@@ -63,17 +65,21 @@ export async function kvThenR2<Found>(
   fromR2: () => Promise<Found | undefined>,
 ): Promise<Found | undefined> {
   const kv = attempt(edge, "kv", fromKv);
-  const r2 = () => attempt(edge, "r2", fromR2);
-  const impatience = delay(KV_PATIENCE_MS);
-  const early = await Promise.race([kv, impatience.over]);
-  impatience.cancel();
-  if (early !== "slow") return early ?? (await r2());
-  const second = r2();
-  return Promise.race([kv.then((found) => found ?? second), second]);
+  const early = await within(KV_PATIENCE_MS, kv);
+  if (early !== undefined && early !== "slow") return early;
+  const r2 = attempt(edge, "r2", async () => (await fromR2()) ?? "absent");
+  const told = await Promise.race([r2, kv.then(async (found) => found ?? (await r2))]);
+  if (told !== undefined) return told === "absent" ? undefined : told;
+  const late = await within(KV_DEADLINE_MS, kv);
+  return late === "slow" ? undefined : late;
 }
 
-function delay(ms: number) {
+async function within<Result>(ms: number, work: Promise<Result>): Promise<Result | "slow"> {
   const { promise, resolve } = Promise.withResolvers<"slow">();
   const timer = setTimeout(() => resolve("slow"), ms);
-  return { over: promise, cancel: () => clearTimeout(timer) };
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

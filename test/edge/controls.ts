@@ -4,6 +4,8 @@ export interface Controls {
   readonly nowMs?: number;
   readonly fail?: readonly ("kv" | "r2")[];
   readonly hang?: readonly ("kv" | "r2")[];
+  /** Lets KV answer only when R2 was asked. */
+  readonly slowKv?: boolean;
   /** Answers as an isolate would that has just started. */
   readonly coldMemory?: boolean;
   /** Does not wait for what is done behind the answer. */

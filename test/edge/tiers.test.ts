@@ -76,6 +76,26 @@ describe("tiers", () => {
     assert.equal((await errorOf(blob)).code, "UNAVAILABLE");
   });
 
+  test("answers manifests from a KV that is slow while R2 fails", async () => {
+    await warm("slow-kv");
+    const controls: Controls = { fail: ["r2"], slowKv: true, coldMemory: true };
+    for (const reference of ["slow-kv", image.manifest.digest]) {
+      const response = await world.pull(manifestPath("git", reference), { controls });
+      assert.equal(response.status, 200);
+      assert.equal(cacheStatus(response), "nixport; hit; detail=kv");
+    }
+  });
+
+  test("answers from the origin while KV does not answer and R2 fails", async () => {
+    await world.origin.start();
+    world.origin.answering = () => told(image);
+    const response = await world.pull(manifestPath("git", image.manifest.digest), {
+      controls: { fail: ["r2"], hang: ["kv"], coldMemory: true, unsettled: true },
+    });
+    assert.equal(response.status, 200);
+    assert.equal(cacheStatus(response), "nixport; fwd=miss");
+  });
+
   test("answers from the origin while both fail", async () => {
     await world.origin.start();
     world.origin.answering = () => told(image);

@@ -14,6 +14,7 @@ export default {
     const headers = new Headers(request.headers);
     headers.delete(CONTROLS_HEADER);
     const operations = {};
+    const askedR2 = Promise.withResolvers();
     const behind = [];
     const app = createApp({
       isolate: controls.coldMemory ? createIsolate() : isolate,
@@ -25,8 +26,8 @@ export default {
       new Request(request, { headers, signal: request.signal }),
       {
         ...env,
-        KV: watch("kv", env.KV, controls, operations),
-        R2: watch("r2", env.R2, controls, operations),
+        KV: watch("kv", env.KV, controls, operations, controls.slowKv && askedR2.promise),
+        R2: watch("r2", env.R2, controls, operations, undefined, askedR2.resolve),
       },
       {
         passThroughOnException() {},
@@ -44,7 +45,7 @@ export default {
   },
 };
 
-function watch(name, binding, controls, operations) {
+function watch(name, binding, controls, operations, gate, onAsked) {
   return new Proxy(binding, {
     get(target, property) {
       const member = Reflect.get(target, property, target);
@@ -52,9 +53,10 @@ function watch(name, binding, controls, operations) {
       return (...args) => {
         const operation = `${name}.${String(property)}`;
         operations[operation] = (operations[operation] ?? 0) + 1;
+        onAsked?.();
         if (controls.fail?.includes(name)) return Promise.reject(new Error(`${name} is down`));
         if (controls.hang?.includes(name)) return new Promise(() => {});
-        return member.apply(target, args);
+        return gate ? gate.then(() => member.apply(target, args)) : member.apply(target, args);
       };
     },
   });
