@@ -1,10 +1,10 @@
 // What the origin backfills: one switch over the ingest routes, each authenticated before anything
-// is read of storage. Everything is idempotent, so a replayed or repeated request changes nothing.
+// is read, of its body or of storage. Everything is idempotent, so a replayed or repeated request changes nothing.
 
 import { digestOf } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
 import type { IngestRoute } from "../registry/route.ts";
-import { verifyRequest } from "../registry/token.ts";
+import { verifyHead } from "../registry/token.ts";
 import { readLimited } from "./body.ts";
 import type { Edge } from "./edge.ts";
 import { completeUpload, putBlob, putPart, startUpload } from "./ingest-blobs.ts";
@@ -43,7 +43,7 @@ async function take(edge: Edge, request: Request, url: URL, route: IngestRoute):
     case "blob":
     case "part": {
       // Streamed, so the token binds no body: its digest is in the path, and R2 checks it.
-      await authenticate(edge, request, url, undefined);
+      if ((await authenticate(edge, request, url)) !== undefined) throw refused();
       const sizeBytes = contentLength(request, MAX_BLOB_BYTES);
       const body = request.body ?? new Blob([]).stream();
       return route.kind === "blob"
@@ -69,23 +69,28 @@ async function take(edge: Edge, request: Request, url: URL, route: IngestRoute):
 }
 
 async function readDocument(edge: Edge, request: Request, url: URL): Promise<Uint8Array> {
+  const signedDigest = await authenticate(edge, request, url);
   contentLength(request, MAX_DOCUMENT_BYTES);
   const bytes = await readLimited(request.body, MAX_DOCUMENT_BYTES);
   if (bytes === undefined) throw tooLarge(MAX_DOCUMENT_BYTES);
-  await authenticate(edge, request, url, await digestOf(bytes));
+  if ((await digestOf(bytes)) !== signedDigest) throw refused();
   return bytes;
 }
 
-async function authenticate(
-  edge: Edge,
-  request: Request,
-  url: URL,
-  bodyDigest: string | undefined,
-): Promise<void> {
-  const signed = { method: request.method, path: url.pathname, bodyDigest };
+/** The digest that the token binds the body to. */
+async function authenticate(edge: Edge, request: Request, url: URL): Promise<unknown> {
+  const head = { method: request.method, path: url.pathname };
   const authorization = request.headers.get("Authorization");
-  if (await verifyRequest(edge.secretKeys, "origin", signed, authorization, edge.now())) return;
-  throw new RegistryError("UNAUTHORIZED", "the token is not this edge's origin's for this request");
+  const signed = await verifyHead(edge.secretKeys, "origin", head, authorization, edge.now());
+  if (signed === undefined) throw refused();
+  return signed.bodyDigest;
+}
+
+function refused(): RegistryError {
+  return new RegistryError(
+    "UNAUTHORIZED",
+    "the token is not this edge's origin's for this request",
+  );
 }
 
 function contentLength(request: Request, maxBytes: number): number {

@@ -88,15 +88,19 @@ describe("ingest", () => {
   }
 
   test("answers 401 to a token for another path", async () => {
-    const digest = await digestOf(bytes);
-    const first = await world.push("PUT", ingestPath.blob(digest), bytes);
-    assert.equal(first.status, 201);
-    const { pathname } = new URL(ingestPath.blob(digestOfText("other")), world.edge.url);
-    const copied = await world.push("PUT", `${pathname}?`, bytes, {
-      headers: { Authorization: "Bearer a.b.c" },
-    });
-    assert.equal(copied.status, 401);
-    await copied.body?.cancel();
+    const [path, other] = ["a blob", "other"].map((text) => ingestPath.blob(digestOfText(text)));
+    const keys = parseSecretKeys(SECRET);
+    assert.ok(typeof keys !== "string" && path !== undefined && other !== undefined);
+    const token = await signRequest(keys, "origin", { method: "PUT", path }, NOW_MS);
+    const headers = { Authorization: `Bearer ${token}` };
+    for (const [to, status] of [
+      [path, 201],
+      [other, 401],
+    ] as const) {
+      const response = await world.push("PUT", to, bytes, { headers });
+      assert.equal(response.status, status);
+      await response.body?.cancel();
+    }
   });
 
   test("keeps a blob once: 201, then 200", async () => {
@@ -119,8 +123,20 @@ describe("ingest", () => {
   });
 
   test("refuses a blob that is too large for one request before reading it", async () => {
-    const { status, code } = await putHeadersOnly(world, 95_000_001);
-    assert.deepEqual({ status, code }, { status: 400, code: "SIZE_INVALID" });
+    const path = ingestPath.blob(digestOfText("huge"));
+    const answer = await sendHeadersOnly(world, "PUT", path, 95_000_001);
+    assert.deepEqual(answer, { status: 400, code: "SIZE_INVALID" });
+  });
+
+  test("reads no body of whoever has no token", async () => {
+    for (const [method, path] of [
+      ["POST", ingestPath.records],
+      ["PUT", ingestPath.manifest(digestOfText("nobody's"))],
+      ["PUT", ingestPath.blob(digestOfText("nobody's"))],
+    ] as const) {
+      const answer = await sendHeadersOnly(world, method, path, 1_000_000, "a secret of nobody's");
+      assert.deepEqual(answer, { status: 401, code: "UNAUTHORIZED" });
+    }
   });
 
   test("refuses records whose layers are not there, naming them, and keeps none", async () => {
@@ -259,15 +275,20 @@ describe("ingest", () => {
 });
 
 /** A request whose body never comes: only what needs no body can answer it. */
-async function putHeadersOnly(world: World, sizeBytes: number) {
-  const path = ingestPath.blob(digestOfText("huge"));
-  const keys = parseSecretKeys(SECRET);
+async function sendHeadersOnly(
+  world: World,
+  method: string,
+  path: string,
+  sizeBytes: number,
+  secret = SECRET,
+) {
+  const keys = parseSecretKeys(secret);
   assert.ok(typeof keys !== "string");
   const { pathname } = new URL(path, world.edge.url);
-  const token = await signRequest(keys, "origin", { method: "PUT", path: pathname }, NOW_MS);
+  const token = await signRequest(keys, "origin", { method, path: pathname }, NOW_MS);
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; code: string }>();
   const sent = request(world.edge.url + path, {
-    method: "PUT",
+    method,
     headers: { Authorization: `Bearer ${token}`, "Content-Length": sizeBytes },
   });
   sent.once("error", reject);
@@ -278,6 +299,7 @@ async function putHeadersOnly(world: World, sizeBytes: number) {
     resolve({ status: response.statusCode ?? 0, code: errors[0]?.code ?? "" });
     sent.destroy();
   });
+  sent.setTimeout(10_000, () => sent.destroy(new Error("no answer without a body")));
   sent.flushHeaders();
   return promise;
 }
