@@ -36,6 +36,11 @@ export interface ErrorOptions {
 }
 
 const DEFAULT_RETRY_AFTER_SECONDS = 10;
+/**
+ * RFC 9110 §11.6.1 wants a challenge with every 401. A scheme that no client knows: one of `Bearer`
+ * would send clients to look for a server of tokens, and none of them gets one.
+ */
+const CHALLENGE = "Nixport";
 /** Clients print a message whole, and some give up on large error bodies. */
 export const MAX_MESSAGE_CHARACTERS = 16 * 1024;
 export const MAX_ERROR_BYTES = 64 * 1024;
@@ -73,6 +78,7 @@ export function errorResponse(error: RegistryError, method: string): Response {
   if (error.status === 429 || error.status === 503) {
     response.set("Retry-After", String(retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS));
   }
+  if (error.status === 401) response.set("WWW-Authenticate", CHALLENGE);
   return new Response(method === "HEAD" ? null : body, { status: error.status, headers: response });
 }
 

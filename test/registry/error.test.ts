@@ -57,6 +57,16 @@ describe("errorResponse", () => {
     });
   }
 
+  test("challenges whoever is not authorised, and nobody else (RFC 9110 §11.6.1)", () => {
+    for (const code of Object.keys(STATUS)) {
+      assert(isErrorCode(code));
+      const { headers } = errorResponse(new RegistryError(code), "GET");
+      // Of no scheme that a client would look for a token by.
+      const challenge = code === "UNAUTHORIZED" ? "Nixport" : null;
+      assert.equal(headers.get("WWW-Authenticate"), challenge, code);
+    }
+  });
+
   test("carries the detail and further headers of an error", async () => {
     const options = { detail: { name: "gti", near: ["git"] }, headers: { Allow: "GET" } };
     const response = errorResponse(new RegistryError("UNSUPPORTED", "no", options), "PUT");
