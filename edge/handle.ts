@@ -3,7 +3,6 @@
 import { pingResponse } from "../registry/answer.ts";
 import { planManifest } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
-import { RegistryError } from "../registry/error.ts";
 import type { Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
 import { serveBlob } from "./blobs.ts";
@@ -15,19 +14,10 @@ export async function handle(edge: Edge, request: Request, route: Route): Promis
   switch (route.kind) {
     case "ping":
       return pingResponse(request.method);
-    case "manifest": {
-      const { reference } = route;
-      switch (reference.kind) {
-        case "tag":
-          return serveTag(edge, request, route, reference.tag);
-        case "digest":
-          return serveDigest(edge, request, route, reference.digest);
-        case "foreign-digest":
-          throw new RegistryError("MANIFEST_UNKNOWN", "manifests are kept by sha256");
-        default:
-          return reference satisfies never;
-      }
-    }
+    case "manifest":
+      return route.reference.kind === "tag"
+        ? serveTag(edge, request, route, route.reference.tag)
+        : serveDigest(edge, request, route, route.reference.digest);
     case "blob":
       return serveBlob(edge, request, route.digest);
     case "tags":

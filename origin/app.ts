@@ -14,6 +14,7 @@ import {
   type WantedImage,
   wantedImage,
 } from "../registry/platforms.ts";
+import type { NamedRecipe } from "../registry/recipe.ts";
 import type { Tag } from "../registry/reference.ts";
 import { parseRoute, type Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
@@ -105,16 +106,9 @@ async function serve(options: AppOptions, request: Request, route: Route): Promi
     case "ping":
       return pingResponse(request.method);
     case "manifest":
-      switch (route.reference.kind) {
-        case "tag":
-          return serveTag(options, request, route, route.reference);
-        case "digest":
-          return serveManifest(options, request, route.reference.digest);
-        case "foreign-digest":
-          throw new RegistryError("MANIFEST_UNKNOWN", "manifests are kept by sha256");
-        default:
-          return route.reference satisfies never;
-      }
+      return route.reference.kind === "tag"
+        ? serveTag(options, request, route.recipe, route.reference.tag)
+        : serveManifest(options, request, route.reference.digest);
     case "blob":
       return serveBlob(options, request, route.digest);
     case "tags":
@@ -127,8 +121,8 @@ async function serve(options: AppOptions, request: Request, route: Route): Promi
 async function serveTag(
   options: AppOptions,
   request: Request,
-  { recipe }: Extract<Route, { kind: "manifest" }>,
-  { tag }: Extract<Extract<Route, { kind: "manifest" }>["reference"], { kind: "tag" }>,
+  recipe: NamedRecipe,
+  tag: Tag,
 ): Promise<Response> {
   const asked = parsePlatforms(request.headers.get(PLATFORMS_HEADER) ?? "");
   const variant = chooseVariant(request.headers);

@@ -1,15 +1,13 @@
 // What follows `/manifests/`: a tag or a digest. A colon decides, since no tag may hold one.
 
-import { type Digest, isForeignDigest, parseDigest } from "./digest.ts";
+import { type Digest, parseDigest } from "./digest.ts";
 
 declare const tagBrand: unique symbol;
 export type Tag = string & { readonly [tagBrand]: "Tag" };
 
 export type Reference =
   | { readonly kind: "tag"; readonly tag: Tag }
-  | { readonly kind: "digest"; readonly digest: Digest }
-  /** A well-formed digest of an algorithm that nothing here is stored under. */
-  | { readonly kind: "foreign-digest" };
+  | { readonly kind: "digest"; readonly digest: Digest };
 
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
@@ -23,7 +21,6 @@ export function parseTag(text: string): Tag | undefined {
 export function parseReference(text: string): Reference | undefined {
   const digest = parseDigest(text);
   if (digest !== undefined) return { kind: "digest", digest };
-  if (isForeignDigest(text)) return { kind: "foreign-digest" };
   const tag = parseTag(text);
   return tag === undefined ? undefined : { kind: "tag", tag };
 }

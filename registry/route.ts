@@ -150,6 +150,9 @@ function requireMethod(method: string, allowed: readonly string[], reason: strin
 function reference(text: string): Reference {
   const parsed = parseReference(text);
   if (parsed !== undefined) return parsed;
+  if (isForeignDigest(text)) {
+    throw new RegistryError("MANIFEST_UNKNOWN", "manifests are kept by sha256");
+  }
   if (text.includes(":")) throw new RegistryError("DIGEST_INVALID", malformedDigest(text));
   throw new RegistryError(
     "MANIFEST_INVALID",

@@ -102,7 +102,6 @@ describe(`${PATHS} paths`, { timeout: 120_000 }, () => {
   test("are read as they are written again", () => {
     for (const route of manifests) {
       const { repository, recipe, reference } = route;
-      if (reference.kind === "foreign-digest") continue;
       const last = reference.kind === "tag" ? reference.tag : reference.digest;
       assert.deepEqual(routeOf(`/v2/${repository}/manifests/${last}`), route);
       assert.deepEqual(parseReference(last), reference);

@@ -63,7 +63,6 @@ describe("parseRoute", () => {
     ["/%76%32/git/manifests/latest", GIT],
     [`/v2/git/manifests/${DIGEST}`, `any/cacert/git/iana-etc digest ${DIGEST}`],
     [`/v2/git/manifests/sha256%3A${HEX}`, `any/cacert/git/iana-etc digest ${DIGEST}`],
-    [`/v2/git/manifests/sha512:${HEX}${HEX}`, "any/cacert/git/iana-etc foreign-digest "],
     [`/v2/git/blobs/${DIGEST}`, `blob ${DIGEST}`],
     [`/v2/git/blobs/${DIGEST}?ns=docker.io`, `blob ${DIGEST}`],
     ["/v2/manifests/manifests/manifests", "any/cacert/iana-etc/manifests tag manifests"],
@@ -119,6 +118,7 @@ describe("parseRoute", () => {
     ["/v2/git/blobs/latest", "DIGEST_INVALID"],
     ["/v2/git/blobs/sha256:x", "DIGEST_INVALID"],
     ["/v2/git/blobs/uploads", "DIGEST_INVALID"],
+    [`/v2/git/manifests/sha512:${HEX}${HEX}`, "MANIFEST_UNKNOWN"],
     [`/v2/git/blobs/sha512:${HEX}${HEX}`, "BLOB_UNKNOWN"],
   ];
   for (const [path, route] of rows) {
