@@ -1,7 +1,7 @@
 // The edge's policy on one screen: what each route is answered from.
 
 import { pingResponse } from "../registry/answer.ts";
-import { planManifest } from "../registry/content.ts";
+import { manifestResponse } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import type { Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
@@ -35,11 +35,8 @@ async function serveDigest(
 ): Promise<Response> {
   const found = await lookupManifest(edge, digest);
   if (found !== undefined) edge.trail.hit(found.tier);
-  const { mediaType, bytes } = found?.manifest ?? (await fromOrigin(edge, route, digest));
-  const content = { digest, mediaType, sizeBytes: bytes.length };
-  const plan = planManifest(request.headers, content, "digest");
-  const bodyless = request.method === "HEAD" || plan.status !== 200;
-  return new Response(bodyless ? null : bytes, plan);
+  const manifest = found?.manifest ?? (await fromOrigin(edge, route, digest));
+  return manifestResponse(request, manifest, "digest");
 }
 
 async function fromOrigin(edge: Edge, { repository }: ManifestRoute, digest: Digest) {

@@ -1,7 +1,7 @@
 // A pull by tag: pointer, composition, origin, in this order. A stale answer is given at once and
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
-import { planManifest } from "../registry/content.ts";
+import { manifestResponse } from "../registry/content.ts";
 import { manifestsOf, OMITTED_HEADER } from "../registry/image-index.ts";
 import { isIndexType } from "../registry/media-type.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
@@ -50,7 +50,7 @@ export async function serveTag(
     (await fromKnown(edge, wanted)) ??
     (await fromIndex(edge, wanted)) ??
     (await fromOrigin(edge, wanted));
-  return manifestResponse(request, answer);
+  return tagResponse(request, answer);
 }
 
 /** One pull: what is wanted, where it is kept here, and how the origin is asked for it. */
@@ -169,13 +169,11 @@ async function refresh(
   }
 }
 
-function manifestResponse(request: Request, answer: Answer): Response {
-  const { digest, mediaType, bytes } = answer.manifest;
-  const content = { digest, mediaType, sizeBytes: bytes.length };
-  const { status, headers } = planManifest(request.headers, content, "tag");
+function tagResponse(request: Request, answer: Answer): Response {
+  const response = manifestResponse(request, answer.manifest, "tag");
+  const { headers } = response;
   if (answer.pin !== undefined) headers.set(PIN_HEADER, answer.pin);
   if (answer.warning !== undefined) headers.set("Warning", answer.warning);
   if (answer.omitted !== undefined) headers.set(OMITTED_HEADER, answer.omitted);
-  const bodyless = request.method === "HEAD" || status !== 200;
-  return new Response(bodyless ? null : bytes, { status, headers });
+  return response;
 }

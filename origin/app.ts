@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import { pingResponse } from "../registry/answer.ts";
-import { planBlob, planManifest } from "../registry/content.ts";
+import { manifestResponse, planBlob } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import { errorResponse, RegistryError } from "../registry/error.ts";
 import { OMITTED_HEADER, omittedHeader } from "../registry/image-index.ts";
@@ -130,9 +130,8 @@ async function serveTag(
   const built = await heldBuild(options, request, { wanted, tag, variant });
   if (built.kind === "still-under-way") throw failureError(built);
   if (built.kind === "failed") throw built.error;
-  const { bytes, digest, mediaType } = built.manifest;
-  const content = { digest, mediaType, sizeBytes: bytes.length };
-  const { status, headers } = planManifest(request.headers, content, "tag");
+  const response = manifestResponse(request, built.manifest, "tag");
+  const { headers } = response;
   headers.set(PIN_HEADER, built.pinned.pin);
   const omitted = omittedHeader(built.omitted);
   if (omitted !== undefined) headers.set(OMITTED_HEADER, omitted);
@@ -142,8 +141,7 @@ async function serveTag(
     const text = `${tag} was last resolved ${age} ago; the package source does not answer`;
     headers.set("Warning", staleWarning(text));
   }
-  const bodyless = request.method === "HEAD" || status !== 200;
-  return new Response(bodyless ? null : Uint8Array.from(bytes), { status, headers });
+  return response;
 }
 
 interface WantedBuild {
@@ -191,10 +189,7 @@ async function serveManifest(
   if (bytes === undefined) {
     throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${digest} is kept here`);
   }
-  const content = { digest, mediaType: mediaTypeOf(bytes), sizeBytes: bytes.length };
-  const { status, headers } = planManifest(request.headers, content, "digest");
-  const bodyless = request.method === "HEAD" || status !== 200;
-  return new Response(bodyless ? null : Uint8Array.from(bytes), { status, headers });
+  return manifestResponse(request, { digest, mediaType: mediaTypeOf(bytes), bytes }, "digest");
 }
 
 /** A layer that was evicted is made again, which takes as long as packing it. */

@@ -1,8 +1,8 @@
-// How stored bytes are answered: status, headers and range for GET and HEAD alike, from the size
-// and digest alone, so that neither program needs a body to decide and the two methods cannot differ.
+// How stored bytes are answered: status, headers and range for GET and HEAD alike. What a blob is
+// answered with comes of its size and digest alone, so that neither program needs a body to decide.
 
 import type { Digest } from "./digest.ts";
-import { OCTET_STREAM } from "./media-type.ts";
+import { type ManifestType, OCTET_STREAM } from "./media-type.ts";
 
 /** Content under a digest never changes. `no-transform`: a proxy must not compress or decode it. */
 const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
@@ -26,22 +26,30 @@ export interface Content {
   readonly sizeBytes: number;
 }
 
-/** A manifest, whole or 304: no client asks for a part of one. */
-export function planManifest(
-  request: Headers,
-  content: Content & { readonly mediaType: string },
-  by: "tag" | "digest",
-): ContentPlan {
-  const headers = contentHeaders(content.digest, by === "tag" ? VOLATILE : IMMUTABLE);
-  if (by === "tag") headers.set("Vary", "Accept");
-  if (isUnchanged(request, content.digest)) return { status: 304, headers, range: null };
-  headers.set("Content-Type", content.mediaType);
-  headers.set("Content-Length", String(content.sizeBytes));
-  return { status: 200, headers, range: null };
+export interface ManifestContent {
+  readonly digest: Digest;
+  readonly mediaType: ManifestType;
+  readonly bytes: Uint8Array;
 }
 
 /** What of a request decides its answer. */
 export type Asking = Pick<Request, "method" | "headers">;
+
+/** A manifest, whole or 304: no client asks for a part of one. Callers add headers of their own. */
+export function manifestResponse(
+  request: Asking,
+  { digest, mediaType, bytes }: ManifestContent,
+  by: "tag" | "digest",
+): Response {
+  const headers = contentHeaders(digest, by === "tag" ? VOLATILE : IMMUTABLE);
+  if (by === "tag") headers.set("Vary", "Accept");
+  if (isUnchanged(request.headers, digest)) return new Response(null, { status: 304, headers });
+  headers.set("Content-Type", mediaType);
+  headers.set("Content-Length", String(bytes.length));
+  // Never of shared memory, which is all that the type of a body leaves out.
+  const body = request.method === "HEAD" ? null : (bytes as Uint8Array<ArrayBuffer>);
+  return new Response(body, { headers });
+}
 
 /** A blob, with single ranges (RFC 9110 §14). Several ranges at once are answered in full. */
 export function planBlob(request: Asking, content: Content): ContentPlan {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { planBlob, planManifest, requestedRange } from "../../registry/content.ts";
+import { manifestResponse, planBlob, requestedRange } from "../../registry/content.ts";
 import { OCI_MANIFEST } from "../../registry/media-type.ts";
 import { digestOfText } from "./fixture.ts";
 
@@ -134,12 +134,16 @@ describe("planBlob", () => {
   });
 });
 
-describe("planManifest", () => {
-  const manifest = { ...blob(1000), mediaType: OCI_MANIFEST };
+describe("manifestResponse", () => {
+  const manifest = {
+    digest: DIGEST,
+    mediaType: OCI_MANIFEST,
+    bytes: new Uint8Array(1000),
+  } as const;
 
   test("answers by tag what no cache may keep, and by digest what every cache may", () => {
-    const byTag = planManifest(new Headers(), manifest, "tag");
-    const byDigest = planManifest(new Headers(), manifest, "digest");
+    const byTag = manifestResponse(get(), manifest, "tag");
+    const byDigest = manifestResponse(get(), manifest, "digest");
     for (const { status, headers } of [byTag, byDigest]) {
       assert.equal(status, 200);
       assert.equal(headers.get("Content-Type"), OCI_MANIFEST);
@@ -153,17 +157,25 @@ describe("planManifest", () => {
     assert.equal(byDigest.headers.get("Vary"), null);
   });
 
-  test("answers 304 when the client has it, and knows no ranges", () => {
-    for (const by of ["tag", "digest"] as const) {
-      const unchanged = planManifest(new Headers({ "If-None-Match": ETAG }), manifest, by);
+  for (const by of ["tag", "digest"] as const) {
+    test(`answers 304 by ${by} when the client has it, and knows no ranges`, async () => {
+      const unchanged = manifestResponse(get({ "If-None-Match": ETAG }), manifest, by);
       assert.equal(unchanged.status, 304);
       assert.equal(unchanged.headers.get("Content-Length"), null);
       assert.equal(unchanged.headers.get("Docker-Content-Digest"), DIGEST);
-      const ranged = planManifest(new Headers({ Range: "bytes=0-1" }), manifest, by);
+      assert.equal(unchanged.body, null);
+      const ranged = manifestResponse(get({ Range: "bytes=0-1" }), manifest, by);
       assert.equal(ranged.status, 200);
       assert.equal(ranged.headers.get("Accept-Ranges"), null);
-    }
-  });
+      assert.deepEqual(await ranged.bytes(), manifest.bytes);
+    });
+
+    test(`answers HEAD by ${by} with the headers of GET and no body`, () => {
+      const head = manifestResponse({ ...get(), method: "HEAD" }, manifest, by);
+      assert.equal(head.body, null);
+      assert.deepEqual([...head.headers], [...manifestResponse(get(), manifest, by).headers]);
+    });
+  }
 });
 
 describe("requestedRange", () => {
