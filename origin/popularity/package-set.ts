@@ -32,12 +32,10 @@ export interface ListOptions {
 const namesSchema = v.object({ count: v.number(), names: v.array(v.string()) });
 
 export async function listPackages(options: ListOptions): Promise<PackageList> {
-  const { nix, source, system, mostAttributes, signal } = options;
+  const { nix, source, system, signal } = options;
   const answer = await listNames(options);
   if (answer.kind !== "names") return answer;
-  const { names } = answer;
-  if (names.length > mostAttributes) return { kind: "too-many", count: names.length };
-  const lookups = await lookUp(nix, source, system, names, signal);
+  const lookups = await lookUp(nix, source, system, answer.names, signal);
   if (timedOut(signal) || lookups.some(({ lookup }) => lookup.kind === "timed-out")) {
     return { kind: "timed-out" };
   }
@@ -76,7 +74,7 @@ async function listNames(options: ListOptions): Promise<NameList> {
 }
 
 /** Throws what else the signal was aborted with. */
-function timedOut(signal: AbortSignal): boolean {
+export function timedOut(signal: AbortSignal): boolean {
   if (!signal.aborted) return false;
   if (signal.reason instanceof Error && signal.reason.name === "TimeoutError") return true;
   throw signal.reason;

@@ -1,11 +1,12 @@
 // Counts a package set at a pin where that is cheap: a set of some hundreds of packages within
 // seconds, so that an origin's first start can wait for it. Says the same on every machine.
 
+import type { FoundPackage } from "../../registry/lookup.ts";
 import type { System } from "../../registry/recipe.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { findNix, type NixTool, type NixToolOptions } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
-import { listPackages, type PackageList } from "./package-set.ts";
+import { listPackages, timedOut } from "./package-set.ts";
 import { countDerivations } from "./set-counts.ts";
 
 export type CountedSet =
@@ -14,6 +15,10 @@ export type CountedSet =
   | { readonly kind: "too-large"; readonly reason: string }
   /** Another time it may be counted. */
   | { readonly kind: "failed"; readonly reason: string };
+
+interface TimedOut {
+  readonly kind: "timed-out";
+}
 
 export interface SmallSetLimits {
   readonly mostAttributes: number;
@@ -39,33 +44,49 @@ export async function countSmallSet(
   const limits = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
   let first: CountedSet | undefined;
   for (const system of SYSTEMS) {
-    const list = await listPackages({ nix, source, system, mostAttributes, signal: limits });
-    const counted = await countListed(nix, list, limits, deadlineMs);
+    const counted = await countFor(nix, source, system, mostAttributes, limits);
+    if (counted.kind === "timed-out") {
+      return { kind: "too-large", reason: `it was not counted in ${deadlineMs / 1000} s` };
+    }
     if (counted.kind !== "failed") return counted;
     first ??= counted;
   }
   return first ?? { kind: "failed", reason: "no system" };
 }
 
-async function countListed(
+async function countFor(
   nix: NixTool,
-  list: PackageList,
+  source: PinnedSource,
+  system: System,
+  mostAttributes: number,
   signal: AbortSignal,
-  deadlineMs: number,
-): Promise<CountedSet> {
+): Promise<CountedSet | TimedOut> {
+  const list = await listPackages({ nix, source, system, mostAttributes, signal });
   switch (list.kind) {
     case "too-many":
       return { kind: "too-large", reason: `it has ${list.count} attributes` };
     case "timed-out":
-      return { kind: "too-large", reason: `it was not evaluated in ${deadlineMs / 1000} s` };
+      return list;
     case "failed":
       return { kind: "failed", reason: list.message };
-    case "listed": {
-      const { counted, counts } = await countDerivations(nix, list.packages, signal);
-      if (counted === 0) return { kind: "failed", reason: "it has no derivations" };
-      return { kind: "counted", data: { kind: "derivations", counted, counts } };
-    }
+    case "listed":
+      return await countListed(nix, list.packages, signal);
     default:
       return list satisfies never;
+  }
+}
+
+async function countListed(
+  nix: NixTool,
+  packages: readonly FoundPackage[],
+  signal: AbortSignal,
+): Promise<CountedSet | TimedOut> {
+  try {
+    const { counted, counts } = await countDerivations(nix, packages, signal);
+    if (counted === 0) return { kind: "failed", reason: "it has no derivations" };
+    return { kind: "counted", data: { kind: "derivations", counted, counts } };
+  } catch (error) {
+    if (timedOut(signal)) return { kind: "timed-out" };
+    throw error;
   }
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { listPackages } from "../../../origin/popularity/package-set.ts";
 import { countSmallSet, SMALL_SET } from "../../../origin/popularity/small-set.ts";
-import { OTHER_SYSTEM, packageSet, SYSTEM, testNix } from "../nix/fixture.ts";
+import { OTHER_SYSTEM, packageSet, SYSTEM, tempDir, testNix } from "../nix/fixture.ts";
 import { createRepository } from "../sources/git-repository.ts";
 
 const env = { ...process.env, NIX_CONFIG: "sandbox = false\nsubstituters =\n" };
@@ -107,7 +107,22 @@ describe("countSmallSet", { timeout: 60_000 }, () => {
     const source = await packageSet(t, await testNix(), slow);
     const limits = { ...SMALL_SET, deadlineMs: 300 };
     const counted = await countSmallSet({ env }, source, signal, limits);
-    assert.deepEqual(counted, { kind: "too-large", reason: "it was not evaluated in 0.3 s" });
+    assert.deepEqual(counted, { kind: "too-large", reason: "it was not counted in 0.3 s" });
+  });
+
+  test("gives up where Nix does not say in time what derivations refer to", async (t) => {
+    const programs = await tempDir(t);
+    // Where the store has a folder by name, Nix's database is not read, and Nix is asked.
+    const script = `#!/bin/sh
+case $1 in path-info) exec sleep 100 ;; esac
+PATH=\${PATH#*:} exec nix "$@"
+`;
+    await writeFile(join(programs, "nix"), script, { mode: 0o755 });
+    const slow = { ...env, PATH: `${programs}:${process.env.PATH}`, NIX_STORE_DIR: "/nix/store" };
+    const source = await packageSet(t, await testNix(), SET);
+    const limits = { ...SMALL_SET, deadlineMs: 3000 };
+    const counted = await countSmallSet({ env: slow }, source, signal, limits);
+    assert.deepEqual(counted, { kind: "too-large", reason: "it was not counted in 3 s" });
   });
 
   test("says why nothing could be counted", async (t) => {
