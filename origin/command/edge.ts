@@ -1,11 +1,12 @@
 // `npm run edge`: the edge alone, on this machine, in front of an origin that may come and go.
 
 import { parseArgs } from "node:util";
-import { DEFAULT_PORT } from "../config.ts";
-import { PLATFORMS_HINT, readPlatforms } from "../configured-platforms.ts";
+import { DEFAULT_PORT, MAX_PORT } from "../config.ts";
+import { readPlatforms } from "../configured-platforms.ts";
+import { openVariables } from "../variables.ts";
 import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
 import { localSecret } from "./local-secret.ts";
-import { endWith, fail, onStop } from "./process.ts";
+import { endWith, fail, onStop, wrongConfiguration } from "./process.ts";
 import { startEdge } from "./workerd.ts";
 
 const HELP = `usage: npm run edge
@@ -21,7 +22,6 @@ Answers docker pull at http://127.0.0.1:8787 from what is cached, and asks the o
   ORIGIN_WAIT_SECONDS for how long it waits for an image that is being built (240)
 `;
 
-const MAX_PORT = 65_535;
 const MAX_SECONDS = 1e9;
 
 await endWith(async () => {
@@ -31,16 +31,20 @@ await endWith(async () => {
   }
   const stopped = onStop();
   const statePath = statePathOf(process.env);
-  const pinFreshSeconds = wholeNumber("PIN_FRESH_SECONDS", MAX_SECONDS);
-  const originWaitSeconds = wholeNumber("ORIGIN_WAIT_SECONDS", MAX_SECONDS);
-  const platforms =
-    readPlatforms(process.env) ?? fail(`NIXPORT_PLATFORMS is wrong: ${PLATFORMS_HINT} are needed`);
+  const variables = openVariables(process.env);
+  const { integer, problems } = variables;
+  const originPort = integer("PORT", DEFAULT_PORT, 1, MAX_PORT);
+  const pinFreshSeconds = integer("PIN_FRESH_SECONDS", undefined, 0, MAX_SECONDS);
+  const originWaitSeconds = integer("ORIGIN_WAIT_SECONDS", undefined, 0, MAX_SECONDS);
+  const platforms = readPlatforms(variables);
+  const port = integer("EDGE_PORT", DEFAULT_EDGE_PORT, 0, MAX_PORT);
+  if (problems.length > 0) fail(wrongConfiguration(problems));
   const edge = await startEdge({
-    platforms,
-    port: wholeNumber("EDGE_PORT", MAX_PORT) ?? DEFAULT_EDGE_PORT,
+    port,
     statePath,
-    originUrl: `http://127.0.0.1:${wholeNumber("PORT", MAX_PORT) ?? DEFAULT_PORT}`,
+    originUrl: `http://127.0.0.1:${originPort}`,
     secret: await localSecret(statePath),
+    ...(platforms !== undefined && { platforms }),
     ...(pinFreshSeconds !== undefined && { pinFreshSeconds }),
     ...(originWaitSeconds !== undefined && { originWaitSeconds }),
   });
@@ -48,10 +52,3 @@ await endWith(async () => {
   await stopped;
   await edge.close();
 });
-
-function wholeNumber(variable: string, max: number): number | undefined {
-  const text = process.env[variable]?.trim();
-  if (!text) return undefined;
-  if (/^\d{1,10}$/.test(text) && Number(text) <= max) return Number(text);
-  return fail(`${variable} is ${JSON.stringify(text)}: a whole number up to ${max} is needed`);
-}

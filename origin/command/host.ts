@@ -5,8 +5,9 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { absentText, generateDebianSet } from "../../nix/debian/generate.ts";
-import { type EnvironmentVariables, SOURCE_VARIABLES } from "../config.ts";
+import { SOURCE_VARIABLES } from "../configured-source.ts";
 import { runProcess } from "../nix/spawn.ts";
+import type { EnvironmentVariables } from "../variables.ts";
 
 /** A program, and the Debian package that has it. */
 export type Tool = readonly [program: string, debianPackage: string];

@@ -2,18 +2,18 @@
 // which the origin and the edge started apart find each other.
 
 import { resolve } from "node:path";
-import type { EnvironmentVariables } from "../config.ts";
+import type { EnvironmentVariables } from "../variables.ts";
 import { prepareHost, type Say } from "./host.ts";
 import { localSecret } from "./local-secret.ts";
 
 export const DEFAULT_EDGE_PORT = 8787;
 
 export function statePathOf(env: EnvironmentVariables): string {
-  return resolve(env.NIXPORT_STATE || ".nixport");
+  return resolve(env.NIXPORT_STATE?.trim() || ".nixport");
 }
 
 export function edgeUrlOf(env: EnvironmentVariables): string {
-  return `http://127.0.0.1:${env.EDGE_PORT || DEFAULT_EDGE_PORT}`;
+  return `http://127.0.0.1:${env.EDGE_PORT?.trim() || DEFAULT_EDGE_PORT}`;
 }
 
 /** Prepares the machine as well, which may install packages and takes a minute the first time. */

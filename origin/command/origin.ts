@@ -6,7 +6,7 @@ import { createLog } from "../log.ts";
 import { startOrigin } from "../main.ts";
 import { describeSource } from "../sources/source.ts";
 import { localEnvironment } from "./local-environment.ts";
-import { endWith, fail, onStop } from "./process.ts";
+import { endWith, fail, onStop, wrongConfiguration } from "./process.ts";
 
 const HELP = `usage: npm run origin
 
@@ -22,9 +22,7 @@ await endWith(async () => {
   }
   const env = await localEnvironment(process.env, (line) => process.stdout.write(`${line}\n`));
   const result = readConfig(env);
-  if (result.kind === "invalid") {
-    fail(`the configuration is wrong:\n${result.problems.map((text) => `  - ${text}`).join("\n")}`);
-  }
+  if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
   const { config } = result;
   const origin = await startOrigin({ config, env, log: createLog(config.logLevel) });
   process.stdout.write(`origin at ${origin.url}, serving ${describeSource(config.source)}\n`);

@@ -3,7 +3,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { StorePath } from "../../registry/store-path.ts";
-import type { EnvironmentVariables } from "../config.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { openBinaryCache } from "../popularity/binary-cache.ts";
 import { createCounter } from "../popularity/counter.ts";
@@ -11,6 +10,7 @@ import { type CrawlProgress, crawl } from "../popularity/crawl.ts";
 import type { Narinfo } from "../popularity/narinfo.ts";
 import { openNarinfoJournal } from "../popularity/narinfo-journal.ts";
 import { readStorePathList } from "../popularity/store-path-list.ts";
+import type { EnvironmentVariables } from "../variables.ts";
 import { statePathOf } from "./local-environment.ts";
 import { fail } from "./process.ts";
 import { showProgress } from "./progress.ts";

@@ -11,7 +11,7 @@ import { describeSource, isCommit } from "../sources/source.ts";
 import { localEnvironment } from "./local-environment.ts";
 import { countReferences } from "./popularity-list.ts";
 import { countSet, type SetOptions } from "./popularity-set.ts";
-import { fail, UsageError } from "./process.ts";
+import { fail, UsageError, wrongConfiguration } from "./process.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
 
 const NIXPKGS_CACHE = "https://cache.nixos.org";
@@ -95,7 +95,7 @@ async function count(options: PopularityOptions, context: CommandContext): Promi
   const env = await localEnvironment(context.env, say);
   context.signal.throwIfAborted();
   const read = readConfig(env);
-  if (read.kind === "invalid") fail(`the configuration is wrong: ${read.problems.join("; ")}`);
+  if (read.kind === "invalid") fail(wrongConfiguration(read.problems));
   const { source } = read.config;
   if (source.kind !== "nixpkgs") return countSet(options, read.config, { ...context, env });
   if (isCommit(source.channel) || options.realise || options.derivations) {

@@ -11,6 +11,11 @@ export function fail(message: string): never {
   throw new CommandError(message);
 }
 
+/** For what readConfig and its like find wrong with the environment. */
+export function wrongConfiguration(problems: readonly string[]): string {
+  return `the configuration is wrong:\n${problems.map((text) => `  - ${text}`).join("\n")}`;
+}
+
 /** A command line that means nothing. */
 export class UsageError extends CommandError {}
 

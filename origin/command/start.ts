@@ -32,7 +32,7 @@ await endWith(async () => {
   }
   const stopped = onStop();
   const env = await localEnvironment(process.env, (line) => process.stdout.write(`${line}\n`));
-  const originUrl = `http://127.0.0.1:${env.PORT || DEFAULT_PORT}`;
+  const originUrl = `http://127.0.0.1:${env.PORT?.trim() || DEFAULT_PORT}`;
   const edgeUrl = edgeUrlOf(env);
   const children = [startChild("origin", env), startChild("edge", env)];
   const allEnded = Promise.all(children.map(({ ended }) => ended));

@@ -19,7 +19,7 @@ import { differences } from "../verify/compare.ts";
 import { fetchPublished, type ImageReference } from "../verify/published.ts";
 import { FORMS, rebuild, sourceAt } from "../verify/rebuild.ts";
 import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
-import { fail, UsageError } from "./process.ts";
+import { fail, UsageError, wrongConfiguration } from "./process.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
 
 const HELP = `usage: npm run nixport -- verify [--registry URL] [--form FORM] [HOST/]NAME[:TAG]
@@ -66,7 +66,7 @@ async function verifyImage(
 ): Promise<void> {
   const env = await localEnvironment(context.env, say);
   const read = readConfig(env);
-  if (read.kind === "invalid") fail(`the configuration is wrong: ${read.problems.join("; ")}`);
+  if (read.kind === "invalid") fail(wrongConfiguration(read.problems));
   const { config } = read;
   const { signal } = context;
   const published = await fetchPublished(reference, wanted, signal);
