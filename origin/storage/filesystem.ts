@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import type { BlobStore } from "./blob-store.ts";
@@ -13,40 +13,52 @@ import { listedKey, type StorageKey } from "./keys.ts";
 /** Reads of 256 KiB: a layer is streamed, never held. */
 const READ_CHUNK_BYTES = 256 * 1024;
 
-/** Opens the store below `root`, which is made if absent, and removes what dead processes left. */
-export async function openFilesystemStore(root: string): Promise<BlobStore> {
+/** Opens the store below `path`, which is made if absent, and removes what dead processes left. */
+export async function openFilesystemStore(path: string): Promise<BlobStore> {
+  const root = resolve(path);
   const staging = join(root, "staging");
   const ownStaging = join(staging, `${process.pid}-${randomUUID()}`);
   await mkdir(ownStaging, { recursive: true });
   await removeDeadStaging(staging, ownStaging);
-  const made = new Set<string>();
+  /** Folders that a power cut cannot take. */
+  const lasting = new Set<string>();
   const pathOf = (key: StorageKey) => join(root, key);
   const stagingPath = () => join(ownStaging, randomUUID());
 
-  async function write(bytes: Uint8Array, durable: boolean): Promise<string> {
+  async function write(key: StorageKey, bytes: Uint8Array, durable: boolean): Promise<void> {
     const path = stagingPath();
-    const handle = await open(path, "wx", 0o644);
     try {
-      await handle.writeFile(bytes);
-      if (durable) await handle.sync();
-    } finally {
-      await handle.close();
+      const handle = await open(path, "wx", 0o644);
+      try {
+        await handle.writeFile(bytes);
+        if (durable) await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await place(key, path, durable);
+    } catch (error) {
+      // A disk that is full must not be filled further with what could not be finished.
+      await rm(path, { force: true });
+      throw error;
     }
-    return path;
   }
 
-  async function place(key: StorageKey, from: string, durable = true): Promise<void> {
+  async function place(key: StorageKey, from: string, durable: boolean): Promise<void> {
     const path = pathOf(key);
     const folder = dirname(path);
-    if (!made.has(folder)) {
+    if (!lasting.has(folder)) {
       await mkdir(folder, { recursive: true });
-      // A new folder is an entry of its parent, which a power cut could take with all that is in it.
-      if (durable) await syncPath(dirname(folder));
-      made.add(folder);
+      if (durable) await keepFolder(folder);
     }
     await rename(from, path);
     // The rename itself must survive a power cut before anything that names this value is written.
     if (durable) await syncPath(folder);
+  }
+
+  /** A new folder is an entry of its parent, which a power cut could take with all that is in it. */
+  async function keepFolder(folder: string): Promise<void> {
+    for (let each = folder; each !== root; each = dirname(each)) await syncPath(dirname(each));
+    lasting.add(folder);
   }
 
   return {
@@ -69,10 +81,10 @@ export async function openFilesystemStore(root: string): Promise<BlobStore> {
       return Readable.toWeb(stream) as NodeReadableStream as ReadableStream<Uint8Array>;
     },
     async store(key, bytes) {
-      await place(key, await write(bytes, true));
+      await write(key, bytes, true);
     },
     async remember(key, bytes) {
-      await place(key, await write(bytes, false), false);
+      await write(key, bytes, false);
     },
     async localFile(key) {
       const stats = await absentAsUndefined(stat(pathOf(key)));
@@ -81,7 +93,7 @@ export async function openFilesystemStore(root: string): Promise<BlobStore> {
     stagingPath,
     async storeFile(key, path) {
       await syncPath(path);
-      await place(key, path);
+      await place(key, path, true);
     },
     async remove(key) {
       await rm(pathOf(key), { force: true });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -134,6 +134,23 @@ describe("openFilesystemStore", limit, () => {
     await store.store(layerKey("x"), bytesOf("x"));
     const [own = ""] = await readdir(join(root, "staging"));
     assert.deepEqual(await readdir(join(root, "staging", own)), []);
+  });
+
+  test("leaves nothing unfinished behind a value that could not be stored", async (t) => {
+    const root = await temporaryDirectory(t);
+    const store = await openFilesystemStore(root);
+    await writeFile(join(root, "layers"), "no folder");
+    await assert.rejects(store.store(layerKey("x"), bytesOf("x")), { code: "EEXIST" });
+    await assert.rejects(store.remember(layerKey("x"), bytesOf("x")), { code: "EEXIST" });
+    const [own = ""] = await readdir(join(root, "staging"));
+    assert.deepEqual(await readdir(join(root, "staging", own)), []);
+  });
+
+  test("takes a path in any spelling", async (t) => {
+    const root = await temporaryDirectory(t);
+    const store = await openFilesystemStore(`${relative(process.cwd(), root)}/./`);
+    await store.store(layerKey("x"), bytesOf("x"));
+    assert.equal(await readFile(join(root, layerKey("x")), "utf8"), "x");
   });
 
   test("does not take a folder for a value", async (t) => {
