@@ -6,6 +6,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { absentText, generateDebianSet } from "../../nix/debian/generate.ts";
 import { SOURCE_VARIABLES } from "../configured-source.ts";
+import { nixPath } from "../nix/nix-tool.ts";
 import { runProcess } from "../nix/spawn.ts";
 import type { EnvironmentVariables } from "../variables.ts";
 
@@ -19,6 +20,8 @@ const DEBIAN_SET_TOOLS: readonly Tool[] = [
   ["dpkg-deb", "dpkg"],
   ["xz", "xz-utils"],
 ];
+/** Where its builders look for them (nix/debian/unpack.sh), whatever PATH is here. */
+const DEBIAN_SET_PATH = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const INSTALL_DEADLINE_MS = 15 * 60_000;
 const PROBE_DEADLINE_MS = 5000;
 const BUILD_USERS = 8;
@@ -51,14 +54,15 @@ export async function prepareHost(
   return { env: { ...defined, ...(await prepareDebianSet(defined, statePath, say)) } };
 }
 
-/** Installs the Debian packages of the programs that are not on PATH. */
+/** Installs the Debian packages of the programs that are in none of the folders. */
 export async function ensureTools(
   tools: readonly Tool[],
   env: Readonly<Record<string, string>>,
   say: Say,
+  folders: readonly string[] = nixPath(env),
 ): Promise<void> {
-  const path = (env.PATH ?? "").split(":");
-  const missing = tools.filter(([program]) => !path.some((dir) => existsSync(join(dir, program))));
+  const isThere = (program: string) => folders.some((dir) => existsSync(join(dir, program)));
+  const missing = tools.filter(([program]) => !isThere(program));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map(([, debianPackage]) => debianPackage))];
   if (!existsSync("/usr/bin/apt-get")) {
@@ -151,7 +155,7 @@ async function prepareDebianSet(
   statePath: string,
   say: Say,
 ): Promise<Readonly<Record<string, string>>> {
-  await ensureTools(DEBIAN_SET_TOOLS, env, say);
+  await ensureTools(DEBIAN_SET_TOOLS, env, say, DEBIAN_SET_PATH);
   const out = join(statePath, "debian");
   const { locks, absent } = await generateDebianSet({ outDir: out });
   say(

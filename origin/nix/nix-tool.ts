@@ -80,9 +80,17 @@ function nixEnvironment(env: NixToolOptions["env"]): Record<string, string> {
     // A package set can read the environment, and put it into an error message: no secret of ours.
     if (value !== undefined && !name.startsWith("NIXPORT_")) defined[name] = value;
   }
-  // A service manager's PATH rarely has the places where Nix's own installers put it.
-  const installed = ["/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin"];
-  if (defined.HOME !== undefined) installed.unshift(`${defined.HOME}/.nix-profile/bin`);
-  const path = defined.PATH ?? "/usr/local/bin:/usr/bin:/bin";
-  return { ...defined, PATH: [path, ...installed].join(":"), NO_COLOR: "1" };
+  return { ...defined, PATH: nixPath(defined).join(":"), NO_COLOR: "1" };
+}
+
+/**
+ * Where Nix's programs are looked for: on PATH, and then where its own installers put them, which a
+ * service manager's PATH rarely has.
+ */
+export function nixPath({ PATH, HOME }: NixToolOptions["env"]): readonly string[] {
+  return [
+    ...(PATH ?? "/usr/local/bin:/usr/bin:/bin").split(":"),
+    ...(HOME === undefined ? [] : [`${HOME}/.nix-profile/bin`]),
+    ...["/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin"],
+  ];
 }

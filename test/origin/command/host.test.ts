@@ -1,0 +1,34 @@
+// Preparing a machine: what is there already is left alone.
+
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { ensureTools, HostProblem } from "../../../origin/command/host.ts";
+import { temporaryDirectory } from "../fixture.ts";
+
+const TOOL = ["nixport-test-tool", "no-such-debian-package"] as const;
+
+describe("ensureTools", () => {
+  for (const [where, folder, pathOf] of [
+    ["on PATH", "bin", (home: string) => `/nowhere:${join(home, "bin")}`],
+    ["where Nix's installer put it", ".nix-profile/bin", () => "/nowhere"],
+  ] as const) {
+    test(`installs nothing for a program that is ${where}`, async (t) => {
+      const home = await temporaryDirectory(t);
+      await mkdir(join(home, folder), { recursive: true });
+      await writeFile(join(home, folder, TOOL[0]), "");
+      const said: string[] = [];
+      const env = { PATH: pathOf(home), HOME: home };
+      await ensureTools([TOOL], env, (line) => said.push(line));
+      assert.deepEqual(said, []);
+    });
+  }
+
+  test("says what it could not install", async () => {
+    const said: string[] = [];
+    const installing = ensureTools([TOOL], { PATH: "/nowhere" }, (line) => said.push(line));
+    await assert.rejects(installing, HostProblem);
+    assert.deepEqual(said, ["installing no-such-debian-package"]);
+  });
+});
