@@ -1,9 +1,9 @@
 // Blobs by digest: Cache API, R2, origin. GET is one R2 operation whatever the range; HEAD never
 // moves a body. What the origin streams is verified on its way and never written.
 
+import { cancelBody } from "../registry/body.ts";
 import { isUnchanged, planBlob, type RequestedRange, requestedRange } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
-import { cancelBody } from "./body.ts";
 import { attempt, type Edge } from "./edge.ts";
 import { r2Key } from "./keys.ts";
 import { serveOriginBlob } from "./origin-blob.ts";

@@ -1,11 +1,11 @@
 // What the origin backfills: one switch over the ingest routes, each authenticated before anything
 // is read, of its body or of storage. Everything is idempotent, so a replayed or repeated request changes nothing.
 
+import { readLimited } from "../registry/body.ts";
 import { digestOf } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
 import type { IngestRoute } from "../registry/route.ts";
 import { verifyHead } from "../registry/token.ts";
-import { readLimited } from "./body.ts";
 import type { Edge } from "./edge.ts";
 import { completeUpload, putBlob, putPart, startUpload } from "./ingest-blobs.ts";
 import {

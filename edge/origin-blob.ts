@@ -1,8 +1,8 @@
 // A blob the edge does not have: from the origin, streamed, verified on its way, never written.
 
+import { cancelBody } from "../registry/body.ts";
 import { type Asking, isUnchanged, planBlob, requestedRange } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
-import { cancelBody } from "./body.ts";
 import type { Edge } from "./edge.ts";
 import type { OriginBlob } from "./origin.ts";
 import { unusable } from "./origin-error.ts";

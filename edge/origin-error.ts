@@ -2,13 +2,13 @@
 // package is missing or what failed; a page of a proxy in between, or nonsense, does not.
 
 import * as v from "valibot";
+import { readLimited } from "../registry/body.ts";
 import {
   isErrorCode,
   MAX_ERROR_BYTES,
   MAX_MESSAGE_CHARACTERS,
   RegistryError,
 } from "../registry/error.ts";
-import { readLimited } from "./body.ts";
 
 const MAX_RETRY_AFTER_SECONDS = 3600;
 

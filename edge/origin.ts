@@ -3,13 +3,13 @@
 // error; everything else that is no content is 503.
 
 import * as v from "valibot";
+import { cancelBody, readLimited } from "../registry/body.ts";
 import { type Digest, parseDigest } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
 import { OMITTED_HEADER, omittedSchema } from "../registry/image-index.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
 import type { Tag } from "../registry/reference.ts";
 import { type SecretKey, signRequest } from "../registry/token.ts";
-import { cancelBody, readLimited } from "./body.ts";
 import type { Manifest } from "./manifest-memory.ts";
 import { verifyManifest } from "./manifests.ts";
 import { originError, unusable } from "./origin-error.ts";

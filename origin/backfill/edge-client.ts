@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
 import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/backfill.ts";
+import { readLimited } from "../../registry/body.ts";
 import type { ByteRange } from "../../registry/content.ts";
 import { type Digest, parseDigest } from "../../registry/digest.ts";
 import { ingestPath } from "../../registry/route.ts";
@@ -98,9 +99,9 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     }
   }
 
-  async function sendJson(path: string, body: unknown, method: "POST" = "POST"): Promise<Answer> {
+  async function sendJson(path: string, body: unknown): Promise<Answer> {
     const bytes = Buffer.from(JSON.stringify(body));
-    return send(method, path, bytes, bytes.length, "application/json");
+    return send("POST", path, bytes, bytes.length, "application/json");
   }
 
   async function putParts(blob: BlobToPush): Promise<PushResult> {
@@ -174,7 +175,9 @@ function accepted(answer: Answer): PushResult {
 }
 
 async function readAnswer(response: Response): Promise<Answer> {
-  const text = (await response.text()).slice(0, MAX_ANSWER_BYTES);
+  const bytes = await readLimited(response.body, MAX_ANSWER_BYTES);
+  if (bytes === undefined) return { kind: "unreachable", message: "the answer is too long" };
+  const text = new TextDecoder().decode(bytes);
   if (response.ok) return { kind: "answered", json: text === "" ? null : parseJson(text) };
   const errors = v.safeParse(errorsSchema, parseJson(text));
   const error = errors.success ? errors.output.errors[0] : undefined;

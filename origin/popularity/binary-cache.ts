@@ -2,6 +2,7 @@
 // what a cache says it does not have is absent.
 
 import { setTimeout } from "node:timers/promises";
+import { readLimited } from "../../registry/body.ts";
 import type { StorePath } from "../../registry/store-path.ts";
 import { storePathBase } from "../../registry/store-path.ts";
 import { type Narinfo, parseNarinfo } from "./narinfo.ts";
@@ -84,26 +85,14 @@ async function ask(
       const again = response.status === 429 || response.status >= 500;
       return failed(`HTTP ${response.status}`, retryAfterMsOf(response), again);
     }
-    const text = await readLimited(response);
-    if (text === undefined) return failed(`more than ${MAX_NARINFO_BYTES} bytes`, 0, false);
-    const narinfo = parseNarinfo(text, path);
+    const bytes = await readLimited(response.body, MAX_NARINFO_BYTES);
+    if (bytes === undefined) return failed(`more than ${MAX_NARINFO_BYTES} bytes`, 0, false);
+    const narinfo = parseNarinfo(Buffer.from(bytes).toString(), path);
     return typeof narinfo === "string" ? failed(narinfo) : { kind: "found", narinfo };
   } catch (error) {
     signal.throwIfAborted();
     return failed(reasonOf(error));
   }
-}
-
-async function readLimited(response: Response): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of response.body ?? []) {
-    sizeBytes += chunk.length;
-    // Leaving the loop cancels the rest.
-    if (sizeBytes > MAX_NARINFO_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }
 
 /** Only in seconds: a date is compared with a clock that may be wrong. */

@@ -2,6 +2,7 @@
 
 import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { readLimited } from "../../registry/body.ts";
 import { MAX_POPULARITY_SIZE_BYTES } from "../layers/popularity.ts";
 import { PopularityProblem, reasonOf } from "./problem.ts";
 
@@ -41,12 +42,7 @@ async function download(url: string, signal: AbortSignal): Promise<string> {
     signal: AbortSignal.any([signal, AbortSignal.timeout(DOWNLOAD_DEADLINE_MS)]),
   });
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of response.body ?? []) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_POPULARITY_SIZE_BYTES) throw new Error("too large");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
+  const bytes = await readLimited(response.body, MAX_POPULARITY_SIZE_BYTES);
+  if (bytes === undefined) throw new Error("too large");
+  return Buffer.from(bytes).toString();
 }

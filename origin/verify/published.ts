@@ -2,6 +2,7 @@
 // digests, and what they say of how the image was made.
 
 import * as v from "valibot";
+import { readLimited } from "../../registry/body.ts";
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/media-type.ts";
 import { type Pin, parsePin } from "../../registry/pin.ts";
@@ -139,7 +140,7 @@ async function get(
   const signal = AbortSignal.any([stop, AbortSignal.timeout(DEADLINE_MS)]);
   try {
     const response = await fetch(url, { headers, signal });
-    const bytes = await readBounded(response);
+    const bytes = await readLimited(response.body, MAX_BODY_BYTES);
     if (bytes === undefined) return `${url} answers more than ${MAX_BODY_BYTES} bytes`;
     if (response.ok) return { headers: response.headers, bytes };
     return `${url} answers ${response.status}: ${errorMessage(bytes)}`;
@@ -159,17 +160,6 @@ function errorMessage(bytes: Uint8Array): string {
     ? parsed.output.errors.map(({ message }) => message).join("; ")
     : new TextDecoder().decode(bytes).trim();
   return text.slice(0, MAX_MESSAGE_CHARACTERS);
-}
-
-async function readBounded(response: Response): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of response.body ?? []) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_BODY_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function jsonOf(bytes: Uint8Array): unknown {

@@ -178,6 +178,10 @@ describe("an answer of the edge", limit, () => {
     [() => new Response(page, { status: 502 }), { kind: "unreachable", message: `502 ${page}` }],
     [() => new Response(page, { status: 413 }), { kind: "refused", message: `413 ${page}` }],
     [
+      () => new Response("x".repeat(1_000_000), { status: 201 }),
+      { kind: "unreachable", message: "the answer is too long" },
+    ],
+    [
       () => new Response("", { status: 307, headers: { Location: "http://127.0.0.1:9/" } }),
       { kind: "refused", message: "307 " },
     ],
@@ -225,7 +229,7 @@ describe("an answer of the edge", limit, () => {
     assert.deepEqual(result, { kind: "unreachable", message: "going down" });
   });
 
-  test("is asked for below the path that the edge's URL may have", async (t) => {
+  test("is asked for where the edge's URL ends with a slash", async (t) => {
     const edge = await startEdge(t);
     const result = await clientOf(`${edge.url}/`).postRecords({ records: [] });
     assert.deepEqual(result, { kind: "accepted" });

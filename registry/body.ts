@@ -1,6 +1,6 @@
-// Reading bodies with a limit: whatever comes from outside may be longer than it says.
+// Bodies of HTTP messages, read within a limit: whatever comes from outside may be longer than it says.
 
-/** All bytes of a body; undefined when there are more than the limit, and then the rest is refused. */
+/** All bytes; undefined when there are more than the limit, and then the rest is refused. */
 export async function readLimited(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
