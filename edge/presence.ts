@@ -31,7 +31,10 @@ interface Content {
   readonly sizeBytes: number;
 }
 
-/** Throws MANIFEST_BLOB_UNKNOWN with the digests that are not stored in the size told. */
+/** A longer detail would be left out of the answer; the origin is told the rest at its next try. */
+const MAX_NAMED = 500;
+
+/** Throws MANIFEST_BLOB_UNKNOWN with digests that are not stored in the size told. */
 export function requireBlobs(edge: Edge, blobs: readonly Content[]): Promise<void> {
   return requireStored(edge, blobs, r2Key.blob, "blobs");
 }
@@ -58,7 +61,7 @@ async function requireStored(
     "MANIFEST_BLOB_UNKNOWN",
     `${missing.length} ${what} are not stored here`,
     {
-      detail: missing.sort(),
+      detail: missing.sort().slice(0, MAX_NAMED),
     },
   );
 }

@@ -151,6 +151,24 @@ describe("ingest", () => {
     assert.deepEqual(await r2Keys("outputs/"), []);
   });
 
+  test("names layers that are not there however many they are, for else they never come", async () => {
+    const { records } = recordsBody(await stockOf(["jq"], "-emptied"));
+    const [first] = records;
+    const [bundle] = first?.bundles ?? [];
+    assert.ok(first !== undefined && bundle !== undefined);
+    const bundles = Array.from({ length: 1500 }, (_, index) => ({
+      ...{ ...bundle, digest: digestOfText(`layer ${index}`) },
+    }));
+    const body = { records: [{ ...first, bundles }] };
+    const { detail } = await errorOf(await world.push("POST", ingestPath.records, body));
+    const digests = new Set(bundles.map(({ digest }) => digest));
+    assert.ok(Array.isArray(detail) && detail.length > 100);
+    assert.deepEqual(
+      detail.filter((each) => !digests.has(each) && each !== first.view?.digest),
+      [],
+    );
+  });
+
   test("refuses lookups whose outputs have no record", async () => {
     const response = await world.push("POST", ingestPath.lookups, lookupsBody(stock, PIN));
     assert.equal(response.status, 400);
