@@ -1,7 +1,7 @@
 // The layer that shell commands make: what they leave in a folder lies over everything else of the
 // image. The one place that runs commands of the user's, inside the build of nix/image.nix.
 
-import { lstat, mkdir, readdir, readFile, readlink } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Form } from "../../registry/record.ts";
 import {
@@ -86,7 +86,10 @@ async function readTree(root: string): Promise<readonly ArchiveEntry[]> {
 async function readEntry(file: string | Buffer, path: ByteString): Promise<ArchiveEntry> {
   const stats = await lstat(file);
   const mode = stats.mode & 0o7777;
-  if (stats.isDirectory()) return { kind: "directory", path, mode };
+  if (stats.isDirectory()) {
+    await makeReadable(file, mode, 0o500);
+    return { kind: "directory", path, mode };
+  }
   if (stats.isSymbolicLink()) {
     return { kind: "link", path, target: await readlink(file, "latin1") };
   }
@@ -95,7 +98,13 @@ async function readEntry(file: string | Buffer, path: ByteString): Promise<Archi
   if (stats.size > MAX_EXTRA_BYTES) {
     throw wrong(path, `goes beyond ${MAX_EXTRA_BYTES} bytes: put large things in contents`);
   }
+  await makeReadable(file, mode, 0o400);
   return { kind: "file", path, mode, content: await readFile(file) };
+}
+
+/** An image may hold what its own builder could not read, such as a shadow file of mode 000. */
+async function makeReadable(file: string | Buffer, mode: number, needed: number): Promise<void> {
+  if ((mode & needed) !== needed) await chmod(file, mode | needed);
 }
 
 function wrong(path: ByteString, what: string): ExtraLayerError {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdir, readFile, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -113,8 +114,10 @@ describe("an image built without the registry", limit, () => {
     const built = await build("--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN);
     const hexes = built.manifest.layers.map(({ digest }) => digest.slice("sha256:".length));
     for (const hex of hexes) assert(hex in built.layerLocations);
-    for (const [hex, { path }] of Object.entries(built.layerLocations)) {
-      assert.equal(await digestOf(await readFile(path)), `sha256:${hex}`);
+    for (const [hex, { path, md5 }] of Object.entries(built.layerLocations)) {
+      const bytes = await readFile(path);
+      assert.equal(await digestOf(bytes), `sha256:${hex}`);
+      assert.equal(createHash("md5").update(bytes).digest("base64"), md5);
     }
   });
 });
@@ -137,6 +140,7 @@ describe("extraCommands", limit, () => {
       mkdir -p var/log/app; chmod 1777 var/log/app
       jq --null-input '{ made: true }' > app.json; chmod 640 app.json
       ln -s app.json link; mkdir $'not utf-8 \\xff'
+      mkdir closed; echo > closed/shadow; chmod 0 closed/shadow closed
     `;
     const image = await buildJq(
       ...["--argstr", "extraCommands", commands, "--arg", "uid", "1000", "--arg", "gid", "100"],
@@ -148,6 +152,8 @@ describe("extraCommands", limit, () => {
     };
     assert.equal(shown("var/log/app"), "directory 1777 1000:100");
     assert.equal(shown("app.json"), "file 640 1000:100");
+    assert.equal(shown("closed"), "directory 0 1000:100");
+    assert.equal(shown("closed/shadow"), "file 0 1000:100");
     assert.equal(listing.get("link")?.content, "app.json");
     assert.equal(listing.get("app.json")?.mtimeSeconds, 1);
     assert([...listing.keys()].some((path) => path.startsWith("not utf-8")));
