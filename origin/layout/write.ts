@@ -2,11 +2,14 @@
 // is made of and where each of its blobs lies.
 
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import * as v from "valibot";
 import type { ComposedImage } from "../../registry/compose.ts";
 import { type Digest, digestHex } from "../../registry/digest.ts";
+import { OCI_INDEX } from "../../registry/media-type.ts";
 import { digestSchema, type PackingId } from "../../registry/record.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
@@ -21,7 +24,6 @@ export interface LayoutToWrite {
   readonly outputPath: string;
 }
 
-const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 const manifestSchema = v.object({ layers: v.array(v.object({ digest: digestSchema })) });
 
 export async function writeLayout(layout: LayoutToWrite): Promise<void> {
@@ -59,7 +61,8 @@ export async function writeLayout(layout: LayoutToWrite): Promise<void> {
 
 /** Base64 of the binary hash, as object storages want it to check an upload. */
 async function md5Of(path: string): Promise<string> {
-  return createHash("md5")
-    .update(await readFile(path))
-    .digest("base64");
+  const hash = createHash("md5");
+  // Not read whole: a layer may be larger than what Node puts into one buffer.
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("base64");
 }
