@@ -3,7 +3,13 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
-import { join } from "node:path";
+import {
+  type ByteString,
+  compareBytes,
+  fileArgument,
+  readableText,
+  toByteString,
+} from "../layers/byte-string.ts";
 
 const READ_CHUNK_BYTES = 1024 * 1024;
 const PADDING = Buffer.alloc(8);
@@ -12,22 +18,23 @@ const PADDING = Buffer.alloc(8);
 export async function narHash(root: string): Promise<string> {
   const hash = createHash("sha256");
   writeStrings(hash, "nix-archive-1");
-  await writeNode(hash, root, true);
+  await writeNode(hash, toByteString(root), true);
   return hash.digest("hex");
 }
 
-async function writeNode(hash: Hash, path: string, isRoot: boolean): Promise<void> {
-  const stats = await lstat(path);
+async function writeNode(hash: Hash, path: ByteString, isRoot: boolean): Promise<void> {
+  const file = fileArgument(path);
+  const stats = await lstat(file);
   writeStrings(hash, "(", "type");
   if (stats.isSymbolicLink()) {
-    writeStrings(hash, "symlink", "target", await readlink(path));
+    writeStrings(hash, "symlink", "target", await readlink(file, "latin1"));
   } else if (stats.isDirectory()) {
     writeStrings(hash, "directory");
-    const names = (await readdir(path)).filter((name) => !(isRoot && name === ".git"));
-    names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-    for (const name of names) {
+    const names = await readdir(file, "latin1");
+    for (const name of names.sort(compareBytes)) {
+      if (isRoot && name === ".git") continue;
       writeStrings(hash, "entry", "(", "name", name, "node");
-      await writeNode(hash, join(path, name), false);
+      await writeNode(hash, `${path}/${name}`, false);
       writeStrings(hash, ")");
     }
   } else if (stats.isFile()) {
@@ -36,20 +43,20 @@ async function writeNode(hash: Hash, path: string, isRoot: boolean): Promise<voi
     writeStrings(hash, "contents");
     await writeFile(hash, path, stats.size);
   } else {
-    throw new Error(`${path} is no file, directory or link: Nix cannot pin it`);
+    throw new Error(`${readableText(path)} is no file, directory or link: Nix cannot pin it`);
   }
   writeStrings(hash, ")");
 }
 
-async function writeFile(hash: Hash, path: string, sizeBytes: number): Promise<void> {
+async function writeFile(hash: Hash, path: ByteString, sizeBytes: number): Promise<void> {
   hash.update(lengthOf(sizeBytes));
-  const handle = await open(path, "r");
+  const handle = await open(fileArgument(path), "r");
   try {
     const chunk = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, Math.max(sizeBytes, 1)));
     let done = 0;
     while (done < sizeBytes) {
       const { bytesRead } = await handle.read(chunk, 0, Math.min(chunk.length, sizeBytes - done));
-      if (bytesRead === 0) throw new Error(`${path} shrank while it was read`);
+      if (bytesRead === 0) throw new Error(`${readableText(path)} shrank while it was read`);
       hash.update(chunk.subarray(0, bytesRead));
       done += bytesRead;
     }
@@ -59,9 +66,9 @@ async function writeFile(hash: Hash, path: string, sizeBytes: number): Promise<v
   hash.update(paddingAfter(sizeBytes));
 }
 
-function writeStrings(hash: Hash, ...strings: readonly string[]): void {
+function writeStrings(hash: Hash, ...strings: readonly ByteString[]): void {
   for (const text of strings) {
-    const bytes = Buffer.from(text);
+    const bytes = Buffer.from(text, "latin1");
     hash.update(lengthOf(bytes.length)).update(bytes).update(paddingAfter(bytes.length));
   }
 }

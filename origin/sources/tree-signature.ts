@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { lstat, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { type ByteString, fileArgument, toByteString } from "../layers/byte-string.ts";
 
 export type TreeLook =
   | {
@@ -27,9 +27,10 @@ export async function lookAtTree(
   let sizeBytes = 0;
   let changedAtMs = 0;
 
-  async function look(path: string, isRoot: boolean): Promise<boolean> {
+  async function look(path: ByteString, isRoot: boolean): Promise<boolean> {
     if (++entries > maxEntries) return false;
-    const stats = await lstat(path, { bigint: true });
+    const file = fileArgument(path);
+    const stats = await lstat(file, { bigint: true });
     const { mode, size, ino, mtimeNs, ctimeNs } = stats;
     // The time of change besides that of modification, which tools set back.
     hash.update(`${path}\0${mode} ${size} ${ino} ${mtimeNs} ${ctimeNs}\n`);
@@ -38,13 +39,13 @@ export async function lookAtTree(
       sizeBytes += Number(size);
       return true;
     }
-    for (const name of (await readdir(path)).sort()) {
+    for (const name of (await readdir(file, "latin1")).sort()) {
       if (isRoot && name === ".git" && !withGit) continue;
-      if (!(await look(join(path, name), false))) return false;
+      if (!(await look(`${path}/${name}`, false))) return false;
     }
     return true;
   }
 
-  if (!(await look(root, true))) return { kind: "too-large" };
+  if (!(await look(toByteString(root), true))) return { kind: "too-large" };
   return { kind: "seen", signature: hash.digest("hex"), sizeBytes, changedAtMs };
 }

@@ -51,6 +51,10 @@ describe("the tag latest of a local path", () => {
 
   type Change = (file: (name: string) => string) => Promise<void>;
   const changes: readonly (readonly [string, Change])[] = [
+    [
+      "a new file whose name is not UTF-8",
+      (file) => writeFile(Buffer.from(file("a/\xff"), "latin1"), "1"),
+    ],
     ["a file of the same length", (file) => writeFile(file("a/b.nix"), "2")],
     ["a new file", (file) => writeFile(file("a/c.nix"), "1")],
     ["a file that is gone", (file) => rm(file("a/b.nix"))],

@@ -60,6 +60,12 @@ const TREES: Readonly<Record<string, (root: string) => Promise<void>>> = {
       await writeFile(join(root, name), name);
     }
   },
+  "names and targets that are not UTF-8": async (root) => {
+    const inRoot = (name: string) => Buffer.from(join(root, name), "latin1");
+    for (const name of ["\xff", "\xc3", "\xe4-latin", "z"]) await writeFile(inRoot(name), "x");
+    await mkdir(inRoot("folder\xfe"));
+    await symlink(Buffer.from("\xff\xfe", "latin1"), inRoot("link\xfd"));
+  },
   "a .git further down": async (root) => {
     await mkdir(join(root, "sub/.git"), { recursive: true });
     await writeFile(join(root, "sub/.git/HEAD"), "x");
