@@ -70,13 +70,15 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     body: Uint8Array | ReadableStream<Uint8Array>,
     sizeBytes: number,
     contentType: string,
+    /** What the edge has to move before it answers, where that is more than the body. */
+    movedBytes = sizeBytes,
   ): Promise<Answer> {
     // The digest of streamed bytes is in the path already, and the edge checks it.
     const bodyDigest = body instanceof Uint8Array ? digestOfBytes(body) : undefined;
     const signed = { method, path: new URL(path, options.url).pathname, bodyDigest };
     const token = await signRequest(options.secretKeys, "origin", signed, options.now());
     const streamed = body instanceof ReadableStream ? closable(body) : undefined;
-    const deadlineMs = BASE_DEADLINE_MS + Math.ceil(sizeBytes / 1e6) * DEADLINE_MS_PER_MB;
+    const deadlineMs = BASE_DEADLINE_MS + Math.ceil(movedBytes / 1e6) * DEADLINE_MS_PER_MB;
     try {
       const response = await fetch(new URL(path, options.url), {
         method,
@@ -99,9 +101,9 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     }
   }
 
-  async function sendJson(path: string, body: unknown): Promise<Answer> {
+  async function sendJson(path: string, body: unknown, movedBytes?: number): Promise<Answer> {
     const bytes = Buffer.from(JSON.stringify(body));
-    return send("POST", path, bytes, bytes.length, "application/json");
+    return send("POST", path, bytes, bytes.length, "application/json", movedBytes);
   }
 
   async function putParts(blob: BlobToPush): Promise<PushResult> {
@@ -123,7 +125,9 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
       if (!part.success) return { kind: "refused", message: "the edge named no etag of a part" };
       parts.push({ partNumber, etag: part.output.etag });
     }
-    return accepted(await sendJson(ingestPath.complete(blob.digest, uploadId), { parts }));
+    // The edge reads all of it back to compare its digest.
+    const path = ingestPath.complete(blob.digest, uploadId);
+    return accepted(await sendJson(path, { parts }, blob.sizeBytes));
   }
 
   return {

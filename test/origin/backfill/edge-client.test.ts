@@ -137,6 +137,22 @@ describe("putBlob", limit, () => {
     }
   });
 
+  test("waits for the edge to put parts together as long as for the whole", async (t) => {
+    const edge = await startEdge(t);
+    const blob = await blobOf(t, 3_000_000);
+    edge.before = ({ kind }) => {
+      if (kind === "uploads") throw Response.json({ uploadId: "x", partSizeBytes: 1_000_000 });
+    };
+    const deadlinesMs: number[] = [];
+    t.mock.method(AbortSignal, "timeout", (ms: number) => {
+      deadlinesMs.push(ms);
+      return new AbortController().signal;
+    });
+    assert.deepEqual(await clientOf(edge.url).putBlob(blob), { kind: "accepted" });
+    const [start = 0, , , , complete = 0] = deadlinesMs;
+    assert.equal(complete - start, 2000);
+  });
+
   test("keeps no file open while an edge is down", async (t) => {
     const edge = await startEdge(t);
     // Larger than what is read ahead, so that the stream has not ended by itself.
