@@ -45,6 +45,12 @@ export function parseRoute(method: string, url: URL): Route {
   }
   requireMethod(method, ["GET", "HEAD"], "this registry is pull-only: images are built from names");
   if (path === "/v2" || path === "/v2/") return { kind: "ping" };
+  if (path === "/v2/_catalog") {
+    throw new RegistryError(
+      "NAME_UNKNOWN",
+      "images cannot be listed: every combination of packages is one, pulled by the packages' names",
+    );
+  }
 
   // Greedy, so that a package may be called `manifests`, `blobs` or `tags`.
   const match = /^\/v2\/(.*)\/(manifests|blobs|tags)\/([^/]*)$/s.exec(path);

@@ -172,6 +172,13 @@ describe("the origin answers", { timeout: 60_000 }, () => {
     });
   }
 
+  test("that images cannot be listed to whoever asks for a list", async () => {
+    const { errors } = (await (await house.request("/v2/_catalog?n=10")).json()) as {
+      errors: { message: string }[];
+    };
+    assert.match(errors[0]?.message ?? "", /^images cannot be listed/);
+  });
+
   test("405, Allow and UNSUPPORTED to whoever wants to write", async () => {
     house.forget();
     const writes = [`/v2/${NAME}/manifests/latest`, "/v2/x/blobs/@blob", "/v2/x/blobs/uploads/"];
