@@ -8,6 +8,7 @@ import type { ByteRange } from "../../registry/content.ts";
 import { type Digest, parseDigest } from "../../registry/digest.ts";
 import { ingestPath } from "../../registry/route.ts";
 import { type SecretKey, signRequest } from "../../registry/token.ts";
+import { fetchProblem } from "../fetch-problem.ts";
 
 export type PushResult =
   | { readonly kind: "accepted" }
@@ -95,7 +96,7 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
       } as RequestInit);
       return await readAnswer(response);
     } catch (error) {
-      return { kind: "unreachable", message: describe(error) };
+      return { kind: "unreachable", message: fetchProblem(error) };
     } finally {
       await streamed?.close();
     }
@@ -211,9 +212,4 @@ function parseJson(text: string): unknown {
 
 function digestOfBytes(bytes: Uint8Array): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-}
-
-function describe(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? cause.message : String(cause);
 }

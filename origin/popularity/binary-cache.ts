@@ -2,11 +2,11 @@
 // what a cache says it does not have is absent.
 
 import { setTimeout } from "node:timers/promises";
-import { readLimited } from "../../registry/body.ts";
+import { cancelBody, readLimited } from "../../registry/body.ts";
 import type { StorePath } from "../../registry/store-path.ts";
 import { storePathBase } from "../../registry/store-path.ts";
+import { fetchProblem } from "../fetch-problem.ts";
 import { type Narinfo, parseNarinfo } from "./narinfo.ts";
-import { reasonOf } from "./problem.ts";
 
 export type NarinfoAnswer =
   | { readonly kind: "found"; readonly narinfo: Narinfo }
@@ -80,7 +80,7 @@ async function ask(
     const limits = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
     const response = await fetch(url, { signal: limits });
     if (response.status !== 200) {
-      await response.body?.cancel();
+      await cancelBody(response.body);
       if (ABSENT.has(response.status)) return { kind: "absent" };
       const again = response.status === 429 || response.status >= 500;
       return failed(`HTTP ${response.status}`, retryAfterMsOf(response), again);
@@ -91,7 +91,7 @@ async function ask(
     return typeof narinfo === "string" ? failed(narinfo) : { kind: "found", narinfo };
   } catch (error) {
     signal.throwIfAborted();
-    return failed(reasonOf(error));
+    return failed(fetchProblem(error));
   }
 }
 

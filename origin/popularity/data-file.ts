@@ -2,9 +2,10 @@
 
 import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { readLimited } from "../../registry/body.ts";
+import { cancelBody, readLimited } from "../../registry/body.ts";
+import { fetchProblem } from "../fetch-problem.ts";
 import { MAX_POPULARITY_SIZE_BYTES } from "../layers/popularity.ts";
-import { PopularityProblem, reasonOf } from "./problem.ts";
+import { PopularityProblem } from "./problem.ts";
 
 const DOWNLOAD_DEADLINE_MS = 60_000;
 
@@ -18,22 +19,21 @@ export async function readDataOf(url: string, signal: AbortSignal): Promise<stri
     return text;
   } catch (error) {
     signal.throwIfAborted();
-    throw new PopularityProblem(`${url}: ${reasonOf(error)}`);
+    throw new PopularityProblem(`${url}: ${fetchProblem(error)}`);
   }
 }
 
 /** Undefined when there is no such file. */
 export async function readDataFile(path: string): Promise<string | undefined> {
-  const size = await stat(path).then(
-    (stats) => stats.size,
-    (error: NodeJS.ErrnoException) => {
-      // A set that is one file has nothing beside it in a folder of that name.
-      if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-      throw error;
-    },
-  );
-  if (size === undefined) return undefined;
-  if (size > MAX_POPULARITY_SIZE_BYTES) throw new PopularityProblem(`${path} is too large`);
+  const stats = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    // A set that is one file has nothing beside it in a folder of that name.
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw error;
+  });
+  if (stats === undefined) return undefined;
+  // A pipe could be waited for without end, and a device has no size.
+  if (!stats.isFile()) throw new PopularityProblem(`${path} is no file`);
+  if (stats.size > MAX_POPULARITY_SIZE_BYTES) throw new PopularityProblem(`${path} is too large`);
   return readFile(path, "utf8");
 }
 
@@ -41,7 +41,10 @@ async function download(url: string, signal: AbortSignal): Promise<string> {
   const response = await fetch(url, {
     signal: AbortSignal.any([signal, AbortSignal.timeout(DOWNLOAD_DEADLINE_MS)]),
   });
-  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  if (!response.ok) {
+    await cancelBody(response.body);
+    throw new Error(`HTTP ${response.status}`);
+  }
   const bytes = await readLimited(response.body, MAX_POPULARITY_SIZE_BYTES);
   if (bytes === undefined) throw new Error("too large");
   return Buffer.from(bytes).toString();

@@ -4,9 +4,11 @@
 import { mkdtemp, open, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cancelBody } from "../../registry/body.ts";
 import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { fetchProblem } from "../fetch-problem.ts";
 import { runProcess } from "../nix/spawn.ts";
-import { PopularityProblem, reasonOf } from "./problem.ts";
+import { PopularityProblem } from "./problem.ts";
 
 export interface ListOptions {
   /** What xz runs in. */
@@ -26,12 +28,12 @@ export async function readStorePathList(
   from: string,
   options: ListOptions,
 ): Promise<readonly StorePath[]> {
-  if (!/^https?:\/\//.test(from)) return parseList(await readText(from, options), from);
+  if (!/^https?:\/\//.test(from)) return parseList(await readText(from, from, options), from);
   const folder = await mkdtemp(join(tmpdir(), "nixport-store-paths-"));
   try {
     const file = join(folder, "list");
     await download(from, file, options.signal);
-    return parseList(await readText(file, options), from);
+    return parseList(await readText(file, from, options), from);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -52,10 +54,10 @@ function parseList(text: string, from: string): readonly StorePath[] {
   return paths;
 }
 
-async function readText(file: string, { env, signal }: ListOptions): Promise<string> {
+async function readText(file: string, from: string, { env, signal }: ListOptions): Promise<string> {
   if (!(await isXz(file))) {
     const { size } = await stat(file);
-    if (size > MAX_LIST_BYTES) throw new PopularityProblem(`${file} ${TOO_LARGE}`);
+    if (size > MAX_LIST_BYTES) throw new PopularityProblem(`${from} ${TOO_LARGE}`);
     return readFile(file, "utf8");
   }
   const result = await runProcess("xz", ["--decompress", "--stdout", "--", file], {
@@ -66,8 +68,8 @@ async function readText(file: string, { env, signal }: ListOptions): Promise<str
   const why = result.kind === "exited" ? result.stderr.trim() : result.kind;
   throw new PopularityProblem(
     result.kind === "not-started"
-      ? `${file} is compressed, and xz is not installed`
-      : `xz could not unpack ${file}: ${why}`,
+      ? `${from} is compressed, and xz is not installed`
+      : `xz could not unpack ${from}: ${why}`,
   );
 }
 
@@ -86,7 +88,10 @@ async function download(url: string, file: string, signal: AbortSignal): Promise
   const handle = await open(file, "wx");
   try {
     const response = await fetch(url, { signal: limits });
-    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    if (!response.ok) {
+      await cancelBody(response.body);
+      throw new Error(`HTTP ${response.status}`);
+    }
     let sizeBytes = 0;
     for await (const chunk of response.body ?? []) {
       sizeBytes += chunk.length;
@@ -95,7 +100,7 @@ async function download(url: string, file: string, signal: AbortSignal): Promise
     }
   } catch (error) {
     signal.throwIfAborted();
-    throw new PopularityProblem(`${url}: ${reasonOf(error)}`);
+    throw new PopularityProblem(`${url}: ${fetchProblem(error)}`);
   } finally {
     await handle.close();
   }

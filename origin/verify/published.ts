@@ -9,6 +9,7 @@ import { type Pin, parsePin } from "../../registry/pin.ts";
 import { ARCHITECTURES, type Architecture } from "../../registry/recipe.ts";
 import { digestSchema } from "../../registry/record.ts";
 import { VARIANT_HEADER, VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/variant.ts";
+import { fetchProblem } from "../fetch-problem.ts";
 
 export interface ImageReference {
   /** `http://127.0.0.1:8787`, without a final slash. */
@@ -146,8 +147,7 @@ async function get(
     return `${url} answers ${response.status}: ${errorMessage(bytes)}`;
   } catch (error) {
     stop.throwIfAborted();
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return `${url} cannot be reached: ${cause instanceof Error ? cause.message : String(cause)}`;
+    return `${url} cannot be reached: ${fetchProblem(error)}`;
   }
 }
 

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { NO_POPULARITY } from "../../../origin/layers/popularity.ts";
@@ -104,6 +104,9 @@ describe("obtainPopularity, of what an operator gives", { timeout: 20_000 }, () 
     assert.equal((await start({ url: pathToFileURL(path).href })).count(GLIBC), 300_000);
     const url = "file:///nowhere/data.json";
     await assert.rejects(start({ url }), /file:\/\/\/nowhere\/data.json: no such file/);
+    for (const place of [dirname(path), "/dev/null"]) {
+      await assert.rejects(start({ url: pathToFileURL(place).href }), / is no file$/);
+    }
   });
 
   const faults: readonly [status: number, body: string, message: RegExp][] = [

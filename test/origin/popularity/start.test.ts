@@ -54,6 +54,6 @@ describe("an origin without popularity data", { timeout: 120_000 }, async () => 
   test("does not start on data that are none", async () => {
     const statePath = await temporaryDirectory(atEnd);
     const start = startHouse(atEnd, setPath, statePath, { NIX_POPULARITY_URL: NOTHING });
-    await assert.rejects(start, /the popularity data of file:\/\/\/dev\/null is no JSON/);
+    await assert.rejects(start, /file:\/\/\/dev\/null: \/dev\/null is no file/);
   });
 });

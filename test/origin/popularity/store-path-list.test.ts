@@ -57,7 +57,7 @@ describe("readStorePathList", { timeout: 20_000 }, () => {
     ["an empty list", 200, Buffer.from("\n"), /lists no store path$/],
     ["a page", 200, Buffer.from("<html>\n"), /line 1 is no store path: "<html>"$/],
     ["a file below a store path", 200, Buffer.from(`${PATHS[0]}/bin\n`), /line 1 is no store path/],
-    ["half of an xz file", 200, XZ.subarray(0, 40), /xz could not unpack/],
+    ["half of an xz file", 200, XZ.subarray(0, 40), /xz could not unpack http:.*store-paths\.xz: /],
     ["fewer bytes than announced", 200, PLAIN, /store-paths\.xz: /, PLAIN.length + 1],
   ];
   for (const [title, status, body, reason, announced] of faults) {
