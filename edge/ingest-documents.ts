@@ -17,7 +17,7 @@ import { digestSchema, recordLayers } from "../registry/record.ts";
 import type { Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
 import type { Manifest } from "./manifest-memory.ts";
-import { lookupManifest, storeManifest } from "./manifests.ts";
+import { manifestInR2, storeManifest } from "./manifests.ts";
 import { storePointer } from "./pointers.ts";
 import { missingKeys, overEach, requireBlobs, requireManifests } from "./presence.ts";
 import { storeTagPins } from "./tag-pins.ts";
@@ -94,13 +94,16 @@ function sized(descriptors: readonly { readonly digest: Digest; readonly size: n
   return descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size }));
 }
 
-/** Everything is checked before anything is written. */
+/**
+ * Everything is checked before anything is written. R2 is asked for the manifest: the memory of an
+ * isolate holds what the origin answered too, whose layers nobody has checked.
+ */
 export async function ingestPointers(edge: Edge, json: unknown): Promise<Response> {
   const { tag, image } = parseBody(pointersBodySchema, json);
   const nowMs = edge.now();
   let manifest: Manifest | undefined;
   if (image !== null) {
-    manifest = (await lookupManifest(edge, image.digest))?.manifest;
+    manifest = await manifestInR2(edge, image.digest);
     if (manifest === undefined) {
       throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${image.digest} was put here`);
     }

@@ -187,6 +187,24 @@ describe("ingest", () => {
     assert.deepEqual([...(await kvKeys("p/")), ...(await r2Keys("pointers/"))], []);
   });
 
+  test("refuses a pointer to a manifest that it only knows from the origin's answer", async () => {
+    const { manifest } = await imageOf(await stockOf(["git"], "-answered"), "git");
+    await world.origin.start();
+    world.origin.answering = () => ({
+      status: 200,
+      headers: { "Content-Type": manifest.mediaType, "Docker-Content-Digest": manifest.digest },
+      body: manifest.bytes,
+    });
+    const path = manifestPath("git", manifest.digest);
+    assert.equal((await world.pull(path)).status, 200);
+    await world.origin.stop();
+    // This isolate remembers it.
+    assert.equal((await world.pull(path)).status, 200);
+    const image = imagePointer("git", "latest", manifest.digest, PIN, NOW_MS);
+    const post = await world.push("POST", ingestPath.pointers, { tag: null, image });
+    assert.equal((await errorOf(post)).code, "MANIFEST_UNKNOWN");
+  });
+
   test("refuses a manifest that is not what the path says", async () => {
     const { manifest } = await imageOf(stock, "git");
     const path = ingestPath.manifest(digestOfText("other"));
