@@ -1,28 +1,26 @@
-// The only place of the Debian package set that starts a process: argument lists, never a shell,
-// and bounded output, so that a failure names the command and the end of what it said.
+// The only place of the Debian package set that starts a process: argument lists, never a shell, and
+// a limit on time and output. A failure names the command and the end of what it said.
 
 import { execFile } from "node:child_process";
 
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 const STDERR_TAIL_CHARS = 2_000;
+// Reading the largest index takes a second.
+const TIMEOUT_MS = 60_000;
 
 export interface RunOptions {
-  readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string; // for its standard input, which is empty otherwise
   readonly timeoutMs?: number;
 }
 
 export class CommandError extends Error {
-  readonly stderr: string;
-
   constructor(command: readonly string[], reason: string, stderr: string) {
     const tail = stderr.trim().slice(-STDERR_TAIL_CHARS);
     const shown = command.join(" ");
     const abridged = shown.length > 300 ? `${shown.slice(0, 300)}…` : shown;
     super(`${abridged}: ${reason}${tail === "" ? "" : `\n${tail}`}`);
     this.name = "CommandError";
-    this.stderr = stderr;
   }
 }
 
@@ -32,14 +30,13 @@ export function run(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<string> {
-  // Messages are compared with text below and by callers, so the locale is fixed.
+  // What a failure says is the same on every machine, and can be searched for.
   const env = { ...process.env, LC_ALL: "C", ...options.env };
-  const cwd = options.cwd === undefined ? {} : { cwd: options.cwd };
   return new Promise((resolve, reject) => {
     const child = execFile(
       command,
       args,
-      { env, ...cwd, maxBuffer: MAX_OUTPUT_BYTES, timeout: options.timeoutMs ?? 0 },
+      { env, maxBuffer: MAX_OUTPUT_BYTES, timeout: options.timeoutMs ?? TIMEOUT_MS },
       (error, stdout, stderr) => {
         if (error === null) resolve(stdout);
         else reject(new CommandError([command, ...args], failureReason(error), stderr));
