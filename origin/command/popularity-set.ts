@@ -7,6 +7,7 @@ import type { StorePath } from "../../registry/store-path.ts";
 import type { Config } from "../config.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { queryClosure } from "../nix/closure.ts";
+import { clearRoots } from "../nix/gc-roots.ts";
 import { findNix, type NixTool } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import { realise } from "../nix/realise.ts";
@@ -130,6 +131,8 @@ async function realiseAll(
 ): Promise<() => Promise<void>> {
   const rootsDir = join(config.statePath, "popularity-roots");
   const { builderTimeoutSeconds } = config;
+  // A run that was killed has left its own, which would keep all of the set in the store.
+  await clearRoots(rootsDir);
   const result = await realise(nix, packages, {
     ...{ rootsDir, builderTimeoutSeconds, signal, deadlineMs: EVALUATION_DEADLINE_MS },
   });

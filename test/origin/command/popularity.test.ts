@@ -1,7 +1,7 @@
 // `nixport popularity` as a process: from a list or a package set to the file that the origin reads.
 
 import assert from "node:assert/strict";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
@@ -125,13 +125,16 @@ describe("nixport popularity of a package set", { timeout: 120_000 }, () => {
   });
 
   test("counts closures once they are realised, and says what is not", async (t) => {
-    const { run } = await plant(t);
+    const { run, env } = await plant(t);
+    const roots = join(env.NIXPORT_STATE, "popularity-roots");
+    await mkdir(join(roots, "held-by-a-killed-run"), { recursive: true });
     const before = await run();
     assert.match(before.stderr, /^nixport: none of 4 packages is known: --realise builds them/);
     assert.equal(before.code, 1);
     const realised = await run("--realise");
     assert.match(realised.stderr, /^1 packages could not be realised\nclosures of 3 of 4 packages/);
     assert.deepEqual(JSON.parse(realised.stdout), { "closures of": 3, library: 3 });
+    assert.deepEqual(await readdir(roots), []);
     const later = await run();
     assert.equal(later.stdout, realised.stdout);
   });
