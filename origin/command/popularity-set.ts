@@ -74,6 +74,7 @@ async function latest(
 ): Promise<PinnedSource> {
   const resolver = createResolver({ source: config.source, nix, env, now: Date.now, signal });
   const resolution = await resolver.resolve(LATEST);
+  signal.throwIfAborted();
   if (resolution.kind !== "pinned") fail(resolution.message);
   return configured(resolution, config.nixpkgsConfig).source;
 }

@@ -77,6 +77,7 @@ async function verifyImage(
   const nix = await findNix({ env });
   if (nix === undefined) fail("no Nix on PATH");
   const source = await sourceAt(nix, config.source, config.nixpkgsConfig, pin, env, signal);
+  signal.throwIfAborted();
   if (typeof source === "string") fail(`${describeSource(config.source)}: ${source}`);
   const workPath = await mkdtemp(join(tmpdir(), "nixport-verify-"));
   try {

@@ -12,6 +12,7 @@ import { storePathOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
 import { derivation, pinPath, SYSTEM, testNix, untilEnded } from "../nix/fixture.ts";
 import { type Fault, type Graph, serveCache } from "../popularity/cache.ts";
+import { startGitServer } from "../sources/git-server.ts";
 import { ended, start } from "./command.ts";
 
 /** The number in a file, as soon as there is one. */
@@ -153,6 +154,18 @@ describe("nixport popularity of a package set", { timeout: 120_000 }, () => {
     child.kill("SIGINT");
     assert.deepEqual(await stopped, { code: 130, stdout: "", stderr: "nixport: stopped\n" });
     await untilEnded(builder);
+  });
+
+  test("stops at SIGINT while the source does not answer", async (t) => {
+    const { env } = await plant(t);
+    const server = await startGitServer(t, env.NIXPORT_STATE);
+    server.hang();
+    const { NIXERY_PKGS_PATH: _, ...others } = env;
+    const child = start(["popularity"], { ...others, NIXERY_PKGS_REPO: server.url });
+    const stopped = ended(child);
+    await server.untilUnanswered(1);
+    child.kill("SIGINT");
+    assert.deepEqual(await stopped, { code: 130, stdout: "", stderr: "nixport: stopped\n" });
   });
 
   test("asks a cache for what is not realised", async (t) => {
