@@ -11,7 +11,8 @@ import type { PinnedTag } from "./pins.ts";
 
 export interface PinMemory {
   lookup(tag: Tag): Promise<PinnedTag | undefined>;
-  store(tag: Tag, pinned: PinnedTag): Promise<void>;
+  /** Resolves with what the tag had until then, as far as it has been looked up. */
+  store(tag: Tag, pinned: PinnedTag): Promise<PinnedTag | undefined>;
   forget(tag: Tag): Promise<void>;
 }
 
@@ -67,8 +68,10 @@ export function openPinMemory(store: BlobStore, sourceId: string): PinMemory {
         JSON.stringify(known?.pinned?.source) === JSON.stringify(source) &&
         resolvedAtMs - (known?.storedMs ?? 0) < REWRITE_AFTER_MS;
       recent.store(tag, { pinned, storedMs: isStored ? (known?.storedMs ?? 0) : resolvedAtMs });
-      if (isStored) return;
-      await store.store(keyOf(tag), Buffer.from(JSON.stringify({ pin, resolvedAtMs, source })));
+      if (!isStored) {
+        await store.store(keyOf(tag), Buffer.from(JSON.stringify({ pin, resolvedAtMs, source })));
+      }
+      return known?.pinned ?? undefined;
     },
     async forget(tag) {
       recent.store(tag, { pinned: null, storedMs: 0 });

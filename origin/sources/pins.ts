@@ -73,7 +73,7 @@ export function rememberPins(options: PinsOptions): Pins {
     const earlier = await memory.lookup(tag);
     switch (resolution.kind) {
       case "pinned":
-        return await pinnedNow(tag, { ...resolution, resolvedAtMs: now() }, earlier);
+        return await pinnedNow(tag, { ...resolution, resolvedAtMs: now() });
       case "unreachable":
         return earlier === undefined ? resolution : failedAgain(tag, earlier, resolution.message);
       case "unknown-tag":
@@ -88,12 +88,9 @@ export function rememberPins(options: PinsOptions): Pins {
     }
   }
 
-  async function pinnedNow(
-    tag: Tag,
-    pinned: PinnedTag,
-    earlier: PinnedTag | undefined,
-  ): Promise<PinnedTag> {
-    await memory.store(tag, pinned);
+  async function pinnedNow(tag: Tag, pinned: PinnedTag): Promise<PinnedTag> {
+    // Of several pulls that find the same move, the first one alone has the earlier pin here.
+    const earlier = await memory.store(tag, pinned);
     if (failing.lookup(tag) !== undefined) failing.store(tag, NO_FAILURES);
     if (earlier !== undefined && earlier.pin !== pinned.pin) {
       log.info({ tag, from: earlier.pin, to: pinned.pin }, "tag moved");

@@ -233,7 +233,7 @@ describe("a pin", limit, () => {
     const first = await pinned(pins);
     assert.equal((await pinned(pins)).pin, first.pin);
     await writeFile(join(path, "default.nix"), "2");
-    const second = await pinned(pins);
+    const [second] = await Promise.all([pinned(pins), pinned(pins)]);
     assert.deepEqual(moves, [`latest ${first.pin} ${second.pin}`]);
     await rename(path, `${path}-away`);
     clock.nowMs += 1000;
