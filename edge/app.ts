@@ -101,7 +101,7 @@ function createEdge(
       ...(originDeadlinesMs && { deadlinesMs: originDeadlinesMs }),
     }),
     trail: createTrail(() => performance.now()),
-    admitMiss: () => admitMiss(env, context.req.raw),
+    admitMiss: () => admitMiss(env, context.req.raw, log),
     later(event, work) {
       const logged = work().catch((cause) =>
         log({ level: "warn", event: `${event} failed`, cause }),
@@ -112,16 +112,17 @@ function createEdge(
 }
 
 /** Only misses are counted: what is cached may be had as often as anyone likes. */
-async function admitMiss({ MISS_LIMIT }: Env, request: Request): Promise<void> {
-  if (MISS_LIMIT === undefined) return;
+async function admitMiss(
+  { MISS_LIMIT }: Env,
+  request: Request,
+  log: AppOptions["log"],
+): Promise<void> {
   const key = request.headers.get("CF-Connecting-IP") ?? "unknown";
-  const { success } = await MISS_LIMIT.limit({ key });
-  if (success) return;
-  throw new RegistryError(
-    "TOOMANYREQUESTS",
-    "too many pulls of what is not cached here; slow down",
-    {
-      retryAfterSeconds: 60,
-    },
-  );
+  const counted = await MISS_LIMIT?.limit({ key }).catch((cause) => {
+    log({ level: "warn", event: "limit failed", cause });
+    return undefined;
+  });
+  if (counted?.success !== false) return;
+  const message = "too many pulls of what is not cached here; slow down";
+  throw new RegistryError("TOOMANYREQUESTS", message, { retryAfterSeconds: 60 });
 }

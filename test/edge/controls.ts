@@ -2,7 +2,7 @@
 
 export interface Controls {
   readonly nowMs?: number;
-  readonly fail?: readonly ("kv" | "r2")[];
+  readonly fail?: readonly ("kv" | "r2" | "limit")[];
   readonly hang?: readonly ("kv" | "r2")[];
   /** Lets KV answer only when R2 was asked. */
   readonly slowKv?: boolean;

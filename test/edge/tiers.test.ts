@@ -96,6 +96,15 @@ describe("tiers", () => {
     assert.equal(cacheStatus(response), "nixport; fwd=miss");
   });
 
+  test("answers from the origin while the limiter of misses fails", async () => {
+    await world.origin.start();
+    world.origin.answering = () => told(image);
+    const response = await world.pull(manifestPath("tree", "unlimited"), {
+      controls: { fail: ["limit"] },
+    });
+    assert.equal(response.status, 200);
+  });
+
   test("answers from the origin while both fail", async () => {
     await world.origin.start();
     world.origin.answering = () => told(image);

@@ -27,6 +27,9 @@ export default {
       {
         ...env,
         KV: watch("kv", env.KV, controls, operations, controls.slowKv && askedR2.promise),
+        ...(controls.fail?.includes("limit") && {
+          MISS_LIMIT: watch("limit", { limit() {} }, controls, operations),
+        }),
         R2: watch("r2", env.R2, controls, operations, undefined, askedR2.resolve),
       },
       {
