@@ -1,12 +1,10 @@
-// What the origin pushes: who may, what is refused, and that nothing names what is not there.
+// What the origin pushes: what is refused, and that nothing names what is not there.
 
 import assert from "node:assert/strict";
-import { request } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import type { TagPins } from "../../registry/pin.ts";
 import { ingestPath } from "../../registry/route.ts";
-import { parseSecretKeys, signRequest } from "../../registry/token.ts";
 import { digestOfText, pinOf, tagOf } from "../registry/fixture.ts";
 import { NOW_MS } from "./controls.ts";
 import {
@@ -18,15 +16,7 @@ import {
   stockOf,
   tagPins,
 } from "./stock.ts";
-import {
-  blobPath,
-  errorOf,
-  manifestPath,
-  type Push,
-  SECRET,
-  startWorld,
-  type World,
-} from "./world.ts";
+import { blobPath, errorOf, manifestPath, startWorld, type World } from "./world.ts";
 
 const PIN = pinOf("a".repeat(40));
 const TEXT = new TextEncoder();
@@ -57,51 +47,13 @@ describe("ingest", () => {
   }
 
   const bytes = TEXT.encode("a blob");
-  const refused: readonly (readonly [title: string, push: Push])[] = [
-    ["no token", { headers: { Authorization: "" } }],
-    ["another secret", { secret: "another secret than ours" }],
-    ["a token of yesterday", { controls: { nowMs: NOW_MS + 86_400_000 } }],
-    ["a token of tomorrow", { controls: { nowMs: NOW_MS - 86_400_000 } }],
-  ];
-  for (const [title, push] of refused) {
-    test(`answers 401 to a blob with ${title}, and keeps nothing`, async () => {
-      const response = await world.push("PUT", ingestPath.blob(await digestOf(bytes)), bytes, push);
-      assert.equal(response.status, 401);
-      assert.equal((await errorOf(response)).code, "UNAUTHORIZED");
-      assert.deepEqual(await r2Keys("blobs/"), []);
-    });
-  }
-
   for (const path of [ingestPath.records, ingestPath.lookups, ingestPath.pointers]) {
-    test(`answers 401 to ${path} with a token for another body`, async () => {
-      const signedDigest = await digestOf(TEXT.encode("another"));
-      const response = await world.push("POST", path, {}, { signedDigest });
-      assert.equal(response.status, 401);
-      await response.body?.cancel();
-    });
-
     test(`answers 400 to ${path} with a body that is not as it should be`, async () => {
       const response = await world.push("POST", path, { records: [1], lookups: 2 });
       assert.equal(response.status, 400);
       assert.equal((await errorOf(response)).code, "MANIFEST_INVALID");
     });
   }
-
-  test("answers 401 to a token for another path", async () => {
-    const [path, other] = ["a blob", "other"].map((text) => ingestPath.blob(digestOfText(text)));
-    const keys = parseSecretKeys(SECRET);
-    assert.ok(typeof keys !== "string" && path !== undefined && other !== undefined);
-    const token = await signRequest(keys, "origin", { method: "PUT", path }, NOW_MS);
-    const headers = { Authorization: `Bearer ${token}` };
-    for (const [to, status] of [
-      [path, 201],
-      [other, 401],
-    ] as const) {
-      const response = await world.push("PUT", to, bytes, { headers });
-      assert.equal(response.status, status);
-      await response.body?.cancel();
-    }
-  });
 
   test("keeps a blob once: 201, then 200", async () => {
     const own = TEXT.encode("kept once");
@@ -120,23 +72,6 @@ describe("ingest", () => {
     assert.equal(response.status, 400);
     assert.equal((await errorOf(response)).code, "DIGEST_INVALID");
     assert.equal((await world.pull(blobPath(digest))).status, 503);
-  });
-
-  test("refuses a blob that is too large for one request before reading it", async () => {
-    const path = ingestPath.blob(digestOfText("huge"));
-    const answer = await sendHeadersOnly(world, "PUT", path, 95_000_001);
-    assert.deepEqual(answer, { status: 400, code: "SIZE_INVALID" });
-  });
-
-  test("reads no body of whoever has no token", async () => {
-    for (const [method, path] of [
-      ["POST", ingestPath.records],
-      ["PUT", ingestPath.manifest(digestOfText("nobody's"))],
-      ["PUT", ingestPath.blob(digestOfText("nobody's"))],
-    ] as const) {
-      const answer = await sendHeadersOnly(world, method, path, 1_000_000, "a secret of nobody's");
-      assert.deepEqual(answer, { status: 401, code: "UNAUTHORIZED" });
-    }
   });
 
   test("refuses records whose layers are not there, naming them, and keeps none", async () => {
@@ -297,45 +232,4 @@ describe("ingest", () => {
       await response.body?.cancel();
     });
   }
-
-  test("refuses everything without a secret", async () => {
-    const open = await startWorld({ secret: "" });
-    try {
-      const response = await open.push("PUT", ingestPath.blob(await digestOf(bytes)), bytes);
-      assert.equal(response.status, 401);
-      await response.body?.cancel();
-    } finally {
-      await open.close();
-    }
-  });
 });
-
-/** A request whose body never comes: only what needs no body can answer it. */
-async function sendHeadersOnly(
-  world: World,
-  method: string,
-  path: string,
-  sizeBytes: number,
-  secret = SECRET,
-) {
-  const keys = parseSecretKeys(secret);
-  assert.ok(typeof keys !== "string");
-  const { pathname } = new URL(path, world.edge.url);
-  const token = await signRequest(keys, "origin", { method, path: pathname }, NOW_MS);
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; code: string }>();
-  const sent = request(world.edge.url + path, {
-    method,
-    headers: { Authorization: `Bearer ${token}`, "Content-Length": sizeBytes },
-  });
-  sent.once("error", reject);
-  sent.once("response", async (response) => {
-    let text = "";
-    for await (const chunk of response) text += chunk;
-    const { errors } = JSON.parse(text) as { errors: { code: string }[] };
-    resolve({ status: response.statusCode ?? 0, code: errors[0]?.code ?? "" });
-    sent.destroy();
-  });
-  sent.setTimeout(10_000, () => sent.destroy(new Error("no answer without a body")));
-  sent.flushHeaders();
-  return promise;
-}
