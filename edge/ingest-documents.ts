@@ -45,8 +45,10 @@ export async function ingestRecords(edge: Edge, json: unknown): Promise<Response
     records.flatMap(recordLayers).map(({ digest, sizeBytes }) => ({ digest, sizeBytes })),
   );
   await overEach(records, async (record) => {
-    await edge.kv.put(kvKey.record(record.storePath, record.packing), JSON.stringify(record));
-    await edge.r2.put(r2Key.output(record.storePath), record.packing);
+    await edge.kv.put(await kvKey.record(record, record.packing), JSON.stringify(record));
+    await Promise.all(
+      record.outputs.map((path) => edge.r2.put(r2Key.output(path), record.packing)),
+    );
   });
   return acceptedResponse(200);
 }

@@ -5,7 +5,8 @@
 //   │                                           says which digest, type, pin and time (pointers.ts)
 //   ├── t/<tag>                                 TagPins: what composing images of a tag takes
 //   ├── l/<pin>/<system>/<package name>         Found
-//   ├── r/<packing>/<store path's base name>    PackageRecord
+//   ├── r/<packing>/<store path's base name>    PackageRecord of a package with one output
+//   ├── r/<packing>/<sha256 hex>                of any other part, by its outputs
 //   ├── m/<sha256 hex>                          manifest or index bytes; metadata says type and size
 //   └── latest-pins                             the TagPins that came last, of whatever tag
 //
@@ -19,9 +20,10 @@
 //   └── staging/<sha256 hex>/<upload>           a large blob being assembled, not yet verified
 
 import { type Digest, digestHex, digestOf } from "../registry/digest.ts";
+import { loneOutput, type Part, partName } from "../registry/part.ts";
 import type { Pin } from "../registry/pin.ts";
 import type { PackageName, System } from "../registry/recipe.ts";
-import { type PackingId, recordKey } from "../registry/record.ts";
+import type { PackingId } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
 import { type StorePath, storePathBase } from "../registry/store-path.ts";
 import type { Variant } from "../registry/variant.ts";
@@ -42,7 +44,7 @@ export const kvKey = {
   tagPins: (tag: Tag) => `t/${tag}`,
   latestPins: "latest-pins",
   lookup: (pin: Pin, system: System, name: PackageName) => fit(`l/${pin}/${system}/${name}`),
-  record: (storePath: StorePath, packing: PackingId) => fit(`r/${recordKey(storePath, packing)}`),
+  record: async (part: Part, packing: PackingId) => fit(`r/${packing}/${await recordName(part)}`),
   manifest: (digest: Digest) => `m/${digestHex(digest)}`,
 };
 
@@ -61,6 +63,11 @@ async function imagePath({ recipe, tag, variant }: ImageName): Promise<string> {
   const prefix = `${variant}/${tag}/`;
   const room = MAX_KEY_BYTES - "pointers/".length - prefix.length;
   return prefix + (recipe.length <= room ? recipe : `sha256:${await sha256Hex(recipe)}`);
+}
+
+async function recordName(part: Part): Promise<string> {
+  const output = loneOutput(part);
+  return output === undefined ? await sha256Hex(partName(part)) : storePathBase(output);
 }
 
 /** All parts of keys are ASCII, so characters are bytes. Every part has a limit of its own. */

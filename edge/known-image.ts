@@ -1,22 +1,17 @@
 // Composes an image, or an index of one for several platforms, from what is already known: a tag's
-// pins, lookups and records, all of them read from KV. Records are accepted only when their layers are in R2, and tag pins only with a base that
-// is, so what is composed here never names a missing layer.
+// pins, lookups and records, all of them read from KV. Records are accepted only when their layers are
+// in R2, so what is composed here never names a missing layer.
 
 import * as v from "valibot";
-import {
-  COMPOSE_VERSION,
-  type ComposedImage,
-  compose,
-  type Ingredient,
-} from "../registry/compose.ts";
+import { COMPOSE_VERSION, type ComposedImage, compose } from "../registry/compose.ts";
 import { digestHex } from "../registry/digest.ts";
 import { composeIndex } from "../registry/image-index.ts";
-import { type Found, outputPathsOf, parseFound } from "../registry/lookup.ts";
+import { type Found, parseFound } from "../registry/lookup.ts";
 import { OCTET_STREAM } from "../registry/media-type.ts";
+import { type Ingredient, partsOf } from "../registry/part.ts";
 import {
   configIdOf,
   configuredPin,
-  type Packing,
   parsePin,
   type ResolvedPin,
   type TagPins,
@@ -25,7 +20,6 @@ import {
 import { type Recipe, systemOf } from "../registry/recipe.ts";
 import { type PackageRecord, type PackingId, parsePackageRecord } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
-import type { StorePath } from "../registry/store-path.ts";
 import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
 import { attempt, type Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
@@ -49,7 +43,14 @@ interface PlatformComposed extends ComposedImage {
 interface Candidate {
   readonly resolved: ResolvedPin;
   readonly isNewest: boolean;
-  readonly packing: Packing;
+  readonly packing: PackingId;
+}
+
+/** What composing an image takes. */
+interface Gathered {
+  readonly recipe: Recipe;
+  readonly ingredients: readonly Ingredient[];
+  readonly records: readonly PackageRecord[];
 }
 
 /**
@@ -65,14 +66,14 @@ export async function composeKnown(
 ): Promise<KnownImage | undefined> {
   for (const { resolved, isNewest, packing } of await candidates(edge, tag, variant)) {
     const gathered = await Promise.all(
-      recipes.map((recipe) => gather(edge, recipe, resolved, packing.id)),
+      recipes.map((recipe) => gather(edge, recipe, resolved, packing)),
     );
-    const known = gathered.filter((ingredients) => ingredients !== undefined);
+    const known = gathered.filter((each) => each !== undefined);
     if (known.length < recipes.length) continue;
     const images: PlatformComposed[] = [];
-    for (const [place, recipe] of recipes.entries()) {
+    for (const { recipe, ingredients, records } of known) {
       const composed = await edge.trail.time("compose", () =>
-        compose(recipe, known[place] ?? [], packing.base, variant),
+        compose(recipe, ingredients, records, variant),
       );
       if (composed.kind !== "image") return undefined;
       images.push({ recipe, ...composed.image });
@@ -103,12 +104,9 @@ async function candidates(edge: Edge, tag: Tag, variant: Variant): Promise<reado
   const pins = commit === undefined ? (own?.pins ?? []) : [{ pin: commit, resolvedAtMs: 0 }];
 
   const { form } = VARIANT_TYPES[variant];
-  const packings = new Map<PackingId, Packing>();
-  for (const tagPins of [latest, own]) {
-    const packing = tagPins?.composeVersion === COMPOSE_VERSION && tagPins.packings[form];
-    if (packing && !packings.has(packing.id)) packings.set(packing.id, packing);
-  }
-  return [...packings.values()].flatMap((packing) =>
+  const usable = [latest, own].filter((each) => each?.composeVersion === COMPOSE_VERSION);
+  const packings = new Set(usable.flatMap((each) => each?.packings[form] ?? []));
+  return [...packings].flatMap((packing) =>
     pins.map((resolved, index) => ({ resolved, isNewest: index === 0, packing })),
   );
 }
@@ -118,13 +116,13 @@ function parseTagPins(json: unknown): TagPins | undefined {
   return parsed.success ? parsed.output : undefined;
 }
 
-/** Every package of the recipe in its order, or undefined as soon as anything is unknown. */
+/** Everything an image of the recipe is composed of, or undefined as soon as anything is unknown. */
 async function gather(
   edge: Edge,
   recipe: Recipe,
   { pin }: ResolvedPin,
   packing: PackingId,
-): Promise<readonly Ingredient[] | undefined> {
+): Promise<Gathered | undefined> {
   const system = systemOf(recipe.architecture);
   const found = await readAll<Found>(
     edge,
@@ -132,22 +130,13 @@ async function gather(
     parseFound,
   );
   if (found === undefined) return undefined;
-  const outputs = [...new Set(found.flatMap(outputPathsOf))];
-  const records = await readAll<PackageRecord>(
-    edge,
-    outputs.map((path) => kvKey.record(path, packing)),
-    parsePackageRecord,
-  );
-  if (records === undefined) return undefined;
-  const recordOf = new Map<StorePath, PackageRecord>(
-    records.map((record) => [record.storePath, record]),
-  );
-  return recipe.packages.flatMap((name, index) => {
+  const ingredients = recipe.packages.flatMap((name, index) => {
     const lookup = found[index];
-    if (lookup === undefined) return [];
-    const own = outputPathsOf(lookup).flatMap((path) => recordOf.get(path) ?? []);
-    return [{ name, found: lookup, records: own }];
+    return lookup === undefined ? [] : [{ name, found: lookup }];
   });
+  const keys = partsOf(ingredients).map((part) => kvKey.record(part, packing));
+  const records = await readAll<PackageRecord>(edge, await Promise.all(keys), parsePackageRecord);
+  return records && { recipe, ingredients, records };
 }
 
 /** The values of all keys in their order; undefined if one is absent or not what it should be. */

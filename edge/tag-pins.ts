@@ -4,7 +4,6 @@
 import * as v from "valibot";
 import {
   MAX_PINS_PER_TAG,
-  type Packing,
   type Pin,
   type ResolvedPin,
   type TagPins,
@@ -18,12 +17,11 @@ const MAX_WRITE_ATTEMPTS = 5;
 
 /** Both for the tag and as the latest of all tags, where images of a commit find packings. */
 export async function storeTagPins(edge: Edge, tag: Tag, told: TagPins): Promise<void> {
-  const usable = { ...told, packings: await packingsWithBase(edge, told.packings) };
   for (const key of [
     { r2: r2Key.tagPins(tag), kv: kvKey.tagPins(tag) },
     { r2: r2Key.latestPins, kv: kvKey.latestPins },
   ]) {
-    await copyToKv(edge, key.kv, await mergeInR2(edge, key.r2, usable));
+    await copyToKv(edge, key.kv, await mergeInR2(edge, key.r2, told));
   }
 }
 
@@ -31,22 +29,6 @@ export async function storeTagPins(edge: Edge, tag: Tag, told: TagPins): Promise
 export async function forgetTagPins(edge: Edge, tag: Tag): Promise<void> {
   await edge.r2.delete(r2Key.tagPins(tag));
   await edge.kv.delete(kvKey.tagPins(tag));
-}
-
-/**
- * A packing whose base layer is not here yet is left out, so that nothing is composed on it: only the
- * base of the form that was pulled comes with an image.
- */
-async function packingsWithBase(
-  edge: Edge,
-  { zstd, gzip }: TagPins["packings"],
-): Promise<TagPins["packings"]> {
-  const usable = async (packing: Packing | null) => {
-    if (packing === null) return null;
-    const object = await edge.r2.head(r2Key.blob(packing.base.digest));
-    return object?.size === packing.base.sizeBytes ? packing : null;
-  };
-  return { zstd: await usable(zstd), gzip: await usable(gzip) };
 }
 
 async function mergeInR2(edge: Edge, key: string, told: TagPins): Promise<TagPins> {
@@ -65,22 +47,13 @@ async function mergeInR2(edge: Edge, key: string, told: TagPins): Promise<TagPin
 }
 
 /**
- * Pins newest first, one entry for each. Packings are those of whichever was resolved later, since
- * an outbox may deliver late; the other's fill in a form that it lacks, unless the composer changed.
+ * Pins newest first, one entry for each. Packings are those of whichever was resolved later, since an
+ * outbox may deliver late.
  */
 export function mergeTagPins(stored: TagPins | undefined, told: TagPins): TagPins {
   if (stored === undefined) return { ...told, pins: newestPins(told.pins) };
-  const isLate = newestMs(told) < newestMs(stored);
-  const [later, earlier] = isLate ? [stored, told] : [told, stored];
-  const fallback = earlier.composeVersion === later.composeVersion ? earlier.packings : undefined;
-  return {
-    pins: newestPins([...told.pins, ...stored.pins]),
-    packings: {
-      zstd: later.packings.zstd ?? fallback?.zstd ?? null,
-      gzip: later.packings.gzip ?? fallback?.gzip ?? null,
-    },
-    composeVersion: later.composeVersion,
-  };
+  const { packings, composeVersion } = newestMs(told) < newestMs(stored) ? stored : told;
+  return { pins: newestPins([...told.pins, ...stored.pins]), packings, composeVersion };
 }
 
 function newestMs({ pins }: TagPins): number {

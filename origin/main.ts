@@ -18,7 +18,7 @@ import { rememberLookups } from "./images/lookups.ts";
 import { createLostLayers } from "./images/lost-layers.ts";
 import { createPackedLayers } from "./images/packed-layers.ts";
 import { createRecordMaker } from "./images/record-maker.ts";
-import { createPackings, createRecords, type RecordFailure } from "./images/records.ts";
+import { createRecords, type RecordFailure } from "./images/records.ts";
 import { createTaggedImages } from "./images/tagged-images.ts";
 import { createPacker } from "./layers/packer.ts";
 import type { Log } from "./log.ts";
@@ -95,11 +95,10 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   packer.start();
   const layers = createPackedLayers({ packer, store, log, signal });
   const maker = createRecordMaker({ layers, popularity });
-  const packings = await createPackings(maker);
   const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
   const memory = { forMs: config.failureMemoryMs, now };
   const failures = rememberFailures<RecordFailure>(memory);
-  const parts = { nix, store, maker, packings, held, failures };
+  const parts = { nix, store, maker, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const lookups = rememberLookups({
@@ -111,7 +110,11 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   let outbox: Outbox | null = null;
   if (config.edgeUrl !== null) {
     const edge = createEdgeClient({ url: config.edgeUrl, secretKeys, now, signal });
-    outbox = await openOutbox({ store, push: createPusher({ store, edge, packings, log }), log });
+    outbox = await openOutbox({
+      store,
+      push: createPusher({ store, edge, packings: maker.packings, log }),
+      log,
+    });
   }
   refresh.start({ lookups, images, give: async (image) => outbox?.add(image) });
   const { access, holdMs, platforms } = config;

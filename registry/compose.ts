@@ -1,21 +1,28 @@
 // Compose: recipe, lookups and records in, the bytes of a config and a manifest out. Pure, so that
-// the Worker and the origin give one image one digest. An image is, bottom first: the base, the
-// union of its packages' bundles, links that only a closure offers, and the packages' views, each a
-// layer of its own or in the bundle of its package that nobody else needs.
+// the Worker and the origin give one image one digest. An image is, bottom first: the ground that all
+// images share, the union of its parts' bundles, links that only a closure offers, and the bundles
+// with the parts' views.
 
-import { bundlesOf, type CutBundle, type CutOfRecord, chooseCuts } from "./cuts.ts";
+import {
+  bundlesOf,
+  type CutBundle,
+  type CutOfRecord,
+  chooseCuts,
+  type ViewBundle,
+} from "./cuts.ts";
 import { defaultConfig } from "./default-config.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import { type ImageConfig, layConfigOver } from "./image-config.ts";
-import type { Found, FoundImage } from "./lookup.ts";
+import type { FoundImage } from "./lookup.ts";
 import type { ManifestType } from "./media-type.ts";
-import type { PackageName, Recipe } from "./recipe.ts";
-import { type LayerRecord, type PackageRecord, WELL_KNOWN_PATHS } from "./record.ts";
+import type { Ingredient } from "./part.ts";
+import type { Recipe } from "./recipe.ts";
+import type { LayerRecord, PackageRecord } from "./record.ts";
 import { type StorePath, storePathName } from "./store-path.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
 
 /** Raised with every change that gives other bytes for the same input. */
-export const COMPOSE_VERSION = 2;
+export const COMPOSE_VERSION = 3;
 /**
  * Beyond this many layers the largest packages are taken in coarser cuts. 25 below the limit, since
  * a user's `FROM` adds layers of its own.
@@ -23,13 +30,6 @@ export const COMPOSE_VERSION = 2;
 export const LAYER_BUDGET = 100;
 /** overlay2 of Docker 20.10 and 28.5 mounts 125 layers and refuses 126 ("max depth exceeded"). */
 export const MAX_LAYERS = 125;
-
-/** A name of the recipe: what it was found to be, and the record of each of its outputs. */
-export interface Ingredient {
-  readonly name: PackageName;
-  readonly found: Found;
-  readonly records: readonly PackageRecord[];
-}
 
 export interface ComposedImage {
   readonly config: { readonly bytes: Uint8Array; readonly digest: Digest };
@@ -64,13 +64,13 @@ export interface ImageLayer extends LayerRecord {
 }
 
 /**
- * Composes an image. `ingredients` are in recipe order, one for each package; `base` is the base
- * layer in the variant's form.
+ * Composes an image. `ingredients` are in recipe order, one for each package; `records` are those of
+ * its parts in their order (part.ts), in the variant's form.
  */
 export async function compose(
   recipe: Recipe,
   ingredients: readonly Ingredient[],
-  base: LayerRecord,
+  records: readonly PackageRecord[],
   variant: Variant,
   { maxLayers, config: own = {}, top = [] }: ComposeOptions = {},
 ): Promise<ComposeResult> {
@@ -79,18 +79,16 @@ export async function compose(
     const attributes = [image, ...otherImages].map(({ attribute }) => attribute);
     return { kind: "several-images", attributes };
   }
-  const records = distinctRecords(ingredients);
   const fallbacks = fallbackLayers(records);
-  const viewCount = records.filter(({ view }) => view !== null).length;
-  const others = 1 + fallbacks.length + viewCount + top.length;
-  const cuts = chooseCuts(records, (maxLayers ?? LAYER_BUDGET) - others);
+  const others = fallbacks.length + top.length;
+  const { cuts, bundles, views } = chooseCuts(records, (maxLayers ?? LAYER_BUDGET) - others);
   const missing = cuts.filter((cut) => bundlesOf(cut).some(({ layer }) => layer === null));
   if (missing.length > 0) return { kind: "cuts-missing", cuts: missing };
   const layers: readonly ImageLayer[] = [
-    { ...base, holds: "base: /tmp, /etc/passwd" },
-    ...bundleLayers(cuts),
+    ...viewLayers(views.filter(({ part }) => part.isGround)),
+    ...bundleLayers(bundles),
     ...fallbacks,
-    ...viewLayers(cuts),
+    ...viewLayers(views.filter(({ part }) => !part.isGround)),
     ...top,
   ];
   if (layers.length > (maxLayers ?? MAX_LAYERS)) {
@@ -114,73 +112,55 @@ export async function compose(
   return { kind: "image", image: { config, manifest: { ...manifest, mediaType: types.manifest } } };
 }
 
-/** Two names may lead to one output: it is in the image once, at its first place. */
-function distinctRecords(ingredients: readonly Ingredient[]): readonly PackageRecord[] {
-  const records = ingredients.flatMap((ingredient) => ingredient.records);
-  return [...new Map(records.map((record) => [record.storePath, record])).values()];
-}
-
 /**
  * The bundles without views. The most popular lie at the bottom: clients unpack by chains of layers,
  * so images that begin alike are unpacked once. Ties are broken by name and digest, never by the
  * order of records.
  */
-function bundleLayers(cuts: readonly CutOfRecord[]): readonly ImageLayer[] {
-  const all = cuts.flatMap(bundlesOf);
-  const above = new Set(all.filter(({ holdsView }) => holdsView).map(({ key }) => key));
-  const bundles = new Map<Digest, CutBundle & { readonly layer: LayerRecord }>();
-  for (const bundle of all) {
-    if (above.has(bundle.key)) continue;
-    const layer = joined(bundle);
-    const known = bundles.get(layer.digest);
-    // One bundle may be cut with two popularities only while the popularity data is replaced.
-    if (known === undefined || known.popularity < bundle.popularity) {
-      bundles.set(layer.digest, { ...bundle, layer });
-    }
-  }
-  const names = (bundle: CutBundle) => bundle.storePaths.map(storePathName).join(" ");
-  return [...bundles.values()]
+function bundleLayers(bundles: readonly CutBundle[]): readonly ImageLayer[] {
+  const names = ({ storePaths }: CutBundle) => storePaths.map(storePathName).join(" ");
+  return bundles
+    .map((bundle) => ({ bundle, layer: joined(bundle) }))
     .sort(
       (a, b) =>
-        b.popularity - a.popularity ||
-        order(names(a), names(b)) ||
+        b.bundle.popularity - a.bundle.popularity ||
+        order(names(a.bundle), names(b.bundle)) ||
         order(a.layer.digest, b.layer.digest),
     )
-    .map(({ layer, storePaths }) => ({ ...layer, holds: describePaths(storePaths) }));
+    .map(({ bundle, layer }) => ({ ...layer, holds: describePaths(bundle.storePaths) }));
 }
 
-function joined({ layer, key }: CutBundle): LayerRecord {
-  if (layer === null) throw new Error(`a bundle without a layer: ${key}`);
-  return layer;
+function joined({ layer, storePaths }: CutBundle): LayerRecord {
+  if (layer === null) throw new Error(`a bundle without a layer: ${storePaths.join(" ")}`);
+  return layerOf(layer);
 }
 
-/** A link only a closure offers is taken where no view has the path, from the first that offers it. */
+/**
+ * Links that only closures offer, where no view has the path; the first part's on top. A layer may hold
+ * a link besides that a view has: that view lies above it.
+ */
 function fallbackLayers(records: readonly PackageRecord[]): readonly ImageLayer[] {
-  return WELL_KNOWN_PATHS.flatMap((path) => {
-    if (records.some((record) => record.provides.includes(path))) return [];
-    const fallback = records
-      .flatMap((record) => record.fallbacks)
-      .find((candidate) => candidate.path === path);
-    return fallback === undefined
-      ? []
-      : [{ ...layerOf(fallback.layer), holds: `${path} -> ${fallback.target}` }];
-  });
+  const offered = new Set<string>(records.flatMap((record) => record.provides));
+  const layers: ImageLayer[] = [];
+  for (const { fallback } of records) {
+    if (fallback === null || fallback.links.every(({ path }) => offered.has(path))) continue;
+    for (const { path } of fallback.links) offered.add(path);
+    const holds = fallback.links.map(({ path, target }) => `${path} -> ${target}`).join(", ");
+    layers.unshift({ ...layerOf(fallback.layer), holds });
+  }
+  return layers;
 }
 
-/** Where two packages offer one file the first in recipe order wins: its view lies on top. */
-function viewLayers(cuts: readonly CutOfRecord[]): readonly ImageLayer[] {
-  return cuts.map(viewLayer).reverse().flat();
-}
-
-function viewLayer(cut: CutOfRecord): readonly ImageLayer[] {
-  const { view, storePath } = cut.record;
-  if (view !== null) return [{ ...layerOf(view), holds: `links: ${storePathName(storePath)}` }];
-  return bundlesOf(cut)
-    .filter(({ holdsView }) => holdsView)
-    .map((bundle) => ({
-      ...layerOf(joined(bundle)),
-      holds: `${describePaths(bundle.storePaths)}; links: ${storePathName(storePath)}`,
-    }));
+/** Where two parts offer one file the first one wins: its view lies on top. */
+function viewLayers(views: readonly ViewBundle[]): readonly ImageLayer[] {
+  return views
+    .map(({ part, bundle }) => {
+      const paths = bundle.storePaths.length === 0 ? [] : [describePaths(bundle.storePaths)];
+      const links = part.outputs.length === 0 ? [] : [`links: ${describePaths(part.outputs)}`];
+      const ground = part.isGround ? ["base: /tmp, /etc/passwd"] : [];
+      return { ...joined(bundle), holds: [...ground, ...paths, ...links].join("; ") };
+    })
+    .reverse();
 }
 
 function wholeImages(ingredients: readonly Ingredient[]): readonly FoundImage[] {

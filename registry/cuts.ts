@@ -1,6 +1,8 @@
-// Which cut of each package's closure an image takes: the fine one while all fit, coarser ones for
-// the largest packages otherwise. Decided from the records alone, so that edge and origin agree.
+// Which cut of each part's closure an image takes, and the layers that come of it: the fine cuts while
+// all fit, coarser ones for the largest parts otherwise. Decided from the records alone, so that edge
+// and origin agree.
 
+import { type Part, partName } from "./part.ts";
 import { type LayerRecord, type PackageRecord, recordPaths } from "./record.ts";
 import type { StorePath } from "./store-path.ts";
 
@@ -10,58 +12,98 @@ export interface CutOfRecord {
   readonly level: number;
 }
 
-/**
- * A bundle of any cut, under a key that bundles of the same paths share, whichever package they are
- * of and whether or not they hold a view: an image needs only one of them.
- */
+/** A bundle of any cut. */
 export interface CutBundle {
-  readonly key: string;
   readonly storePaths: readonly StorePath[];
   readonly popularity: number;
   readonly holdsView: boolean;
+  /** Null while nobody has needed it: the origin must join it first. */
   readonly layer: LayerRecord | null;
+}
+
+/** What an image is made of. */
+export interface ChosenCuts {
+  readonly cuts: readonly CutOfRecord[];
+  /** Bundles without views, each once, whichever parts have it. */
+  readonly bundles: readonly CutBundle[];
+  /** Bundles with views, in the order of the parts. */
+  readonly views: readonly ViewBundle[];
+}
+
+export interface ViewBundle {
+  readonly part: Part;
+  readonly bundle: CutBundle;
 }
 
 export function bundlesOf({ record, level }: CutOfRecord): readonly CutBundle[] {
   if (level === 0) {
-    return record.bundles.map((bundle) => ({
-      key: bundle.storePaths.join(" "),
-      storePaths: bundle.storePaths,
-      popularity: bundle.popularity,
-      holdsView: bundle.holdsView,
-      layer: { digest: bundle.digest, diffId: bundle.diffId, sizeBytes: bundle.sizeBytes },
+    return record.bundles.map(({ storePaths, popularity, holdsView, ...layer }) => ({
+      ...{ storePaths, popularity, holdsView, layer },
     }));
   }
   const paths = recordPaths(record);
-  return (record.coarser[level - 1] ?? []).map(({ members, ...bundle }) => {
-    const storePaths = members.flatMap((place) => paths[place] ?? []);
-    return { key: storePaths.join(" "), storePaths, ...bundle };
-  });
+  return (record.coarser[level - 1] ?? []).map(({ members, ...bundle }) => ({
+    storePaths: members.flatMap((place) => paths[place] ?? []),
+    ...bundle,
+  }));
 }
 
 /**
- * Fine cuts while they fit. Else the package with the most bundles goes one cut coarser, and again,
- * until all fit or nothing is left to coarsen: whoever has the same records chooses the same.
+ * Fine cuts while their layers are within the budget. Else the part with the most bundles goes one cut
+ * coarser, and again, until all fit or nothing is left to coarsen: whoever has the same records
+ * chooses the same.
  */
-export function chooseCuts(
-  records: readonly PackageRecord[],
-  budget: number,
-): readonly CutOfRecord[] {
-  const chosen = records.map((record) => {
-    const cut = { record, level: 0 };
-    return { cut, bundles: bundlesOf(cut) };
-  });
-  while (new Set(chosen.flatMap(({ bundles }) => bundles.map(({ key }) => key))).size > budget) {
-    const largest = chosen
+export function chooseCuts(records: readonly PackageRecord[], budget: number): ChosenCuts {
+  const cuts = records.map((record): CutWithBundles => withBundles({ record, level: 0 }));
+  for (;;) {
+    const { bundles, views } = combine(cuts);
+    const [largest] = cuts
       .filter(({ cut }) => cut.level < cut.record.coarser.length)
-      .sort(
-        (a, b) =>
-          b.bundles.length - a.bundles.length ||
-          (a.cut.record.storePath < b.cut.record.storePath ? -1 : 1),
-      )[0];
-    if (largest === undefined) break;
-    largest.cut = { record: largest.cut.record, level: largest.cut.level + 1 };
-    largest.bundles = bundlesOf(largest.cut);
+      .sort((a, b) => b.bundles.length - a.bundles.length || orderOfParts(a, b));
+    if (bundles.length + views.length <= budget || largest === undefined) {
+      return { cuts: cuts.map(({ cut }) => cut), bundles, views };
+    }
+    const { record, level } = largest.cut;
+    cuts[cuts.indexOf(largest)] = withBundles({ record, level: level + 1 });
   }
-  return chosen.map(({ cut }) => cut);
+}
+
+interface CutWithBundles {
+  readonly cut: CutOfRecord;
+  readonly bundles: readonly CutBundle[];
+}
+
+function withBundles(cut: CutOfRecord): CutWithBundles {
+  return { cut, bundles: bundlesOf(cut) };
+}
+
+/**
+ * A bundle of the same paths is needed once, and not at all where one that holds a view has them, or
+ * the ground, which every image has.
+ */
+function combine(cuts: readonly CutWithBundles[]): Omit<ChosenCuts, "cuts"> {
+  const views = cuts.flatMap(({ cut, bundles }) =>
+    bundles.filter(({ holdsView }) => holdsView).map((bundle) => ({ part: cut.record, bundle })),
+  );
+  const held = new Set(views.map(({ bundle }) => keyOf(bundle)));
+  const ground = new Set(
+    views.flatMap(({ part, bundle }) => (part.isGround ? bundle.storePaths : [])),
+  );
+  const distinct = new Map<string, CutBundle>();
+  for (const bundle of cuts.flatMap(({ bundles }) => bundles)) {
+    const key = keyOf(bundle);
+    if (held.has(key) || bundle.storePaths.every((path) => ground.has(path))) continue;
+    const known = distinct.get(key);
+    // One bundle may be cut with two popularities only while the popularity data is replaced.
+    if (known === undefined || known.popularity < bundle.popularity) distinct.set(key, bundle);
+  }
+  return { bundles: [...distinct.values()], views };
+}
+
+function keyOf({ storePaths }: CutBundle): string {
+  return storePaths.join(" ");
+}
+
+function orderOfParts(a: CutWithBundles, b: CutWithBundles): number {
+  return partName(a.cut.record) < partName(b.cut.record) ? -1 : 1;
 }

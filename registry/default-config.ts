@@ -1,8 +1,8 @@
 // The config of an image that nobody has configured: what its packages say by being there.
 
-import type { Ingredient } from "./compose.ts";
 import type { ImageConfig } from "./image-config.ts";
-import { type Found, type FoundPackage, packagesOf } from "./lookup.ts";
+import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./lookup.ts";
+import type { Ingredient } from "./part.ts";
 import { canonicalRecipe, isImplicit, type Recipe } from "./recipe.ts";
 import type { PackageRecord } from "./record.ts";
 
@@ -42,10 +42,13 @@ function defaultCommand(
   for (const shell of ["/bin/bash", "/bin/sh"] as const) {
     if (records.some((record) => record.provides.includes(shell))) return shell;
   }
-  for (const { name, found, records: outputs } of ingredients) {
+  for (const { name, found } of ingredients) {
     if (isImplicit(name)) continue;
     const said = packagesOf(found).find(({ mainProgram }) => mainProgram)?.mainProgram;
-    const program = said ?? outputs.find((output) => output.program)?.program;
+    const own = new Set(outputPathsOf(found));
+    const program =
+      said ??
+      records.find((each) => each.program && each.outputs.some((path) => own.has(path)))?.program;
     if (program) return `/bin/${program}`;
   }
   return null;

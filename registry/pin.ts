@@ -1,7 +1,7 @@
 // A pin: one immutable revision of a package source, and what the edge knows of a tag's pins.
 
 import * as v from "valibot";
-import { type LayerRecord, layerRecordSchema, type PackingId, packingIdSchema } from "./record.ts";
+import { type Form, type PackingId, packingIdSchema } from "./record.ts";
 
 declare const pinBrand: unique symbol;
 /**
@@ -33,19 +33,14 @@ export interface ResolvedPin {
   readonly resolvedAtMs: number;
 }
 
-/** How layers are made now, in one form: the name of it, and the constant layer of every image. */
-export interface Packing {
-  readonly id: PackingId;
-  readonly base: LayerRecord;
-}
-
 /**
  * What the edge needs to know of a tag to compose images by itself. Earlier pins stay for a while,
  * newest first: when a channel has just moved, most combinations are only known at the pin before.
  */
 export interface TagPins {
   readonly pins: readonly ResolvedPin[];
-  readonly packings: { readonly zstd: Packing | null; readonly gzip: Packing | null };
+  /** How layers are made now, in each form. */
+  readonly packings: Readonly<Record<Form, PackingId>>;
   /** A composer of another version gives other bytes; then the edge must not compose. */
   readonly composeVersion: number;
 }
@@ -62,14 +57,12 @@ export const pinSchema: v.GenericSchema<string, Pin> = v.pipe(
   }),
 );
 
-const packingSchema = v.nullable(v.object({ id: packingIdSchema, base: layerRecordSchema }));
-
 export const tagPinsSchema: v.GenericSchema<unknown, TagPins> = v.object({
   pins: v.pipe(
     v.array(v.object({ pin: pinSchema, resolvedAtMs: v.number() })),
     v.minLength(1),
     v.maxLength(MAX_PINS_PER_TAG),
   ),
-  packings: v.object({ zstd: packingSchema, gzip: packingSchema }),
+  packings: v.object({ zstd: packingIdSchema, gzip: packingIdSchema }),
   composeVersion: v.number(),
 });

@@ -36,7 +36,8 @@ export const MAX_PACKAGES = 64;
 /** One path component of the distribution specification's name grammar. */
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 
-const SHELL = ["bashInteractive", "coreutils", "moreutils", "nano"] as const;
+/** What `shell` stands for. */
+export const SHELL_PACKAGES = ["bashInteractive", "coreutils", "moreutils", "nano"] as const;
 const ALWAYS = ["cacert", "iana-etc"] as const;
 const META_PACKAGES = ["shell", ...ARCHITECTURES] as const;
 
@@ -65,7 +66,11 @@ export function parseRepository(name: string): RecipeResult {
       `${misplaced} is a meta-package and stands only in front: ${[misplaced, ...rest].join("/")}`,
     );
   }
-  const packages = new Set([...named, ...ALWAYS, ...(leading.includes("shell") ? SHELL : [])]);
+  const packages = new Set([
+    ...named,
+    ...ALWAYS,
+    ...(leading.includes("shell") ? SHELL_PACKAGES : []),
+  ]);
   if (packages.size > MAX_PACKAGES) {
     return invalid(`the name asks for ${packages.size} packages; ${MAX_PACKAGES} are allowed`);
   }

@@ -1,10 +1,11 @@
-// What one output path contributes to any image that holds it. A record never depends on the other
-// packages of an image nor on the pin that led to it: that is what lets the edge compose.
+// What one part contributes to any image that holds it. A record never depends on the other parts of
+// an image nor on the pin that led to it: that is what lets the edge compose.
 
 import * as v from "valibot";
 import { type Digest, parseDigest } from "./digest.ts";
 import { storePathSchema } from "./lookup.ts";
-import { type StorePath, storePathBase } from "./store-path.ts";
+import type { Part } from "./part.ts";
+import type { StorePath } from "./store-path.ts";
 
 /** How the bytes of a layer are compressed. A gzip and a zstd layer of one bundle share a diffId. */
 export const FORMS = ["zstd", "gzip"] as const;
@@ -16,12 +17,12 @@ export interface LayerRecord {
   readonly sizeBytes: number;
 }
 
-/** A layer made of whole store paths. */
+/** A layer made of whole store paths, of a view, or of both. */
 export interface BundleRecord extends LayerRecord {
   readonly storePaths: readonly StorePath[];
   /** The popularity of its most popular path: compose puts what most images share at the bottom. */
   readonly popularity: number;
-  /** Whether the package's own links lie in it too: then there is no view beside it. */
+  /** Whether the part's links lie in it. */
   readonly holdsView: boolean;
 }
 
@@ -41,32 +42,33 @@ export interface CoarseBundle {
 export const WELL_KNOWN_PATHS = ["/bin/sh", "/usr/bin/env"] as const;
 export type WellKnownPath = (typeof WELL_KNOWN_PATHS)[number];
 
-/**
- * A layer holding one link, used when no package of the image provides the path in its view:
- * programs such as git start `/bin/sh` although only their closure holds a shell.
- */
-export interface FallbackRecord {
+export interface FallbackLink {
   readonly path: WellKnownPath;
   readonly target: string;
+}
+
+/**
+ * A layer of links to what the closure has and the view lacks, used below all views when none has one
+ * of them: programs such as git start `/bin/sh` although only their closure holds a shell.
+ */
+export interface FallbackRecord {
+  readonly links: readonly FallbackLink[];
   readonly layer: LayerRecord;
 }
 
-export interface PackageRecord {
-  readonly storePath: StorePath;
+export interface PackageRecord extends Part {
   readonly form: Form;
   readonly packing: PackingId;
-  /** Bottom first. Every path of the closure is in at least one. */
+  /**
+   * Bottom first. Every path of the closure is in at least one. One holds the view, unless there is
+   * nothing to link, as with a single file.
+   */
   readonly bundles: readonly BundleRecord[];
   /** Other cuts of the whole closure, each of fewer bundles than the one before. */
   readonly coarser: readonly (readonly CoarseBundle[])[];
-  /**
-   * Absent for an output with nothing to link, such as a single file, and where one bundle of each
-   * cut holds the view.
-   */
-  readonly view: LayerRecord | null;
   /** What the view has of these. */
   readonly provides: readonly (WellKnownPath | "/bin/bash")[];
-  readonly fallbacks: readonly FallbackRecord[];
+  readonly fallback: FallbackRecord | null;
   /** The program in `bin/` that a user most likely wants, where the package set does not say. */
   readonly program: string | null;
 }
@@ -82,11 +84,6 @@ const PACKING_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 export function parsePackingId(text: string): PackingId | undefined {
   return PACKING_ID.test(text) ? (text as PackingId) : undefined;
-}
-
-/** The one key of a record, used below `records/` at the origin and `r/` at the edge. */
-export function recordKey(storePath: StorePath, packing: PackingId): string {
-  return `${packing}/${storePathBase(storePath)}`;
 }
 
 export const digestSchema: v.GenericSchema<string, Digest> = v.pipe(
@@ -114,8 +111,16 @@ const sizeSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const layerEntries = { digest: digestSchema, diffId: digestSchema, sizeBytes: sizeSchema };
 export const layerRecordSchema: v.GenericSchema<unknown, LayerRecord> = v.object(layerEntries);
 
+export const fallbackLinkSchema: v.GenericSchema<unknown, FallbackLink> = v.object({
+  path: v.picklist(WELL_KNOWN_PATHS),
+  target: v.string(),
+});
+
+const partEntries = { outputs: v.array(storePathSchema), isGround: v.boolean() };
+export const partSchema: v.GenericSchema<unknown, Part> = v.object(partEntries);
+
 const recordFields = v.object({
-  storePath: storePathSchema,
+  ...partEntries,
   form: v.picklist(FORMS),
   packing: packingIdSchema,
   bundles: v.array(
@@ -136,15 +141,8 @@ const recordFields = v.object({
       }),
     ),
   ),
-  view: v.nullable(layerRecordSchema),
   provides: v.array(v.picklist([...WELL_KNOWN_PATHS, "/bin/bash"])),
-  fallbacks: v.array(
-    v.object({
-      path: v.picklist(WELL_KNOWN_PATHS),
-      target: v.string(),
-      layer: layerRecordSchema,
-    }),
-  ),
+  fallback: v.nullable(v.object({ links: v.array(fallbackLinkSchema), layer: layerRecordSchema })),
   program: v.nullable(v.string()),
 });
 
@@ -171,7 +169,6 @@ export function recordLayers(record: PackageRecord): readonly LayerRecord[] {
   return [
     ...record.bundles,
     ...record.coarser.flatMap((cut) => cut.flatMap(({ layer }) => layer ?? [])),
-    ...record.fallbacks.map((fallback) => fallback.layer),
-    ...(record.view === null ? [] : [record.view]),
+    ...(record.fallback === null ? [] : [record.fallback.layer]),
   ];
 }

@@ -1,15 +1,19 @@
-// What an outbox entry says of an image or an index: names and digests only. The bytes are read from the storage when they
-// are sent, so an entry stays small and never goes stale.
+// What an outbox entry says of an image or an index: names and digests only. The bytes are read from
+// the storage when they are sent, so an entry stays small and never goes stale.
 
 import * as v from "valibot";
 import { packageNameSchema, tagSchema } from "../../registry/backfill.ts";
 import type { Digest } from "../../registry/digest.ts";
-import { storePathSchema } from "../../registry/lookup.ts";
+import type { Part } from "../../registry/part.ts";
 import { type Pin, pinSchema } from "../../registry/pin.ts";
 import type { PackageName, System } from "../../registry/recipe.ts";
-import { digestSchema, type PackingId, packingIdSchema } from "../../registry/record.ts";
+import {
+  digestSchema,
+  type PackingId,
+  packingIdSchema,
+  partSchema,
+} from "../../registry/record.ts";
 import type { Tag } from "../../registry/reference.ts";
-import type { StorePath } from "../../registry/store-path.ts";
 import { VARIANTS, type Variant } from "../../registry/variant.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
@@ -26,10 +30,8 @@ export interface ImageEntry {
   readonly manifest: Digest;
   readonly config: Digest;
   readonly packing: PackingId;
-  readonly packages: readonly {
-    readonly name: PackageName;
-    readonly storePaths: readonly StorePath[];
-  }[];
+  readonly packages: readonly PackageName[];
+  readonly parts: readonly Part[];
 }
 
 export interface IndexEntry {
@@ -56,7 +58,8 @@ const imageEntrySchema: v.GenericSchema<unknown, ImageEntry> = v.object({
   manifest: digestSchema,
   config: digestSchema,
   packing: packingIdSchema,
-  packages: v.array(v.object({ name: packageNameSchema, storePaths: v.array(storePathSchema) })),
+  packages: v.array(packageNameSchema),
+  parts: v.array(partSchema),
 });
 
 const indexEntrySchema: v.GenericSchema<unknown, IndexEntry> = v.object({

@@ -4,6 +4,7 @@
 
 import type { Digest } from "../../registry/digest.ts";
 import { omittedHeader } from "../../registry/image-index.ts";
+import { partsOf } from "../../registry/part.ts";
 import { canonicalImage } from "../../registry/platforms.ts";
 import { canonicalRecipe, systemOf } from "../../registry/recipe.ts";
 import type { Tag } from "../../registry/reference.ts";
@@ -220,11 +221,9 @@ function imageEntryOf({ recipe, built }: PlatformBuild, tag: Tag, variant: Varia
     resolvedAtMs: built.pinned.resolvedAtMs,
     manifest: built.image.manifest.digest,
     config: built.image.config.digest,
-    packing: built.packing.id,
-    packages: built.ingredients.map(({ name, records }) => ({
-      name,
-      storePaths: records.map((record) => record.storePath),
-    })),
+    packing: built.packing,
+    packages: built.ingredients.map(({ name }) => name),
+    parts: partsOf(built.ingredients),
   };
 }
 

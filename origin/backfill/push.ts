@@ -95,15 +95,15 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
 
   async function read(entry: ImageEntry): Promise<Contents> {
     const manifest = await present(storageKey.manifest(entry.manifest));
-    const paths = entry.packages.flatMap((each) => each.storePaths);
     const records = await Promise.all(
-      [...new Set(paths)].map(async (path) => {
-        const record = parsePackageRecord(await json(storageKey.record(entry.packing, path)));
-        return record ?? stop({ kind: "dropped", reason: `the record of ${path} is unreadable` });
+      entry.parts.map(async (part) => {
+        const key = storageKey.record(entry.packing, part);
+        const record = parsePackageRecord(await json(key));
+        return record ?? stop({ kind: "dropped", reason: `${key} is unreadable` });
       }),
     );
     const lookups = await Promise.all(
-      entry.packages.map(async ({ name }) => {
+      entry.packages.map(async (name) => {
         const key = storageKey.lookup(entry.pin, entry.system, name);
         const found = parseFound(await json(key));
         return { name, found: found ?? stop({ kind: "dropped", reason: `${key} is unreadable` }) };
@@ -122,9 +122,8 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function pushBlobs(entry: ImageEntry, records: readonly PackageRecord[]): Promise<number> {
-    const base = packings[VARIANT_TYPES[entry.variant].form]?.base.digest;
     const layers = records.flatMap(recordLayers).map((layer) => layer.digest);
-    const digests = [...new Set([...(base ? [base] : []), ...layers, entry.config])];
+    const digests = [...new Set([...layers, entry.config])];
     let uploads = 0;
     let stopped = false;
     const queue = digests.values();
@@ -221,8 +220,8 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 }
 
-function keyOf({ packing, storePath }: PackageRecord): StorageKey {
-  return storageKey.record(packing, storePath);
+function keyOf(record: PackageRecord): StorageKey {
+  return storageKey.record(record.packing, record);
 }
 
 function stop(outcome: PushOutcome): never {

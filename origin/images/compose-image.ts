@@ -6,35 +6,34 @@ import {
   type ComposeOptions,
   type ComposeResult,
   compose,
-  type Ingredient,
 } from "../../registry/compose.ts";
 import type { CutOfRecord } from "../../registry/cuts.ts";
-import type { Packing } from "../../registry/pin.ts";
-import { canonicalRecipe, type PackageName, type Recipe } from "../../registry/recipe.ts";
+import { type Ingredient, partName } from "../../registry/part.ts";
+import { canonicalRecipe, type Recipe } from "../../registry/recipe.ts";
 import type { PackageRecord } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
 import type { Variant } from "../../registry/variant.ts";
-import type { OneRecord, RecordFailure } from "./records.ts";
+import type { CoarsenedRecord, RecordFailure } from "./records.ts";
 
 export type ImageComposed =
   | {
       readonly kind: "composed";
       readonly image: ComposedImage;
-      /** With the cuts in their records that had to be joined. */
-      readonly ingredients: readonly Ingredient[];
+      /** With the cuts that had to be joined. */
+      readonly records: readonly PackageRecord[];
     }
   | Exclude<ComposeResult, { readonly kind: "image" | "cuts-missing" }>
-  /** A layer of this package's coarser cut. */
+  /** A layer of a coarser cut of this record. */
   | {
       readonly kind: "not-joined";
-      readonly name: PackageName;
+      readonly record: PackageRecord;
       readonly failure: RecordFailure;
     };
 
 export interface ImageToCompose {
   readonly recipe: Recipe;
   readonly ingredients: readonly Ingredient[];
-  readonly packing: Packing;
+  /** Of its parts, in their order. */
+  readonly records: readonly PackageRecord[];
   readonly variant: Variant;
   readonly options?: ComposeOptions;
 }
@@ -43,30 +42,25 @@ export interface ImageToCompose {
 const MAX_JOINS = 8;
 
 export async function composeImage(
-  { recipe, ingredients, packing, variant, options }: ImageToCompose,
-  coarsen: (cut: CutOfRecord) => Promise<OneRecord>,
+  { recipe, ingredients, records, variant, options }: ImageToCompose,
+  coarsen: (cut: CutOfRecord) => Promise<CoarsenedRecord>,
 ): Promise<ImageComposed> {
-  let known = ingredients;
+  let known = records;
   for (let joins = 0; joins < MAX_JOINS; joins++) {
-    const composed = await compose(recipe, known, packing.base, variant, options);
+    const composed = await compose(recipe, ingredients, known, variant, options);
     if (composed.kind === "image") {
-      return { kind: "composed", image: composed.image, ingredients: known };
+      return { kind: "composed", image: composed.image, records: known };
     }
     if (composed.kind !== "cuts-missing") return composed;
-    const joined = new Map<StorePath, PackageRecord>();
+    const joined = new Map<string, PackageRecord>();
     for (const cut of composed.cuts) {
       const result = await coarsen(cut);
       if (result.kind !== "record") {
-        const owner = known.find((ingredient) => ingredient.records.includes(cut.record));
-        if (owner === undefined) throw new Error(`no package has ${cut.record.storePath}`);
-        return { kind: "not-joined", name: owner.name, failure: result };
+        return { kind: "not-joined", record: cut.record, failure: result };
       }
-      joined.set(result.record.storePath, result.record);
+      joined.set(partName(result.record), result.record);
     }
-    known = known.map((ingredient) => ({
-      ...ingredient,
-      records: ingredient.records.map((record) => joined.get(record.storePath) ?? record),
-    }));
+    known = known.map((record) => joined.get(partName(record)) ?? record);
   }
   throw new Error(`the cuts of ${canonicalRecipe(recipe)} are still missing`);
 }

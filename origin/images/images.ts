@@ -1,11 +1,11 @@
 // Recipe and pin to image: lookups, records, compose, and what must be stored before the answer.
 // Everything slow is remembered or joined below; what is done here is done per request.
 
-import type { ComposedImage, Ingredient } from "../../registry/compose.ts";
-import { isFound } from "../../registry/lookup.ts";
-import type { Packing } from "../../registry/pin.ts";
-import { type PackageName, type Recipe, systemOf } from "../../registry/recipe.ts";
-import type { Form } from "../../registry/record.ts";
+import type { ComposedImage } from "../../registry/compose.ts";
+import { isFound, outputPathsOf } from "../../registry/lookup.ts";
+import { type Ingredient, ownersOf } from "../../registry/part.ts";
+import { type Recipe, systemOf } from "../../registry/recipe.ts";
+import type { Form, PackageRecord, PackingId } from "../../registry/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/variant.ts";
 import type { BuildFailure, FailedPackage, PackageFailure } from "../failures/failures.ts";
 import type { PinnedTag } from "../sources/pins.ts";
@@ -14,14 +14,14 @@ import { type StorageKey, storageKey } from "../storage/keys.ts";
 import type { Wait } from "../waiting/hold.ts";
 import { composeImage } from "./compose-image.ts";
 import { isStopped, type Lookups, storeLookup } from "./lookups.ts";
-import type { RecordFailure, Records } from "./records.ts";
+import type { NamedFailure, RecordFailure, Records } from "./records.ts";
 
 export interface BuiltImage {
   readonly kind: "built";
   readonly image: ComposedImage;
   readonly pinned: PinnedTag;
   readonly ingredients: readonly Ingredient[];
-  readonly packing: Packing;
+  readonly packing: PackingId;
 }
 
 export type ImageResult = BuiltImage | BuildFailure;
@@ -38,7 +38,11 @@ export interface ImagesOptions {
 }
 
 type Gathered =
-  | { readonly kind: "gathered"; readonly ingredients: readonly Ingredient[] }
+  | {
+      readonly kind: "gathered";
+      readonly ingredients: readonly Ingredient[];
+      readonly records: readonly PackageRecord[];
+    }
   | DerivationGone
   | BuildFailure;
 
@@ -61,9 +65,7 @@ function isOfPackage<Failure extends RecordFailure>(
  * What keeps an image from being made, of all that happened to its packages. What has failed for
  * good is told before what may go better, except that derivations that are gone are tried again.
  */
-function failureOf(
-  failures: readonly { readonly name: PackageName; readonly failure: RecordFailure }[],
-): DerivationGone | BuildFailure | undefined {
+function failureOf(failures: readonly NamedFailure[]): DerivationGone | BuildFailure | undefined {
   const packages: FailedPackage[] = [];
   let stopped: BuildFailure | undefined;
   for (const { name, failure } of failures) {
@@ -88,18 +90,20 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
       }
       if (gathered.kind !== "gathered") return settled(gathered);
 
-      const packing = records.packings[form];
+      const { ingredients } = gathered;
       const composed = await composeImage(
-        { recipe, ingredients: gathered.ingredients, packing, variant },
+        { recipe, ingredients, records: gathered.records, variant },
         (cut) => records.coarsen(cut),
       );
       if (composed.kind === "not-joined") {
-        return settled(failureOf([composed]) ?? { kind: "cancelled" });
+        const { record, failure } = composed;
+        const failures = ownersOf(record, ingredients).map(({ name }) => ({ name, failure }));
+        return settled(failureOf(failures) ?? { kind: "cancelled" });
       }
       if (composed.kind !== "composed") return composed;
-      const { image, ingredients } = composed;
+      const { image } = composed;
       await storeImage(image);
-      return { kind: "built", image, pinned, ingredients, packing };
+      return { kind: "built", image, pinned, ingredients, packing: records.packings[form] };
     },
   };
 
@@ -120,25 +124,20 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
     }
     if (failed.length > 0) return { kind: "packages-failed", packages: failed };
 
-    const packages = found.flatMap(({ name, lookup }) =>
+    const ingredients = found.flatMap(({ name, lookup }) =>
       isFound(lookup) ? [{ name, found: lookup }] : [],
     );
-    const wanted = packages.map((each) => each.found);
-    onStage(() => records.stage(wanted));
-    const results = await records.make(wanted, form, signal);
-    const ingredients: Ingredient[] = [];
-    const unmade: { name: PackageName; failure: RecordFailure }[] = [];
-    for (const [index, { name, found: lookup }] of packages.entries()) {
-      const result = results[index];
-      if (result === undefined) throw new Error(`no records of ${name}`);
-      if (result.kind === "records") {
-        ingredients.push({ name, found: lookup, records: result.records });
-      } else unmade.push({ name, failure: result });
-    }
-    await Promise.all(
-      ingredients.map(({ name, found: each }) => storeLookup(store, pinned, system, name, each)),
+    onStage(() => records.stage(ingredients));
+    const made = await records.make(ingredients, form, signal);
+    const held = new Set(made.records.flatMap(({ outputs }) => outputs));
+    const complete = ingredients.filter((each) =>
+      outputPathsOf(each.found).every((path) => held.has(path)),
     );
-    return failureOf(unmade) ?? { kind: "gathered", ingredients };
+    await Promise.all(
+      complete.map(({ name, found: each }) => storeLookup(store, pinned, system, name, each)),
+    );
+    const { records: own, failures } = made;
+    return failureOf(failures) ?? { kind: "gathered", ingredients, records: own };
   }
 
   /** The config first: a stored manifest never names a missing blob. */

@@ -78,11 +78,8 @@ export function createLostLayers(options: LostLayersOptions): LostLayers {
 function pathsOf(making: Making): readonly StorePath[] {
   switch (making.kind) {
     case "bundle":
-      return making.storePaths;
-    case "view":
-      return [making.storePath];
-    case "link":
-    case "base":
+      return [...new Set([...making.storePaths, ...(making.viewOf?.outputs ?? [])])];
+    case "links":
       return [];
     default:
       return making satisfies never;

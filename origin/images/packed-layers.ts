@@ -5,14 +5,16 @@
 import * as v from "valibot";
 import type { Digest } from "../../registry/digest.ts";
 import { storePathSchema } from "../../registry/lookup.ts";
+import type { Part } from "../../registry/part.ts";
 import {
   digestSchema,
+  type FallbackLink,
   FORMS,
   type Form,
+  fallbackLinkSchema,
   type LayerRecord,
   layerRecordSchema,
-  WELL_KNOWN_PATHS,
-  type WellKnownPath,
+  partSchema,
 } from "../../registry/record.ts";
 import type { StorePath } from "../../registry/store-path.ts";
 import { packerId } from "../layers/compression.ts";
@@ -30,18 +32,16 @@ export type Making = { readonly form: Form } & (
   | {
       readonly kind: "bundle";
       readonly storePaths: readonly StorePath[];
-      /** The package whose view lies in it too. */
-      readonly viewOf: StorePath | null;
+      /** The part whose view lies in it too. */
+      readonly viewOf: Part | null;
     }
-  | { readonly kind: "view"; readonly storePath: StorePath }
-  | { readonly kind: "link"; readonly path: WellKnownPath; readonly target: string }
-  | { readonly kind: "base" }
+  | { readonly kind: "links"; readonly links: readonly FallbackLink[] }
 );
 
 export interface BundleToPack {
   readonly storePaths: readonly StorePath[];
-  /** The links of one package that lie in it too. */
-  readonly view: { readonly of: StorePath; readonly entries: readonly ArchiveEntry[] } | null;
+  /** The links of one part that lie in it too. */
+  readonly view: { readonly of: Part; readonly entries: readonly ArchiveEntry[] } | null;
   readonly form: Form;
   /** What the paths take in the store: only for the order of work. */
   readonly sizeBytes: number;
@@ -52,8 +52,7 @@ export interface BundleToPack {
 export interface PackedLayers {
   /** The paths must be valid and held. What is known is not packed, what is under way is joined. */
   bundle(bundle: BundleToPack): Promise<LayerRecord>;
-  /** A layer of links or files that are held in memory. */
-  entries(making: Making, entries: readonly ArchiveEntry[]): Promise<LayerRecord>;
+  links(making: Extract<Making, { readonly kind: "links" }>): Promise<LayerRecord>;
   making(digest: Digest): Promise<Making | undefined>;
 }
 
@@ -70,16 +69,9 @@ const makingSchema: v.GenericSchema<unknown, Making> = v.variant("kind", [
     kind: v.literal("bundle"),
     form,
     storePaths: v.array(storePathSchema),
-    viewOf: v.nullable(storePathSchema),
+    viewOf: v.nullable(partSchema),
   }),
-  v.object({ kind: v.literal("view"), form, storePath: storePathSchema }),
-  v.object({
-    kind: v.literal("link"),
-    form,
-    path: v.picklist(WELL_KNOWN_PATHS),
-    target: v.string(),
-  }),
-  v.object({ kind: v.literal("base"), form }),
+  v.object({ kind: v.literal("links"), form, links: v.array(fallbackLinkSchema) }),
 ]);
 
 const segmentSchema = v.object({
@@ -110,6 +102,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     const known = await recall(keyOf(bundle));
     if (known !== undefined) return known;
     const { storePaths, view, form, sizeBytes, group } = bundle;
+    if (storePaths.length === 0) return await packView(bundle);
     const viewTar = view === null ? undefined : archiveEntries(view.entries);
     const segments = await Promise.all(storePaths.map((path) => findSegment(path, form)));
     const destination = store.stagingPath();
@@ -125,6 +118,14 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
       "packed",
     );
     return layer;
+  }
+
+  /** Some kilobytes of links: the threads are for more. */
+  async function packView(bundle: BundleToPack): Promise<LayerRecord> {
+    const { bytes, ...packed } = packEntries(bundle.view?.entries ?? [], bundle.form);
+    await store.store(storageKey.layer(packed.digest), bytes);
+    await remember(bundle, { ...packed, segments: [] });
+    return layerOf(packed);
   }
 
   async function findSegment(storePath: StorePath, form: Form): Promise<SegmentTask> {
@@ -166,15 +167,17 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
       if (layer === undefined) throw new Error("a joined call gives one result per item");
       return layer;
     },
-    async entries(making, entries) {
+    async links(making) {
+      const entries = making.links.map(
+        ({ path, target }) => ({ kind: "link", path: path.slice(1), target }) as const,
+      );
       const { bytes, ...packed } = packEntries(entries, making.form);
-      const layer = layerOf(packed);
-      const key = storageKey.layer(layer.digest);
+      const key = storageKey.layer(packed.digest);
       if ((await store.sizeBytes(key)) === undefined) {
         await store.store(key, bytes);
-        await rememberMaking(layer.digest, making);
+        await rememberMaking(packed.digest, making);
       }
-      return layer;
+      return layerOf(packed);
     },
     async making(digest) {
       const bytes = await store.lookup(storageKey.making(digest));

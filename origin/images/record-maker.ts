@@ -1,7 +1,7 @@
-// One valid output path to its record: cuts the closure into bundles, draws the view, and has every
-// layer made before anything names it. Also makes what was not needed at first, or was lost.
+// One part whose outputs are valid to its record: cuts the closure into bundles, draws the view, and
+// has every layer made before anything names it. Also makes what was not needed at first, or was lost.
 
-import type { Packing } from "../../registry/pin.ts";
+import { type Part, partName } from "../../registry/part.ts";
 import {
   type BundleRecord,
   type CoarseBundle,
@@ -13,13 +13,13 @@ import {
   recordPaths,
 } from "../../registry/record.ts";
 import type { StorePath } from "../../registry/store-path.ts";
-import { BASE_ENTRIES } from "../layers/base.ts";
 import { type Bundle, CUT_VERSION, cutLevels } from "../layers/bundles.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { packerId } from "../layers/compression.ts";
+import { readPartView } from "../layers/part-view.ts";
 import type { Popularity } from "../layers/popularity.ts";
 import { UnpackableError } from "../layers/tar.ts";
-import { type PackageView, readView, type ViewResult } from "../layers/view.ts";
+import type { PackageView, ViewResult } from "../layers/view.ts";
 import type { Making, PackedLayers } from "./packed-layers.ts";
 
 export type MadeRecord =
@@ -29,14 +29,14 @@ export type MadeRecord =
 
 /** All store paths must be valid and held while a call is under way. */
 export interface RecordMaker {
-  /** `graph` holds the closure of `storePath`, and may hold more. */
-  make(graph: ClosureGraph, storePath: StorePath, form: Form): Promise<MadeRecord>;
+  /** `graph` holds the closure of the part's outputs, and may hold more. */
+  make(graph: ClosureGraph, part: Part, form: Form): Promise<MadeRecord>;
   /** The record with the layers of one coarser cut, joined from the segments of the fine ones. */
   coarsen(record: PackageRecord, level: number): Promise<PackageRecord>;
   /** Makes a layer again; `graph` holds the closure of what it is made of. */
   remake(making: Making, graph: ClosureGraph): Promise<LayerRecord | undefined>;
-  /** How layers are made now; the base layer is stored. */
-  packing(form: Form): Promise<Packing>;
+  /** How layers are made now. */
+  readonly packings: Readonly<Record<Form, PackingId>>;
 }
 
 export interface RecordMakerOptions {
@@ -45,73 +45,57 @@ export interface RecordMakerOptions {
 }
 
 export function createRecordMaker({ layers, popularity }: RecordMakerOptions): RecordMaker {
-  const packingIds: Readonly<Record<Form, PackingId>> = {
+  const packings: Readonly<Record<Form, PackingId>> = {
     zstd: packingId("zstd", popularity),
     gzip: packingId("gzip", popularity),
   };
 
   function packBundles(
     bundles: readonly Pick<Bundle, "storePaths" | "holdsView">[],
-    { storePath, closure, view, form }: Contents,
+    { part, closure, view, form }: Contents,
   ): Promise<readonly LayerRecord[]> {
     const sizes = new Map(closure.map(({ path, narSizeBytes }) => [path, narSizeBytes]));
-    const ownView = view === null ? null : { of: storePath, entries: view };
+    const ownView = view === null ? null : { of: part, entries: view };
     return Promise.all(
       bundles.map(({ storePaths, holdsView }) => {
         const sizeBytes = storePaths.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
         const bundle = { storePaths, view: holdsView ? ownView : null };
-        return layers.bundle({ ...bundle, form, sizeBytes, group: storePath });
+        return layers.bundle({ ...bundle, form, sizeBytes, group: partName(part) });
       }),
     );
   }
 
-  function storeView({ storePath, view, form }: Contents): Promise<LayerRecord | null> {
-    if (view === null) return Promise.resolve(null);
-    return layers.entries({ kind: "view", form, storePath }, view);
-  }
-
-  function storeLink({ form, path, target }: Extract<Making, { kind: "link" }>) {
-    const making = { kind: "link", form, path, target } as const;
-    return layers.entries(making, [{ kind: "link", path: path.slice(1), target }]);
-  }
-
-  const storeBase = (form: Form) => layers.entries({ kind: "base", form }, BASE_ENTRIES);
-
   async function fill(view: PackageView, contents: Contents): Promise<PackageRecord> {
-    const { storePath, closure, form } = contents;
+    const { part, closure, form } = contents;
     const hasView = contents.view !== null;
-    const [fine = [], ...coarser] = cutLevels(closure, storePath, popularity, hasView);
+    const [fine = [], ...coarser] = cutLevels(closure, part, popularity, hasView);
     const packed = await packBundles(fine, contents);
     const bundles = fine.flatMap((bundle, index) => {
       const layer = packed[index];
       return layer === undefined ? [] : [{ ...layer, ...bundle }];
     });
-    const fallbacks = [];
-    for (const { path, target } of view.fallbacks) {
-      fallbacks.push({
-        path,
-        target,
-        layer: await storeLink({ kind: "link", form, path, target }),
-      });
-    }
-    const { provides, program } = view;
-    const isViewHeld = bundles.some(({ holdsView }) => holdsView);
+    const { provides, program, fallbacks: links } = view;
+    const fallback =
+      links.length === 0
+        ? null
+        : { links, layer: await layers.links({ kind: "links", form, links }) };
     return {
-      ...{ storePath, form, packing: packingIds[form], bundles },
+      ...{ ...part, form, packing: packings[form], bundles },
       coarser: planCoarser(bundles, coarser),
-      view: isViewHeld ? null : await storeView(contents),
-      ...{ provides, fallbacks, program },
+      ...{ provides, fallback, program },
     };
   }
 
   return {
-    async make(graph, storePath, form) {
-      const closure = closureOf(graph, storePath);
-      const result = viewOf(storePath, closure);
+    packings,
+
+    async make(graph, part, form) {
+      const closure = closureOf(graph, part.outputs);
+      const result = viewOf(part, closure);
       if (result.kind === "too-large") return { kind: "unpackable", reason: result.reason };
       const { view } = result;
       try {
-        const contents = { storePath, closure, view: view.entries, form };
+        const contents = { part, closure, view: view.entries, form };
         return { kind: "record", record: await fill(view, contents) };
       } catch (error) {
         if (!(error instanceof UnpackableError)) throw error;
@@ -120,16 +104,17 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
     },
 
     async coarsen(record, level) {
-      const { storePath, form } = record;
+      const { outputs, isGround, form } = record;
+      const part = { outputs, isGround };
       const paths = recordPaths(record);
       const cut = record.coarser[level - 1] ?? [];
       const bundles = cut.map(({ members, holdsView }) => ({
         holdsView,
         storePaths: members.flatMap((place) => paths[place] ?? []),
       }));
-      const view = bundles.some(({ holdsView }) => holdsView) ? readView(storePath, paths) : null;
+      const view = bundles.some(({ holdsView }) => holdsView) ? readPartView(part, paths) : null;
       const entries = view?.kind === "view" ? view.view.entries : null;
-      const packed = await packBundles(bundles, { storePath, closure: [], view: entries, form });
+      const packed = await packBundles(bundles, { part, closure: [], view: entries, form });
       const filled = cut.map((bundle, index) => ({ ...bundle, layer: packed[index] ?? null }));
       return { ...record, coarser: record.coarser.with(level - 1, filled) };
     },
@@ -139,55 +124,42 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
       switch (making.kind) {
         case "bundle": {
           const { storePaths, viewOf: owner } = making;
-          const contents = contentsOf(owner ?? storePaths[0], graph, owner !== null, form);
+          const contents = contentsOf(owner, graph, form);
           if (contents === undefined) return undefined;
           const holdsView = owner !== null;
           return (await packBundles([{ storePaths, holdsView }], contents))[0];
         }
-        case "view": {
-          const contents = contentsOf(making.storePath, graph, true, form);
-          return contents && ((await storeView(contents)) ?? undefined);
-        }
-        case "link":
-          return storeLink(making);
-        case "base":
-          return storeBase(form);
+        case "links":
+          return await layers.links(making);
         default:
           return making satisfies never;
       }
     },
-
-    async packing(form) {
-      return { id: packingIds[form], base: await storeBase(form) };
-    },
   };
 }
 
-/** A package's closure and links, and the form in which they are packed. */
+/** A part's closure and links, and the form in which they are packed. */
 interface Contents {
-  readonly storePath: StorePath;
+  readonly part: Part;
   readonly closure: ClosureGraph;
   readonly view: PackageView["entries"];
   readonly form: Form;
 }
 
-/** Undefined where there is nothing to show any more. */
-function contentsOf(
-  storePath: StorePath | undefined,
-  graph: ClosureGraph,
-  withView: boolean,
-  form: Form,
-): Contents | undefined {
-  if (storePath === undefined) return undefined;
-  if (!withView) return { storePath, closure: graph, view: null, form };
-  const result = viewOf(storePath, closureOf(graph, storePath));
+/** For a layer with the view of its owner, if it has one; undefined where that cannot be shown. */
+function contentsOf(owner: Part | null, graph: ClosureGraph, form: Form): Contents | undefined {
+  if (owner === null) return { part: NO_PART, closure: graph, view: null, form };
+  const result = viewOf(owner, closureOf(graph, owner.outputs));
   if (result.kind === "too-large") return undefined;
-  return { storePath, closure: graph, view: result.view.entries, form };
+  return { part: owner, closure: graph, view: result.view.entries, form };
 }
 
-function viewOf(storePath: StorePath, closure: ClosureGraph): ViewResult {
-  return readView(
-    storePath,
+/** Of layers that are made again without knowing whose they were. */
+const NO_PART: Part = { outputs: [], isGround: false };
+
+function viewOf(part: Part, closure: ClosureGraph): ViewResult {
+  return readPartView(
+    part,
     closure.map(({ path }) => path),
   );
 }
@@ -215,10 +187,10 @@ function packingId(form: Form, popularity: Popularity): PackingId {
   return id;
 }
 
-/** The part of a graph that one path reaches, in the graph's order. */
-function closureOf(graph: ClosureGraph, root: StorePath): ClosureGraph {
+/** What of a graph some paths reach, in the graph's order. */
+function closureOf(graph: ClosureGraph, roots: readonly StorePath[]): ClosureGraph {
   const byPath = new Map(graph.map((node) => [node.path, node]));
-  const reached = new Set<StorePath>([root]);
+  const reached = new Set(roots);
   // A Set is walked in the order of insertion, and what is added during the walk is walked too.
   for (const path of reached) {
     for (const reference of byPath.get(path)?.references ?? []) reached.add(reference);

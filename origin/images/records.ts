@@ -1,17 +1,19 @@
-// Output paths to package records: what is known is recalled, what is under way is joined, and the
-// rest is realised together and then packed. A record is kept under its output path and packing,
-// never under a pin: a channel that moves makes only anew what really changed.
+// The parts of an image to their records: what is known is recalled, what is under way is joined, and
+// the rest is realised together and then packed. A record is kept under its outputs and packing, never
+// under a pin: a channel that moves makes only anew what really changed.
 
 import type { CutOfRecord } from "../../registry/cuts.ts";
-import { type Found, packagesOf } from "../../registry/lookup.ts";
-import type { Packing } from "../../registry/pin.ts";
+import { type FoundPackage, outputPathsOf, packagesOf } from "../../registry/lookup.ts";
+import { type Ingredient, ownersOf, type Part, partsOf } from "../../registry/part.ts";
+import type { PackageName } from "../../registry/recipe.ts";
 import {
-  FORMS,
   type Form,
   type PackageRecord,
+  type PackingId,
   parsePackageRecord,
   recordLayers,
 } from "../../registry/record.ts";
+import type { StorePath } from "../../registry/store-path.ts";
 import type { FailureMemory } from "../failures/failure-memory.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { queryClosure } from "../nix/closure.ts";
@@ -25,9 +27,16 @@ import { joinBatches } from "../waiting/join.ts";
 import type { HeldPaths, HoldFailure, WantedPath } from "./held-paths.ts";
 import type { RecordMaker } from "./record-maker.ts";
 
-export type RecordsResult =
-  | { readonly kind: "records"; readonly records: readonly PackageRecord[] }
-  | RecordFailure;
+export interface RecordsResult {
+  /** Of the parts, in their order, but for those that failed. */
+  readonly records: readonly PackageRecord[];
+  readonly failures: readonly NamedFailure[];
+}
+
+export interface NamedFailure {
+  readonly name: PackageName;
+  readonly failure: RecordFailure;
+}
 
 export type RecordFailure =
   | HoldFailure
@@ -35,56 +44,60 @@ export type RecordFailure =
   | { readonly kind: "too-large"; readonly sizeBytes: number; readonly limitBytes: number };
 
 export interface Records {
-  readonly packings: Readonly<Record<Form, Packing>>;
+  readonly packings: Readonly<Record<Form, PackingId>>;
   /**
-   * One result per lookup, in order: the records of all its outputs. Rejects with the signal's
-   * reason when that is aborted; Nix is stopped then unless someone else waits for the same outputs.
+   * The records of an image's parts. Rejects with the signal's reason when that is aborted; Nix is
+   * stopped then unless someone else waits for the same outputs.
    */
-  make(found: readonly Found[], form: Form, signal: AbortSignal): Promise<readonly RecordsResult[]>;
+  make(ingredients: readonly Ingredient[], form: Form, signal: AbortSignal): Promise<RecordsResult>;
   /** What the records of these wait for. */
-  stage(found: readonly Found[]): Stage;
-  /** The record with the layers of a coarser cut, and what keeps it from being made. */
-  coarsen(cut: CutOfRecord): Promise<OneRecord>;
+  stage(ingredients: readonly Ingredient[]): Stage;
+  /** The record with the layers of a coarser cut, or what keeps it from being made. */
+  coarsen(cut: CutOfRecord): Promise<CoarsenedRecord>;
 }
+
+export type CoarsenedRecord =
+  | { readonly kind: "record"; readonly record: PackageRecord }
+  | RecordFailure;
 
 export interface RecordsOptions {
   readonly nix: NixTool;
   readonly store: BlobStore;
   readonly maker: RecordMaker;
-  readonly packings: Readonly<Record<Form, Packing>>;
   readonly held: HeldPaths;
   /** In the store, of all that one pull needs packed. */
   readonly maxClosureBytes: number;
-  /** By derivation. */
+  /** By derivation, or by the key of the record. */
   readonly failures: FailureMemory<RecordFailure>;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
 
-interface WantedRecord extends WantedPath {
+interface WantedPart {
+  readonly part: Part;
   readonly form: Form;
+  /** Its outputs. */
+  readonly paths: readonly WantedPath[];
 }
 
-export type OneRecord = { readonly kind: "record"; readonly record: PackageRecord } | RecordFailure;
+type PartResult =
+  | { readonly kind: "record"; readonly record: PackageRecord }
+  | { readonly kind: "failed"; readonly failures: readonly PartFailure[] };
+
+interface PartFailure {
+  /** Null where the part failed as a whole. */
+  readonly derivation: string | null;
+  readonly failure: RecordFailure;
+}
 
 const MAX_RECORDS_IN_MEMORY = 5000;
 
 export function createRecords(options: RecordsOptions): Records {
-  const {
-    nix,
-    store,
-    maker,
-    packings,
-    held,
-    failures: remembered,
-    maxClosureBytes,
-    signal,
-  } = options;
+  const { nix, store, maker, held, failures: remembered, maxClosureBytes, signal } = options;
+  const { packings } = maker;
   const recent = recentValues<PackageRecord>(MAX_RECORDS_IN_MEMORY);
-  const keyOf = ({ storePath, form }: WantedRecord) =>
-    storageKey.record(packings[form].id, storePath);
-  const keyOfRecord = ({ storePath, packing }: PackageRecord) =>
-    storageKey.record(packing, storePath);
+  const keyOf = ({ part, form }: WantedPart) => storageKey.record(packings[form], part);
+  const keyOfRecord = (record: PackageRecord) => storageKey.record(record.packing, record);
 
   async function keep(record: PackageRecord): Promise<void> {
     await store.store(keyOfRecord(record), Buffer.from(JSON.stringify(record)));
@@ -103,10 +116,26 @@ export function createRecords(options: RecordsOptions): Records {
     return record;
   }
 
-  /** What a wanted record is known to be: there, or impossible as of late. */
-  async function recall(wanted: WantedRecord): Promise<OneRecord | undefined> {
+  /** What a wanted part is known to be: there, or impossible as of late. */
+  async function recall(wanted: WantedPart): Promise<PartResult | undefined> {
     const record = await recallAt(keyOf(wanted));
-    return record === undefined ? remembered.lookup(wanted.derivation) : { kind: "record", record };
+    if (record !== undefined) return { kind: "record", record };
+    const whole = remembered.lookup(keyOf(wanted));
+    const failures = [
+      ...(whole === undefined ? [] : [{ derivation: null, failure: whole }]),
+      ...failuresIn(wanted, remembered.lookup),
+    ];
+    return failures.length === 0 ? undefined : { kind: "failed", failures };
+  }
+
+  /** Only what would fail again at once: not where time, a collector or a stop was the reason. */
+  function remember(wanted: WantedPart, result: PartResult): void {
+    if (result.kind === "record") return;
+    for (const { derivation, failure } of result.failures) {
+      if (failure.kind === "build-failed" && derivation !== null) {
+        remembered.store(derivation, failure);
+      } else if (failure.kind === "unpackable") remembered.store(keyOf(wanted), failure);
+    }
   }
 
   async function hasLayers(record: PackageRecord): Promise<boolean> {
@@ -116,22 +145,23 @@ export function createRecords(options: RecordsOptions): Records {
     return sizes.every((size) => size !== undefined);
   }
 
-  async function coarsenOne({ record, level }: CutOfRecord): Promise<OneRecord> {
+  async function coarsenOne({ record, level }: CutOfRecord): Promise<CoarsenedRecord> {
     // Another request may have joined the cut, or another cut, since this one was composed.
     const latest = (await recallAt(keyOfRecord(record))) ?? record;
     if (latest.coarser[level - 1]?.every(({ layer }) => layer !== null)) {
       return { kind: "record", record: latest };
     }
-    return held.during([record.storePath], async () => {
+    return held.during(record.outputs, async () => {
       const coarsened = await maker.coarsen(latest, level);
       await keep(coarsened);
       return { kind: "record", record: coarsened };
     });
   }
 
-  async function makeOne(graph: ClosureGraph, wanted: WantedRecord): Promise<OneRecord> {
-    const made = await maker.make(graph, wanted.storePath, wanted.form);
-    if (made.kind === "record") await keep(made.record);
+  async function makeOne(graph: ClosureGraph, { part, form }: WantedPart): Promise<PartResult> {
+    const made = await maker.make(graph, part, form);
+    if (made.kind !== "record") return failedAsWhole(made);
+    await keep(made.record);
     return made;
   }
 
@@ -140,36 +170,43 @@ export function createRecords(options: RecordsOptions): Records {
    * kept: it is bounded work, and the next who asks finds it.
    */
   async function makeAll(
-    wanted: readonly WantedRecord[],
+    wanted: readonly WantedPart[],
     unwanted: AbortSignal,
-  ): Promise<readonly OneRecord[]> {
-    const holding = await held.realise(wanted, unwanted);
-    if (holding.kind !== "held") return wanted.map(() => holding);
-    const { failures } = holding;
+  ): Promise<readonly PartResult[]> {
+    const holding = await held.realise(
+      wanted.flatMap(({ paths }) => paths),
+      unwanted,
+    );
+    if (holding.kind !== "held") return wanted.map(() => failedAsWhole(holding));
     try {
-      const valid = wanted.filter(({ derivation }) => !failures.has(derivation));
+      const failures = wanted.map((each) =>
+        failuresIn(each, (derivation) => holding.failures.get(derivation)),
+      );
+      const isValid = (_: WantedPart, place: number) => failures[place]?.length === 0;
       const graph = await queryClosure(
         nix,
-        valid.map(({ storePath }) => storePath),
+        wanted.filter(isValid).flatMap(({ part }) => part.outputs),
         AbortSignal.any([signal, unwanted]),
       );
       const sizeBytes = graph.reduce((sum, { narSizeBytes }) => sum + narSizeBytes, 0);
-      if (sizeBytes > maxClosureBytes) {
-        const tooLarge: OneRecord = { kind: "too-large", sizeBytes, limitBytes: maxClosureBytes };
-        return wanted.map(({ derivation }) => failures.get(derivation) ?? tooLarge);
-      }
+      const limitBytes = maxClosureBytes;
       // All of them to their end: the roots are released only when nothing is packed any more.
       const ended = await Promise.allSettled(
-        wanted.map((each) => failures.get(each.derivation) ?? makeOne(graph, each)),
+        wanted.map((each, place): PartResult | Promise<PartResult> => {
+          const own = failures[place] ?? [];
+          if (own.length > 0) return { kind: "failed", failures: own };
+          if (sizeBytes <= limitBytes) return makeOne(graph, each);
+          return failedAsWhole({ kind: "too-large", sizeBytes, limitBytes });
+        }),
       );
       return ended.map((each) => {
         if (each.status === "fulfilled") return each.value;
-        if (signal.aborted) return { kind: "cancelled" };
+        if (signal.aborted) return failedAsWhole({ kind: "cancelled" });
         throw each.reason;
       });
     } catch (error) {
-      if (signal.aborted || unwanted.aborted) return wanted.map(() => ({ kind: "cancelled" }));
-      throw error;
+      if (!signal.aborted && !unwanted.aborted) throw error;
+      return wanted.map(() => failedAsWhole({ kind: "cancelled" }));
     } finally {
       // Until here nothing that is being packed can be collected.
       await holding.release();
@@ -178,7 +215,7 @@ export function createRecords(options: RecordsOptions): Records {
 
   const making = joinBatches(keyOf, makeAll);
   // One at a time for each record: two cuts joined at once would each forget the other's.
-  const coarsening = joinBatches<CutOfRecord, OneRecord>(
+  const coarsening = joinBatches<CutOfRecord, CoarsenedRecord>(
     (cut) => keyOfRecord(cut.record),
     (cuts) => Promise.all(cuts.map(coarsenOne)),
   );
@@ -186,57 +223,85 @@ export function createRecords(options: RecordsOptions): Records {
   return {
     packings,
     // What is neither queued nor realised is being packed, or is there already.
-    stage: (found) =>
-      held.progress(found.flatMap(packagesOf).map(({ derivation }) => derivation)) ?? {
+    stage: (ingredients) =>
+      held.progress(packagesIn(ingredients).map(({ derivation }) => derivation)) ?? {
         kind: "packing",
       },
     async coarsen(cut) {
       const [result] = await coarsening.all([cut]);
       return result ?? { kind: "cancelled" };
     },
-    async make(found, form, waiting) {
-      const wanted = found.map((each) =>
-        packagesOf(each).flatMap(({ derivation, outputs }) =>
-          outputs.map(({ name, path }) => ({ derivation, output: name, storePath: path, form })),
-        ),
-      );
-      const all = wanted.flat();
-      const recalled = await Promise.all(all.map(recall));
-      const open = all.filter((_, index) => recalled[index] === undefined);
+    async make(ingredients, form, waiting) {
+      const wanted = wantedParts(ingredients, form);
+      const recalled = await Promise.all(wanted.map(recall));
+      const open = wanted.filter((_, place) => recalled[place] === undefined);
       const made = open.length === 0 ? [] : await making.all(open, waiting);
-      const results = new Map<WantedRecord, OneRecord>();
-      all.forEach((each, index) => {
-        const result = recalled[index];
-        if (result !== undefined) results.set(each, result);
+      open.forEach((each, place) => {
+        const result = made[place];
+        if (result !== undefined) remember(each, result);
       });
-      open.forEach((each, index) => {
-        const result = made[index];
-        if (result === undefined) return;
-        results.set(each, result);
-        if (isLasting(result)) remembered.store(each.derivation, result);
-      });
-      return wanted.map((outputs) => collect(outputs.flatMap((each) => results.get(each) ?? [])));
+      const records: PackageRecord[] = [];
+      const failures: NamedFailure[] = [];
+      for (const [place, each] of wanted.entries()) {
+        const result = recalled[place] ?? made[open.indexOf(each)];
+        if (result === undefined) throw new Error(`no result of ${keyOf(each)}`);
+        if (result.kind === "record") records.push(result.record);
+        else failures.push(...result.failures.flatMap((one) => named(one, each, ingredients)));
+      }
+      return { records, failures };
     },
   };
 }
 
-/** How layers are made in this process, in each form; makes and stores the base layers. */
-export async function createPackings(maker: RecordMaker): Promise<Record<Form, Packing>> {
-  const [zstd, gzip] = await Promise.all(FORMS.map((form) => maker.packing(form)));
-  if (zstd === undefined || gzip === undefined) throw new Error("a form has no packing");
-  return { zstd, gzip };
+function packagesIn(ingredients: readonly Ingredient[]): readonly FoundPackage[] {
+  return ingredients.flatMap(({ found }) => packagesOf(found));
 }
 
-/** Whether it would fail again at once: not where time, a collector or a stop was the reason. */
-function isLasting(result: OneRecord): result is RecordFailure {
-  return result.kind === "build-failed" || result.kind === "unpackable";
-}
-
-function collect(outputs: readonly OneRecord[]): RecordsResult {
-  const records: PackageRecord[] = [];
-  for (const output of outputs) {
-    if (output.kind !== "record") return output;
-    records.push(output.record);
+function wantedParts(ingredients: readonly Ingredient[], form: Form): readonly WantedPart[] {
+  const wantedPaths = new Map<StorePath, WantedPath>();
+  for (const { derivation, outputs } of packagesIn(ingredients)) {
+    for (const { name, path } of outputs) {
+      wantedPaths.set(path, { derivation, output: name, storePath: path });
+    }
   }
-  return { kind: "records", records };
+  return partsOf(ingredients).map((part) => ({
+    ...{ part, form },
+    paths: part.outputs.flatMap((path) => wantedPaths.get(path) ?? []),
+  }));
+}
+
+/** What is known of a part's derivations, each once. */
+function failuresIn(
+  { paths }: WantedPart,
+  failureOf: (derivation: string) => RecordFailure | undefined,
+): readonly PartFailure[] {
+  return [...new Set(paths.map(({ derivation }) => derivation))].flatMap((derivation) => {
+    const failure = failureOf(derivation);
+    return failure === undefined ? [] : [{ derivation, failure }];
+  });
+}
+
+function failedAsWhole(failure: RecordFailure): PartResult {
+  return { kind: "failed", failures: [{ derivation: null, failure }] };
+}
+
+/** Everybody who named what failed; of a part as a whole, whose output it is, if that can be told. */
+function named(
+  { derivation, failure }: PartFailure,
+  { part }: WantedPart,
+  ingredients: readonly Ingredient[],
+): readonly NamedFailure[] {
+  if (derivation !== null) {
+    return ingredients
+      .filter((each) => packagesIn([each]).some((one) => one.derivation === derivation))
+      .map(({ name }) => ({ name, failure }));
+  }
+  const owners = ownersOf(part, ingredients);
+  const culprit = owners.find(
+    ({ found }) =>
+      failure.kind === "unpackable" &&
+      outputPathsOf(found).some((path) => failure.reason.startsWith(path)),
+  );
+  const owner = culprit ?? owners[0];
+  return owner === undefined ? [] : [{ name: owner.name, failure }];
 }

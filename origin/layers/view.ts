@@ -2,7 +2,7 @@
 // are put on top of one another by overlay, so a view never holds a link where another may hold a
 // directory: clients let the upper hide the lower then, and a package's programs would be gone.
 
-import { WELL_KNOWN_PATHS, type WellKnownPath } from "../../registry/record.ts";
+import { type FallbackLink, WELL_KNOWN_PATHS, type WellKnownPath } from "../../registry/record.ts";
 import { type StorePath, storePathPackage } from "../../registry/store-path.ts";
 import { BASE_ENTRIES } from "./base.ts";
 import { type ByteString, isAscii, readableText } from "./byte-string.ts";
@@ -14,10 +14,8 @@ export interface PackageView {
   /** Null for an output with nothing to link, such as a single file. */
   readonly entries: readonly ArchiveEntry[] | null;
   readonly provides: readonly (WellKnownPath | "/bin/bash")[];
-  /**
-   * Links to what the package lacks and its closure has: a layer each, used where no view has it.
-   */
-  readonly fallbacks: readonly { readonly path: WellKnownPath; readonly target: string }[];
+  /** Links to what the package lacks and its closure has. */
+  readonly fallbacks: readonly FallbackLink[];
   /** The program in `bin/` that a user most likely wants. */
   readonly program: string | null;
 }

@@ -3,14 +3,10 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  type ComposedImage,
-  type ImageLayer,
-  type Ingredient,
-  MAX_LAYERS,
-} from "../../registry/compose.ts";
+import { type ComposedImage, type ImageLayer, MAX_LAYERS } from "../../registry/compose.ts";
 import type { ImageConfig } from "../../registry/image-config.ts";
-import { type Found, isFound, outputPathsOf } from "../../registry/lookup.ts";
+import { isFound } from "../../registry/lookup.ts";
+import { type Ingredient, partsOf } from "../../registry/part.ts";
 import {
   canonicalRecipe,
   type PackageName,
@@ -77,20 +73,21 @@ async function build(request: BuildRequest, options: LayoutOptions): Promise<Lay
       signal: new AbortController().signal,
     });
     const maker = createRecordMaker({ layers, popularity });
-    const packing = await maker.packing(form);
-    const ingredients = await makeIngredients(wanted.ingredients, request.closure, form, maker);
+    const packing = maker.packings[form];
+    const { ingredients } = wanted;
+    const records = await makeRecords(ingredients, request.closure, form, maker);
     const top = await extraLayers(request, store, options.workPath);
     const composed = await composeImage(
       {
-        ...{ recipe, ingredients, packing, variant },
+        ...{ recipe, ingredients, records, variant },
         options: { ...(maxLayers !== null && { maxLayers }), config: wanted.config, top },
       },
       async ({ record, level }) => ({ kind: "record", record: await maker.coarsen(record, level) }),
     );
     if (composed.kind !== "composed") throw new RequestError(whyNotComposed(composed, maxLayers));
     const { image } = composed;
-    await writeLayout({ ...request, packing: packing.id, image, store, outputPath });
-    return { kind: "built", image, packing: packing.id };
+    await writeLayout({ ...request, packing, image, store, outputPath });
+    return { kind: "built", image, packing };
   } finally {
     await packer.close();
   }
@@ -124,19 +121,14 @@ async function popularityOf({ popularity }: BuildRequest): Promise<Popularity> {
 }
 
 interface Wanted {
-  readonly ingredients: readonly WantedIngredient[];
+  readonly ingredients: readonly Ingredient[];
   readonly config: ImageConfig;
-}
-
-interface WantedIngredient {
-  readonly name: PackageName;
-  readonly found: Found;
 }
 
 /** What the recipe names, in its order; behind that what the image holds besides. */
 function wantedOf({ lookups, image, recipe: asked }: BuildRequest, recipe: Recipe): Wanted {
   const failures: string[] = [];
-  const found = (name: PackageName, answer: LookupAnswer | undefined): WantedIngredient[] => {
+  const found = (name: PackageName, answer: LookupAnswer | undefined): Ingredient[] => {
     if (answer === undefined || answer.kind === "failed") throw new Error(`no lookup of ${name}`);
     if (isFound(answer)) return [{ name, found: answer }];
     failures.push(describePackage(name, answer, MAX_REASON_CHARACTERS));
@@ -156,21 +148,17 @@ function wantedOf({ lookups, image, recipe: asked }: BuildRequest, recipe: Recip
 
 const MAX_REASON_CHARACTERS = 2000;
 
-async function makeIngredients(
-  wanted: readonly WantedIngredient[],
+async function makeRecords(
+  ingredients: readonly Ingredient[],
   closure: ClosureGraph,
   form: Form,
   maker: RecordMaker,
-): Promise<readonly Ingredient[]> {
+): Promise<readonly PackageRecord[]> {
   return await Promise.all(
-    wanted.map(async ({ name, found }) => {
-      const records: PackageRecord[] = [];
-      for (const path of outputPathsOf(found)) {
-        const made = await maker.make(closure, path, form);
-        if (made.kind === "unpackable") throw new RequestError(made.reason);
-        records.push(made.record);
-      }
-      return { name, found, records };
+    partsOf(ingredients).map(async (part) => {
+      const made = await maker.make(closure, part, form);
+      if (made.kind === "unpackable") throw new RequestError(made.reason);
+      return made.record;
     }),
   );
 }
@@ -200,7 +188,7 @@ function whyNotComposed(
     case "several-images":
       return `${failure.attributes.join(" and ")} are whole images: name one of them`;
     case "not-joined":
-      return `the layers of ${failure.name} were not joined: ${failure.failure.kind}`;
+      return `layers were not joined: ${failure.failure.kind}`;
     default:
       return failure satisfies never;
   }

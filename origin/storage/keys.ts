@@ -2,10 +2,11 @@
 //
 //   layers/<sha256 hex>                      a layer or a config, by digest of its stored bytes
 //   manifests/<sha256 hex>                   a manifest or an index, by digest
-//   builds/<sha256 hex>                      JSON LayerRecord of a bundle, by packer and store paths
+//   builds/<sha256 hex>                      JSON LayerRecord of a bundle, by packer and contents
 //   segments/<packer>/<hash>-<name>          JSON of the layer and the place in it where the path lies
 //   makings/<sha256 hex>                     JSON of what a layer is made of, by its digest
-//   records/<packing>/<hash>-<name>          JSON PackageRecord of an output path
+//   records/<packing>/<hash>-<name>          JSON PackageRecord of a package with one output
+//   records/<packing>/<sha256 hex>           of any other part, by its outputs
 //   lookups/<pin>/<system>/<package name>    JSON Found whose records are stored
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to
@@ -21,9 +22,10 @@
 
 import { createHash } from "node:crypto";
 import { type Digest, digestHex } from "../../registry/digest.ts";
+import { loneOutput, type Part, partName } from "../../registry/part.ts";
 import type { Pin } from "../../registry/pin.ts";
 import type { PackageName, System } from "../../registry/recipe.ts";
-import { type PackingId, recordKey } from "../../registry/record.ts";
+import type { PackingId } from "../../registry/record.ts";
 import type { Tag } from "../../registry/reference.ts";
 import { type StorePath, storePathBase } from "../../registry/store-path.ts";
 
@@ -33,12 +35,12 @@ export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };
 export const storageKey = {
   layer: (digest: Digest) => key(`layers/${digestHex(digest)}`),
   manifest: (digest: Digest) => key(`manifests/${digestHex(digest)}`),
-  /** `viewOf`: the package whose view lies in it too. */
-  build: (packer: string, storePaths: readonly StorePath[], viewOf: StorePath | null) =>
-    key(`builds/${hashOf([packer, ...storePaths, ...(viewOf === null ? [] : ["", viewOf])])}`),
+  /** `viewOf`: the part whose view lies in it too. */
+  build: (packer: string, storePaths: readonly StorePath[], viewOf: Part | null) =>
+    key(`builds/${hashOf([packer, ...storePaths, "", viewOf === null ? "" : partName(viewOf)])}`),
   segment: (packer: string, path: StorePath) => key(`segments/${packer}/${storePathBase(path)}`),
   making: (digest: Digest) => key(`makings/${digestHex(digest)}`),
-  record: (packing: PackingId, path: StorePath) => key(`records/${recordKey(path, packing)}`),
+  record: (packing: PackingId, part: Part) => key(`records/${packing}/${recordName(part)}`),
   lookup: (pin: Pin, system: System, name: PackageName) => key(`lookups/${pin}/${system}/${name}`),
   asked: (pin: Pin, system: System, name: PackageName, slots: number) =>
     key(`asked/${pin}/${system}/${Number.parseInt(hashOf([name]).slice(0, 8), 16) % slots}`),
@@ -49,6 +51,11 @@ export const storageKey = {
     key(`outbox/${hashOf([recipe, tag, variant])}`),
   pushed: (edgeUrl: string, digest: Digest) => key(`pushed/${hashOf([edgeUrl, digest])}`),
 };
+
+function recordName(part: Part): string {
+  const output = loneOutput(part);
+  return output === undefined ? hashOf([partName(part)]) : storePathBase(output);
+}
 
 /** Parts are kept apart by a byte none of them can hold, so that no two lists hash alike. */
 function hashOf(parts: readonly string[]): string {

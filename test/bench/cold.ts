@@ -90,7 +90,7 @@ function bundlesOf(bench: Workbench, image: string): Promise<Groups> {
     const groups = new Map(
       records.flatMap(({ bundles }) =>
         bundles
-          .filter(({ digest }) => wanted.has(digest))
+          .filter(({ digest, storePaths }) => wanted.has(digest) && storePaths.length > 0)
           .map(({ digest, storePaths }) => [digest, storePaths.map(storePathBase)]),
       ),
     );

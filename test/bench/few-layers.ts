@@ -1,5 +1,5 @@
 // The rival of a composed image: the same content in eight layers, as an image builder that knows
-// the whole image can cut it. Seven hold the store paths, evenly filled; one holds base and views.
+// the whole image can cut it. Seven hold the store paths, evenly filled; one holds base and links.
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -38,7 +38,6 @@ export async function fewLayersImage(
 ): Promise<StaticImage> {
   await mkdir(directory, { recursive: true });
   const records = (await readRecords(storagePath)).filter((record) => record.form === form);
-  const bundles = new Set(records.flatMap((each) => each.bundles.map(({ digest }) => digest)));
   const inImage = new Set(manifest.layers.map(({ digest }) => digest));
   const paths = storePathsOf(
     records.map((each) => ({
@@ -47,8 +46,7 @@ export async function fewLayersImage(
     })),
   );
   const layers = await packEvenly(paths, form, directory);
-  const others = manifest.layers.filter(({ digest }) => !bundles.has(digest));
-  layers.push(await mergeLayers(storagePath, others, form, directory));
+  layers.push(await mergeLinks(storagePath, manifest.layers, form, directory));
 
   const config = (await readJson(blobPath(storagePath, manifest.config.digest))) as object;
   const configBytes = encode({
@@ -104,8 +102,8 @@ async function packEvenly(
   return [...report.layers];
 }
 
-/** Layers of links and directories, put together as overlay does: the upper wins. */
-async function mergeLayers(
+/** All that lies outside the store, put together as overlay does: the upper wins. */
+async function mergeLinks(
   storagePath: string,
   layers: readonly Descriptor[],
   form: Form,
@@ -115,7 +113,9 @@ async function mergeLayers(
   for (const { digest } of layers) {
     const packed = await readFile(blobPath(storagePath, digest));
     const tar = form === "zstd" ? zlib.zstdDecompressSync(packed) : zlib.gunzipSync(packed);
-    for (const entry of await readEntries(tar)) entries.set(entry.path, entry);
+    for (const entry of await readEntries(tar)) {
+      if (!/^nix(?:\/|$)/.test(entry.path)) entries.set(entry.path, entry);
+    }
   }
   const { bytes, digest, diffId, sizeBytes } = packEntries([...entries.values()], form);
   await writeFile(join(directory, digestHex(digest)), bytes);

@@ -116,7 +116,7 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
         tag: "other",
         pins: {
           pins: [{ pin: PIN, resolvedAtMs: NOW_MS }],
-          packings: { zstd: stock.packing, gzip: null },
+          packings: stock.packings,
           composeVersion: 999,
         },
       },

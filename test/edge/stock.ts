@@ -5,15 +5,18 @@ import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/back
 import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/compose.ts";
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import type { FoundPackage } from "../../registry/lookup.ts";
-import type { Packing, Pin, TagPins } from "../../registry/pin.ts";
+import { type Ingredient, partName, partsOf } from "../../registry/part.ts";
+import type { Pin, TagPins } from "../../registry/pin.ts";
 import { type Architecture, canonicalRecipe, systemOf } from "../../registry/recipe.ts";
 import type { LayerRecord, PackageRecord } from "../../registry/record.ts";
+import { storePathName } from "../../registry/store-path.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { packingIdOf, recipeOf, storePathOf, tagOf } from "../registry/fixture.ts";
 
 export interface Stock {
   readonly blobs: Map<Digest, Uint8Array>;
-  readonly packing: Packing;
+  readonly packings: TagPins["packings"];
+  /** By the names of their parts. */
   readonly records: ReadonlyMap<string, PackageRecord>;
   readonly lookups: ReadonlyMap<string, FoundPackage>;
 }
@@ -33,29 +36,10 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       sizeBytes: bytes.length,
     };
   };
-  const packing = { id: packingIdOf("packer-1"), base: await layer("base") };
-  const records = new Map<string, PackageRecord>();
+  const packings = { zstd: packingIdOf("zstd-packer-1"), gzip: packingIdOf("gzip-packer-1") };
   const lookups = new Map<string, FoundPackage>();
   for (const name of [...names, "cacert", "iana-etc"]) {
     const storePath = storePathOf(`${name}-1.0${edition}`);
-    records.set(name, {
-      storePath,
-      form: "zstd",
-      packing: packing.id,
-      bundles: [
-        {
-          ...(await layer(`bundle ${name}${edition}`)),
-          storePaths: [storePath],
-          popularity: name.length,
-          holdsView: false,
-        },
-      ],
-      coarser: [],
-      view: await layer(`view ${name}${edition}`),
-      provides: [],
-      fallbacks: [],
-      program: name,
-    });
     lookups.set(name, {
       kind: "found",
       attribute: name,
@@ -68,18 +52,43 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       mainProgram: null,
     });
   }
-  return { blobs, packing, records, lookups };
+  const records = new Map<string, PackageRecord>();
+  for (const part of partsOf(ingredientsOf(lookups, names.join("/")))) {
+    const name = part.outputs.map(storePathName).join(" ");
+    const [bundle, view] = [await layer(`bundle ${name}`), await layer(`view ${name}`)];
+    records.set(partName(part), {
+      ...part,
+      form: "zstd",
+      packing: packings.zstd,
+      bundles: [
+        { ...bundle, storePaths: part.outputs, popularity: name.length, holdsView: false },
+        { ...view, storePaths: [], popularity: 0, holdsView: true },
+      ],
+      coarser: [],
+      provides: [],
+      fallback: null,
+      program: name,
+    });
+  }
+  return { blobs, packings, records, lookups };
+}
+
+function ingredientsOf(lookups: Stock["lookups"], repository: string): readonly Ingredient[] {
+  return recipeOf(repository).packages.map((name) => {
+    const found = lookups.get(name);
+    if (found === undefined) throw new Error(`${name} is not in stock`);
+    return { name, found };
+  });
 }
 
 export async function imageOf(stock: Stock, repository: string): Promise<ComposedImage> {
-  const recipe = recipeOf(repository);
-  const ingredients = recipe.packages.map((name) => {
-    const found = stock.lookups.get(name);
-    const record = stock.records.get(name);
-    if (found === undefined || record === undefined) throw new Error(`${name} is not in stock`);
-    return { name, found, records: [record] };
+  const ingredients = ingredientsOf(stock.lookups, repository);
+  const records = partsOf(ingredients).map((part) => {
+    const record = stock.records.get(partName(part));
+    if (record === undefined) throw new Error(`${partName(part)} is not in stock`);
+    return record;
   });
-  const composed = await compose(recipe, ingredients, stock.packing.base, VARIANT);
+  const composed = await compose(recipeOf(repository), ingredients, records, VARIANT);
   if (composed.kind !== "image") throw new Error(composed.kind);
   return composed.image;
 }
@@ -104,7 +113,7 @@ export function lookupsBody(
 export function tagPins(stock: Stock, pin: Pin, resolvedAtMs: number): TagPins {
   return {
     pins: [{ pin, resolvedAtMs }],
-    packings: { zstd: stock.packing, gzip: null },
+    packings: stock.packings,
     composeVersion: COMPOSE_VERSION,
   };
 }

@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { compose, type Ingredient, MAX_LAYERS } from "../../registry/compose.ts";
+import { compose, MAX_LAYERS } from "../../registry/compose.ts";
 import { digestOf } from "../../registry/digest.ts";
+import { partsOf } from "../../registry/part.ts";
 import type { PackageRecord } from "../../registry/record.ts";
-import { storePathName } from "../../registry/store-path.ts";
 import { VARIANTS } from "../../registry/variant.ts";
-import { bundleOf, foundOf, layerOf, recipeOf, recordOf } from "./fixture.ts";
-import { composed, ingredientsOf, read } from "./pantry.ts";
+import { bundleOf, foundOf, groundOf, layerOf, recipeOf, recordOf } from "./fixture.ts";
+import { composed, ingredientsOf, read, recordsOf } from "./pantry.ts";
 
 const NAMES = [
   "htop",
@@ -72,38 +72,38 @@ describe("compose", () => {
     }
   });
 
-  test("lays the base first, then bundles by popularity, links of closures, views last", async () => {
+  test("lays the ground first, then bundles by popularity, links of closures, views last", async () => {
     const { holds } = await read("git/htop");
     assert.deepEqual(holds, [
-      "base: /tmp, /etc/passwd",
+      "base: /tmp, /etc/passwd; nss-cacert-3.98 iana-etc-20230215; links: nss-cacert-3.98 iana-etc-20230215",
       "glibc-2.36",
       "perl-5.36",
       "git-2.39.5 a-1 b-1 c-1 and 2 more",
       "htop-3.2.2",
-      "iana-etc-20230215",
-      "nss-cacert-3.98",
-      "/bin/sh -> /nix/store/dash/bin/sh",
-      "/usr/bin/env -> /nix/store/coreutils/bin/env",
-      "links: iana-etc-20230215",
+      "/bin/sh -> /nix/store/dash/bin/sh, /usr/bin/env -> /nix/store/coreutils/bin/env",
       "links: htop-3.2.2",
       "links: git-2.39.5",
-      "links: nss-cacert-3.98",
     ]);
   });
 
-  test("puts the view of the first package of the recipe on top", async () => {
-    for (const name of ["git/htop", "htop/git", "openssl/git"]) {
+  test("puts the view of the first package of the recipe on top, and that of the shell last", async () => {
+    const rows: readonly [name: string, views: readonly string[]][] = [
+      ["git/htop", ["git-2.39.5", "htop-3.2.2"]],
+      ["htop/git", ["git-2.39.5", "htop-3.2.2"]],
+      ["openssl/git", ["git-2.39.5", "openssl-3.0 openssl-3.0-bin"]],
+      [
+        "shell/openssl/git",
+        [
+          "git-2.39.5",
+          "openssl-3.0 openssl-3.0-bin",
+          "bash-interactive-5.2 coreutils-9.1 moreutils-0.67 nano-7.2",
+        ],
+      ],
+    ];
+    for (const [name, expected] of rows) {
       const { holds } = await read(name);
-      const views = holds.filter((text) => text.startsWith("links: ")).reverse();
-      const inOrder = ingredientsOf(name, "gzip").flatMap(({ records }) =>
-        records
-          .filter(({ view }) => view !== null)
-          .map(({ storePath }) => storePathName(storePath)),
-      );
-      assert.deepEqual(
-        views,
-        inOrder.map((text) => `links: ${text}`),
-      );
+      const views = holds.slice(1).flatMap((text) => /links: (.*)$/.exec(text)?.[1] ?? []);
+      assert.deepEqual(views.reverse(), expected, name);
     }
   });
 
@@ -111,19 +111,12 @@ describe("compose", () => {
     const viewed = (name: string) =>
       recordOf(name, {
         bundles: [bundleOf(["glibc-2.36"], 900), bundleOf([name], 1, "gzip", true)],
-        view: null,
       });
     const nano = recordOf("nano-7", {
       bundles: [bundleOf(["glibc-2.36"], 900), bundleOf(["less-5"], 3)],
     });
-    const layersOf = async (records: readonly PackageRecord[]) => {
-      const [name = assert.fail()] = recipeOf("nano").packages;
-      const ingredients = records.map((record) => ({
-        name,
-        found: foundOf("nano-7"),
-        records: [record],
-      }));
-      const result = await compose(recipeOf("nano"), ingredients, layerOf("base"), "oci-gzip");
+    const layersOf = async (...records: readonly PackageRecord[]) => {
+      const result = await compose(recipeOf("nano"), [], records, "oci-gzip");
       assert(result.kind === "image");
       const config = JSON.parse(new TextDecoder().decode(result.image.config.bytes));
       return config.history.map(({ created_by: by }: { created_by: string }) =>
@@ -131,9 +124,8 @@ describe("compose", () => {
       );
     };
 
-    test("lays them among the views, the first package's on top", async () => {
-      assert.deepEqual(await layersOf([viewed("git-2"), nano, viewed("less-5")]), [
-        "base: /tmp, /etc/passwd",
+    test("lays them among the views, the first part's on top", async () => {
+      assert.deepEqual(await layersOf(viewed("git-2"), nano, viewed("less-5")), [
         "glibc-2.36",
         "less-5; links: less-5",
         "links: nano-7",
@@ -142,9 +134,21 @@ describe("compose", () => {
     });
 
     test("needs no other bundle of the same paths", async () => {
-      const alone = await layersOf([nano]);
-      assert(alone.includes("less-5"));
-      assert(!(await layersOf([nano, viewed("less-5")])).includes("less-5"));
+      assert((await layersOf(nano)).includes("less-5"));
+      assert(!(await layersOf(nano, viewed("less-5"))).includes("less-5"));
+    });
+
+    test("needs no bundle of what the ground has", async () => {
+      const ground = groundOf(["less-5", "cacert-1"]);
+      assert.deepEqual(await layersOf(nano, ground), [
+        "base: /tmp, /etc/passwd; less-5 cacert-1; links: less-5 cacert-1",
+        "glibc-2.36",
+        "links: nano-7",
+      ]);
+    });
+
+    test("lays a ground without packages", async () => {
+      assert.deepEqual(await layersOf(groundOf()), ["base: /tmp, /etc/passwd"]);
     });
 
     test("takes a coarser bundle that holds one in the same place", async () => {
@@ -153,8 +157,7 @@ describe("compose", () => {
       const coarse = { members, popularity: 900, holdsView: true, layer: layerOf("all") };
       const git = viewed("git-2");
       const large = { ...git, bundles: [...git.bundles, ...parts], coarser: [[coarse]] };
-      assert.deepEqual(await layersOf([large, nano]), [
-        "base: /tmp, /etc/passwd",
+      assert.deepEqual(await layersOf(large, nano), [
         "glibc-2.36",
         "less-5",
         "links: nano-7",
@@ -179,51 +182,49 @@ describe("compose", () => {
   });
 
   test("takes no notice of the order in which bundles come", async () => {
-    const forwards = ingredientsOf("git/htop/perl", "gzip");
-    const backwards = forwards.map((each) => ({
-      ...each,
-      records: each.records.map((record) => ({ ...record, bundles: record.bundles.toReversed() })),
+    const ingredients = ingredientsOf("git/htop/perl");
+    const forwards = recordsOf(ingredients, "gzip");
+    const backwards = forwards.map((record) => ({
+      ...record,
+      bundles: record.bundles.toReversed(),
     }));
     assert.equal(
-      await digestOfImage("git/htop/perl", "oci-gzip", backwards),
-      await digestOfImage("git/htop/perl", "oci-gzip", forwards),
+      await digestOfImage("git/htop/perl", "oci-gzip", ingredients, backwards),
+      await digestOfImage("git/htop/perl", "oci-gzip", ingredients, forwards),
     );
   });
 
   test("believes the higher popularity while the data is replaced, whichever comes first", async () => {
-    const before = ingredientsOf("git/htop", "gzip");
-    const after = (wanted: string) =>
-      before.map((each) => ({
-        ...each,
-        records: each.records.map((record) => ({
-          ...record,
-          bundles: record.bundles.map((bundle) =>
-            bundle.popularity === 900 && each.name === wanted
-              ? { ...bundle, popularity: 1 }
-              : bundle,
-          ),
-        })),
+    const ingredients = ingredientsOf("git/htop");
+    const before = recordsOf(ingredients, "gzip");
+    const after = (replaced: number) =>
+      before.map((record, place) => ({
+        ...record,
+        bundles: record.bundles.map((bundle) =>
+          bundle.popularity === 900 && place === replaced ? { ...bundle, popularity: 1 } : bundle,
+        ),
       }));
-    const digest = await digestOfImage("git/htop", "oci-gzip", before);
-    for (const name of ["git", "htop"]) {
-      assert.equal(await digestOfImage("git/htop", "oci-gzip", after(name)), digest);
+    const digest = await digestOfImage("git/htop", "oci-gzip", ingredients, before);
+    for (const place of [0, 1]) {
+      const replaced = await digestOfImage("git/htop", "oci-gzip", ingredients, after(place));
+      assert.equal(replaced, digest);
     }
   });
 
+  const both = "/bin/sh -> /nix/store/dash/bin/sh, /usr/bin/env -> /nix/store/coreutils/bin/env";
   const links: readonly [name: string, links: readonly string[]][] = [
-    ["git", ["/bin/sh -> /nix/store/dash/bin/sh", "/usr/bin/env -> /nix/store/coreutils/bin/env"]],
-    [
-      "git/perl",
-      ["/bin/sh -> /nix/store/dash/bin/sh", "/usr/bin/env -> /nix/store/coreutils/bin/env"],
-    ],
+    ["git", [both]],
+    ["git/perl", [both]],
     ["perl", ["/bin/sh -> /other/sh"]],
-    ["dash/git", ["/usr/bin/env -> /nix/store/coreutils/bin/env"]],
-    ["coreutils/git", ["/bin/sh -> /nix/store/dash/bin/sh"]],
+    ["dash/git", [both]],
+    ["coreutils/git", [both]],
+    ["coreutils/perl", ["/bin/sh -> /other/sh"]],
+    ["coreutils/dash/git", []],
     ["shell/git", []],
     ["htop", []],
   ];
   for (const [name, expected] of links) {
-    test(`${name} takes ${expected.length} links that only a closure offers`, async () => {
+    test(`${name} takes ${expected.length} layers of links that only a closure offers`, async () => {
       const { holds } = await read(name);
       assert.deepEqual(
         holds.filter((text) => text.includes(" -> ")),
@@ -231,6 +232,18 @@ describe("compose", () => {
       );
     });
   }
+
+  test("lays the links of the first part that offers one on top", async () => {
+    const perl = { ...SH_OF_PERL, layer: layerOf("links of perl") };
+    const git = { links: [...SH_OF_PERL.links, ENV_OF_GIT], layer: layerOf("links of git") };
+    const records = [recordOf("perl-5", { fallback: perl }), recordOf("git-2", { fallback: git })];
+    const result = await compose(recipeOf("nano"), [], records, "oci-gzip");
+    assert(result.kind === "image");
+    const { layers } = JSON.parse(new TextDecoder().decode(result.image.manifest.bytes));
+    const digests: readonly string[] = layers.map(({ digest }: { digest: string }) => digest);
+    assert(digests.indexOf(perl.layer.digest) > digests.indexOf(git.layer.digest));
+    assert(digests.indexOf(git.layer.digest) > 0);
+  });
 
   test("names a layer, a diff id and a line of history for each piece, in one order", async () => {
     for (const variant of VARIANTS) {
@@ -254,35 +267,30 @@ describe("compose", () => {
   });
 
   test("takes 125 layers, which Docker mounts, and refuses 126", async () => {
-    const recipe = recipeOf("big");
-    const big = (bundles: number): readonly Ingredient[] =>
-      ingredientsOf("cacert", "gzip").concat({
-        name: recipe.packages[0] ?? assert.fail(),
-        found: foundOf("big-1"),
-        records: [
-          recordOf("big-1", {
-            bundles: Array.from({ length: bundles }, (_, index) => bundleOf([`part-${index}`], 1)),
-          }),
-        ],
-      });
-    const others = 1 + 2 + 2 + 1;
-    const most = await compose(recipe, big(MAX_LAYERS - others), layerOf("base"), "oci-gzip");
+    const big = (layers: number) => {
+      // One more holds the view, and one is the ground.
+      const names = Array.from({ length: layers - 2 }, (_, index) => `part-${index}`);
+      const bundles = names.map((name) => bundleOf([name], 1));
+      return compose(recipeOf("big"), [], [recordOf("big-1", { bundles }), groundOf()], "oci-gzip");
+    };
     assert.equal(MAX_LAYERS, 125);
-    assert(most.kind === "image");
-    const tooMany = await compose(recipe, big(126 - others), layerOf("base"), "oci-gzip");
-    assert.deepEqual(tooMany, { kind: "too-many-layers", count: 126 });
+    assert.equal((await big(125)).kind, "image");
+    assert.deepEqual(await big(126), { kind: "too-many-layers", count: 126 });
   });
 
   test("stays far below the 4 MB that clients take, for the longest recipe", async () => {
     const names = Array.from({ length: 62 }, (_, index) => `p${index.toString(36)}`);
     const recipe = recipeOf(names.join("/"));
-    const ingredients = recipe.packages.map((name) => ({
-      name,
-      found: foundOf(name),
-      records: [recordOf(name, { bundles: [bundleOf(["glibc-2.36"], 9)], view: layerOf(name) })],
-    }));
-    const result = await compose(recipe, ingredients, layerOf("base"), "oci-zstd");
+    const ingredients = recipe.packages.map((name) => ({ name, found: foundOf(name) }));
+    const bundles = [bundleOf(["glibc-2.36"], 9)];
+    const records = partsOf(ingredients).map((part, place) =>
+      recordOf(`p-${place}`, { ...part, bundles }),
+    );
+    const result = await compose(recipe, ingredients, records, "oci-zstd");
     assert(result.kind === "image");
     assert(result.image.manifest.bytes.length < 100_000);
   });
 });
+
+const SH_OF_PERL = { links: [{ path: "/bin/sh", target: "/other/sh" }] } as const;
+const ENV_OF_GIT = { path: "/usr/bin/env", target: "/nix/store/coreutils/bin/env" } as const;

@@ -85,23 +85,37 @@ export function bundleOf(
   };
 }
 
-export function recordOf(
-  name: string,
-  parts: Partial<Omit<PackageRecord, "storePath">> = {},
-): PackageRecord {
-  const { form = "gzip" } = parts;
+/** A bundle that holds nothing but a view. */
+export function viewOf(name: string, form: "zstd" | "gzip" = "gzip"): BundleRecord {
+  return { ...layerOf(`view ${name}`, form), storePaths: [], popularity: 0, holdsView: true };
+}
+
+/** Of a package with one output; its view is a bundle of its own unless one of the given has it. */
+export function recordOf(name: string, facts: Partial<PackageRecord> = {}): PackageRecord {
+  const { form = "gzip", bundles = [bundleOf([name], 1, form)] } = facts;
+  const hasView = bundles.some(({ holdsView }) => holdsView);
   return {
-    storePath: storePathOf(name),
+    outputs: [storePathOf(name)],
+    isGround: false,
     form,
     packing: packingIdOf(`${form}-1`),
-    bundles: [bundleOf([name], 1, form)],
     coarser: [],
-    view: layerOf(`view ${name}`, form),
     provides: [],
-    fallbacks: [],
+    fallback: null,
     program: null,
-    ...parts,
+    ...facts,
+    bundles: hasView ? bundles : [...bundles, viewOf(name, form)],
   };
+}
+
+/** The bottom of an image, with these outputs in it. */
+export function groundOf(
+  names: readonly string[] = [],
+  form: "zstd" | "gzip" = "gzip",
+): PackageRecord {
+  const bundle = bundleOf(names, 1_000_000_000, form, true);
+  const outputs = names.map(storePathOf);
+  return recordOf("ground", { outputs, isGround: true, form, bundles: [bundle] });
 }
 
 export function foundOf(name: string, parts: Partial<FoundPackage> = {}): FoundPackage {

@@ -1,124 +1,131 @@
 // A small package set for compose: packages that share paths, clash, bring shells and lack them.
 
-import type { ComposedImage, Ingredient } from "../../registry/compose.ts";
+import type { ComposedImage } from "../../registry/compose.ts";
 import { compose } from "../../registry/compose.ts";
+import { type Ingredient, type Part, partName, partsOf } from "../../registry/part.ts";
 import type { PackageName } from "../../registry/recipe.ts";
-import type { Form, PackageRecord } from "../../registry/record.ts";
+import type { FallbackLink, Form, PackageRecord } from "../../registry/record.ts";
+import { type StorePath, storePathName } from "../../registry/store-path.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/variant.ts";
-import { bundleOf, foundOf, layerOf, recipeOf, recordOf } from "./fixture.ts";
+import {
+  bundleOf,
+  defined,
+  foundOf,
+  groundOf,
+  layerOf,
+  recipeOf,
+  recordOf,
+  storePathOf,
+} from "./fixture.ts";
 
-type Outputs = (form: Form) => readonly PackageRecord[];
-
-const glibc = (form: Form) => bundleOf(["glibc-2.36"], 900, form);
-const env = (form: Form) => ({
-  path: "/usr/bin/env" as const,
-  target: "/nix/store/coreutils/bin/env",
-  layer: layerOf("link env", form),
-});
-const sh = (form: Form) => ({
-  path: "/bin/sh" as const,
-  target: "/nix/store/dash/bin/sh",
-  layer: layerOf("link sh", form),
-});
-
-/** Attribute names to what they are: the versioned name, and one record for each output. */
-const PACKAGES: Readonly<Record<string, readonly [name: string, outputs: Outputs]>> = {
-  bashInteractive: [
-    "bash-interactive-5.2",
-    (form) => [
-      recordOf("bash-interactive-5.2", {
-        form,
-        bundles: [glibc(form), bundleOf(["bash-interactive-5.2", "readline-8.2"], 40, form)],
-        provides: ["/bin/sh", "/bin/bash"],
-        program: "bash",
-      }),
-    ],
-  ],
-  coreutils: [
-    "coreutils-9.1",
-    (form) => [
-      recordOf("coreutils-9.1", {
-        form,
-        bundles: [glibc(form), bundleOf(["coreutils-9.1"], 400, form)],
-        provides: ["/usr/bin/env"],
-        program: "ls",
-      }),
-    ],
-  ],
-  moreutils: ["moreutils-0.67", (form) => [recordOf("moreutils-0.67", { form })]],
-  nano: [
-    "nano-7.2",
-    (form) => [
-      recordOf("nano-7.2", { form, bundles: [glibc(form), bundleOf(["nano-7.2"], 1, form)] }),
-    ],
-  ],
-  cacert: ["nss-cacert-3.98", (form) => [recordOf("nss-cacert-3.98", { form, program: "never" })]],
-  "iana-etc": ["iana-etc-20230215", (form) => [recordOf("iana-etc-20230215", { form })]],
-  git: [
-    "git-2.39.5",
-    (form) => [
-      recordOf("git-2.39.5", {
-        form,
-        bundles: [
-          glibc(form),
-          bundleOf(["perl-5.36"], 40, form),
-          bundleOf(["git-2.39.5", "a-1", "b-1", "c-1", "d-1", "e-1"], 3, form),
-        ],
-        fallbacks: [sh(form), env(form)],
-        program: "git",
-      }),
-    ],
-  ],
-  htop: [
-    "htop-3.2.2",
-    (form) => [
-      recordOf("htop-3.2.2", {
-        form,
-        bundles: [glibc(form), bundleOf(["htop-3.2.2"], 1, form)],
-        program: "htop",
-      }),
-    ],
-  ],
-  perl: [
-    "perl-5.36",
-    (form) => [
-      recordOf("perl-5.36", {
-        form,
-        bundles: [glibc(form), bundleOf(["perl-5.36"], 40, form)],
-        fallbacks: [{ ...sh(form), target: "/other/sh", layer: layerOf("other sh", form) }],
-      }),
-    ],
-  ],
-  dash: ["dash-0.5", (form) => [recordOf("dash-0.5", { form, provides: ["/bin/sh"] })]],
-  openssl: [
-    "openssl-3.0",
-    (form) => [
-      recordOf("openssl-3.0-bin", { form, program: "openssl" }),
-      recordOf("openssl-3.0", { form, bundles: [glibc(form)], view: null }),
-    ],
-  ],
+/** Attribute names to what they are: the names of their outputs. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  bashInteractive: ["bash-interactive-5.2"],
+  coreutils: ["coreutils-9.1"],
+  moreutils: ["moreutils-0.67"],
+  nano: ["nano-7.2"],
+  cacert: ["nss-cacert-3.98"],
+  "iana-etc": ["iana-etc-20230215"],
+  git: ["git-2.39.5"],
+  htop: ["htop-3.2.2"],
+  perl: ["perl-5.36"],
+  dash: ["dash-0.5"],
+  openssl: ["openssl-3.0", "openssl-3.0-bin"],
 };
 const ALIASES: Readonly<Record<string, string>> = { gitminimal: "git", "0git": "git" };
 
+const glibc = (form: Form) => bundleOf(["glibc-2.36"], 900, form);
+const fallback = (name: string, form: Form, links: readonly FallbackLink[]) => ({
+  links,
+  layer: layerOf(`links ${name}`, form),
+});
+const SH = { path: "/bin/sh", target: "/nix/store/dash/bin/sh" } as const;
+const ENV = { path: "/usr/bin/env", target: "/nix/store/coreutils/bin/env" } as const;
+
+/** By what the outputs are named, what their record has besides. */
+const FACTS: Readonly<Record<string, (form: Form) => Partial<PackageRecord>>> = {
+  "bash-interactive-5.2": (form) => ({
+    bundles: [glibc(form), bundleOf(["bash-interactive-5.2", "readline-8.2"], 40, form)],
+    provides: ["/bin/sh", "/bin/bash"],
+    program: "bash",
+  }),
+  "coreutils-9.1": (form) => ({
+    bundles: [glibc(form), bundleOf(["coreutils-9.1"], 400, form)],
+    provides: ["/usr/bin/env"],
+    program: "ls",
+  }),
+  "bash-interactive-5.2 coreutils-9.1 moreutils-0.67 nano-7.2": (form) => ({
+    bundles: [
+      glibc(form),
+      bundleOf(["coreutils-9.1"], 400, form),
+      bundleOf(["bash-interactive-5.2", "readline-8.2"], 40, form),
+      bundleOf(["moreutils-0.67", "nano-7.2"], 1, form, true),
+    ],
+    provides: ["/bin/sh", "/bin/bash", "/usr/bin/env"],
+    program: "bash",
+  }),
+  "nano-7.2": (form) => ({ bundles: [glibc(form), bundleOf(["nano-7.2"], 1, form)] }),
+  "git-2.39.5": (form) => ({
+    bundles: [
+      glibc(form),
+      bundleOf(["perl-5.36"], 40, form),
+      bundleOf(["git-2.39.5", "a-1", "b-1", "c-1", "d-1", "e-1"], 3, form),
+    ],
+    fallback: fallback("git", form, [SH, ENV]),
+    program: "git",
+  }),
+  "htop-3.2.2": (form) => ({
+    bundles: [glibc(form), bundleOf(["htop-3.2.2"], 1, form)],
+    program: "htop",
+  }),
+  "perl-5.36": (form) => ({
+    bundles: [glibc(form), bundleOf(["perl-5.36"], 40, form)],
+    fallback: fallback("perl", form, [{ ...SH, target: "/other/sh" }]),
+  }),
+  "dash-0.5": () => ({ provides: ["/bin/sh"] }),
+  "openssl-3.0 openssl-3.0-bin": (form) => ({
+    bundles: [glibc(form), bundleOf(["openssl-3.0", "openssl-3.0-bin"], 1, form, true)],
+    program: "openssl",
+  }),
+};
+
+/** The layer at the bottom of every image. */
+export const GROUND_LAYER = layerOf("viewed bundle nss-cacert-3.98 iana-etc-20230215");
+
 /** What the recipe of a repository name is composed of. */
-export function ingredientsOf(repository: string, form: Form): readonly Ingredient[] {
-  return recipeOf(repository).packages.map((name) => ingredientOf(name, form));
+export function ingredientsOf(repository: string): readonly Ingredient[] {
+  return recipeOf(repository).packages.map(ingredientOf);
 }
 
-export function ingredientOf(name: PackageName, form: Form): Ingredient {
-  const known = PACKAGES[ALIASES[name] ?? name];
-  if (known === undefined) throw new Error(`the pantry has no ${name}`);
-  const [versioned, outputs] = known;
-  return { name, found: foundOf(versioned), records: outputs(form) };
+export function ingredientOf(name: PackageName): Ingredient {
+  const [versioned, ...others] = defined(PACKAGES[ALIASES[name] ?? name], name);
+  const found = foundOf(defined(versioned, name));
+  const besides = others.map((other) => ({ name: other, path: storePathOf(other) }));
+  return { name, found: { ...found, outputs: [...found.outputs, ...besides] } };
+}
+
+/** The records of the parts, in their order. */
+export function recordsOf(
+  ingredients: readonly Ingredient[],
+  form: Form,
+): readonly PackageRecord[] {
+  return partsOf(ingredients).map((part) => recordOfPart(part, form));
+}
+
+function recordOfPart(part: Part, form: Form): PackageRecord {
+  const names = part.outputs.map((path: StorePath) => storePathName(path));
+  if (part.isGround) return groundOf(names, form);
+  const facts = FACTS[names.join(" ")]?.(form);
+  return recordOf(names[0] ?? partName(part), { ...part, form, ...facts });
 }
 
 export async function composed(
   repository: string,
   variant: Variant = "oci-gzip",
-  ingredients = ingredientsOf(repository, VARIANT_TYPES[variant].form),
+  ingredients = ingredientsOf(repository),
+  records = recordsOf(ingredients, VARIANT_TYPES[variant].form),
 ): Promise<ComposedImage> {
-  const base = layerOf("base", VARIANT_TYPES[variant].form);
-  const result = await compose(recipeOf(repository), ingredients, base, variant);
+  const result = await compose(recipeOf(repository), ingredients, records, variant);
   if (result.kind !== "image") throw new Error(`${repository}: ${result.kind}`);
   return result.image;
 }

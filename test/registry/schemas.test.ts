@@ -27,7 +27,6 @@ import {
   packingIdSchema,
   parsePackageRecord,
   parsePackingId,
-  recordKey,
   recordLayers,
 } from "../../registry/record.ts";
 import {
@@ -41,6 +40,7 @@ import {
   recordOf,
   storePathOf,
   tagOf,
+  viewOf,
 } from "./fixture.ts";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
@@ -48,7 +48,10 @@ const PIN = pinOf(COMMIT);
 const RECORD = recordOf("bash-5.2", {
   bundles: [bundleOf(["glibc-2.36"], 90), bundleOf(["bash-5.2", "readline-8.2"], 1)],
   provides: ["/bin/sh", "/bin/bash"],
-  fallbacks: [{ path: "/usr/bin/env", target: "/nix/store/x/bin/env", layer: layerOf("env") }],
+  fallback: {
+    links: [{ path: "/usr/bin/env", target: "/nix/store/x/bin/env" }],
+    layer: layerOf("env"),
+  },
   program: "bash",
 });
 const FOUND = foundOf("bash-5.2", { description: "a shell", licenses: ["GPL-3.0-or-later"] });
@@ -59,8 +62,8 @@ const FOUND_IMAGE = {
   config: { Cmd: ["/bin/bash"] },
 };
 const PINNED = { pin: PIN, resolvedAtMs: 1 };
-const PACKING = { id: packingIdOf("gzip-1.none"), base: layerOf("base") };
-const TAG_PINS = { pins: [PINNED], packings: { zstd: null, gzip: PACKING }, composeVersion: 1 };
+const PACKINGS = { zstd: packingIdOf("zstd-1.none"), gzip: packingIdOf("gzip-1.none") };
+const TAG_PINS = { pins: [PINNED], packings: PACKINGS, composeVersion: 1 };
 const POINTER = {
   recipe: "bash/cacert/iana-etc",
   tag: tagOf("latest"),
@@ -128,6 +131,7 @@ for (const [name, schema, value] of SCHEMAS) {
  * say nothing.
  */
 function isFree(field: string, wrong: unknown): boolean {
+  if (field === "isGround") return typeof wrong === "boolean";
   const texts = [
     "attribute",
     "derivation",
@@ -225,7 +229,7 @@ describe("hostile values", () => {
 
 test("the parsers give nothing where the schemas refuse", () => {
   assert.deepEqual(parsePackageRecord(RECORD), RECORD);
-  assert.equal(parsePackageRecord({ ...RECORD, view: 1 }), undefined);
+  assert.equal(parsePackageRecord({ ...RECORD, isGround: 1 }), undefined);
   assert.deepEqual(parseFound(FOUND), FOUND);
   assert.equal(parseFound(null), undefined);
   assert.equal(parsePin(COMMIT), COMMIT);
@@ -236,17 +240,15 @@ test("the parsers give nothing where the schemas refuse", () => {
   assert.equal(parsePackingId("a/b"), undefined);
 });
 
-test("recordLayers names every layer of a record, and a record is kept under path and packing", () => {
+test("recordLayers names every layer of a record", () => {
   assert.deepEqual(
     recordLayers(RECORD).map((layer) => layer.digest),
     [
       bundleOf(["glibc-2.36"], 90).digest,
       bundleOf(["bash-5.2", "readline-8.2"], 1).digest,
+      viewOf("bash-5.2").digest,
       layerOf("env").digest,
-      layerOf("view bash-5.2").digest,
     ],
   );
-  assert.equal(recordLayers({ ...RECORD, view: null }).length, 3);
-  const key = recordKey(RECORD.storePath, RECORD.packing);
-  assert.equal(key, `gzip-1/${RECORD.storePath.slice("/nix/store/".length)}`);
+  assert.equal(recordLayers({ ...RECORD, fallback: null }).length, 3);
 });

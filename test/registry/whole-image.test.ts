@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { compose, type Ingredient } from "../../registry/compose.ts";
+import { compose } from "../../registry/compose.ts";
 import type { ImageConfig } from "../../registry/image-config.ts";
 import type { FoundImage, FoundPackage } from "../../registry/lookup.ts";
+import type { Ingredient } from "../../registry/part.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import { layerOf, recipeOf } from "./fixture.ts";
-import { ingredientOf, ingredientsOf, read } from "./pantry.ts";
+import { ingredientOf, ingredientsOf, read, recordsOf } from "./pantry.ts";
 
 const FORM = "gzip";
 
@@ -17,7 +18,7 @@ function imageOf(
   contents: readonly string[],
   config: ImageConfig = {},
 ): Ingredient & { readonly found: FoundImage } {
-  const held = contents.map((content) => ingredientOf(content as PackageName, FORM));
+  const held = contents.map((content) => ingredientOf(content as PackageName));
   return {
     name: name as PackageName,
     found: {
@@ -26,13 +27,12 @@ function imageOf(
       contents: held.map(({ found }) => found as FoundPackage),
       config,
     },
-    records: held.flatMap(({ records }) => records),
   };
 }
 
 function withImage(repository: string, image: Ingredient): readonly Ingredient[] {
   return recipeOf(repository).packages.map((name) =>
-    name === image.name ? image : ingredientOf(name, FORM),
+    name === image.name ? image : ingredientOf(name),
   );
 }
 
@@ -71,16 +71,17 @@ describe("a whole image", () => {
     const image = imageOf("web", ["htop"], { Cmd: ["/bin/htop", "-d", "1"] });
     const { config, holds } = await read("shell/web", "oci-gzip", withImage("shell/web", image));
     assert.deepEqual(config.config.Cmd, ["/bin/htop", "-d", "1"]);
-    assert(holds.includes("links: bash-interactive-5.2"));
+    assert(holds.some((text) => text.includes("links: bash-interactive-5.2 coreutils")));
     assert(holds.includes("links: htop-3.2.2"));
   });
 
   test("is not composed together with another, which has a config too", async () => {
     const ingredients = [
-      ...ingredientsOf("git", FORM),
+      ...ingredientsOf("git"),
       ...["a", "b"].map((name) => imageOf(name, ["git"])),
     ];
-    const composed = await compose(recipeOf("a/b/git"), ingredients, layerOf("base"), "oci-gzip");
+    const records = recordsOf(ingredients, FORM);
+    const composed = await compose(recipeOf("a/b/git"), ingredients, records, "oci-gzip");
     assert.deepEqual(composed, {
       kind: "several-images",
       attributes: ["nixportImages.a", "nixportImages.b"],
@@ -89,10 +90,11 @@ describe("a whole image", () => {
 });
 
 describe("an image with options", () => {
-  const options = (most: number) =>
-    compose(recipeOf("git/htop"), ingredientsOf("git/htop", FORM), layerOf("base"), "oci-gzip", {
-      maxLayers: most,
-    });
+  const options = (most: number) => {
+    const ingredients = ingredientsOf("git/htop");
+    const records = recordsOf(ingredients, FORM);
+    return compose(recipeOf("git/htop"), ingredients, records, "oci-gzip", { maxLayers: most });
+  };
 
   test("has no more layers than it may, or says how many it has at least", async () => {
     const composed = await options(3);
@@ -103,13 +105,11 @@ describe("an image with options", () => {
   test("has the layers given on top, and the config given over all", async () => {
     const top = { ...layerOf("extra"), holds: "extra commands" };
     const image = imageOf("web", ["git"], { Cmd: ["/bin/git"], User: "1" });
-    const composed = await compose(
-      recipeOf("web"),
-      withImage("web", image),
-      layerOf("base"),
-      "oci-gzip",
-      { top: [top], config: { Cmd: ["/bin/other"] } },
-    );
+    const ingredients = withImage("web", image);
+    const records = recordsOf(ingredients, FORM);
+    const composed = await compose(recipeOf("web"), ingredients, records, "oci-gzip", {
+      ...{ top: [top], config: { Cmd: ["/bin/other"] } },
+    });
     assert(composed.kind === "image");
     const config = JSON.parse(new TextDecoder().decode(composed.image.config.bytes));
     assert.deepEqual([config.config.Cmd, config.config.User], [["/bin/other"], "1"]);

@@ -2,7 +2,8 @@
 // a layer, and Nixery's.
 
 import { type Bundle, cutLevels, MAX_LEVEL } from "../../../origin/layers/bundles.ts";
-import { orderClosure } from "../../../origin/layers/closure.ts";
+import { type ClosureGraph, orderClosure } from "../../../origin/layers/closure.ts";
+import type { Part } from "../../../registry/part.ts";
 import type { StorePath } from "../../../registry/store-path.ts";
 import { immediateDominators } from "./dominators.ts";
 import { groupAsNixery } from "./nixery.ts";
@@ -21,7 +22,9 @@ export interface Rule {
   readonly otherLayers: number;
 }
 
-/** The base, and a link for each of `/bin/sh` and `/usr/bin/env`. */
+/** The links to `/bin/sh` and `/usr/bin/env`. */
+const LINK_LAYERS = 1;
+/** These, and the base. */
 const OTHER_LAYERS = 3;
 
 export function createRules(set: PackageSet): readonly Rule[] {
@@ -29,17 +32,22 @@ export function createRules(set: PackageSet): readonly Rule[] {
 }
 
 function bundleRule(set: PackageSet): Rule {
+  const cut = (part: Part, closure: ClosureGraph) =>
+    cutLevels(closure, part, set.popularity, true).map((bundles) => layersOf(bundles, part));
   const levels = perPackage(set, (path) =>
-    cutLevels(closureIn(set, path), path, set.popularity, true).map((bundles) =>
-      layersOf(bundles, path),
-    ),
+    cut({ outputs: [path], isGround: false }, closureIn(set, path)),
   );
+  const ground = cut({ outputs: set.always, isGround: true }, closureOfAll(set, set.always));
   return {
     name: "bundles",
-    otherLayers: OTHER_LAYERS,
+    otherLayers: LINK_LAYERS,
     cut: (packages) => {
-      const cuts = packages.map((path) => ({ path, level: 0, levels: levels(path) }));
-      const budget = LAYER_BUDGET - OTHER_LAYERS;
+      const named = packages.filter((path) => !set.always.includes(path));
+      const cuts = [
+        ...named.map((path) => ({ path, level: 0, levels: levels(path) })),
+        { path: "ground", level: MAX_LEVEL, levels: ground },
+      ];
+      const budget = LAYER_BUDGET - LINK_LAYERS;
       for (;;) {
         const layers = distinct(cuts.flatMap((cut) => cut.levels[cut.level] ?? []));
         if (layers.length <= budget) return layers;
@@ -54,11 +62,10 @@ function bundleRule(set: PackageSet): Rule {
   };
 }
 
-function layersOf(bundles: readonly Bundle[], root: StorePath): readonly LayerPaths[] {
-  const layers = bundles.map(({ storePaths, holdsView }) =>
-    holdsView ? [...storePaths, viewOf(root)] : storePaths,
+function layersOf(bundles: readonly Bundle[], { outputs }: Part): readonly LayerPaths[] {
+  return bundles.map(({ storePaths, holdsView }) =>
+    holdsView ? [...storePaths, ...outputs.map(viewOf)] : storePaths,
   );
-  return bundles.some(({ holdsView }) => holdsView) ? layers : [...layers, [viewOf(root)]];
 }
 
 /** A path without a size: it tells a layer that holds a view from one that does not. */
@@ -115,10 +122,8 @@ function nixeryRule(set: PackageSet): Rule {
     // All links of an image are one layer.
     otherLayers: 1,
     cut: (packages) => {
-      const nodes = new Map(
-        packages.flatMap((path) => closureIn(set, path)).map((node) => [node.path, node]),
-      );
-      const groups = groupAsNixery([...nodes.values()], packages, set.popularity.count);
+      const nodes = closureOfAll(set, packages);
+      const groups = groupAsNixery(nodes, packages, set.popularity.count);
       return groups.map(({ storePaths }) => storePaths);
     },
   };
@@ -126,6 +131,11 @@ function nixeryRule(set: PackageSet): Rule {
 
 function closureIn(set: PackageSet, path: StorePath) {
   return set.closures.get(path) ?? [];
+}
+
+function closureOfAll(set: PackageSet, packages: readonly StorePath[]): ClosureGraph {
+  const nodes = packages.flatMap((path) => closureIn(set, path));
+  return [...new Map(nodes.map((node) => [node.path, node])).values()];
 }
 
 function perPackage<T>(set: PackageSet, make: (path: StorePath) => T): (path: StorePath) => T {

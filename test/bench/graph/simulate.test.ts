@@ -56,7 +56,8 @@ describe("the made-up graph", () => {
 
   test("has big programs whose bundles about halve from level to level", () => {
     for (const path of graph.bigPrograms) {
-      const levels = cutLevels(closureOf(graph.nodes, path), path, graph.popularity, true);
+      const part = { outputs: [path], isGround: false };
+      const levels = cutLevels(closureOf(graph.nodes, path), part, graph.popularity, true);
       const counts = levels.map((bundles) => bundles.length);
       assert.ok((counts[4] ?? 0) < 0.5 * (counts[1] ?? 0) && (counts[5] ?? 0) < 30, `${counts}`);
     }

@@ -7,33 +7,28 @@ import type { PinnedTag } from "../../../origin/sources/pins.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import type { Ingredient } from "../../../registry/compose.ts";
 import { composeIndex, omit } from "../../../registry/image-index.ts";
+import type { Ingredient } from "../../../registry/part.ts";
 import type { TagPins } from "../../../registry/pin.ts";
 import { systemOf } from "../../../registry/recipe.ts";
-import { FORMS, recordLayers } from "../../../registry/record.ts";
+import { type PackageRecord, recordLayers } from "../../../registry/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../../registry/variant.ts";
 import { bytesOf } from "../../contract/blob-store.ts";
 import {
   defined,
   layerContents,
-  layerOf,
   packingIdOf,
   pinOf,
   recipeOf,
   tagOf,
 } from "../../registry/fixture.ts";
-import { composed, ingredientsOf } from "../../registry/pantry.ts";
+import { composed, ingredientsOf, recordsOf } from "../../registry/pantry.ts";
 import { temporaryDirectory } from "../fixture.ts";
 
-const [zstd, gzip] = FORMS.map((form) => ({
-  id: packingIdOf(`${form}-1`),
-  base: layerOf("base", form),
-}));
-export const PACKINGS = {
-  zstd: defined(zstd, "zstd"),
-  gzip: defined(gzip, "gzip"),
-} satisfies TagPins["packings"];
+export const PACKINGS: TagPins["packings"] = {
+  zstd: packingIdOf("zstd-1"),
+  gzip: packingIdOf("gzip-1"),
+};
 
 export const SECRET_KEYS = [{ id: "1", bytes: bytesOf("a secret of the tests") }];
 export const NOW_MS = Date.UTC(2026, 0, 1);
@@ -55,6 +50,7 @@ export interface ImageOptions {
   readonly commit?: string;
   readonly resolvedAtMs?: number;
   readonly ingredients?: readonly Ingredient[];
+  readonly records?: readonly PackageRecord[];
 }
 
 /** Stores an image as the origin does before it answers, and returns what it answered. */
@@ -69,22 +65,22 @@ export async function stockImage(
   }: ImageOptions = {},
 ): Promise<AnsweredImage> {
   const { form } = VARIANT_TYPES[variant];
-  const { ingredients = ingredientsOf(repository, form) } = rest;
+  const { ingredients = ingredientsOf(repository) } = rest;
+  const { records = recordsOf(ingredients, form) } = rest;
   const recipe = recipeOf(repository);
   const pin = pinOf(commit);
   const packing = PACKINGS[form];
-  const records = ingredients.flatMap((each) => each.records);
-  for (const { digest } of [packing.base, ...records.flatMap(recordLayers)]) {
+  for (const { digest } of records.flatMap(recordLayers)) {
     const content = defined(layerContents.get(digest), digest);
     await store.store(storageKey.layer(digest), bytesOf(content));
   }
   for (const record of records) {
-    await store.store(storageKey.record(packing.id, record.storePath), json(record));
+    await store.store(storageKey.record(packing, record), json(record));
   }
   for (const { name, found } of ingredients) {
     await store.store(storageKey.lookup(pin, systemOf(recipe.architecture), name), json(found));
   }
-  const image = await composed(repository, variant, ingredients);
+  const image = await composed(repository, variant, ingredients, records);
   await store.store(storageKey.layer(image.config.digest), image.config.bytes);
   await store.store(storageKey.manifest(image.manifest.digest), image.manifest.bytes);
   const pinned: PinnedTag = {

@@ -13,7 +13,7 @@ import { COMPOSE_VERSION } from "../../../registry/compose.ts";
 import { RegistryError } from "../../../registry/error.ts";
 import { recordLayers } from "../../../registry/record.ts";
 import { foundOf, recipeOf, recordOf } from "../../registry/fixture.ts";
-import { ingredientsOf } from "../../registry/pantry.ts";
+import { GROUND_LAYER, ingredientsOf, recordsOf } from "../../registry/pantry.ts";
 import { readableLog } from "../fixture.ts";
 import { type SmallEdge, startEdge } from "./edge.ts";
 import { NOW_MS, openStorage, PACKINGS, SECRET_KEYS, stockImage, stockIndex } from "./fixture.ts";
@@ -79,7 +79,7 @@ describe("a push", () => {
       ...["records", "lookups", "manifest", "pointers"],
     ]);
     assert.equal(new Set(blobs).size, blobs.length);
-    assert(blobs.includes(PACKINGS.gzip.base.digest));
+    assert(blobs.includes(GROUND_LAYER.digest));
     assert(blobs.includes(entry.config));
   });
 
@@ -181,33 +181,29 @@ describe("a push", () => {
   test("sends a record again that has got layers since", async (t) => {
     const { store, edge, push } = await prepare(t);
     await push(await stocked(store, "git"));
-    const joined = ingredientsOf("git", "gzip").map((ingredient) => ({
-      ...ingredient,
-      records: ingredient.records.map((record) => {
-        const layer = record.bundles[0] ?? null;
-        return { ...record, coarser: [[{ members: [0], popularity: 0, holdsView: false, layer }]] };
-      }),
-    }));
-    const again = await stocked(store, "git", { ingredients: joined });
+    const joined = recordsOf(ingredientsOf("git"), "gzip").map((record) => {
+      const layer = record.bundles[0] ?? null;
+      return { ...record, coarser: [[{ members: [0], popularity: 0, holdsView: false, layer }]] };
+    });
+    const again = await stocked(store, "git", { records: joined });
     edge.received.length = 0;
     assert.equal((await push(again)).kind, "pushed");
     assert.equal(kinds(edge).filter((kind) => kind === "records").length, 1);
   });
 
-  test("sends each output of a package, and more records than one body takes in several", async (t) => {
+  test("sends each part, and more records than one body takes in several", async (t) => {
     const { store, edge, push } = await prepare(t);
     const names = Array.from({ length: 2 * MAX_RECORDS_PER_BODY }, (_, index) => `p${index}`);
     const name = names.join("/");
     const ingredients = recipeOf(name).packages.map((each) => ({
       name: each,
       found: foundOf(each),
-      records: [recordOf(each), recordOf(`${each}-doc`, { view: null })],
     }));
     const entry = await stocked(store, name, { ingredients });
     assert.equal((await push(entry)).kind, "pushed");
     const bodies = edge.received.filter(({ kind }) => kind === "records");
     const counts = bodies.map(({ body }) => JSON.parse(String(body)).records.length);
-    assert.deepEqual(counts, [16, 16, 16, 16, 4]);
+    assert.deepEqual(counts, [16, 16, 1]);
   });
 
   test("sends the blobs again that the edge says it lacks", async (t) => {
@@ -261,16 +257,16 @@ describe("a push", () => {
   ][] = [
     ["manifest", (entry) => storageKey.manifest(entry.manifest)],
     ["config", (entry) => storageKey.layer(entry.config)],
-    ["base", () => storageKey.layer(PACKINGS.gzip.base.digest)],
+    ["ground", () => storageKey.layer(GROUND_LAYER.digest)],
     [
       "layer",
       () => storageKey.layer(recordLayers(recordOf("htop-3.2.2"))[0]?.digest ?? assert.fail()),
     ],
-    ["record", () => storageKey.record(PACKINGS.gzip.id, recordOf("htop-3.2.2").storePath)],
+    ["record", () => storageKey.record(PACKINGS.gzip, recordOf("htop-3.2.2"))],
     [
       "lookup",
       ({ pin, system, packages }) =>
-        storageKey.lookup(pin, system, packages.at(-1)?.name ?? assert.fail()),
+        storageKey.lookup(pin, system, packages.at(-1) ?? assert.fail()),
     ],
   ];
   for (const [what, keyOf] of losses) {
@@ -288,7 +284,7 @@ describe("a push", () => {
   test("gives up an image whose record is unreadable", async (t) => {
     const { store, push } = await prepare(t);
     const entry = await stocked(store, "htop");
-    const key = storageKey.record(PACKINGS.gzip.id, recordOf("htop-3.2.2").storePath);
+    const key = storageKey.record(PACKINGS.gzip, recordOf("htop-3.2.2"));
     for (const text of ["{}", "{", ""]) {
       await store.store(key, new TextEncoder().encode(text));
       assert.equal((await push(entry)).kind, "dropped", text);

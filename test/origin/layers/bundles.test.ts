@@ -18,6 +18,9 @@ import { storePath } from "./fixture.ts";
 
 const SMALL = 1000;
 
+/** The part of a package with one output. */
+const lone = (output: StorePath) => ({ outputs: [output], isGround: false });
+
 /** `{ a: "b c" }`: a refers to b and c. Sizes are small unless given. */
 function graph(
   references: Record<string, string>,
@@ -53,11 +56,11 @@ function cutBundles(
   data: Popularity,
   level = 0,
 ): readonly Bundle[] {
-  return cutLevels(closure, root, data, true)[level] ?? [];
+  return cutLevels(closure, lone(root), data, true)[level] ?? [];
 }
 
 function words(bundles: readonly Bundle[]): readonly string[] {
-  return bundles.map(({ storePaths }) => storePaths.map(storePathName).join(" "));
+  return bundles.map(({ storePaths }) => storePaths.map(storePathName).join(" ") || "the view");
 }
 
 /** The bundles as words, in no order that matters here. */
@@ -127,6 +130,7 @@ describe("cutBundles", () => {
     assert.deepEqual(cut(closureBelow(closure, storePath("gssapi")), "gssapi", read.popularity), [
       "glibc",
       "gssapi krb5",
+      "the view",
     ]);
   });
 
@@ -167,7 +171,7 @@ describe("cutBundles", () => {
   test("orders equals by their paths, not by the way to them", () => {
     const closure = graph({ root: "m z", m: "a" }, { a: LARGE, m: LARGE, z: LARGE, root: LARGE });
     const bundles = cutBundles(closure, storePath("root"), ONE_SHARER);
-    assert.deepEqual(words(bundles), ["a", "m", "root", "z"]);
+    assert.deepEqual(words(bundles), ["root", "a", "m", "z"]);
   });
 
   test("says which path a closure lacks, which it has too many, and which go in a circle", () => {
@@ -191,7 +195,7 @@ describe("the view of a package", () => {
   ) => {
     const { root = "root", level = 0, hasView = true } = options;
     const closure = graph({ [root]: "big leaf" }, { big: 4 * LARGE, ...sizes });
-    const bundles = cutLevels(closure, storePath(root), data, hasView)[level] ?? [];
+    const bundles = cutLevels(closure, lone(storePath(root)), data, hasView)[level] ?? [];
     return words(bundles.filter(({ holdsView }) => holdsView));
   };
   const popular = popularity({ root: 2 });
@@ -202,11 +206,11 @@ describe("the view of a package", () => {
       heldAt({ root: LARGE }, ONE_SHARER),
       ["root leaf"],
     ],
-    ["is apart from a heavy root that others need", heldAt({ root: LARGE }, popular), []],
+    ["is apart from a heavy root that others need", heldAt({ root: LARGE }, popular), ["the view"]],
     [
       "is apart from a heavy root without popularity data",
       heldAt({ root: LARGE }, NO_POPULARITY),
-      [],
+      ["the view"],
     ],
     [
       "lies with what every image holds",
@@ -217,13 +221,51 @@ describe("the view of a package", () => {
     [
       "lies in the joined bundle of a coarser level",
       heldAt({ big: LARGE }, ONE_SHARER, { level: 1 }),
-      ["big leaf root"],
+      ["root big leaf"],
     ],
-    ["stays apart at every level", heldAt({ root: LARGE }, popular, { level: MAX_LEVEL }), []],
+    [
+      "lies in the one bundle of the coarsest level, wherever it was",
+      heldAt({ root: LARGE }, popular, { level: MAX_LEVEL }),
+      ["root big leaf"],
+    ],
   ] as const;
   for (const [what, held, expected] of cases) {
     test(what, () => assert.deepEqual(held, expected));
   }
+});
+
+describe("a part of several outputs", () => {
+  const closure = graph(
+    { tool: "lib glibc", lib: "glibc", docs: "", shell: "glibc" },
+    { tool: LARGE, lib: 10, glibc: LARGE, shell: 3 * LARGE },
+  );
+  const counts = popularity({ glibc: 8, shell: 4, lib: 2 });
+  const cutPart = (names: readonly string[], isGround = false) => {
+    const part = { outputs: names.map((name) => storePath(name)), isGround };
+    const reached = names.flatMap((name) => closureBelow(closure, storePath(name)));
+    const distinct = [...new Map(reached.map((node) => [node.path, node])).values()];
+    const [finest = []] = cutLevels(distinct, part, counts, true);
+    return finest.map((bundle) => `${words([bundle])}${bundle.holdsView ? " +" : ""}`);
+  };
+
+  test("has one bundle for the view and all outputs that nobody else is expected to have", () => {
+    assert.deepEqual(cutPart(["tool", "docs"]), ["glibc", "tool docs lib +"]);
+    assert.deepEqual(cutPart(["docs", "tool"]), ["glibc", "docs tool lib +"]);
+  });
+
+  test("leaves out what others share", () => {
+    assert.deepEqual(cutPart(["shell", "docs"]), ["glibc", "shell", "docs +"]);
+  });
+
+  test("counts with those who have only some of the outputs", () => {
+    // Who has the shell has the library, and who has this part has all three.
+    assert.deepEqual(cutPart(["shell", "lib", "tool"]), ["glibc", "shell", "lib tool +"]);
+  });
+
+  test("is one bundle where every image has it", () => {
+    assert.deepEqual(cutPart(["shell", "docs"], true), ["shell docs glibc +"]);
+    assert.deepEqual(cutPart([], true), ["the view +"]);
+  });
 });
 
 describe("a coarser level", () => {
@@ -235,10 +277,10 @@ describe("a coarser level", () => {
 
   test("joins the bundles of each class below it, and keeps the others as they are", () => {
     assert.deepEqual(at(0), ["a leaf", "b leaf", "c", "d", "e", "root"]);
-    assert.deepEqual(at(1), ["a b leaf root", "c", "d", "e"]);
-    assert.deepEqual(at(2), ["a b leaf root", "c d", "e"]);
-    assert.deepEqual(at(3), ["a b leaf root", "c d", "e"]);
-    assert.deepEqual(at(MAX_LEVEL), ["a b c d e leaf root"]);
+    assert.deepEqual(at(1), ["c", "d", "e", "root a b leaf"]);
+    assert.deepEqual(at(2), ["c d", "e", "root a b leaf"]);
+    assert.deepEqual(at(3), ["c d", "e", "root a b leaf"]);
+    assert.deepEqual(at(MAX_LEVEL), ["root a b c d e leaf"]);
   });
 
   test("names first the leader that came first", () => {
@@ -289,7 +331,7 @@ const data = popularity({ n5: 300, n9: 7, n13: 3 });
 describe("in 200 seeded closures", () => {
   test("every path is in a bundle at every level, and none is in one twice", () => {
     for (const closure of closures) {
-      for (const bundles of cutLevels(closure, root, data, true)) {
+      for (const bundles of cutLevels(closure, lone(root), data, true)) {
         const bundled = new Set(bundles.flatMap(({ storePaths }) => storePaths));
         assert.deepEqual([...bundled].sort(), closure.map(({ path }) => path).sort());
         for (const { storePaths } of bundles) {
@@ -304,7 +346,9 @@ describe("in 200 seeded closures", () => {
       const known = new Set(words(cutBundles(closure, root, data)));
       for (const { path } of closure) {
         const below = cutBundles(closureBelow(closure, path), path, data);
-        const others = below.filter(({ storePaths }) => storePaths[0] !== path);
+        const others = below.filter(
+          ({ storePaths }) => storePaths.length > 0 && storePaths[0] !== path,
+        );
         assert.deepEqual(
           words(others).filter((bundle) => !known.has(bundle)),
           [],
@@ -315,7 +359,7 @@ describe("in 200 seeded closures", () => {
 
   test("levels have fewer and fewer bundles, down to one", () => {
     for (const closure of closures) {
-      const counts = cutLevels(closure, root, data, true).map((bundles) => bundles.length);
+      const counts = cutLevels(closure, lone(root), data, true).map((bundles) => bundles.length);
       assert.equal(counts.length, MAX_LEVEL + 1);
       assert.deepEqual(
         counts,
@@ -327,7 +371,7 @@ describe("in 200 seeded closures", () => {
 
   test("what a level keeps apart, the level before has too", () => {
     for (const closure of closures) {
-      const levels = cutLevels(closure, root, data, true).map(words);
+      const levels = cutLevels(closure, lone(root), data, true).map(words);
       for (const [level, bundles] of levels.entries()) {
         const before = new Set(levels[level - 1] ?? bundles);
         const made = bundles.filter((bundle) => !before.has(bundle));
@@ -344,7 +388,10 @@ describe("in 200 seeded closures", () => {
         .map((node) => ({ node, key: next(1000) }))
         .sort((a, b) => a.key - b.key)
         .map(({ node }) => node);
-      assert.deepEqual(cutLevels(shuffled, root, data, true), cutLevels(closure, root, data, true));
+      assert.deepEqual(
+        cutLevels(shuffled, lone(root), data, true),
+        cutLevels(closure, lone(root), data, true),
+      );
     }
   });
 });

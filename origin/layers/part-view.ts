@@ -1,0 +1,63 @@
+// The view of a part: those of its outputs as overlay would merge them, and below them, in the ground
+// of an image, the files that no package brings.
+
+import type { Part } from "../../registry/part.ts";
+import { WELL_KNOWN_PATHS } from "../../registry/record.ts";
+import type { StorePath } from "../../registry/store-path.ts";
+import { BASE_ENTRIES } from "./base.ts";
+import type { ByteString } from "./byte-string.ts";
+import type { ArchiveEntry } from "./entries.ts";
+import { STORE_DIRECTORY } from "./tar.ts";
+import { type PackageView, readView, type ViewResult } from "./view.ts";
+
+/** Looks at the outputs as they are in the store. `closure` holds them too, and what they need. */
+export function readPartView(
+  { outputs, isGround }: Part,
+  closure: readonly StorePath[],
+  storeDirectory: string = STORE_DIRECTORY,
+): ViewResult {
+  const views: PackageView[] = [];
+  for (const output of outputs) {
+    const result = readView(output, closure, storeDirectory);
+    if (result.kind === "too-large") return result;
+    views.push(result.view);
+  }
+  const [only] = views;
+  if (only !== undefined && views.length === 1 && !isGround) return { kind: "view", view: only };
+
+  const shown = views.flatMap(({ entries }) => (entries === null ? [] : [entries]));
+  const entries = overlay(isGround ? [...shown, BASE_ENTRIES] : shown);
+  const provides = [...new Set(views.flatMap((view) => view.provides))];
+  const fallbacks = WELL_KNOWN_PATHS.flatMap((path) => {
+    if (provides.includes(path)) return [];
+    const offered = views.flatMap((view) => view.fallbacks);
+    return offered.find((fallback) => fallback.path === path) ?? [];
+  });
+  const program = views.find((view) => view.program !== null)?.program ?? null;
+  const view = { entries: entries.length === 0 ? null : entries, provides, fallbacks, program };
+  return { kind: "view", view };
+}
+
+/**
+ * Directories merge; of all else the first has the path to itself, and a directory that meets another
+ * kind is hidden with all it holds, or hides it.
+ */
+function overlay(views: readonly (readonly ArchiveEntry[])[]): readonly ArchiveEntry[] {
+  const merged = new Map<ByteString, ArchiveEntry>();
+  for (const entries of views) {
+    const above = new Map(merged);
+    for (const entry of entries) {
+      if (!above.has(entry.path) && !isHidden(entry.path, above)) merged.set(entry.path, entry);
+    }
+  }
+  return [...merged.values()];
+}
+
+/** Whether something that is no directory stands where one of the path's parents would. */
+function isHidden(path: ByteString, above: ReadonlyMap<ByteString, ArchiveEntry>): boolean {
+  for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/", cut - 1)) {
+    const parent = above.get(path.slice(0, cut));
+    if (parent !== undefined && parent.kind !== "directory") return true;
+  }
+  return false;
+}

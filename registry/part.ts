@@ -1,0 +1,80 @@
+// Which outputs of an image share one record: those of one package, those that `shell` stands for,
+// and those that every image holds. Decided by recipe and lookups alone, so that edge and origin ask
+// for the same records.
+
+import { type Found, outputPathsOf, packagesOf } from "./lookup.ts";
+import { isImplicit, type PackageName, SHELL_PACKAGES } from "./recipe.ts";
+import { type StorePath, storePathBase } from "./store-path.ts";
+
+/** A name of a recipe, and what it was found to be. */
+export interface Ingredient {
+  readonly name: PackageName;
+  readonly found: Found;
+}
+
+/**
+ * What belongs together costs fewer layers together: the light outputs of a part and the links of all
+ * of them are one layer.
+ */
+export interface Part {
+  /** Without repetition; where two offer one file the first one's is shown. */
+  readonly outputs: readonly StorePath[];
+  /**
+   * Whether it is the bottom of an image: what every image holds, with the files that no package
+   * brings, such as `/etc/passwd`. It may be without any output.
+   */
+  readonly isGround: boolean;
+}
+
+/**
+ * The parts of an image, the first on top. What is named lies above what `shell` brings, so that it
+ * wins where both offer a file, and that above what every image holds; of what is named, the first of
+ * the recipe wins.
+ */
+export function partsOf(ingredients: readonly Ingredient[]): readonly Part[] {
+  const isPackage = ({ found }: Ingredient) => found.kind === "found";
+  const ground = ingredients.filter((each) => isImplicit(each.name) && isPackage(each));
+  const shell = ingredients.filter(
+    (each) => SHELL_PACKAGES.some((name) => name === each.name) && isPackage(each),
+  );
+  const isWhole = shell.length === SHELL_PACKAGES.length;
+  const named = ingredients.filter(
+    (each) => !ground.includes(each) && !(isWhole && shell.includes(each)),
+  );
+  const parts = [
+    ...named.flatMap(({ found }) => packagesOf(found).map((each) => partOf([each], false))),
+    ...(isWhole ? [partOf(packagesIn(shell), false)] : []),
+    partOf(packagesIn(ground), true),
+  ];
+  // Two names may lead to one output: it is in the image once, at its first place.
+  return [...new Map(parts.map((part) => [partName(part), part])).values()];
+}
+
+function packagesIn(ingredients: readonly Ingredient[]) {
+  return ingredients.flatMap(({ found }) => packagesOf(found));
+}
+
+function partOf(packages: ReturnType<typeof packagesIn>, isGround: boolean): Part {
+  const outputs = packages.flatMap((each) => each.outputs.map(({ path }) => path));
+  return { outputs: [...new Set(outputs)], isGround };
+}
+
+/** Who has an output in the part, in the order of the ingredients. */
+export function ownersOf(
+  { outputs }: Part,
+  ingredients: readonly Ingredient[],
+): readonly Ingredient[] {
+  return ingredients.filter(({ found }) =>
+    outputPathsOf(found).some((path) => outputs.includes(path)),
+  );
+}
+
+/** The one output of an ordinary package, whose record is named after it; else undefined. */
+export function loneOutput({ outputs, isGround }: Part): StorePath | undefined {
+  return isGround || outputs.length !== 1 ? undefined : outputs[0];
+}
+
+/** Tells a part from every other; as long as its outputs are many. */
+export function partName({ outputs, isGround }: Part): string {
+  return [...(isGround ? ["ground"] : []), ...outputs.map(storePathBase)].join(" ");
+}
