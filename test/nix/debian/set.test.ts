@@ -51,7 +51,8 @@ describe("the Debian package set", { skip }, () => {
   };
   const build = async (attribute: string, system = "x86_64-linux"): Promise<string> => {
     const args = ["--no-out-link", set, "--argstr", "system", system, "-A", attribute];
-    return (await run("nix-build", args, { env })).trim();
+    // What it is made of is downloaded first.
+    return (await run("nix-build", args, { env, timeoutMs: 600_000 })).trim();
   };
   const closure = async (path: string): Promise<readonly string[]> =>
     (await run("nix-store", ["--query", "--requisites", path])).trim().split("\n");
