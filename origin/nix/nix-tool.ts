@@ -37,7 +37,8 @@ export interface NixToolOptions {
 }
 
 const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
-const LOOKUP_EXPRESSIONS = ["lookup.nix", "load.nix"].map((file) => join(EXPRESSIONS, file));
+/** lookup.nix and all that it imports. */
+export const LOOKUP_EXPRESSIONS = ["lookup.nix", "load.nix", "whole-image.nix"];
 const VERSION_DEADLINE_MS = 10_000;
 // Fetching and unpacking nixpkgs is part of a first evaluation.
 const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;
@@ -65,7 +66,7 @@ export async function findNix(options: NixToolOptions): Promise<NixTool | undefi
 
 async function hashOf(files: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
-  for (const file of files) hash.update(await readFile(file));
+  for (const file of files) hash.update(await readFile(join(EXPRESSIONS, file)));
   return hash.digest("hex").slice(0, 16);
 }
 

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, test } from "node:test";
-import { findNix, parseNixVersion } from "../../../origin/nix/nix-tool.ts";
+import { findNix, LOOKUP_EXPRESSIONS, parseNixVersion } from "../../../origin/nix/nix-tool.ts";
 import { testNix } from "./fixture.ts";
 
 describe("findNix", () => {
@@ -19,6 +21,16 @@ describe("findNix", () => {
       t.skip("Nix is installed where every environment finds it");
     }
   });
+});
+
+test("answers are told apart by lookup.nix and all that it imports", async () => {
+  const { expressions } = await testNix();
+  const imported = new Set(["lookup.nix"]);
+  for (const file of imported) {
+    const text = await readFile(join(expressions, file), "utf8");
+    for (const [, name] of text.matchAll(/import \.\/([a-z-]+\.nix)/g)) imported.add(name ?? "");
+  }
+  assert.deepEqual([...imported].sort(), LOOKUP_EXPRESSIONS.toSorted());
 });
 
 describe("parseNixVersion", () => {
