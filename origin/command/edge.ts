@@ -6,7 +6,7 @@ import { readPlatforms } from "../configured-platforms.ts";
 import { openVariables } from "../variables.ts";
 import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
 import { localSecret } from "./local-secret.ts";
-import { endWith, fail, onStop, wrongConfiguration } from "./process.ts";
+import { endWith, fail, onStop, sayListening, wrongConfiguration } from "./process.ts";
 import { startEdge } from "./workerd.ts";
 
 const HELP = `usage: npm run edge
@@ -48,7 +48,7 @@ await endWith(async () => {
     ...(pinFreshSeconds !== undefined && { pinFreshSeconds }),
     ...(originWaitSeconds !== undefined && { originWaitSeconds }),
   });
-  process.stdout.write(`edge at ${edge.url}\n`);
+  sayListening(`edge at ${edge.url}`);
   await stopped;
   await edge.close();
 });

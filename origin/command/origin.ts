@@ -6,7 +6,7 @@ import { createLog } from "../log.ts";
 import { startOrigin } from "../main.ts";
 import { describeSource } from "../sources/source.ts";
 import { localEnvironment } from "./local-environment.ts";
-import { endWith, fail, onStop, wrongConfiguration } from "./process.ts";
+import { endWith, fail, onStop, sayListening, wrongConfiguration } from "./process.ts";
 
 const HELP = `usage: npm run origin
 
@@ -25,7 +25,7 @@ await endWith(async () => {
   if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
   const { config } = result;
   const origin = await startOrigin({ config, env, log: createLog(config.logLevel) });
-  process.stdout.write(`origin at ${origin.url}, serving ${describeSource(config.source)}\n`);
+  sayListening(`origin at ${origin.url}, serving ${describeSource(config.source)}`);
   await onStop();
   await origin.close();
 });

@@ -58,6 +58,14 @@ export function onStop(): Promise<void> {
   return promise;
 }
 
+/** Says that a server answers now: to the user, and to the command that has started this one. */
+export function sayListening(line: string): void {
+  process.stdout.write(`${line}\n`);
+  process.send?.(LISTENING);
+}
+
+export const LISTENING = "listening";
+
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if ("code" in error && error.code === "EADDRINUSE") {

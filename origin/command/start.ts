@@ -2,11 +2,12 @@
 // of their own, so that either can end without the other, and says when an image can be pulled.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DEFAULT_PORT } from "../config.ts";
 import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
-import { endWith, fail, onStop } from "./process.ts";
+import { endWith, fail, LISTENING, onStop } from "./process.ts";
 
 const HELP = `usage: npm start
 
@@ -23,7 +24,6 @@ The README lists the rest.
 
 /** Longer than an origin waits for popularity data (60 s) and counts what there is none of (20 s). */
 const READY_DEADLINE_MS = 120_000;
-const POLL_MS = 50;
 const KILL_AFTER_MS = 15_000;
 
 await endWith(async () => {
@@ -39,13 +39,15 @@ await endWith(async () => {
   const allEnded = Promise.all(children.map(({ ended }) => ended));
 
   try {
-    const ready = Promise.all([answers(originUrl), answers(edgeUrl)]);
+    const ready = Promise.all(children.map(({ listening }) => listening));
     const outcome = await Promise.race([
       ready.then(() => "ready" as const),
+      setTimeout(READY_DEADLINE_MS, "late" as const, { ref: false }),
       ...children.map(({ ended }) => ended.then(() => "ended" as const)),
       stopped.then(() => "stopped" as const),
     ]);
     if (outcome === "ended") fail("a part did not start; its message is above");
+    if (outcome === "late") fail(`not ready within ${READY_DEADLINE_MS / 1000} s`);
     if (outcome === "ready") {
       const pull = `docker pull ${edgeUrl.slice("http://".length)}/shell/git/htop`;
       process.stdout.write(`nixport ready: edge ${edgeUrl}, origin ${originUrl}; try: ${pull}\n`);
@@ -65,6 +67,8 @@ await endWith(async () => {
 interface Child {
   readonly name: string;
   readonly child: ChildProcess;
+  /** By its own word: whatever else answers at its port is none of ours. */
+  readonly listening: Promise<void>;
   /** How it ended, in words. */
   readonly ended: Promise<string>;
 }
@@ -72,17 +76,20 @@ interface Child {
 function startChild(name: "origin" | "edge", env: Readonly<Record<string, string>>): Child {
   const script = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
   // Out of the terminal's process group: the order of ending is this process's to choose.
-  const child = spawn(process.execPath, [script], { stdio: "inherit", env, detached: true });
+  const stdio = ["inherit", "inherit", "inherit", "ipc"] as const;
+  const child = spawn(process.execPath, [script], { stdio: [...stdio], env, detached: true });
+  const { promise: listening, resolve: listens } = Promise.withResolvers<void>();
+  child.on("message", (message) => message === LISTENING && listens());
   const { promise: ended, resolve } = Promise.withResolvers<string>();
   child.once("error", (error) => resolve(error.message));
   child.once("exit", (code, signal) => resolve(signal ?? `exit ${code}`));
-  return { name, child, ended };
+  return { name, child, listening, ended };
 }
 
 function stopChild(child: ChildProcess): void {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGTERM");
-  setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS).unref();
+  void setTimeout(KILL_AFTER_MS, undefined, { ref: false }).then(() => child.kill("SIGKILL"));
 }
 
 /** One part that ends does not end the other: what is cached keeps pulling without the origin. */
@@ -90,18 +97,4 @@ function say(name: string, how: string): void {
   process.stdout.write(
     `nixport: the ${name} has ended (${how}); npm run ${name} starts it again\n`,
   );
-}
-
-async function answers(url: string): Promise<void> {
-  for (const deadlineMs = Date.now() + READY_DEADLINE_MS; Date.now() < deadlineMs; ) {
-    try {
-      const response = await fetch(`${url}/v2/`, { signal: AbortSignal.timeout(1000) });
-      await response.body?.cancel();
-      if (response.ok) return;
-    } catch {
-      // Not listening yet.
-    }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  fail(`${url} did not answer within ${READY_DEADLINE_MS / 1000} s`);
 }

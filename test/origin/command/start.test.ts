@@ -1,0 +1,83 @@
+// `npm start`: it says that it is ready when its own parts are, and ends with all it started.
+
+import assert from "node:assert/strict";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { describe, type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { temporaryDirectory } from "../fixture.ts";
+import { plantSet } from "../house.ts";
+
+const COMMAND = fileURLToPath(new URL("../../../origin/command/start.ts", import.meta.url));
+
+type Started = ChildProcessByStdio<null, Readable, Readable>;
+
+async function start(t: TestContext, port: number, edgePort: number): Promise<Started> {
+  const child = spawn(process.execPath, [COMMAND], {
+    env: {
+      ...process.env,
+      ...{ PORT: String(port), EDGE_PORT: String(edgePort), NIXPORT_LOG_LEVEL: "silent" },
+      NIXPORT_STATE: await temporaryDirectory(t),
+      NIXERY_PKGS_PATH: await plantSet(t),
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  // Which it passes on.
+  t.after(() => child.kill("SIGTERM"));
+  return child;
+}
+
+/** A server that answers 200 whatever it is asked, as an earlier start of ours would. */
+async function startOther(t: TestContext): Promise<number> {
+  const server = createServer((_, response) => response.end("{}")).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** Nobody's for now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
+  return port;
+}
+
+describe("npm start", { timeout: 60_000 }, () => {
+  test("is ready when both parts are, and ends both", async (t) => {
+    const [port, edgePort] = [await freePort(), await freePort()];
+    const child = await start(t, port, edgePort);
+    let output = "";
+    for await (const chunk of child.stdout) {
+      output += chunk;
+      if (output.includes("nixport ready")) break;
+    }
+    assert.match(output, new RegExp(`^nixport ready: edge http://127.0.0.1:${edgePort}`, "m"));
+    for (const each of [port, edgePort]) {
+      assert.equal((await fetch(`http://127.0.0.1:${each}/v2/`)).status, 200);
+    }
+    child.kill("SIGINT");
+    assert.deepEqual(await once(child, "exit"), [0, null]);
+    for (const each of [port, edgePort]) {
+      await assert.rejects(fetch(`http://127.0.0.1:${each}/v2/`));
+    }
+  });
+
+  test("is not ready where other programs have the ports, and says so", async (t) => {
+    const child = await start(t, await startOther(t), await startOther(t));
+    const [output, errors, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, "exit"),
+    ]);
+    assert.doesNotMatch(output, /nixport ready/);
+    assert.match(errors, /another program has the port/);
+    assert.match(errors, /nixport: a part did not start; its message is above/);
+    assert.equal(code, 1);
+  });
+});
