@@ -81,7 +81,7 @@ function createEdge(
   if (settings.problem !== undefined) {
     log({ level: "error", event: "misconfigured", problem: settings.problem });
   }
-  const { secretKeys, pinFreshMs, originWaitMs, platforms } = settings;
+  const { originUrl, secretKeys, pinFreshMs, originWaitMs, platforms } = settings;
   return {
     kv: env.KV,
     r2: env.R2,
@@ -93,7 +93,7 @@ function createEdge(
     now,
     log,
     origin: createOrigin({
-      url: env.ORIGIN_URL,
+      url: originUrl,
       secretKeys,
       now,
       fetch: (request) => fetch(request),

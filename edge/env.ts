@@ -15,6 +15,8 @@ export interface Env {
 }
 
 export interface Settings {
+  /** Undefined where it names no origin: then every miss is 503. */
+  readonly originUrl: string | undefined;
   readonly secretKeys: readonly SecretKey[];
   readonly pinFreshMs: number;
   readonly originWaitMs: number;
@@ -29,8 +31,12 @@ const DEFAULT_ORIGIN_WAIT_SECONDS = 240;
 const DEFAULT_PLATFORMS: Platforms = ["amd64"];
 
 export function readSettings(env: Env): Settings {
-  const { NIXPORT_SECRET, PIN_FRESH_SECONDS, ORIGIN_WAIT_SECONDS, PLATFORMS } = env;
+  const { ORIGIN_URL, NIXPORT_SECRET, PIN_FRESH_SECONDS, ORIGIN_WAIT_SECONDS, PLATFORMS } = env;
   const problems: string[] = [];
+  const originUrl = ORIGIN_URL && isRoot(ORIGIN_URL) ? ORIGIN_URL : undefined;
+  if (originUrl === undefined) {
+    problems.push("ORIGIN_URL: not like https://origin.example.org, without a path");
+  }
   const keys = NIXPORT_SECRET ? parseSecretKeys(NIXPORT_SECRET) : [];
   if (typeof keys === "string") problems.push(`NIXPORT_SECRET: ${keys}`);
 
@@ -52,10 +58,18 @@ export function readSettings(env: Env): Settings {
   const platforms = PLATFORMS ? parsePlatforms(PLATFORMS) : DEFAULT_PLATFORMS;
   if (platforms === undefined) problems.push("PLATFORMS: not like linux/amd64,linux/arm64");
   return {
+    originUrl,
     secretKeys: typeof keys === "string" ? [] : keys,
     pinFreshMs,
     originWaitMs,
     platforms: platforms ?? DEFAULT_PLATFORMS,
     problem: problems.length > 0 ? problems.join("; ") : undefined,
   };
+}
+
+/** Requests are signed for their path at the origin, so it lies at the root of its host. */
+function isRoot(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, href, origin } = new URL(text);
+  return /^https?:$/.test(protocol) && href === `${origin}/`;
 }

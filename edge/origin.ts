@@ -122,7 +122,7 @@ export function createOrigin(options: OriginOptions): Origin {
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<Request> {
-    if (options.url === undefined) throw new Error("ORIGIN_URL is not set");
+    if (options.url === undefined) throw new Error("ORIGIN_URL names no origin");
     const url = new URL(path, options.url);
     const signed = { method, path: url.pathname };
     const token =

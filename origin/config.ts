@@ -96,6 +96,9 @@ function readAccess({
     problem("NIXPORT_ACCESS is edge: NIXPORT_SECRET, by which it is known, must be set too");
   }
   const edgeUrl = url("NIXPORT_EDGE_URL", ["http", "https"]);
+  if (edgeUrl !== null && new URL(edgeUrl).pathname !== "/") {
+    problem(`NIXPORT_EDGE_URL is ${JSON.stringify(edgeUrl)}: a registry has no path of its own`);
+  }
   if (edgeUrl !== null && secretKeys.length === 0) {
     problem("NIXPORT_EDGE_URL is set: NIXPORT_SECRET, the edge's secret, must be set too");
   }

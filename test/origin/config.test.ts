@@ -183,6 +183,10 @@ describe("readConfig", () => {
       { NIXPORT_EDGE_URL: "edge.example", NIXPORT_SECRET: SECRET },
       /^NIXPORT_EDGE_URL .* http or https/,
     ],
+    [
+      { NIXPORT_EDGE_URL: "https://example/edge", NIXPORT_SECRET: SECRET },
+      /^NIXPORT_EDGE_URL .* a registry has no path/,
+    ],
     [{ NIXPORT_EDGE_URL: "https://edge.example" }, /^NIXPORT_EDGE_URL is set: NIXPORT_SECRET/],
     [{ HOST: "0.0.0.0" }, /^HOST is 0\.0\.0\.0, which is not loopback: NIXPORT_SECRET/],
     [{ HOST: "::" }, /^HOST is ::, which is not loopback/],

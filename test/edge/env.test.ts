@@ -1,0 +1,21 @@
+// An edge whose environment is wrong says so, and goes on with what it can do.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { manifestPath, startWorld } from "./world.ts";
+
+for (const originUrl of ["", "origin.example", "http://127.0.0.1:1/below"]) {
+  test(`says that ${JSON.stringify(originUrl)} is no origin, and that its secret is none`, async () => {
+    const world = await startWorld({ originUrl, secret: "short" });
+    try {
+      assert.equal((await world.pull("/v2/")).status, 200);
+      assert.equal((await world.pull(manifestPath("git", "latest"))).status, 503);
+      assert.equal((await world.push("POST", "/ingest/records", { records: [] })).status, 401);
+    } finally {
+      await world.close();
+    }
+    const lines = world.log.map((line) => JSON.parse(line));
+    const { problem } = lines.find(({ event }) => event === "misconfigured");
+    assert.match(problem, /^ORIGIN_URL: not like https:.*; NIXPORT_SECRET: every key needs/);
+  });
+}
