@@ -1,5 +1,6 @@
 // What the origin backfills: one switch over the ingest routes, each authenticated before anything
-// is read, of its body or of storage. Everything is idempotent, so a replayed or repeated request changes nothing.
+// is read, of its body or of storage. Everything is idempotent, so a replayed or repeated request
+// changes nothing.
 
 import { readLimited } from "../registry/body.ts";
 import { digestOf } from "../registry/digest.ts";

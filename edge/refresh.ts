@@ -1,7 +1,7 @@
 // Refreshing behind an answer: one HEAD to the origin, which resolves the tag anew, builds what
-// changed and backfills the pointer. The Worker writes nothing of it; it forgets a tag that the origin
-// says is unknown. One at a time per image and isolate, and no more often than the spacing allows: a
-// hot stale tag must not flood an origin.
+// changed and backfills the pointer. The Worker writes nothing of it; it forgets a tag that the
+// origin says is unknown. One at a time per image and isolate, and no more often than the spacing
+// allows: a hot stale tag must not flood an origin.
 
 export interface Refreshes {
   /** Whether the caller is to refresh now. */

@@ -115,7 +115,9 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   return { manifest: found.manifest, pin: index.pin, warning, omitted: undefined };
 }
 
-/** HEAD asks for the bytes too: only what was hashed is answered, and the GET that follows is fast. */
+/**
+ * HEAD asks for the bytes too: only what was hashed is answered, and the GET that follows is fast.
+ */
 async function fromOrigin(edge: Edge, { image, repository, name, asked }: Wanted): Promise<Answer> {
   edge.trail.miss();
   await edge.admitMiss();

@@ -1,4 +1,5 @@
-// Bodies of HTTP messages, read within a limit: whatever comes from outside may be longer than it says.
+// Bodies of HTTP messages, read within a limit: whatever comes from outside may be longer than it
+// says.
 
 /** All bytes; undefined when there are more than the limit, and then the rest is refused. */
 export async function readLimited(

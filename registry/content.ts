@@ -116,7 +116,9 @@ export function requestedRange({ method, headers }: Asking, digest: Digest): Req
   return place(last) < offset ? null : { offset, length: place(last) - offset + 1 };
 }
 
-/** Beyond the end of anything, and exact; some clients mean the end by the largest number they know. */
+/**
+ * Beyond the end of anything, and exact; some clients mean the end by the largest number they know.
+ */
 const FAR_BEYOND = 2 ** 52;
 
 function place(digits: string): number {

@@ -8,7 +8,9 @@ export type Digest = string & { readonly [digestBrand]: "Digest" };
 const SHA256 = /^sha256:[0-9a-f]{64}$/;
 /** Digest grammar of the OCI image specification, descriptor section. */
 const WELL_FORMED = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
-/** Encoded lengths of the registered algorithms: a registered name with another length is malformed. */
+/**
+ * Encoded lengths of the registered algorithms: a registered name with another length is malformed.
+ */
 const REGISTERED: ReadonlyMap<string, RegExp> = new Map([
   ["sha256", /^[0-9a-f]{64}$/],
   ["sha512", /^[0-9a-f]{128}$/],

@@ -1,7 +1,10 @@
 // Every error a client can see: one table from code to status, one writer. A call site chooses a
 // code and says what happened; it never chooses a status or writes a body.
 
-/** The specification's codes, and two of the Docker era for 5xx, whose bodies the specification leaves free. */
+/**
+ * The specification's codes, and two of the Docker era for 5xx, whose bodies the specification
+ * leaves free.
+ */
 const ERRORS = {
   BLOB_UNKNOWN: { status: 404, message: "blob unknown to registry" },
   BLOB_UPLOAD_INVALID: { status: 400, message: "blob upload invalid" },

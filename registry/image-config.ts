@@ -15,7 +15,9 @@ export interface ImageConfig {
   readonly StopSignal?: string;
 }
 
-/** Linux gives a program no more than 128 KiB in one argument or variable; a config is read by all. */
+/**
+ * Linux gives a program no more than 128 KiB in one argument or variable; a config is read by all.
+ */
 const MAX_TEXT_LENGTH = 32 * 1024;
 const MAX_ITEMS = 256;
 /** Of all of it as JSON: it travels in lookups, of which an edge reads many for one image. */

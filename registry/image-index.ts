@@ -31,7 +31,10 @@ export interface ComposedIndex {
 /** Says which platforms an index lacks; a Docker manifest list has no annotations to say it in. */
 export const OMITTED_HEADER = "Nixport-Omitted";
 
-/** All reasons must fit into a header and, with a few facts, into the 1024 bytes of a KV value's metadata. */
+/**
+ * All reasons must fit into a header and, with a few facts, into the 1024 bytes of a KV value's
+ * metadata.
+ */
 const MAX_REASON_LENGTH = 300;
 
 /** The header's text, as it travels and is kept beside a pointer. */

@@ -1,5 +1,5 @@
-// The Warning header of an answer that may be outdated: 299 is the code for what stays true (RFC 7234,
-// section 5.5), `-` stands for an agent that does not name itself.
+// The Warning header of an answer that may be outdated: 299 is the code for what stays true (RFC
+// 7234, section 5.5), `-` stands for an agent that does not name itself.
 
 /** `text` in plain ASCII without quotes. */
 export function staleWarning(text: string): string {

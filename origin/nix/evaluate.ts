@@ -62,7 +62,10 @@ export async function lookUp(
   });
 }
 
-/** Nix ends a string at a NUL and takes no half of a surrogate pair, so no attribute has such a name. */
+/**
+ * Nix ends a string at a NUL and takes no half of a surrogate pair, so no attribute has such a
+ * name.
+ */
 function isPossible(name: string): boolean {
   return name.isWellFormed() && !name.includes("\0");
 }

@@ -8,7 +8,9 @@ import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
 import { describePackage } from "../failures/failed-package.ts";
 import { exampleNames, nearNames } from "./near-names.ts";
 
-/** `failed`: an error was caught, and its message is only known to an evaluation that ends with it. */
+/**
+ * `failed`: an error was caught, and its message is only known to an evaluation that ends with it.
+ */
 export type LookupAnswer = Lookup | { readonly kind: "failed" };
 
 const found = v.object({

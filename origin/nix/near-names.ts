@@ -38,7 +38,10 @@ function best(
   return ranked.slice(0, most).map((entry) => entry.name);
 }
 
-/** Smaller for names that share more pairs of neighbouring letters, measured against their own length. */
+/**
+ * Smaller for names that share more pairs of neighbouring letters, measured against their own
+ * length.
+ */
 function alikeness(wanted: string): (name: string) => number | undefined {
   const pairs = pairsIn(wanted);
   return (name) => {

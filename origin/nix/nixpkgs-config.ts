@@ -23,7 +23,9 @@ export function parseNixpkgsConfig(text: string): NixpkgsConfig | undefined {
   }
 }
 
-/** "" for no configuration, else 16 hex digits; the order in which settings are written is nothing. */
+/**
+ * "" for no configuration, else 16 hex digits; the order in which settings are written is nothing.
+ */
 export function configId(config: NixpkgsConfig): string {
   if (Object.keys(config).length === 0) return "";
   return createHash("sha256")
