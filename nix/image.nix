@@ -108,11 +108,11 @@ let
 
   ## The popularity data that decides how layers are cut: as for the origin, the set's own by default
 
-  ownPopularity = /. + (source.path or "/") + "/popularity.json";
+  ownPopularity = "${(import ./source.nix { source = toJSON source; }).files}/popularity.json";
   popularityFile =
     if popularity != null then { file = "${/. + popularity}"; counts = "references"; }
-    else if source.kind == "path" && pathExists ownPopularity then
-      { file = "${ownPopularity}"; counts = "closures"; }
+    else if source.kind != "nixpkgs" && pathExists ownPopularity then
+      { file = ownPopularity; counts = "closures"; }
     else null;
 
   ## The program

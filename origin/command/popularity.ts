@@ -19,8 +19,8 @@ const DEFAULT_CONCURRENCY = 32;
 
 const HELP = `usage: npm run nixport -- popularity [options]
 
-Counts how many need each package, for the origin's NIX_POPULARITY_URL or beside a local package set
-as popularity.json. What is not known is left out of the counts, and said at the end.
+Counts how many need each package, for the origin's NIX_POPULARITY_URL or as popularity.json at the top
+of a package set. What is not known is left out of the counts, and said at the end.
 
   --out <file>              where the JSON goes; standard output without it
   --cache <url>             a binary cache whose .narinfo files say what store paths refer to

@@ -7,10 +7,11 @@ import { parseArgs } from "node:util";
 import { VARIANTS, type Variant } from "../../registry/variant.ts";
 import { type Config, isLoopback, readConfig } from "../config.ts";
 import { formatPopularity } from "../layers/popularity.ts";
-import { findNix } from "../nix/nix-tool.ts";
+import { readCarriedPopularity } from "../nix/carried-popularity.ts";
+import { findNix, type NixTool } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import { readDataOf } from "../popularity/data-file.ts";
-import { readOwn, recallCounted } from "../popularity/obtain.ts";
+import { recallCounted } from "../popularity/obtain.ts";
 import { countSmallSet } from "../popularity/small-set.ts";
 import type { Environment } from "../sources/resolve.ts";
 import { describeSource } from "../sources/source.ts";
@@ -84,7 +85,7 @@ async function verifyImage(
     const built = await rebuild({
       ...{ nix, name: reference.name, source, variant, workPath, signal },
       architecture: content.architecture,
-      popularity: await popularityText(config, source, { env, signal }),
+      popularity: await popularityText(nix, config, source, { env, signal }),
       deadlineMs: config.buildDeadlineMs,
     });
     signal.throwIfAborted();
@@ -99,16 +100,20 @@ async function verifyImage(
 }
 
 /**
- * Null for the file that a local set has, or none. What an origin has counted is in its storage; away
+ * Null for the file that the set carries, or none. What an origin has counted is in its storage; away
  * from it the same is counted, if it was at the revision of this image.
  */
 async function popularityText(
+  nix: NixTool,
   { popularityUrl, source, storagePath }: Config,
   pinned: PinnedSource,
   { env, signal }: { readonly env: Environment; readonly signal: AbortSignal },
 ): Promise<string | null> {
   if (popularityUrl !== null) return readDataOf(popularityUrl, signal);
-  if (source.kind === "nixpkgs" || (await readOwn(source)) !== undefined) return null;
+  if (source.kind === "nixpkgs") return null;
+  const carried = await readCarriedPopularity(nix, pinned, signal);
+  if (carried.kind === "failed") fail(`not built: ${carried.reason}`);
+  if (carried.text !== null) return null;
   const recalled = await recallCounted(await openFilesystemStore(storagePath), source);
   if (recalled !== undefined) return recalled;
   const counted = await countSmallSet({ env }, pinned, signal);

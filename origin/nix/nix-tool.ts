@@ -38,7 +38,7 @@ export interface NixToolOptions {
 
 const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
 /** lookup.nix and all that it imports. */
-export const LOOKUP_EXPRESSIONS = ["lookup.nix", "load.nix", "whole-image.nix"];
+export const LOOKUP_EXPRESSIONS = ["lookup.nix", "load.nix", "source.nix", "whole-image.nix"];
 const VERSION_DEADLINE_MS = 10_000;
 // Fetching and unpacking nixpkgs is part of a first evaluation.
 const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;

@@ -1,4 +1,4 @@
-// A package source at one immutable revision, in the shape that nix/load.nix reads.
+// A package source at one immutable revision, in the shape that nix/source.nix reads.
 
 import type { NixpkgsConfig } from "./nixpkgs-config.ts";
 

@@ -1,6 +1,6 @@
 // Which popularity data the origin uses, decided once at each start: the file that Nixery's variable
-// names, else the one that a local package set carries, else what was counted of the set at an
-// earlier start, else what can be counted of it now.
+// names, else the one that a package set carries, else what was counted of the set at an earlier
+// start, else what can be counted of it now.
 //
 // The data are part of the packing id, so that other data are other layers. Therefore nothing
 // replaces them while the origin runs, and what was counted is kept though the set's pin moves on.
@@ -28,8 +28,8 @@ export interface ObtainOptions {
   readonly source: Source;
   /** For how long what was counted is used; null is for ever. */
   readonly refreshMs: number | null;
-  readonly pins: Pick<Pins, "resolve">;
-  readonly store: Pick<BlobStore, "lookup" | "store">;
+  readonly pins: Pick<Pins, "resolve" | "carriedPopularity">;
+  readonly store: Pick<BlobStore, "lookup" | "store" | "remove">;
   readonly countSet: (pinned: PinnedTag) => Promise<CountedSet>;
   readonly log: Log;
   readonly now: () => number;
@@ -40,15 +40,60 @@ export interface ObtainOptions {
 export async function obtainPopularity(options: ObtainOptions): Promise<Popularity> {
   const { url, source } = options;
   if (url !== null) return await readOrRecall(url, options);
-  const own = await readOwn(source);
-  if (own !== undefined) return parsed(own, "the package set", "closures");
   if (source.kind === "nixpkgs") return NO_POPULARITY;
-  return await recallOrCount(options);
+  const own = source.kind === "path" ? await readOwn(source) : await carriedOrKept(options);
+  switch (own.kind) {
+    case "read":
+      return parsed(own.text, "the package set", "closures");
+    case "none":
+      return await recallOrCount(options, () => countLatest(options));
+    case "failed":
+      return await recallOrCount(options, async () => own);
+    default:
+      return own satisfies never;
+  }
 }
 
-/** The data that a set carries itself. */
-export async function readOwn(source: Source): Promise<string | undefined> {
-  return source.kind === "path" ? readDataFile(join(source.path, "popularity.json")) : undefined;
+type Own =
+  | { readonly kind: "read"; readonly text: string }
+  | { readonly kind: "none" }
+  /** The source does not say: what was counted earlier holds, and nothing is counted now. */
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** The data beside a local set, as they are now. */
+async function readOwn({ path }: Extract<Source, { kind: "path" }>): Promise<Own> {
+  const text = await readDataFile(join(path, "popularity.json"));
+  return text === undefined ? { kind: "none" } : { kind: "read", text };
+}
+
+/** As with a URL, a start does not depend on the source, nor on what was last put there. */
+async function carriedOrKept(options: ObtainOptions): Promise<Own> {
+  const { source, store, log } = options;
+  const key = storageKey.popularity(`carried by ${lastingId(source)}`);
+  const carried = await readCarried(options);
+  if (carried.kind === "read") await store.store(key, Buffer.from(carried.text));
+  if (carried.kind === "none") await store.remove(key);
+  if (carried.kind === "read" || carried.kind === "none") return carried;
+  const kept = await store.lookup(key);
+  if (kept !== undefined) {
+    log.warn({ reason: carried.reason }, "popularity data kept from an earlier start");
+    return { kind: "read", text: Buffer.from(kept).toString() };
+  }
+  if (carried.kind === "invalid") throw new PopularityProblem(carried.reason);
+  return carried;
+}
+
+async function readCarried({
+  pins,
+}: ObtainOptions): Promise<Own | { readonly kind: "invalid"; readonly reason: string }> {
+  const pinned = await pins.resolve(LATEST);
+  if (pinned.kind !== "pinned") return { kind: "failed", reason: pinned.message };
+  const carried = await pins.carriedPopularity(pinned);
+  if (carried.kind === "failed") return carried;
+  if (carried.text === null) return { kind: "none" };
+  const result = parsePopularity(carried.text);
+  if (result.kind === "popularity") return { kind: "read", text: carried.text };
+  return { kind: "invalid", reason: `the popularity data of the package set ${result.reason}` };
 }
 
 /** A start does not depend on the URL's server, once it has answered. */
@@ -67,7 +112,10 @@ async function readOrRecall(url: string, { store, log, signal }: ObtainOptions) 
   }
 }
 
-async function recallOrCount(options: ObtainOptions): Promise<Popularity> {
+async function recallOrCount(
+  options: ObtainOptions,
+  count: () => Promise<CountedSet>,
+): Promise<Popularity> {
   const { source, refreshMs, store, log, now } = options;
   const key = keyOf(source);
   const text = await recallCounted(store, source);
@@ -76,8 +124,7 @@ async function recallOrCount(options: ObtainOptions): Promise<Popularity> {
   const isDue = refreshMs !== null && now() - (known?.countedAtMs ?? 0) >= refreshMs;
   if (known !== undefined && !isDue) return known.popularity;
 
-  log.info("counting what the set's packages share");
-  const counted = await countLatest(options);
+  const counted = await count();
   switch (counted.kind) {
     case "counted": {
       const data = formatPopularity(counted.data, now());
@@ -108,14 +155,18 @@ export async function recallCounted(
   return bytes && Buffer.from(bytes).toString();
 }
 
-/** Of the source, whatever `latest` is called there: a move to another branch changes no layers. */
 function keyOf(source: Source): StorageKey {
-  const { kind } = source;
-  const lasting = kind === "git" || kind === "flake" ? { kind, url: source.url } : source;
-  return storageKey.popularity(sourceId(lasting));
+  return storageKey.popularity(lastingId(source));
 }
 
-async function countLatest({ pins, countSet }: ObtainOptions): Promise<CountedSet> {
+/** Of the source, whatever `latest` is called there: a move to another branch changes no layers. */
+function lastingId(source: Source): string {
+  const { kind } = source;
+  return sourceId(kind === "git" || kind === "flake" ? { kind, url: source.url } : source);
+}
+
+async function countLatest({ pins, countSet, log }: ObtainOptions): Promise<CountedSet> {
+  log.info("counting what the set's packages share");
   const pinned = await pins.resolve(LATEST);
   return pinned.kind === "pinned"
     ? await countSet(pinned)

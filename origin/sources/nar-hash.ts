@@ -14,7 +14,7 @@ import {
 const READ_CHUNK_BYTES = 1024 * 1024;
 const PADDING = Buffer.alloc(8);
 
-/** Hex sha256. A `.git` directly below `root` is left out, as `nix/load.nix` leaves it out. */
+/** Hex sha256. A `.git` directly below `root` is left out, as `nix/source.nix` leaves it out. */
 export async function narHash(root: string): Promise<string> {
   const hash = createHash("sha256");
   writeStrings(hash, "nix-archive-1");

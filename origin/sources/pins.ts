@@ -4,6 +4,7 @@
 import type { Pin } from "../../registry/pin.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { Log } from "../log.ts";
+import { type CarriedPopularity, readCarriedPopularity } from "../nix/carried-popularity.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
@@ -29,6 +30,7 @@ export type PinResult =
 
 export interface Pins {
   resolve(tag: Tag): Promise<PinResult>;
+  carriedPopularity(pinned: PinnedTag): Promise<CarriedPopularity>;
   /** Resolves when nothing is being asked for behind an answer. */
   settled(): Promise<void>;
 }
@@ -138,6 +140,7 @@ export function rememberPins(options: PinsOptions): Pins {
       const reason = failing.lookup(tag)?.reason;
       return reason ? { ...known, outdated: reason } : known;
     },
+    carriedPopularity: ({ source }) => readCarriedPopularity(options.nix, source, options.signal),
     async settled() {
       await Promise.all(refreshing.values());
     },

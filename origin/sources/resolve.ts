@@ -15,7 +15,7 @@ export type Environment = Readonly<Record<string, string>>;
 
 export interface ResolverOptions {
   readonly source: Source;
-  readonly nix: Pick<NixTool, "run">;
+  readonly nix: Pick<NixTool, "run" | "expressions">;
   readonly env: Environment;
   readonly now: () => number;
   /** Ends what is being asked when nobody will want the answer. */

@@ -45,7 +45,7 @@ export const FORMS: Readonly<Record<Variant, string>> = {
 
 /** The source at a pin, or why it cannot be had any more. */
 export async function sourceAt(
-  nix: Pick<NixTool, "run">,
+  nix: NixTool,
   source: Source,
   config: NixpkgsConfig,
   pin: Pin,

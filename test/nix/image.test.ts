@@ -7,9 +7,10 @@ import { digestOf } from "../../registry/digest.ts";
 import { missingClient, runClient } from "../e2e/clients.ts";
 import { DEBIAN_SET } from "../e2e/deployment.ts";
 import { listLayout } from "../e2e/listing.ts";
-import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
+import { type Ending, endOfFile, temporaryDirectory } from "../origin/fixture.ts";
 import { plantSet, REPOSITORY_PREFIX, startHouse } from "../origin/house.ts";
 import { testNix } from "../origin/nix/fixture.ts";
+import { createRepository } from "../origin/sources/git-repository.ts";
 
 const nix = await testNix();
 const limit = { timeout: 240_000 };
@@ -44,6 +45,12 @@ async function build(...args: readonly string[]): Promise<BuiltImage> {
   assert("path" in result, "error" in result ? result.error : "");
   const facts = JSON.parse(await readFile(join(result.path, "image.json"), "utf8"));
   return { ...facts, path: result.path };
+}
+
+async function writtenData(t: Ending, text: string): Promise<string> {
+  const file = join(await temporaryDirectory(t), "popularity.json");
+  await writeFile(file, text);
+  return file;
 }
 
 describe("an image built without the registry", limit, () => {
@@ -88,6 +95,20 @@ describe("an image built without the registry", limit, () => {
     for (const path of ["bin/hello", "bin/hullo", "bin/tool", "bin/sh", "page"]) {
       assert(listing.has(path), path);
     }
+  });
+
+  test("has the registry's digest of a set in git that carries popularity data", async (t) => {
+    const repository = await createRepository(t);
+    await writeFile(join(repository.path, "popularity.json"), '{ "closures of": 60, "shared": 4 }');
+    await repository.commit(await readFile(join(await plantSet(t), "default.nix"), "utf8"));
+    const variables = { NIXERY_PKGS_REPO: repository.path };
+    const house = await startHouse(t, "/nowhere", await temporaryDirectory(t), variables);
+    const pulled = await house.pull("hello/sh");
+    const name = ["--argstr", "name", `${REPOSITORY_PREFIX}hello/sh`];
+    const source = ["--argstr", "pkgSource", `git!${repository.path}!main`];
+    assert.equal((await build(...name, ...source)).digest, pulled.digest);
+    const other = ["--argstr", "popularity", await writtenData(t, '{ "shared": 1 }')];
+    assert.notEqual((await build(...name, ...source, ...other)).digest, pulled.digest);
   });
 
   test("is for the platform its name says, and for one only", async () => {

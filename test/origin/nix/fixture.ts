@@ -30,7 +30,8 @@ export async function testNix(options: Partial<NixToolOptions> = {}): Promise<Ni
 }
 
 /** For what must do without Nix. */
-export const NO_NIX: Pick<NixTool, "run"> = {
+export const NO_NIX: Pick<NixTool, "run" | "expressions"> = {
+  expressions: "/nowhere",
   run: (program) => Promise.reject(new Error(`${program} was started`)),
 };
 

@@ -29,6 +29,8 @@ const pinned: Awaited<ReturnType<ObtainOptions["pins"]["resolve"]>> = {
   immutable: false,
 };
 
+const NOTHING_CARRIED = { kind: "read", text: null } as const;
+
 function counted(glibc: number): CountedSet {
   const counts = new Map([["glibc", glibc]]);
   return { kind: "counted", data: { kind: "derivations", counted: 10, counts } };
@@ -42,7 +44,7 @@ async function createStarts(t: TestContext) {
   async function start(changes: Partial<ObtainOptions>, answer: CountedSet = counted(7)) {
     return await obtainPopularity({
       ...{ url: null, source: GIT, refreshMs: null, store, log, now: () => DAY_MS },
-      pins: { resolve: async () => pinned },
+      pins: { resolve: async () => pinned, carriedPopularity: async () => NOTHING_CARRIED },
       countSet: async () => {
         starts.counting += 1;
         return answer;
@@ -191,7 +193,8 @@ describe("obtainPopularity, of what is counted", { timeout: 20_000 }, () => {
   test("tries again with a set that did not evaluate or could not be reached", async (t) => {
     const { start, starts } = await createStarts(t);
     const unreachable = { kind: "unreachable", message: "no route to host" } as const;
-    assert.equal(await start({ pins: { resolve: async () => unreachable } }), NO_POPULARITY);
+    const pins = { resolve: async () => unreachable, carriedPopularity: () => assert.fail() };
+    assert.equal(await start({ pins }), NO_POPULARITY);
     assert.equal(starts.counting, 0);
     assert.equal(await start({}, { kind: "failed", reason: "undefined variable" }), NO_POPULARITY);
     assert.equal((await start({})).count(GLIBC), 7);
