@@ -2,8 +2,9 @@
 
 export interface Controls {
   readonly nowMs?: number;
-  readonly fail?: readonly ("kv" | "r2" | "limit")[];
+  readonly fail?: readonly ("kv" | "r2")[];
   readonly hang?: readonly ("kv" | "r2")[];
+  readonly limiter?: "fails" | "refuses";
   /** Lets KV answer only when R2 was asked. */
   readonly slowKv?: boolean;
   /** Answers as an isolate would that has just started. */

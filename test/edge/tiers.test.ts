@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { ComposedImage } from "../../registry/compose.ts";
 import { digestHex } from "../../registry/digest.ts";
-import { pinOf } from "../registry/fixture.ts";
+import { digestOfText, pinOf } from "../registry/fixture.ts";
 import type { Controls } from "./controls.ts";
 import { registryError, type Told } from "./fake-origin.ts";
 import { imageOf, type Stock, stockOf } from "./stock.ts";
@@ -100,7 +100,7 @@ describe("tiers", () => {
     await world.origin.start();
     world.origin.answering = () => told(image);
     const response = await world.pull(manifestPath("tree", "unlimited"), {
-      controls: { fail: ["limit"] },
+      controls: { limiter: "fails" },
     });
     assert.equal(response.status, 200);
   });
@@ -210,6 +210,27 @@ describe("tiers", () => {
       assert.deepEqual(await errorOf(response), { code, message: "in its own words", detail });
     });
   }
+
+  test("asks nothing of the origin for a client that has asked for too much", async () => {
+    await world.backfill(stock, { tag: "within", pin: PIN, repositories: ["git"] });
+    await world.origin.start();
+    world.origin.asked.length = 0;
+    const absent = digestOfText("beyond the limit");
+    for (const [path, status] of [
+      [manifestPath("git", "within"), 200],
+      [manifestPath("git", image.manifest.digest), 200],
+      [blobPath(image.config.digest), 200],
+      [manifestPath("git", "beyond"), 429],
+      [manifestPath("git", absent), 429],
+      [blobPath(absent), 429],
+    ] as const) {
+      const response = await world.pull(path, { controls: { limiter: "refuses" } });
+      assert.equal(response.status, status, path);
+      assert.equal(response.headers.get("Retry-After"), status === 429 ? "60" : null);
+      await response.body?.cancel();
+    }
+    assert.deepEqual(world.origin.asked, []);
+  });
 
   test("limits what a client asks of the origin, where a limit is bound", async () => {
     const limited = await startWorld({ limitMisses: true });

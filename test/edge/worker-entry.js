@@ -27,9 +27,7 @@ export default {
       {
         ...env,
         KV: watch("kv", env.KV, controls, operations, controls.slowKv && askedR2.promise),
-        ...(controls.fail?.includes("limit") && {
-          MISS_LIMIT: watch("limit", { limit() {} }, controls, operations),
-        }),
+        ...(controls.limiter && { MISS_LIMIT: limiter(controls.limiter) }),
         R2: watch("r2", env.R2, controls, operations, undefined, askedR2.resolve),
       },
       {
@@ -47,6 +45,15 @@ export default {
     return answer;
   },
 };
+
+function limiter(how) {
+  return {
+    async limit() {
+      if (how === "fails") throw new Error("the limiter is down");
+      return { success: false };
+    },
+  };
+}
 
 function watch(name, binding, controls, operations, gate, onAsked) {
   return new Proxy(binding, {
