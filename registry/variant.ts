@@ -121,9 +121,11 @@ export const CLIENTS: readonly Client[] = [
  * `Nixport-Variant`, since it passes no header of its client on.
  */
 export function chooseVariant(headers: Headers): Variant {
-  const named = VARIANTS.find((variant) => variant === headers.get(VARIANT_HEADER));
-  if (named !== undefined) return named;
-  if (!accepts(parseAccept(headers.get("Accept")), OCI_MANIFEST)) return "docker-gzip";
+  const told = VARIANTS.find((variant) => variant === headers.get(VARIANT_HEADER));
+  if (told !== undefined) return told;
+  // Who takes OCI's index takes what it names, said or not.
+  const named = parseAccept(headers.get("Accept"));
+  if (!accepts(named, OCI_MANIFEST) && !accepts(named, OCI_INDEX)) return "docker-gzip";
   const agent = headers.get("User-Agent") ?? "";
   const known = CLIENTS.find(({ userAgent }) => userAgent.test(agent));
   return known?.readsZstd === false ? "oci-gzip" : "oci-zstd";

@@ -146,8 +146,10 @@ describe("chooseVariant", () => {
     ["curl", "*/*", "curl/7.88.1", "oci-zstd"],
     ["nothing at all", null, null, "oci-zstd"],
     ["a scanner of schema 2", DOCKER_MANIFEST, null, "docker-gzip"],
-    ["a client of indexes only", `${OCI_INDEX}, ${DOCKER_LIST}`, null, "docker-gzip"],
-    ["a refusal of OCI", `${OCI_MANIFEST};q=0, ${DOCKER_MANIFEST}`, null, "docker-gzip"],
+    ["a client of indexes only", `${DOCKER_LIST}, ${OCI_INDEX}`, null, "oci-zstd"],
+    ["a client of OCI's index only", OCI_INDEX, null, "oci-zstd"],
+    ["a client of Docker's list only", DOCKER_LIST, null, "docker-gzip"],
+    ["a refusal of OCI's manifest", `${OCI_MANIFEST};q=0, ${DOCKER_MANIFEST}`, null, "docker-gzip"],
   ];
   for (const [client, accept, agent, variant] of [...recorded, ...derived]) {
     test(`gives ${variant} to ${client}`, () => {
