@@ -14,6 +14,8 @@ export interface CutOfRecord {
 
 /** A bundle of any cut. */
 export interface CutBundle {
+  /** Bundles of the same paths share it, whichever part they are of. */
+  readonly key: string;
   readonly storePaths: readonly StorePath[];
   readonly popularity: number;
   readonly holdsView: boolean;
@@ -38,14 +40,14 @@ export interface ViewBundle {
 export function bundlesOf({ record, level }: CutOfRecord): readonly CutBundle[] {
   if (level === 0) {
     return record.bundles.map(({ storePaths, popularity, holdsView, ...layer }) => ({
-      ...{ storePaths, popularity, holdsView, layer },
+      ...{ key: storePaths.join(" "), storePaths, popularity, holdsView, layer },
     }));
   }
   const paths = recordPaths(record);
-  return (record.coarser[level - 1] ?? []).map(({ members, ...bundle }) => ({
-    storePaths: members.flatMap((place) => paths[place] ?? []),
-    ...bundle,
-  }));
+  return (record.coarser[level - 1] ?? []).map(({ members, ...bundle }) => {
+    const storePaths = members.flatMap((place) => paths[place] ?? []);
+    return { key: storePaths.join(" "), storePaths, ...bundle };
+  });
 }
 
 /**
@@ -85,23 +87,19 @@ function combine(cuts: readonly CutWithBundles[]): Omit<ChosenCuts, "cuts"> {
   const views = cuts.flatMap(({ cut, bundles }) =>
     bundles.filter(({ holdsView }) => holdsView).map((bundle) => ({ part: cut.record, bundle })),
   );
-  const held = new Set(views.map(({ bundle }) => keyOf(bundle)));
+  const held = new Set(views.map(({ bundle }) => bundle.key));
   const ground = new Set(
     views.flatMap(({ part, bundle }) => (part.isGround ? bundle.storePaths : [])),
   );
   const distinct = new Map<string, CutBundle>();
   for (const bundle of cuts.flatMap(({ bundles }) => bundles)) {
-    const key = keyOf(bundle);
+    const { key } = bundle;
     if (held.has(key) || bundle.storePaths.every((path) => ground.has(path))) continue;
     const known = distinct.get(key);
     // One bundle may be cut with two popularities only while the popularity data is replaced.
     if (known === undefined || known.popularity < bundle.popularity) distinct.set(key, bundle);
   }
   return { bundles: [...distinct.values()], views };
-}
-
-function keyOf({ storePaths }: CutBundle): string {
-  return storePaths.join(" ");
 }
 
 function orderOfParts(a: CutWithBundles, b: CutWithBundles): number {

@@ -12,7 +12,8 @@ import { type Ingredient, partName } from "../../registry/part.ts";
 import { canonicalRecipe, type Recipe } from "../../registry/recipe.ts";
 import type { PackageRecord } from "../../registry/record.ts";
 import type { Variant } from "../../registry/variant.ts";
-import type { CoarsenedRecord, RecordFailure } from "./records.ts";
+import type { CoarsenedRecord } from "./records.ts";
+import type { RecordFailure } from "./wanted-parts.ts";
 
 export type ImageComposed =
   | {

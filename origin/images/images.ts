@@ -14,7 +14,8 @@ import { type StorageKey, storageKey } from "../storage/keys.ts";
 import type { Wait } from "../waiting/hold.ts";
 import { composeImage } from "./compose-image.ts";
 import { isStopped, type Lookups, storeLookup } from "./lookups.ts";
-import type { NamedFailure, RecordFailure, Records } from "./records.ts";
+import type { Records } from "./records.ts";
+import type { NamedFailure, RecordFailure } from "./wanted-parts.ts";
 
 export interface BuiltImage {
   readonly kind: "built";

@@ -3,9 +3,7 @@
 // under a pin: a channel that moves makes only anew what really changed.
 
 import type { CutOfRecord } from "../../registry/cuts.ts";
-import { type FoundPackage, outputPathsOf, packagesOf } from "../../registry/lookup.ts";
-import { type Ingredient, ownersOf, type Part, partsOf } from "../../registry/part.ts";
-import type { PackageName } from "../../registry/recipe.ts";
+import type { Ingredient } from "../../registry/part.ts";
 import {
   type Form,
   type PackageRecord,
@@ -13,7 +11,6 @@ import {
   parsePackageRecord,
   recordLayers,
 } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
 import type { FailureMemory } from "../failures/failure-memory.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { queryClosure } from "../nix/closure.ts";
@@ -24,24 +21,25 @@ import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 import type { Stage } from "../waiting/hold.ts";
 import { joinBatches } from "../waiting/join.ts";
-import type { HeldPaths, HoldFailure, WantedPath } from "./held-paths.ts";
+import type { HeldPaths } from "./held-paths.ts";
 import type { RecordMaker } from "./record-maker.ts";
+import {
+  failedAsWhole,
+  failuresIn,
+  type NamedFailure,
+  named,
+  type PartResult,
+  packagesIn,
+  type RecordFailure,
+  type WantedPart,
+  wantedParts,
+} from "./wanted-parts.ts";
 
 export interface RecordsResult {
   /** Of the parts, in their order, but for those that failed. */
   readonly records: readonly PackageRecord[];
   readonly failures: readonly NamedFailure[];
 }
-
-export interface NamedFailure {
-  readonly name: PackageName;
-  readonly failure: RecordFailure;
-}
-
-export type RecordFailure =
-  | HoldFailure
-  | { readonly kind: "unpackable"; readonly reason: string }
-  | { readonly kind: "too-large"; readonly sizeBytes: number; readonly limitBytes: number };
 
 export interface Records {
   readonly packings: Readonly<Record<Form, PackingId>>;
@@ -71,23 +69,6 @@ export interface RecordsOptions {
   readonly failures: FailureMemory<RecordFailure>;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
-}
-
-interface WantedPart {
-  readonly part: Part;
-  readonly form: Form;
-  /** Its outputs. */
-  readonly paths: readonly WantedPath[];
-}
-
-type PartResult =
-  | { readonly kind: "record"; readonly record: PackageRecord }
-  | { readonly kind: "failed"; readonly failures: readonly PartFailure[] };
-
-interface PartFailure {
-  /** Null where the part failed as a whole. */
-  readonly derivation: string | null;
-  readonly failure: RecordFailure;
 }
 
 const MAX_RECORDS_IN_MEMORY = 5000;
@@ -251,57 +232,4 @@ export function createRecords(options: RecordsOptions): Records {
       return { records, failures };
     },
   };
-}
-
-function packagesIn(ingredients: readonly Ingredient[]): readonly FoundPackage[] {
-  return ingredients.flatMap(({ found }) => packagesOf(found));
-}
-
-function wantedParts(ingredients: readonly Ingredient[], form: Form): readonly WantedPart[] {
-  const wantedPaths = new Map<StorePath, WantedPath>();
-  for (const { derivation, outputs } of packagesIn(ingredients)) {
-    for (const { name, path } of outputs) {
-      wantedPaths.set(path, { derivation, output: name, storePath: path });
-    }
-  }
-  return partsOf(ingredients).map((part) => ({
-    ...{ part, form },
-    paths: part.outputs.flatMap((path) => wantedPaths.get(path) ?? []),
-  }));
-}
-
-/** What is known of a part's derivations, each once. */
-function failuresIn(
-  { paths }: WantedPart,
-  failureOf: (derivation: string) => RecordFailure | undefined,
-): readonly PartFailure[] {
-  return [...new Set(paths.map(({ derivation }) => derivation))].flatMap((derivation) => {
-    const failure = failureOf(derivation);
-    return failure === undefined ? [] : [{ derivation, failure }];
-  });
-}
-
-function failedAsWhole(failure: RecordFailure): PartResult {
-  return { kind: "failed", failures: [{ derivation: null, failure }] };
-}
-
-/** Everybody who named what failed; of a part as a whole, whose output it is, if that can be told. */
-function named(
-  { derivation, failure }: PartFailure,
-  { part }: WantedPart,
-  ingredients: readonly Ingredient[],
-): readonly NamedFailure[] {
-  if (derivation !== null) {
-    return ingredients
-      .filter((each) => packagesIn([each]).some((one) => one.derivation === derivation))
-      .map(({ name }) => ({ name, failure }));
-  }
-  const owners = ownersOf(part, ingredients);
-  const culprit = owners.find(
-    ({ found }) =>
-      failure.kind === "unpackable" &&
-      outputPathsOf(found).some((path) => failure.reason.startsWith(path)),
-  );
-  const owner = culprit ?? owners[0];
-  return owner === undefined ? [] : [{ name: owner.name, failure }];
 }

@@ -41,6 +41,12 @@ in rec {
   dependent = make "dependent-1.0" "cat \${failing}; echo > $out";
   failing-too = make "failing-too-1.0" "exit 8";
   slow = make "slow-1.0" "echo still at it; exec sleep 1000";
+
+  # A shell in which one package has a name that no layer can hold, and another may not build.
+  bashInteractive = good "bash-5.0";
+  coreutils = good "coreutils-9.0";
+  moreutils = if config.mended or false then good "moreutils-1.0" else make "moreutils-1.0" "exit 9";
+  nano = make "nano-1.0" "mkdir -p $out/share; echo > $out/share/.wh.x";
 }`;
 }
 

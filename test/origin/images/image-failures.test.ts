@@ -127,6 +127,21 @@ describe("a package that cannot be had", limit, () => {
     assert.deepEqual(house.packed(), []);
   });
 
+  test("is named alone of those that shell stands for", async (t) => {
+    const house = await fresh(t);
+    assert.deepEqual(reasonsOf(await refusal(house, "shell/hello")), [
+      ["moreutils", "build-failed"],
+    ]);
+    const mended = await restart(t, house, { NIXPORT_NIXPKGS_CONFIG: '{"mended":true}' });
+    const refused = await refusal(mended, "shell/hello");
+    assert.deepEqual(reasonsOf(refused), [["nano", "unpackable"]]);
+    assert.match(refused.message, /-nano-1\.0\/share\/\.wh\.x has a name that layers reserve/);
+    mended.forget();
+    assert.deepEqual(await refusal(mended, "shell/hello"), refused);
+    assert.deepEqual(mended.started, []);
+    await mended.pull("bashinteractive/coreutils/moreutils");
+  });
+
   test("is had once the operator allows it", async (t) => {
     const names = "defective/leaky/licensed";
     const house = await fresh(t);
