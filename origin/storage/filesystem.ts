@@ -20,8 +20,8 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
   const ownStaging = join(staging, `${process.pid}-${randomUUID()}`);
   await mkdir(ownStaging, { recursive: true });
   await removeDeadStaging(staging, ownStaging);
-  /** Folders that a power cut cannot take. */
-  const lasting = new Set<string>();
+  /** Folders that were made, and whether a power cut cannot take them. */
+  const folders = new Map<string, "made" | "lasting">();
   const pathOf = (key: StorageKey) => join(root, key);
   const stagingPath = () => join(ownStaging, randomUUID());
 
@@ -46,19 +46,29 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
   async function place(key: StorageKey, from: string, durable: boolean): Promise<void> {
     const path = pathOf(key);
     const folder = dirname(path);
-    if (!lasting.has(folder)) {
-      await mkdir(folder, { recursive: true });
-      if (durable) await keepFolder(folder);
+    await prepareFolder(folder, durable);
+    try {
+      await rename(from, path);
+    } catch (error) {
+      if (!hasCode(error, "ENOENT")) throw error;
+      // Somebody has removed the folder since it was made.
+      folders.delete(folder);
+      await prepareFolder(folder, durable);
+      await rename(from, path);
     }
-    await rename(from, path);
     // The rename itself must survive a power cut before anything that names this value is written.
     if (durable) await syncPath(folder);
   }
 
-  /** A new folder is an entry of its parent, which a power cut could take with all that is in it. */
-  async function keepFolder(folder: string): Promise<void> {
+  async function prepareFolder(folder: string, durable: boolean): Promise<void> {
+    if (!folders.has(folder)) {
+      await mkdir(folder, { recursive: true });
+      if (!folders.has(folder)) folders.set(folder, "made");
+    }
+    if (!durable || folders.get(folder) === "lasting") return;
+    // A new folder is an entry of its parent, which a power cut could take with all that is in it.
     for (let each = folder; each !== root; each = dirname(each)) await syncPath(dirname(each));
-    lasting.add(folder);
+    folders.set(folder, "lasting");
   }
 
   return {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
@@ -144,6 +144,17 @@ describe("openFilesystemStore", limit, () => {
     await assert.rejects(store.remember(layerKey("x"), bytesOf("x")), { code: "EEXIST" });
     const [own = ""] = await readdir(join(root, "staging"));
     assert.deepEqual(await readdir(join(root, "staging", own)), []);
+  });
+
+  test("stores again where a folder of its own was removed", async (t) => {
+    const root = await temporaryDirectory(t);
+    const store = await openFilesystemStore(root);
+    for (const way of ["store", "remember"] as const) {
+      await store[way](layerKey("x"), bytesOf("before"));
+      await rm(join(root, "layers"), { recursive: true });
+      await store[way](layerKey("x"), bytesOf("after"));
+      assert.deepEqual(await store.lookup(layerKey("x")), Buffer.from("after"));
+    }
   });
 
   test("takes a path in any spelling", async (t) => {
