@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { lookupsBodySchema, pointersBodySchema, recordsBodySchema } from "../registry/backfill.ts";
 import { type Digest, digestOf } from "../registry/digest.ts";
 import { type ErrorCode, RegistryError } from "../registry/error.ts";
+import { parseJson } from "../registry/json.ts";
 import { outputPathsOf } from "../registry/lookup.ts";
 import {
   DOCKER_MANIFEST,
@@ -81,7 +82,7 @@ export async function ingestManifest(
 ): Promise<Response> {
   const actual = await digestOf(bytes);
   if (actual !== digest) throw new RegistryError("DIGEST_INVALID", `these bytes are ${actual}`);
-  const parsed = v.safeParse(v.union([manifestSchema, indexSchema]), parseManifestJson(bytes));
+  const parsed = v.safeParse(v.union([manifestSchema, indexSchema]), parseJson(bytes));
   if (!parsed.success) {
     throw new RegistryError("MANIFEST_INVALID", "not a manifest that this registry writes");
   }
@@ -138,13 +139,4 @@ export function parseBody<Output>(
 
 export function acceptedResponse(status: 200 | 201, body: unknown = {}): Response {
   return Response.json(body, { status, headers: { "Cache-Control": "no-store" } });
-}
-
-function parseManifestJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    // The schema refuses it, like everything else that is no manifest.
-    return undefined;
-  }
 }

@@ -5,6 +5,7 @@
 import { readLimited } from "../registry/body.ts";
 import { digestOf } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
+import { parseJson } from "../registry/json.ts";
 import type { IngestRoute } from "../registry/route.ts";
 import { verifyHead } from "../registry/token.ts";
 import type { Edge } from "./edge.ts";
@@ -105,12 +106,4 @@ function contentLength(request: Request, maxBytes: number): number {
 
 function tooLarge(maxBytes: number): RegistryError {
   return new RegistryError("SIZE_INVALID", `the body is larger than ${maxBytes} bytes`);
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch (cause) {
-    throw new RegistryError("MANIFEST_INVALID", "the body is not JSON", { cause });
-  }
 }

@@ -9,6 +9,7 @@ import {
   MAX_MESSAGE_CHARACTERS,
   RegistryError,
 } from "../registry/error.ts";
+import { parseJson } from "../registry/json.ts";
 
 const MAX_RETRY_AFTER_SECONDS = 3600;
 
@@ -63,16 +64,11 @@ export function unusable(what: string): RegistryError {
 async function readError(response: Response) {
   const bytes = await readLimited(response.body, MAX_ERROR_BYTES);
   if (bytes === undefined) return undefined;
-  try {
-    const parsed = v.safeParse(errorsSchema, JSON.parse(new TextDecoder().decode(bytes)));
-    const [error] = parsed.success ? parsed.output.errors : [];
-    return error !== undefined && isErrorCode(error.code)
-      ? { ...error, code: error.code }
-      : undefined;
-  } catch {
-    // Not JSON: a proxy's page.
-    return undefined;
-  }
+  const parsed = v.safeParse(errorsSchema, parseJson(bytes));
+  const [error] = parsed.success ? parsed.output.errors : [];
+  return error !== undefined && isErrorCode(error.code)
+    ? { ...error, code: error.code }
+    : undefined;
 }
 
 function retryAfterSeconds(headers: Headers): number | undefined {

@@ -6,6 +6,7 @@ import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/back
 import { readLimited } from "../../registry/body.ts";
 import type { ByteRange } from "../../registry/content.ts";
 import { type Digest, parseDigest } from "../../registry/digest.ts";
+import { parseJson } from "../../registry/json.ts";
 import { ingestPath } from "../../registry/route.ts";
 import { type SecretKey, signRequest } from "../../registry/token.ts";
 import { fetchProblem } from "../fetch-problem.ts";
@@ -199,15 +200,6 @@ function digestsIn(detail: unknown): readonly Digest[] {
   return Array.isArray(detail)
     ? detail.flatMap((each) => (typeof each === "string" ? (parseDigest(each) ?? []) : []))
     : [];
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not the edge's own answer: a proxy's page.
-    return undefined;
-  }
 }
 
 function digestOfBytes(bytes: Uint8Array): string {

@@ -4,6 +4,7 @@
 
 import * as v from "valibot";
 import type { BuildProgress } from "../../registry/building.ts";
+import { parseJson } from "../../registry/json.ts";
 import { recentValues } from "../recent.ts";
 
 export interface NixLog {
@@ -155,13 +156,9 @@ export function createNixLog(): NixLog {
 
 function parse(line: string): Event | undefined {
   if (!line.startsWith(PREFIX)) return undefined;
-  try {
-    const parsed = v.safeParse(event, JSON.parse(line.slice(PREFIX.length)));
-    return parsed.success ? parsed.output : undefined;
-  } catch {
-    // Cut off where it was too long.
-    return undefined;
-  }
+  // One that was too long is cut off, and no JSON.
+  const parsed = v.safeParse(event, parseJson(line.slice(PREFIX.length)));
+  return parsed.success ? parsed.output : undefined;
 }
 
 /** `gcc-13.2` of `/nix/store/…-gcc-13.2.drv`. */

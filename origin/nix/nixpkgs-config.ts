@@ -3,6 +3,7 @@
 // revision says other things under another configuration.
 
 import { createHash } from "node:crypto";
+import { parseJson } from "../../registry/json.ts";
 
 /** Given to the package set as its argument `config`. */
 export type NixpkgsConfig = { readonly [setting: string]: Json };
@@ -14,13 +15,9 @@ const MAX_CONFIG_CHARACTERS = 16 * 1024;
 
 export function parseNixpkgsConfig(text: string): NixpkgsConfig | undefined {
   if (text.length > MAX_CONFIG_CHARACTERS) return undefined;
-  try {
-    const json: unknown = JSON.parse(text);
-    const isObject = typeof json === "object" && json !== null && !Array.isArray(json);
-    return isObject ? (json as NixpkgsConfig) : undefined;
-  } catch {
-    return undefined;
-  }
+  const json = parseJson(text);
+  const isObject = typeof json === "object" && json !== null && !Array.isArray(json);
+  return isObject ? (json as NixpkgsConfig) : undefined;
 }
 
 /**

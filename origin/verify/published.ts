@@ -4,6 +4,7 @@
 import * as v from "valibot";
 import { readLimited } from "../../registry/body.ts";
 import { type Digest, digestOf } from "../../registry/digest.ts";
+import { parseJson } from "../../registry/json.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/media-type.ts";
 import { type Pin, parsePin } from "../../registry/pin.ts";
 import { ARCHITECTURES, type Architecture } from "../../registry/recipe.ts";
@@ -96,7 +97,7 @@ export async function fetchPublished(
 }
 
 export function parseManifest(bytes: Uint8Array): Manifest | undefined {
-  const parsed = v.safeParse(manifestSchema, jsonOf(bytes));
+  const parsed = v.safeParse(manifestSchema, parseJson(bytes));
   return parsed.success ? parsed.output : undefined;
 }
 
@@ -108,7 +109,7 @@ export async function contentOf(
 ): Promise<ImageContent | string> {
   const configDigest = await digestOf(configBytes);
   if (configDigest !== manifest.config.digest) return "the config is not what the manifest names";
-  const parsed = v.safeParse(configSchema, jsonOf(configBytes));
+  const parsed = v.safeParse(configSchema, parseJson(configBytes));
   if (!parsed.success) return "the config is no image config";
   const { architecture, rootfs, history } = parsed.output;
   const layers = manifest.layers.flatMap(({ digest }, index) => {
@@ -155,20 +156,11 @@ const MAX_MESSAGE_CHARACTERS = 1000;
 const errorSchema = v.object({ errors: v.array(v.object({ message: v.string() })) });
 
 function errorMessage(bytes: Uint8Array): string {
-  const parsed = v.safeParse(errorSchema, jsonOf(bytes));
+  const parsed = v.safeParse(errorSchema, parseJson(bytes));
   const text = parsed.success
     ? parsed.output.errors.map(({ message }) => message).join("; ")
     : new TextDecoder().decode(bytes).trim();
   return text.slice(0, MAX_MESSAGE_CHARACTERS);
-}
-
-function jsonOf(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    // Not JSON: no schema takes it.
-    return undefined;
-  }
 }
 
 function notPublished(reason: string): Published {
