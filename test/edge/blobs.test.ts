@@ -216,7 +216,6 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     ["another range", { status: 206, headers: { "Content-Range": "bytes 1-2/10" }, body: "ab" }],
     ["a range without its place", { status: 206, body: "ab" }],
     ["a coded body", { status: 200, headers: { "Content-Encoding": "br" }, body: "ab" }],
-    ["a redirect", { status: 307, headers: { Location: "http://192.0.2.1/" } }],
     [
       "a page of a proxy",
       { status: 413, headers: { "Content-Type": "text/html" }, body: "<html>" },

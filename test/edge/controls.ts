@@ -5,6 +5,8 @@ export interface Controls {
   readonly fail?: readonly ("kv" | "r2")[];
   readonly hang?: readonly ("kv" | "r2")[];
   readonly limiter?: "fails" | "refuses";
+  /** Has another Worker write what this tag has as soon as this one has read its pointer. */
+  readonly overtakenBy?: string;
   /** Lets KV answer only when R2 was asked. */
   readonly slowKv?: boolean;
   /** Answers as an isolate would that has just started. */

@@ -173,6 +173,21 @@ describe("ingest", () => {
     assert.equal(pulled.headers.get("Nixport-Pin"), pin);
   });
 
+  test("an older pointer never replaces a newer one that is written at the same time", async () => {
+    const newer = await stockOf(["git"], "-2");
+    const [old, current] = [await imageOf(stock, "git"), await imageOf(newer, "git")];
+    const repositories = ["git"];
+    await world.backfill(newer, { tag: "winner", pin: PIN, resolvedAtMs: 3, repositories });
+    await world.backfill(stock, { tag: "race", pin: PIN, resolvedAtMs: 1, repositories });
+    const image = imagePointer("git", "race", old.manifest.digest, PIN, 2);
+    const body = { tag: null, image };
+    const controls = { overtakenBy: "winner" };
+    const response = await world.push("POST", ingestPath.pointers, body, { controls });
+    assert.equal(response.status, 200);
+    const pulled = await world.pull(manifestPath("git", "race"));
+    assert.equal(pulled.headers.get("Docker-Content-Digest"), current.manifest.digest);
+  });
+
   test("a tag keeps its newest pins, each once", async () => {
     const pins = ["1", "2", "3", "4", "5"].map((digit) => pinOf(digit.repeat(40)));
     const [p1, p2, p3, p4, p5] = pins;

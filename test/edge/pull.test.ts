@@ -267,6 +267,8 @@ describe("pulls", () => {
     assert.equal(asked.method, "GET");
     assert.equal(asked.headers["nixport-variant"], "docker-gzip");
     assert.match(asked.headers.authorization ?? "", /^Bearer /);
+    // A coded body would be decoded on its way, and its digest would not be found.
+    assert.equal(asked.headers["accept-encoding"], "identity");
     assert.equal(asked.headers.cookie, undefined);
     assert.equal(asked.headers["x-forwarded-for"], undefined);
   });

@@ -165,7 +165,6 @@ describe("tiers", () => {
     ["no digest", (own) => withHeader(own, "Docker-Content-Digest", "")],
     ["another media type", (own) => withHeader(own, "Content-Type", "text/html")],
     ["more than any manifest", (own) => ({ ...told(own), body: new Uint8Array(5_000_000) })],
-    ["a redirect", () => ({ status: 302, headers: { Location: "http://192.0.2.1/" } })],
     ["500", () => registryError(500, "UNKNOWN", "a stack of its own")],
   ];
   for (const [title, lie] of lies) {
@@ -175,6 +174,34 @@ describe("tiers", () => {
       const response = await world.pull(manifestPath("tree", "lie"));
       assert.equal(response.status, 503);
       assert.equal((await errorOf(response)).code, "UNAVAILABLE");
+    });
+  }
+
+  test("follows no redirect of the origin", async () => {
+    await world.origin.start();
+    world.origin.asked.length = 0;
+    world.origin.answering = ({ path }) =>
+      path === "/elsewhere" ? told(image) : { status: 302, headers: { Location: "/elsewhere" } };
+    for (const path of [manifestPath("tree", "moved"), blobPath(digestOfText("moved"))]) {
+      const response = await world.pull(path);
+      assert.equal(response.status, 503);
+      assert.equal((await errorOf(response)).code, "UNAVAILABLE");
+    }
+    assert(!world.origin.asked.some(({ path }) => path === "/elsewhere"));
+  });
+
+  for (const [warning, passed] of [
+    ['299 - "nixport: latest has moved on"', true],
+    ['199 - "nixport: latest has moved on"', false],
+    ['299 - "a", 299 - "b"', false],
+    ["299 - unquoted", false],
+    [`299 - "${"x".repeat(501)}"`, false],
+  ] as const) {
+    test(`${passed ? "passes on" : "drops"} ${warning.slice(0, 40)} of the origin`, async () => {
+      await world.origin.start();
+      world.origin.answering = () => withHeader(image, "Warning", warning);
+      const { headers } = await world.pull(manifestPath("tree", "warned"));
+      assert.equal(headers.get("Warning"), passed ? warning : null);
     });
   }
 

@@ -28,7 +28,14 @@ export default {
         ...env,
         KV: watch("kv", env.KV, controls, operations, controls.slowKv && askedR2.promise),
         ...(controls.limiter && { MISS_LIMIT: limiter(controls.limiter) }),
-        R2: watch("r2", env.R2, controls, operations, undefined, askedR2.resolve),
+        R2: watch(
+          "r2",
+          overtaken(env.R2, controls),
+          controls,
+          operations,
+          undefined,
+          askedR2.resolve,
+        ),
       },
       {
         passThroughOnException() {},
@@ -45,6 +52,24 @@ export default {
     return answer;
   },
 };
+
+function overtaken(bucket, { overtakenBy }) {
+  if (overtakenBy === undefined) return bucket;
+  let isOvertaken = false;
+  return {
+    put: (...args) => bucket.put(...args),
+    async get(key) {
+      const object = await bucket.get(key);
+      if (isOvertaken || !key.startsWith("pointers/")) return object;
+      isOvertaken = true;
+      const [collection, variant, , ...recipe] = key.split("/");
+      const newer = await bucket.get([collection, variant, overtakenBy, ...recipe].join("/"));
+      const { customMetadata } = newer;
+      await bucket.put(key, await newer.arrayBuffer(), { customMetadata });
+      return object;
+    },
+  };
+}
 
 function limiter(how) {
   return {
