@@ -24,8 +24,12 @@ await endWith(async () => {
   const result = readConfig(env);
   if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
   const { config } = result;
-  const origin = await startOrigin({ config, env, log: createLog(config.logLevel) });
+  const stopped = onStop();
+  const starting = startOrigin({ config, env, log: createLog(config.logLevel) });
+  const origin = await Promise.race([starting, stopped]);
+  // Stopped while it asks its source or counts: what that has started ends with this process.
+  if (origin === undefined) return;
   sayListening(`origin at ${origin.url}, serving ${describeSource(config.source)}`);
-  await onStop();
+  await stopped;
   await origin.close();
 });

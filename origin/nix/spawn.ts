@@ -45,6 +45,15 @@ const MAX_LINE_CHARACTERS = 16 * 1024;
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
+/**
+ * What runs in a group of its own does not end with this process, and then nothing keeps its
+ * deadline. SIGTERM, since Nix ends its builders at that only.
+ */
+const running = new Set<Child>();
+process.on("exit", () => {
+  for (const child of running) signalGroup(child, "SIGTERM");
+});
+
 export async function runProcess(
   program: string,
   args: readonly string[],
@@ -68,7 +77,8 @@ export async function runProcess(
       error: error instanceof Error ? error : new Error(String(error)),
     };
   }
-  return await watch(child, options);
+  running.add(child);
+  return await watch(child, options).finally(() => running.delete(child));
 }
 
 function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {

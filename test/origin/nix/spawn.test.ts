@@ -103,6 +103,19 @@ describe("runProcess", () => {
     assert.deepEqual(result, { kind: "cancelled" });
   });
 
+  test("ends what is running when its own process exits", limit, async () => {
+    const script = `
+      import { runProcess } from ${JSON.stringify(new URL("../../../origin/nix/spawn.ts", import.meta.url))};
+      void runProcess("/bin/sh", ["-c", "echo $$ >&2; sleep 1000 & wait"], {
+        env: { PATH: "/usr/bin:/bin" }, deadlineMs: 60_000,
+        onStderrLine: (pid) => { console.log(pid); process.exit(); },
+      });`;
+    const args = ["--input-type=module", "--eval", script];
+    const result = await runProcess(process.execPath, args, options);
+    assert(result.kind === "exited" && result.code === 0, JSON.stringify(result));
+    await untilEnded(Number(result.stdout));
+  });
+
   test("ends although a process left behind holds the pipes", async () => {
     const result = await sh("sleep 1000 & echo out", { killGraceMs: 50 });
     assert.deepEqual(result, { kind: "exited", code: 0, stdout: "out\n", stderr: "" });
