@@ -1,6 +1,6 @@
 # An image as a plain Nix function, without a registry: an OCI layout, and where its layers lie. The
-# origin's own packer and composer run inside the derivation, so its digest is the registry's for the
-# same recipe and pin. README.md says what each argument means.
+# origin's own packer and composer run inside the derivation, so its digest is the registry's for
+# the same recipe and pin. README.md says what each argument means.
 {
   name ? "",
   tag ? "latest",

@@ -24,8 +24,8 @@ let
       let value = import files;
       in if isFunction value then value (arguments value) else value;
 
-  # The outputs of a flake: { packages.<system>.<name>, legacyPackages.<system>.<name> }, of which the
-  # first wins, as in Nix's own commands.
+  # The outputs of a flake: { packages.<system>.<name>, legacyPackages.<system>.<name> }, of which
+  # the first wins, as in Nix's own commands.
   bySystem = name:
     let
       value = loaded.${name};

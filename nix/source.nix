@@ -1,7 +1,7 @@
-# Fetches a pinned source (JSON; the fields are in README.md): `files`, the folder or the file that it
-# is, and `flake`, the outputs of one. The origin asks for revisions only: which one a tag means was
-# decided before. By hand (image.nix) a path may come without its hash, a git source as a branch, and
-# nixpkgs as a channel.
+# Fetches a pinned source (JSON; the fields are in README.md): `files`, the folder or the file that
+# it is, and `flake`, the outputs of one. The origin asks for revisions only: which one a tag means
+# was decided before. By hand (image.nix) a path may come without its hash, a git source as a
+# branch, and nixpkgs as a channel.
 { source }:
 
 let
@@ -10,8 +10,9 @@ let
 
   pinned = fromJSON source;
 
-  # What is evaluated is a copy in the store whose hash is the pin's, so that a file saved in between
-  # cannot be built under the wrong pin. Git's own data is left out: it changes without the files.
+  # What is evaluated is a copy in the store whose hash is the pin's, so that a file saved in
+  # between cannot be built under the wrong pin. Git's own data is left out: it changes without the
+  # files.
   pinnedPath =
     let root = toString (/. + pinned.path);
     in builtins.path ({

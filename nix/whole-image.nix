@@ -1,5 +1,5 @@
-# What is said of a whole image (README.md, field by field): a set of `contents` and `config`. A function
-# of how lookup.nix describes packages, then of the image's attribute path and value.
+# What is said of a whole image (README.md, field by field): a set of `contents` and `config`. A
+# function of how lookup.nix describes packages, then of the image's attribute path and value.
 { filesAt, isDerivation, packageAt, packageNamed, plain }:
 
 let

@@ -1,5 +1,6 @@
-// The origin's configuration, read from the environment once at start. Nixery's variables keep their
-// names and meaning. Every problem is found before anything is started, and all are reported at once.
+// The origin's configuration, read from the environment once at start. Nixery's variables keep
+// their names and meaning. Every problem is found before anything is started, and all are reported
+// at once.
 
 import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";

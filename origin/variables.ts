@@ -1,5 +1,5 @@
-// Reads variables of the environment one by one, and collects what is wrong with any of them, so that
-// all of it can be told at once. One of spaces alone counts as not set.
+// Reads variables of the environment one by one, and collects what is wrong with any of them, so
+// that all of it can be told at once. One of spaces alone counts as not set.
 
 export type EnvironmentVariables = Readonly<Record<string, string | undefined>>;
 

@@ -9,9 +9,9 @@ export type RootRow = readonly [
   architectures?: readonly string[],
 ];
 
-// nixpkgs' attribute path, Debian's binary package, the program to run by default, the licence as an
-// SPDX expression where it is known, since Debian's index does not say, and the architectures of a
-// package that is not for all of them.
+// nixpkgs' attribute path, Debian's binary package, the program to run by default, the licence as
+// an SPDX expression where it is known, since Debian's index does not say, and the architectures of
+// a package that is not for all of them.
 export const ROOTS: readonly RootRow[] = [
   ["bashInteractive", "bash", "bash", "GPL-3.0-or-later"],
   ["bash", "bash", "bash", "GPL-3.0-or-later"],

@@ -1,5 +1,5 @@
-// The only place of the Debian package set that starts a process: argument lists, never a shell, and
-// a limit on time and output. A failure names the command and the end of what it said.
+// The only place of the Debian package set that starts a process: argument lists, never a shell,
+// and a limit on time and output. A failure names the command and the end of what it said.
 
 import { execFile } from "node:child_process";
 

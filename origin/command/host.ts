@@ -1,5 +1,6 @@
 // Prepares the machine: Debian packages that are missing, the build users of a fresh Nix, and the
-// package source where the environment names none. A machine that has what is needed is not touched.
+// package source where the environment names none. A machine that has what is needed is not
+// touched.
 
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";

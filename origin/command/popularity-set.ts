@@ -1,4 +1,5 @@
-// `nixport popularity` of a package set: the closures of all its packages, as far as they are known.
+// `nixport popularity` of a package set: the closures of all its packages, as far as they are
+// known.
 
 import { join } from "node:path";
 import type { FoundPackage } from "../../registry/lookup.ts";

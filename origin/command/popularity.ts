@@ -1,5 +1,5 @@
-// `nixport popularity`: counts how many need each package, which decides what has layers of its own,
-// and writes the counts as a file that the origin reads.
+// `nixport popularity`: counts how many need each package, which decides what has layers of its
+// own, and writes the counts as a file that the origin reads.
 
 import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";

@@ -1,6 +1,7 @@
 // The first step of every npm script: makes a fresh checkout runnable, then runs the command on
-// Node 24. Plain JavaScript without dependencies, since it is what a machine's own Node 20 runs. The
-// scripts start it with `exec`, else npm's SIGTERM ends the shell between them and never comes here.
+// Node 24. Plain JavaScript without dependencies, since it is what a machine's own Node 20 runs.
+// The scripts start it with `exec`, else npm's SIGTERM ends the shell between them and never comes
+// here.
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,7 +11,9 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const node = join(root, "node_modules/node/bin/node");
-/** Says which lock file the installed packages are of; written last, so a killed install is redone. */
+/**
+ * Says which lock file the installed packages are of; written last, so a killed install is redone.
+ */
 const marker = join(root, "node_modules/.nixport-installed");
 
 const [script, ...args] = process.argv.slice(2);

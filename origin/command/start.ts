@@ -22,7 +22,9 @@ prints a line starting "nixport ready". Ctrl-C ends both.
 The README lists the rest.
 `;
 
-/** Longer than an origin waits for popularity data (60 s) and counts what there is none of (20 s). */
+/**
+ * Longer than an origin waits for popularity data (60 s) and counts what there is none of (20 s).
+ */
 const READY_DEADLINE_MS = 120_000;
 const KILL_AFTER_MS = 15_000;
 

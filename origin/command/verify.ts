@@ -1,4 +1,5 @@
-// `nixport verify`: builds an image that a registry serves once more, and says whether it is the same.
+// `nixport verify`: builds an image that a registry serves once more, and says whether it is the
+// same.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -100,8 +101,8 @@ async function verifyImage(
 }
 
 /**
- * Null for the file that the set carries, or none. What an origin has counted is in its storage; away
- * from it the same is counted, if it was at the revision of this image.
+ * Null for the file that the set carries, or none. What an origin has counted is in its storage;
+ * away from it the same is counted, if it was at the revision of this image.
  */
 async function popularityText(
   nix: NixTool,

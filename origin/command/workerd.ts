@@ -1,5 +1,5 @@
-// Runs the Worker in the runtime it is deployed to, on this machine: bindings as wrangler.toml names
-// them, KV and R2 kept in the state. The Worker is bundled by its path, never imported.
+// Runs the Worker in the runtime it is deployed to, on this machine: bindings as wrangler.toml
+// names them, KV and R2 kept in the state. The Worker is bundled by its path, never imported.
 
 import { once } from "node:events";
 import { access, constants, mkdir } from "node:fs/promises";

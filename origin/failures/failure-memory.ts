@@ -1,5 +1,6 @@
-// Failures that are told again for a while instead of being run into again: a client that retries, or a
-// thousand that pull the same broken image, cost one attempt. Never for what may go better by itself.
+// Failures that are told again for a while instead of being run into again: a client that retries,
+// or a thousand that pull the same broken image, cost one attempt. Never for what may go better by
+// itself.
 
 import { recentValues } from "../recent.ts";
 

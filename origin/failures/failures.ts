@@ -1,4 +1,5 @@
-// Every way in which an image cannot be had, and the one place that puts it into words for a client.
+// Every way in which an image cannot be had, and the one place that puts it into words for a
+// client.
 
 import { describeProgress, type StillBuilding } from "../../registry/building.ts";
 import { MAX_LAYERS } from "../../registry/compose.ts";

@@ -1,5 +1,5 @@
-// What of another program's words a client may read: the one place that takes this host out of them.
-// Nix, git and builders name directories and URLs as they please; store paths say enough.
+// What of another program's words a client may read: the one place that takes this host out of
+// them. Nix, git and builders name directories and URLs as they please; store paths say enough.
 
 /**
  * Without control characters, credentials in URLs, and directories of this host, of which the last
@@ -64,7 +64,9 @@ function publicUrl(url: string): string {
   return withoutCredentials(url).replace(/\?.*$/s, "?…");
 }
 
-/** Up to the last @ before the path: who writes a password with one into a URL need not encode it. */
+/**
+ * Up to the last @ before the path: who writes a password with one into a URL need not encode it.
+ */
 export function withoutCredentials(url: string): string {
   return url.replace(/^([^/]*\/\/)[^/?#]*@/, "$1");
 }

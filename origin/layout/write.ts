@@ -1,5 +1,5 @@
-// Writes an image to a folder as an OCI image layout, with a file beside it that says what the image
-// is made of and where each of its blobs lies.
+// Writes an image to a folder as an OCI image layout, with a file beside it that says what the
+// image is made of and where each of its blobs lies.
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";

@@ -1,5 +1,5 @@
-// The popularity data that a package set carries itself, `popularity.json` at its top, as Nix fetches
-// the set at a pin.
+// The popularity data that a package set carries itself, `popularity.json` at its top, as Nix
+// fetches the set at a pin.
 
 import * as v from "valibot";
 import { evaluationMessage } from "./nix-error.ts";

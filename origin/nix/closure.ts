@@ -11,9 +11,9 @@ import { readClosure, type StoreObject } from "./store-database.ts";
 const QUERY_DEADLINE_MS = 60_000;
 
 /**
- * Every path of the closure once, in bytewise order; of derivations, everything they are built with,
- * which may not be mixed with others. The paths must be valid; keep them rooted, or a
- * garbage collection may come in between.
+ * Every path of the closure once, in bytewise order; of derivations, everything they are built
+ * with, which may not be mixed with others. The paths must be valid; keep them rooted, or a garbage
+ * collection may come in between.
  */
 export async function queryClosure(
   nix: NixTool,
@@ -23,7 +23,8 @@ export async function queryClosure(
   if (paths.length === 0) return [];
   const read = nix.database === undefined ? undefined : readClosure(nix.database, paths);
   if (read !== undefined) return toGraph(read);
-  // Without the option Nix takes a derivation for its outputs, and with it an output for its deriver.
+  // Without the option Nix takes a derivation for its outputs, and with it an output for its
+  // deriver.
   const derivations = paths.every((path) => path.endsWith(".drv")) ? ["--derivation"] : [];
   const result = await nix.run(
     "nix",

@@ -23,7 +23,9 @@ export interface NamedLookup {
 export const MAX_NAMES_PER_EVALUATION = 200;
 /** Each takes an evaluation of its own. */
 const MAX_EXPLANATIONS = 16;
-/** The message of a name that was not asked why: says nothing of it, so it must not be remembered. */
+/**
+ * The message of a name that was not asked why: says nothing of it, so it must not be remembered.
+ */
 export const UNEXPLAINED = `only ${MAX_EXPLANATIONS} names at a time are asked why they do not evaluate`;
 // An evaluation of nixpkgs takes hundreds of megabytes.
 const CONCURRENT_EVALUATIONS = 2;
@@ -129,7 +131,9 @@ async function lookUpHalves(question: Question, names: readonly string[]): Promi
   return all;
 }
 
-/** Inside Nix the message of a caught error is out of reach, so it is asked for without catching. */
+/**
+ * Inside Nix the message of a caught error is out of reach, so it is asked for without catching.
+ */
 async function explain(question: Question, name: string): Promise<Lookup | LookupStopped> {
   if (question.explanationsLeft === 0) {
     return { kind: "evaluation-failed", message: UNEXPLAINED };

@@ -12,8 +12,8 @@ const MAX_EDITS = 3;
 const MAX_ALIKE_NAMES = 3;
 
 /**
- * Up to five of `members`, best first, ties by length and then bytewise. Where none is a spelling of
- * the name, or begins or holds it, the three that share the most pairs of letters.
+ * Up to five of `members`, best first, ties by length and then bytewise. Where none is a spelling
+ * of the name, or begins or holds it, the three that share the most pairs of letters.
  */
 export function nearNames(wanted: string, members: readonly string[]): readonly string[] {
   if (wanted === "" || wanted.length > MAX_COMPARED_LENGTH) return [];

@@ -7,8 +7,8 @@ const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
 const DERIVATION = /\/nix\/store\/[0-9a-z]{32}-[A-Za-z0-9+\-._?=]+\.drv/;
 
 /**
- * The message of a failed evaluation. Newer versions put the trace before the message and older ones
- * after it, so it starts at the last `error:` and ends where a position or a trace begins.
+ * The message of a failed evaluation. Newer versions put the trace before the message and older
+ * ones after it, so it starts at the last `error:` and ends where a position or a trace begins.
  */
 export function evaluationMessage(stderr: string): string {
   const lines = linesOf(stderr);

@@ -1,5 +1,6 @@
-// The only place of the origin that starts a process: without a shell, with an explicit environment,
-// in a process group of its own, and with a limit on everything that could grow or wait for ever.
+// The only place of the origin that starts a process: without a shell, with an explicit
+// environment, in a process group of its own, and with a limit on everything that could grow or
+// wait for ever.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";

@@ -1,5 +1,5 @@
-// Walks from a list of store paths along their references, as a binary cache has them: what is counted
-// of nixpkgs, or of a set that is not realised, comes from here.
+// Walks from a list of store paths along their references, as a binary cache has them: what is
+// counted of nixpkgs, or of a set that is not realised, comes from here.
 
 import type { StorePath } from "../../registry/store-path.ts";
 import type { BinaryCache } from "./binary-cache.ts";

@@ -1,5 +1,5 @@
-// What a binary cache has answered, kept in a file: who counts again, or goes on after a Ctrl-C, asks
-// only for the rest. A store path's references never change, so nothing in it grows old.
+// What a binary cache has answered, kept in a file: who counts again, or goes on after a Ctrl-C,
+// asks only for the rest. A store path's references never change, so nothing in it grows old.
 
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, open, stat } from "node:fs/promises";

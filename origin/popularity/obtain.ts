@@ -1,6 +1,6 @@
-// Which popularity data the origin uses, decided once at each start: the file that Nixery's variable
-// names, else the one that a package set carries, else what was counted of the set at an earlier
-// start, else what can be counted of it now.
+// Which popularity data the origin uses, decided once at each start: the file that Nixery's
+// variable names, else the one that a package set carries, else what was counted of the set at an
+// earlier start, else what can be counted of it now.
 //
 // The data are part of the packing id, so that other data are other layers. Therefore nothing
 // replaces them while the origin runs, and what was counted is kept though the set's pin moves on.

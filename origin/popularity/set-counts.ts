@@ -1,5 +1,5 @@
-// Counts the closures of a set's packages: those of their derivations, which are known as soon as they
-// are evaluated, or those of their outputs, which are known of what is realised or in a cache.
+// Counts the closures of a set's packages: those of their derivations, which are known as soon as
+// they are evaluated, or those of their outputs, which are known of what is realised or in a cache.
 
 import type { FoundPackage } from "../../registry/lookup.ts";
 import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
@@ -16,9 +16,9 @@ export interface SetCounts {
 }
 
 /**
- * What a package is built with is more than what it needs at run time, so this counts too much, never
- * too little: what nothing else can need counts as such, and so does what everything needs. It says
- * the same on every machine, whatever is realised there.
+ * What a package is built with is more than what it needs at run time, so this counts too much,
+ * never too little: what nothing else can need counts as such, and so does what everything needs.
+ * It says the same on every machine, whatever is realised there.
  */
 export async function countDerivations(
   nix: NixTool,
@@ -33,7 +33,9 @@ export async function countDerivations(
   return count(graph, roots, nameOfDerivation);
 }
 
-/** `graph` need not have everything: a package is left out when something of its closure is missing. */
+/**
+ * `graph` need not have everything: a package is left out when something of its closure is missing.
+ */
 export function countOutputs(
   graph: ReadonlyMap<StorePath, readonly StorePath[]>,
   packages: readonly FoundPackage[],

@@ -1,6 +1,7 @@
 // Says on what tags resolve to how the revision is read: as a flake, or under the operator's
-// configuration of nixpkgs. One revision read in two ways is two sets of packages, so it is two pins.
-// What is remembered of a tag knows nothing of it, so that another configuration moves no tag.
+// configuration of nixpkgs. One revision read in two ways is two sets of packages, so it is two
+// pins. What is remembered of a tag knows nothing of it, so that another configuration moves no
+// tag.
 
 import { configuredPin, type Pin } from "../../registry/pin.ts";
 import { configId, type NixpkgsConfig } from "../nix/nixpkgs-config.ts";

@@ -1,5 +1,5 @@
-// Locks a flake that is no git repository by what it holds: `nix flake metadata`, whose JSON differs
-// a little between versions of Nix.
+// Locks a flake that is no git repository by what it holds: `nix flake metadata`, whose JSON
+// differs a little between versions of Nix.
 
 import * as v from "valibot";
 import { parsePin } from "../../registry/pin.ts";
@@ -16,8 +16,9 @@ export interface LockedFlake {
 // A large archive is downloaded and unpacked.
 const DEADLINE_MS = 120_000;
 
-// 2.4 to 2.26 lock by `narHash`, 2.27 and 2.28 leave it out of `locked` where there is a revision,
-// and the newest write `treeHash`. All have the locked URL as `url`, although they document `lockedUrl`.
+// Versions 2.4 to 2.26 lock by `narHash`, 2.27 and 2.28 leave it out of `locked` where there is a
+// revision, and the newest write `treeHash`. All have the locked URL as `url`, although they document
+// `lockedUrl`.
 const metadataSchema = v.object({
   url: v.optional(v.string()),
   lockedUrl: v.optional(v.string()),

@@ -1,5 +1,6 @@
 // The NAR hash of a file tree, as Nix computes it, without starting Nix: it pins a local package
-// set by its content. The format is Nix's archive: length-prefixed, 8-byte padded, names in byte order.
+// set by its content. The format is Nix's archive: length-prefixed, 8-byte padded, names in byte
+// order.
 
 import { createHash, type Hash } from "node:crypto";
 import { lstat, open, readdir, readlink } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// What a registry answers for a reference: the manifest and config of an image, checked against their
-// digests, and what they say of how the image was made.
+// What a registry answers for a reference: the manifest and config of an image, checked against
+// their digests, and what they say of how the image was made.
 
 import * as v from "valibot";
 import { readLimited } from "../../registry/body.ts";

@@ -1,4 +1,5 @@
-// `nixport popularity` as a process: from a list or a package set to the file that the origin reads.
+// `nixport popularity` as a process: from a list or a package set to the file that the origin
+// reads.
 
 import assert from "node:assert/strict";
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";

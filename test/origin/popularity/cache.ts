@@ -8,12 +8,14 @@ import { hexOf, storePathOf } from "../../registry/fixture.ts";
 import type { Ending } from "../fixture.ts";
 
 /**
- * By name, or by a whole store path: what each path refers to. A path without an entry is not in the
- * cache.
+ * By name, or by a whole store path: what each path refers to. A path without an entry is not in
+ * the cache.
  */
 export type Graph = Readonly<Record<string, readonly string[]>>;
 
-/** Answers one request in place of the file; `times` says how often, and then the file is served. */
+/**
+ * Answers one request in place of the file; `times` says how often, and then the file is served.
+ */
 export interface Fault {
   readonly times?: number;
   readonly answer: (response: ServerResponse, file: string) => void;

@@ -1,5 +1,5 @@
-// Counting over a binary cache: a real HTTP server with narinfo files in Nix's format, the faults of
-// real caches and hostile ones, and going on where a run was stopped.
+// Counting over a binary cache: a real HTTP server with narinfo files in Nix's format, the faults
+// of real caches and hostile ones, and going on where a run was stopped.
 
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";

@@ -1,5 +1,5 @@
-// Which popularity data an origin starts with: the configured file, the set's own, or what is counted
-// and kept. Real files and HTTP; counting itself is small-set.test.ts.
+// Which popularity data an origin starts with: the configured file, the set's own, or what is
+// counted and kept. Real files and HTTP; counting itself is small-set.test.ts.
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";

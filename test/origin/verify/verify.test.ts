@@ -1,4 +1,5 @@
-// `npm run nixport -- verify` as a process, against an origin that serves what it is to build again.
+// `npm run nixport -- verify` as a process, against an origin that serves what it is to build
+// again.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
