@@ -1,13 +1,23 @@
 // The last pin of each tag: in memory, and in the storage for the next start.
 
 import * as v from "valibot";
-import { pinSchema } from "../../registry/pin.ts";
+import { type Pin, pinSchema } from "../../registry/pin.ts";
 import type { Tag } from "../../registry/reference.ts";
+import type { PinnedSource } from "../nix/pinned-source.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
-import type { PinnedTag } from "./pins.ts";
+
+export interface PinnedTag {
+  readonly kind: "pinned";
+  readonly pin: Pin;
+  readonly source: PinnedSource;
+  readonly resolvedAtMs: number;
+  readonly immutable: boolean;
+  /** Set where the pin could not be asked for again: why not. */
+  readonly outdated?: string;
+}
 
 export interface PinMemory {
   lookup(tag: Tag): Promise<PinnedTag | undefined>;

@@ -1,27 +1,17 @@
 // Which pin a tag has now. An earlier pin is answered at once, however old, and asked for again
 // behind the answer: only a tag never resolved before makes anyone wait for a remote.
 
-import type { Pin } from "../../registry/pin.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { Log } from "../log.ts";
 import { type CarriedPopularity, readCarriedPopularity } from "../nix/carried-popularity.ts";
-import type { PinnedSource } from "../nix/pinned-source.ts";
-import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { joinBatches } from "../waiting/join.ts";
-import { openPinMemory } from "./pin-memory.ts";
+import { createFailingTags } from "./failing-tags.ts";
+import { openPinMemory, type PinnedTag } from "./pin-memory.ts";
 import { createResolver, type ResolverOptions } from "./resolve.ts";
 import { type Resolution, sourceId } from "./source.ts";
 
-export interface PinnedTag {
-  readonly kind: "pinned";
-  readonly pin: Pin;
-  readonly source: PinnedSource;
-  readonly resolvedAtMs: number;
-  readonly immutable: boolean;
-  /** Set where the pin could not be asked for again: why not. */
-  readonly outdated?: string;
-}
+export type { PinnedTag } from "./pin-memory.ts";
 
 export type PinResult =
   | PinnedTag
@@ -46,22 +36,12 @@ export interface PinsOptions extends ResolverOptions {
   readonly onMoved?: (tag: Tag, from: PinnedTag, to: PinnedTag) => void;
 }
 
-interface Failures {
-  readonly count: number;
-  readonly notBeforeMs: number;
-  readonly reason: string;
-}
-
-const MAX_FAILING_TAGS = 1000;
-const FIRST_RETRY_MS = 2000;
-const MAX_RETRY_MS = 300_000;
-
 export function rememberPins(options: PinsOptions): Pins {
   const { source, freshMs, log, now, onMoved } = options;
   const resolver = createResolver(options);
   const memory = openPinMemory(options.store, sourceId(source));
   const staleAfterMs = Math.min(freshMs, resolver.recheckMs ?? freshMs);
-  const failing = recentValues<Failures>(MAX_FAILING_TAGS);
+  const failing = createFailingTags(now);
   const refreshing = new Map<Tag, Promise<void>>();
   const joined = joinBatches<Tag, PinResult>(
     (tag) => tag,
@@ -93,7 +73,7 @@ export function rememberPins(options: PinsOptions): Pins {
   async function pinnedNow(tag: Tag, pinned: PinnedTag): Promise<PinnedTag> {
     // Of several pulls that find the same move, the first one alone has the earlier pin here.
     const earlier = await memory.store(tag, pinned);
-    if (failing.lookup(tag) !== undefined) failing.store(tag, NO_FAILURES);
+    failing.remove(tag);
     if (earlier !== undefined && earlier.pin !== pinned.pin) {
       log.info({ tag, from: earlier.pin, to: pinned.pin }, "tag moved");
       onMoved?.(tag, earlier, pinned);
@@ -103,9 +83,7 @@ export function rememberPins(options: PinsOptions): Pins {
 
   function failedAgain(tag: Tag, earlier: PinnedTag, reason: string): PinnedTag {
     if (options.signal?.aborted) return earlier;
-    const count = (failing.lookup(tag)?.count ?? 0) + 1;
-    const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), MAX_RETRY_MS);
-    failing.store(tag, { count, notBeforeMs: now() + delayMs, reason });
+    const delayMs = failing.add(tag, reason);
     const ageSeconds = Math.round((now() - earlier.resolvedAtMs) / 1000);
     const facts = { tag, pin: earlier.pin, ageSeconds, retrySeconds: delayMs / 1000, reason };
     log.warn(facts, "tag kept at an earlier pin");
@@ -113,7 +91,7 @@ export function rememberPins(options: PinsOptions): Pins {
   }
 
   function refreshBehind(tag: Tag): void {
-    if (refreshing.has(tag) || now() < (failing.lookup(tag)?.notBeforeMs ?? 0)) return;
+    if (refreshing.has(tag) || failing.isResting(tag)) return;
     const refresh = async () => {
       try {
         await joined.all([tag]);
@@ -137,8 +115,8 @@ export function rememberPins(options: PinsOptions): Pins {
         return result;
       }
       if (now() - known.resolvedAtMs >= staleAfterMs) refreshBehind(tag);
-      const reason = failing.lookup(tag)?.reason;
-      return reason ? { ...known, outdated: reason } : known;
+      const reason = failing.reasonOf(tag);
+      return reason === undefined ? known : { ...known, outdated: reason };
     },
     carriedPopularity: ({ source }) => readCarriedPopularity(options.nix, source, options.signal),
     async settled() {
@@ -146,5 +124,3 @@ export function rememberPins(options: PinsOptions): Pins {
     },
   };
 }
-
-const NO_FAILURES: Failures = { count: 0, notBeforeMs: 0, reason: "" };

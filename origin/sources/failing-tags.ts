@@ -1,0 +1,39 @@
+// Tags whose source does not answer: why, and how long each is left alone before it is asked again,
+// twice as long after each failure.
+
+import type { Tag } from "../../registry/reference.ts";
+import { recentValues } from "../recent.ts";
+
+export interface FailingTags {
+  /** Returns for how many milliseconds the tag is left alone now. */
+  add(tag: Tag, reason: string): number;
+  remove(tag: Tag): void;
+  /** Undefined for a tag whose source has answered last. */
+  reasonOf(tag: Tag): string | undefined;
+  isResting(tag: Tag): boolean;
+}
+
+const MAX_TAGS = 1000;
+const FIRST_RETRY_MS = 2000;
+const MAX_RETRY_MS = 300_000;
+
+export function createFailingTags(now: () => number): FailingTags {
+  const failing = recentValues<{
+    readonly count: number;
+    readonly untilMs: number;
+    readonly reason: string;
+  } | null>(MAX_TAGS);
+  return {
+    add(tag, reason) {
+      const count = (failing.lookup(tag)?.count ?? 0) + 1;
+      const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), MAX_RETRY_MS);
+      failing.store(tag, { count, untilMs: now() + delayMs, reason });
+      return delayMs;
+    },
+    remove(tag) {
+      if (failing.lookup(tag)) failing.store(tag, null);
+    },
+    reasonOf: (tag) => failing.lookup(tag)?.reason,
+    isResting: (tag) => now() < (failing.lookup(tag)?.untilMs ?? 0),
+  };
+}
