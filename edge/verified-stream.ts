@@ -12,13 +12,10 @@ export function verifiedStream(
   const hashWriter = hash.getWriter();
   // When the stream fails first nobody awaits this, and a rejection without an owner is logged.
   hash.digest.catch(() => undefined);
-  let receivedBytes = 0;
   let held: Uint8Array | undefined;
 
   const verify = new TransformStream<Uint8Array, Uint8Array>({
     async transform(chunk, controller) {
-      receivedBytes += chunk.length;
-      if (receivedBytes > content.sizeBytes) throw mismatch(content.digest, "is longer than told");
       await hashWriter.write(chunk);
       if (held !== undefined) controller.enqueue(held);
       held = chunk;
@@ -26,21 +23,20 @@ export function verifiedStream(
     async flush(controller) {
       await hashWriter.close();
       const digest = toDigest(await hash.digest);
-      if (digest !== content.digest) throw mismatch(content.digest, `arrived as ${digest}`);
+      if (digest !== content.digest) throw new Error(`${content.digest} arrived as ${digest}`);
       if (held !== undefined) controller.enqueue(held);
     },
   });
   return fixedLength(body.pipeThrough(verify), content.sizeBytes);
 }
 
-/** The runtime sends Content-Length, which clients need, only for a body of a known length. */
+/**
+ * The runtime sends Content-Length, which clients need, only for a body of a known length. One of
+ * another length ends in an error.
+ */
 export function fixedLength(
   body: ReadableStream<Uint8Array>,
   sizeBytes: number,
 ): ReadableStream<Uint8Array> {
   return body.pipeThrough(new FixedLengthStream(sizeBytes));
-}
-
-function mismatch(digest: Digest, what: string): Error {
-  return new Error(`blob ${digest} of the origin ${what}`);
 }

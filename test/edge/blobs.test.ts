@@ -158,6 +158,16 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     }
   }
 
+  test("is the origin's part where R2 gives another than it was asked for", async () => {
+    world.origin.answering = ({ headers }) => rangeAnswer(BYTES, headers.range);
+    const response = await world.pull(blobPath(digest), {
+      ...{ headers: { Range: "bytes=10-19" }, controls: { wrongRange: true } },
+    });
+    assert.equal(cacheStatus(response), "nixport; fwd=miss");
+    assert.equal(response.headers.get("Content-Range"), "bytes 10-19/1000");
+    assert.deepEqual(await response.bytes(), BYTES.slice(10, 20));
+  });
+
   test("HEAD ignores a range, moves no body and asks the origin by HEAD", async () => {
     world.origin.asked.length = 0;
     const absent = digestOfText("at the origin only");

@@ -4,6 +4,8 @@ export interface Controls {
   readonly nowMs?: number;
   readonly fail?: readonly ("kv" | "r2")[];
   readonly hang?: readonly ("kv" | "r2")[];
+  /** Has R2 give another range than it is asked for. */
+  readonly wrongRange?: boolean;
   readonly limiter?: "fails" | "refuses";
   /** Has another Worker write what this tag has as soon as this one has read its pointer. */
   readonly overtakenBy?: string;

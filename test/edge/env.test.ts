@@ -17,5 +17,8 @@ for (const originUrl of ["", "origin.example", "http://127.0.0.1:1/below"]) {
     const lines = world.log.map((line) => JSON.parse(line));
     const { problem } = lines.find(({ event }) => event === "misconfigured");
     assert.match(problem, /^ORIGIN_URL: not like https:.*; NIXPORT_SECRET: every key needs/);
+    const failed = lines.find(({ event }) => event === "not answered");
+    assert.deepEqual([failed.level, failed.code], ["warn", "UNAVAILABLE"]);
+    assert.match(failed.cause.message, /ORIGIN_URL names no origin/);
   });
 }

@@ -86,6 +86,21 @@ describe("ingest", () => {
     assert.deepEqual(await r2Keys("outputs/"), []);
   });
 
+  test("refuses records whose layers are there in another size", async () => {
+    const other = await stockOf(["jq"], "-resized");
+    await world.pushBlobs(other);
+    const { records } = recordsBody(other);
+    const resized = records.map((record) => ({
+      ...record,
+      bundles: record.bundles.map((bundle) => ({ ...bundle, sizeBytes: bundle.sizeBytes + 1 })),
+    }));
+    const response = await world.push("POST", ingestPath.records, { records: resized });
+    const { code, detail } = await errorOf(response);
+    assert.equal(code, "MANIFEST_BLOB_UNKNOWN");
+    const bundles = resized.flatMap((record) => record.bundles.map(({ digest }) => digest));
+    assert.deepEqual(detail, bundles.sort());
+  });
+
   test("names layers that are not there however many they are, for else they never come", async () => {
     const { records } = recordsBody(await stockOf(["jq"], "-emptied"));
     const [first] = records;

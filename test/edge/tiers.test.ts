@@ -238,6 +238,15 @@ describe("tiers", () => {
     });
   }
 
+  test("has no client wait longer than an hour, whatever the origin says", async () => {
+    await world.origin.start();
+    const headers = { "Retry-After": "999999" };
+    world.origin.answering = () => registryError(503, "UNAVAILABLE", "later", headers);
+    const response = await world.pull(manifestPath("tree", "later"));
+    assert.equal(response.headers.get("Retry-After"), "3600");
+    await response.body?.cancel();
+  });
+
   test("asks nothing of the origin for a client that has asked for too much", async () => {
     await world.backfill(stock, { tag: "within", pin: PIN, repositories: ["git"] });
     await world.origin.start();

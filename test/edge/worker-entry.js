@@ -28,14 +28,7 @@ export default {
         ...env,
         KV: watch("kv", env.KV, controls, operations, controls.slowKv && askedR2.promise),
         ...(controls.limiter && { MISS_LIMIT: limiter(controls.limiter) }),
-        R2: watch(
-          "r2",
-          overtaken(env.R2, controls),
-          controls,
-          operations,
-          undefined,
-          askedR2.resolve,
-        ),
+        R2: watch("r2", misled(env.R2, controls), controls, operations, undefined, askedR2.resolve),
       },
       {
         passThroughOnException() {},
@@ -53,7 +46,8 @@ export default {
   },
 };
 
-function overtaken(bucket, { overtakenBy }) {
+function misled(bucket, { overtakenBy, wrongRange }) {
+  if (wrongRange) return { get: (key) => bucket.get(key, { range: { offset: 0, length: 1 } }) };
   if (overtakenBy === undefined) return bucket;
   let isOvertaken = false;
   return {
