@@ -67,8 +67,8 @@ export async function putPart(
 
 /**
  * Assembled under a key of its own, then copied to the final one through R2's comparison: a multipart
- * object has no sha256 that could be looked at. Whatever happens, nothing is left behind; an upload
- * that is lost is started again.
+ * object has no sha256 that could be looked at. Nothing is left behind but by a Worker that is ended
+ * in between, and nothing ever names that. An upload that is lost is started again.
  */
 export async function completeUpload(
   edge: Edge,

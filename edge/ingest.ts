@@ -20,7 +20,7 @@ import {
 /** A body of records names some hundred layers with their store paths: far below this. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 /** A zone's limit on request bodies is 100 MB. */
-export const MAX_BLOB_BYTES = 95_000_000;
+const MAX_BLOB_BYTES = 95_000_000;
 
 export async function ingest(
   edge: Edge,

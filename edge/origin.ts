@@ -4,6 +4,7 @@
 
 import * as v from "valibot";
 import { cancelBody, readLimited } from "../registry/body.ts";
+import { PIN_HEADER } from "../registry/content.ts";
 import { type Digest, parseDigest } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
 import { OMITTED_HEADER, omittedSchema } from "../registry/image-index.ts";
@@ -210,7 +211,7 @@ async function readManifest(
   const omitted = v.safeParse(omittedSchema, headers.get(OMITTED_HEADER));
   return {
     manifest,
-    pin: parsePin(headers.get("Nixport-Pin") ?? ""),
+    pin: parsePin(headers.get(PIN_HEADER) ?? ""),
     warning: warning !== null && WARNING.test(warning) ? warning : undefined,
     omitted: omitted.success ? omitted.output : undefined,
   };

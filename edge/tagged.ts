@@ -1,7 +1,7 @@
 // A pull by tag: pointer, composition, origin, in this order. A stale answer is given at once and
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
-import { manifestResponse } from "../registry/content.ts";
+import { manifestResponse, PIN_HEADER } from "../registry/content.ts";
 import { manifestsOf, OMITTED_HEADER } from "../registry/image-index.ts";
 import { isIndexType } from "../registry/media-type.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
@@ -27,9 +27,6 @@ import { healPointer, lookupPointer, removePointer, storePointer } from "./point
 import { forgetTagPins } from "./tag-pins.ts";
 
 export type ManifestRoute = Extract<Route, { kind: "manifest" }>;
-
-/** Which revision of the package source answered. */
-export const PIN_HEADER = "Nixport-Pin";
 
 export async function serveTag(
   edge: Edge,

@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import { pingResponse } from "../registry/answer.ts";
-import { manifestResponse, planBlob } from "../registry/content.ts";
+import { manifestResponse, PIN_HEADER, planBlob } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import { errorResponse, RegistryError } from "../registry/error.ts";
 import { OMITTED_HEADER, omittedHeader } from "../registry/image-index.ts";
@@ -51,9 +51,6 @@ export interface AppOptions {
   readonly log: Log;
   readonly now: () => number;
 }
-
-/** The pin that answered: the revision of the package source. */
-const PIN_HEADER = "Nixport-Pin";
 
 export function createApp(options: AppOptions): Hono {
   const app = new Hono();

@@ -32,6 +32,9 @@ export interface ManifestContent {
   readonly bytes: Uint8Array;
 }
 
+/** With a manifest by tag: which revision of the package source answered. */
+export const PIN_HEADER = "Nixport-Pin";
+
 /** What of a request decides its answer. */
 export type Asking = Pick<Request, "method" | "headers">;
 

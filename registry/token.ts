@@ -22,7 +22,7 @@ export interface SignedRequest {
 
 const TOKEN_LIFE_SECONDS = 60;
 const CLOCK_SKEW_SECONDS = 60;
-export const MIN_SECRET_BYTES = 16;
+const MIN_SECRET_BYTES = 16;
 const MAX_KEYS = 2;
 
 /**

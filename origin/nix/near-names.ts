@@ -1,6 +1,6 @@
 // Which names of a package set a user may have meant. Pure; fast enough for all of nixpkgs.
 
-export const MAX_NEAR_NAMES = 5;
+const MAX_NEAR_NAMES = 5;
 
 // A longer name is no typing error of anything, and comparing it would only cost time.
 const MAX_COMPARED_LENGTH = 64;

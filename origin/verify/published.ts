@@ -3,6 +3,7 @@
 
 import * as v from "valibot";
 import { readLimited } from "../../registry/body.ts";
+import { PIN_HEADER } from "../../registry/content.ts";
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import { parseJson } from "../../registry/json.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/media-type.ts";
@@ -84,9 +85,9 @@ export async function fetchPublished(
   if (manifest === undefined) return notPublished("the answer is no image manifest");
   const variant = variantOf(manifest);
   if (variant === undefined) return notPublished("its media types are of no form known here");
-  const pin = parsePin(answer.headers.get("Nixport-Pin") ?? "");
+  const pin = parsePin(answer.headers.get(PIN_HEADER) ?? "");
   if (pin === undefined) {
-    return notPublished("the answer does not say of which revision it is: no Nixport-Pin");
+    return notPublished(`the answer does not say of which revision it is: no ${PIN_HEADER}`);
   }
   const blob = await get(`${repository}/blobs/${manifest.config.digest}`, {}, signal);
   if (typeof blob === "string") return notPublished(blob);
