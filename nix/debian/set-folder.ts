@@ -5,6 +5,9 @@ import { dirname, join } from "node:path";
 
 const COPIED = ["default.nix", "unpack.sh", "fixups"];
 
+// How often others that start at the same time may come in between.
+const MAX_ATTEMPTS = 20;
+
 // Answers whether anything changed. A reader never sees a folder half written: it is made beside
 // its place and renamed. A folder cannot be renamed over a full one, so for an instant there is
 // none.
@@ -21,21 +24,34 @@ export async function writeSetFolder(
       await cp(join(import.meta.dirname, name), join(fresh, name), { recursive: true });
     }
     for (const [name, text] of Object.entries(generated)) await writeFile(join(fresh, name), text);
-    if ((await contentOf(outDir)) === (await contentOf(fresh))) return false;
-    await rename(outDir, join(work, "old")).catch((error: unknown) => {
-      if (!isAbsent(error)) throw error;
-    });
-    await rename(fresh, outDir);
-    return true;
+    const content = await contentOf(fresh);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        if ((await contentOf(outDir)) === content) return false;
+        await replace(outDir, fresh, join(work, `old-${attempt}`));
+        return true;
+      } catch (error) {
+        // Another start has taken the folder away, or put its own there, since it was looked at.
+        const isOthers = hasCode(error, "ENOENT", "ENOTEMPTY", "EEXIST");
+        if (!isOthers || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
+async function replace(outDir: string, fresh: string, old: string): Promise<void> {
+  await rename(outDir, old).catch((error: unknown) => {
+    if (!hasCode(error, "ENOENT")) throw error;
+  });
+  await rename(fresh, outDir);
+}
+
 async function contentOf(folder: string): Promise<string | undefined> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
     (error: unknown) => {
-      if (isAbsent(error)) return undefined;
+      if (hasCode(error, "ENOENT")) return undefined;
       throw error;
     },
   );
@@ -48,6 +64,6 @@ async function contentOf(folder: string): Promise<string | undefined> {
   return JSON.stringify(texts);
 }
 
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
