@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { recentValues } from "../../../origin/recent.ts";
 import { joinBatches } from "../../../origin/waiting/join.ts";
 
@@ -161,6 +162,7 @@ describe("joinBatches", () => {
     assert.equal(runs.length, 2);
     // The end of the aborted run takes nothing from the one that replaced it.
     runs[0]?.reject(new Error("ended"));
+    await setImmediate();
     const joiner = joined.all(["a"]);
     assert.equal(runs.length, 2);
     finish(1);

@@ -1,0 +1,79 @@
+// Holding a request: until its work is done, its client has left, or it has waited long enough.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { hold, type Wait } from "../../../origin/waiting/hold.ts";
+
+const LONG_MS = 60_000;
+
+/** Work that the test ends, and what was said of it when nobody was held any more. */
+function controlled() {
+  const { promise: begun, resolve: begin } = Promise.withResolvers<Wait>();
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const { promise: late, resolve: onLate } = Promise.withResolvers<PromiseSettledResult<string>>();
+  const work = (wait: Wait) => {
+    begin(wait);
+    wait.signal.addEventListener("abort", () => reject(wait.signal.reason));
+    return promise;
+  };
+  return { work, begun, late, onLate, finish: resolve, fail: reject };
+}
+
+describe("hold", () => {
+  test("gives what came of the work", async () => {
+    const { work, onLate, finish } = controlled();
+    const client = new AbortController().signal;
+    const held = hold(work, { holdMs: LONG_MS, client, onLate });
+    finish("done");
+    assert.equal(await held, "done");
+  });
+
+  test("passes on why the work failed", async () => {
+    const { work, onLate, fail } = controlled();
+    const held = hold(work, { holdMs: LONG_MS, client: null, onLate });
+    fail(new Error("broken"));
+    await assert.rejects(held, /broken/);
+  });
+
+  test("ends the work of a client that leaves, with its reason", async () => {
+    const { work, begun, onLate } = controlled();
+    const client = new AbortController();
+    const held = hold(work, { holdMs: LONG_MS, client: client.signal, onLate });
+    const { signal } = await begun;
+    client.abort(new Error("left"));
+    await assert.rejects(held, /left/);
+    assert(signal.aborted);
+  });
+
+  test("begins nothing for a client that has left", async () => {
+    let isBegun = false;
+    const work = async () => {
+      isBegun = true;
+    };
+    const client = AbortSignal.abort(new Error("left"));
+    await assert.rejects(hold(work, { holdMs: LONG_MS, client, onLate: () => {} }), /left/);
+    assert(!isBegun);
+  });
+
+  test("says how far the work is when its time is over, and lets it go on", async () => {
+    const { work, begun, late, onLate, finish } = controlled();
+    const client = new AbortController();
+    const held = hold(work, { holdMs: 1, client: client.signal, onLate });
+    const { signal, onStage } = await begun;
+    onStage(() => ({ kind: "packing" }));
+    assert.deepEqual(await held, { kind: "still-under-way", stage: { kind: "packing" } });
+    // Whoever was answered has not left, whenever its connection ends.
+    client.abort(new Error("left"));
+    assert(!signal.aborted);
+    finish("done");
+    assert.deepEqual(await late, { status: "fulfilled", value: "done" });
+  });
+
+  test("tells of work that fails when nobody is held any more", async () => {
+    const { work, late, onLate, fail } = controlled();
+    const held = await hold(work, { holdMs: 1, client: null, onLate });
+    assert.deepEqual(held, { kind: "still-under-way", stage: { kind: "looking-up" } });
+    fail(new Error("broken"));
+    assert.equal((await late).status, "rejected");
+  });
+});
