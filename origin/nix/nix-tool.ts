@@ -76,12 +76,20 @@ export function parseNixVersion(text: string): string | undefined {
 }
 
 function nixEnvironment(env: NixToolOptions["env"]): Record<string, string> {
-  const defined: Record<string, string> = {};
+  const kept = withoutOwnVariables(env);
+  return { ...kept, PATH: nixPath(kept).join(":"), NO_COLOR: "1" };
+}
+
+/**
+ * A package set can read the environment of Nix and put it into an error message, and git hands its
+ * own on to helpers: no secret of ours may be in either.
+ */
+export function withoutOwnVariables(env: NixToolOptions["env"]): Record<string, string> {
+  const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    // A package set can read the environment, and put it into an error message: no secret of ours.
-    if (value !== undefined && !name.startsWith("NIXPORT_")) defined[name] = value;
+    if (value !== undefined && !name.startsWith("NIXPORT_")) kept[name] = value;
   }
-  return { ...defined, PATH: nixPath(defined).join(":"), NO_COLOR: "1" };
+  return kept;
 }
 
 /**

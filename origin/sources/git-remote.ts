@@ -2,6 +2,7 @@
 // One process per question at a time, and its answer counts for a moment, failure or not: neither a
 // flood of unknown tags nor a remote that hangs piles processes up.
 
+import { withoutOwnVariables } from "../nix/nix-tool.ts";
 import { runProcess } from "../nix/spawn.ts";
 import type { RemoteRefs } from "./refs.ts";
 
@@ -67,7 +68,10 @@ async function listRemote(
     ["ls-remote", "--quiet", ...flags, "--", url, ...patterns],
     {
       // Never wait for a password that nobody is there to type.
-      env: { ...env, GIT_TERMINAL_PROMPT: "0", SSH_ASKPASS_REQUIRE: "never" },
+      env: {
+        ...withoutOwnVariables(env),
+        ...{ GIT_TERMINAL_PROMPT: "0", SSH_ASKPASS_REQUIRE: "never" },
+      },
       deadlineMs: DEADLINE_MS,
       maxStdoutBytes: MAX_OUTPUT_BYTES,
       ...(signal && { signal }),

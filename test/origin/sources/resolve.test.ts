@@ -1,6 +1,7 @@
 // Tags to pins: what each kind of source takes a tag for, asked of real repositories.
 
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { failureError } from "../../../origin/failures/failures.ts";
@@ -134,6 +135,18 @@ describe("a tag of a git repository", limit, () => {
       assert.match(error.message, why);
       assert(!error.message.includes(gone), "it names a folder of this host");
     }
+  });
+
+  test("is asked for without showing git a secret of the origin's", async (t) => {
+    const folder = await temporaryDirectory(t);
+    await writeFile(join(folder, "git"), `#!/bin/sh\nexec /usr/bin/env > ${folder}/env`, {
+      mode: 0o755,
+    });
+    const env = { PATH: folder, HOME: "/home/a", NIXPORT_SECRET: "secret" };
+    await resolveTag({ kind: "git", url: "/x" }, tagOf("latest"), env);
+    const seen = await readFile(join(folder, "env"), "utf8");
+    assert.match(seen, /^HOME=\/home\/a$/m);
+    assert.doesNotMatch(seen, /secret/i);
   });
 
   test("cannot be told without git", async (t) => {
