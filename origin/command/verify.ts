@@ -5,6 +5,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { parseRepository } from "../../registry/recipe.ts";
+import { LATEST, parseTag } from "../../registry/reference.ts";
 import { VARIANTS, type Variant } from "../../registry/variant.ts";
 import { type Config, isLoopback, readConfig } from "../config.ts";
 import { formatPopularity } from "../layers/popularity.ts";
@@ -54,7 +56,7 @@ export const verify: Subcommand = {
       throw new UsageError(`--form is ${form}: ${VARIANTS.map((each) => FORMS[each]).join(", ")}`);
     }
     const reference = parseImage(text, values.registry ?? null, edgeUrlOf(context.env));
-    if (reference === undefined) throw new UsageError(`${text} is no image and tag of a registry`);
+    if (typeof reference === "string") throw new UsageError(`${text}: ${reference}`);
     await verifyImage(reference, wanted, context);
   },
 };
@@ -124,21 +126,25 @@ async function popularityText(
 /**
  * As Docker reads a reference: what stands before the first slash is a host if it has a dot or a
  * colon or is `localhost`. A package such as `python3packages.numpy` in front needs --registry.
+ * Else what is wrong with it.
  */
 export function parseImage(
   text: string,
   registry: string | null,
   defaultUrl: string,
-): ImageReference | undefined {
+): ImageReference | string {
   const [first = "", ...rest] = text.split("/");
   const isHost = rest.length > 0 && (/[.:]/.test(first) || first === "localhost");
   const hasHost = registry === null && isHost;
-  const [, name = "", tag = "latest"] =
+  const [, name = "", tagText = LATEST] =
     /^([^:@]+)(?::([^:@/]+))?$/.exec(hasHost ? rest.join("/") : text) ?? [];
-  const url = hasHost ? urlOf(first) : (registry ?? defaultUrl);
-  if (name === "" || !URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    return undefined;
-  return { registryUrl: new URL(url).origin, name, tag };
+  const tag = parseTag(tagText);
+  if (name === "" || tag === undefined) return "is no image and tag of a registry";
+  const named = parseRepository(name);
+  if (named.kind === "invalid") return named.reason;
+  const url = URL.parse(hasHost ? urlOf(first) : (registry ?? defaultUrl));
+  if (url === null || !/^https?:$/.test(url.protocol)) return "an http or https URL is needed";
+  return { registryUrl: url.origin, name, tag };
 }
 
 function urlOf(host: string): string {

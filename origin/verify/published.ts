@@ -10,6 +10,7 @@ import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/media-type.ts";
 import { type Pin, parsePin } from "../../registry/pin.ts";
 import { ARCHITECTURES, type Architecture } from "../../registry/recipe.ts";
 import { digestSchema } from "../../registry/record.ts";
+import type { Tag } from "../../registry/reference.ts";
 import { VARIANT_HEADER, VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/variant.ts";
 import { fetchProblem } from "../fetch-problem.ts";
 
@@ -17,7 +18,7 @@ export interface ImageReference {
   /** `http://127.0.0.1:8787`, without a final slash. */
   readonly registryUrl: string;
   readonly name: string;
-  readonly tag: string;
+  readonly tag: Tag;
 }
 
 /** What of an image its digest is made of. */

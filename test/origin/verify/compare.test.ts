@@ -63,13 +63,19 @@ describe("an image to verify", () => {
     ["a.b/git", "http://127.0.0.1:1", ["http://127.0.0.1:1", "a.b/git", "latest"]],
     [`git@sha256:${"a".repeat(64)}`, null, undefined],
     ["", null, undefined],
+    ["git?tag=x", null, undefined],
+    ["git/../blobs", null, undefined],
+    ["git:.x", null, undefined],
+    ["htop/shell", null, undefined],
     ["git", "ftp://example.org", undefined],
     ["git", "not a url", undefined],
   ];
   for (const [text, registry, expected] of cases) {
     test(`is read from ${JSON.stringify(text)}${registry === null ? "" : ` at ${registry}`}`, () => {
       const image = parseImage(text, registry, local);
-      assert.deepEqual(image && [image.registryUrl, image.name, image.tag], expected);
+      const read =
+        typeof image === "string" ? undefined : [image.registryUrl, image.name, image.tag];
+      assert.deepEqual(read, expected);
     });
   }
 });

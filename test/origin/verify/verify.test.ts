@@ -103,6 +103,7 @@ describe("nixport verify", limit, () => {
   const failures: readonly [string, () => readonly string[], number, RegExp][] = [
     ["no such package", () => [imageOf("nothing")], 1, /answers 404: no package nothing/],
     ["no registry", () => ["127.0.0.1:1/hello"], 1, /cannot be reached: /],
+    ["no name of an image", () => ["hello/shell"], 2, /hello\/shell: .*in front/],
     ["no image", () => [], 2, /one image is needed\nusage: /],
     ["no such option", () => ["--what"], 2, /Unknown option '--what'/],
     ["no such form", () => ["hello", "--form", "tar"], 2, /--form is tar: zstd, gzip, docker/],
