@@ -1,6 +1,7 @@
 // Where packages come from and under which configuration of nixpkgs, as the environment says it.
 
 import { resolve } from "node:path";
+import { withoutCredentials } from "./failures/public-text.ts";
 import { type NixpkgsConfig, parseNixpkgsConfig } from "./nix/nixpkgs-config.ts";
 import { parseFlakeReference } from "./sources/flake-reference.ts";
 import { NIXPKGS_URL, type Source } from "./sources/source.ts";
@@ -47,7 +48,8 @@ function readPlace({ text, problem }: Pick<Variables, "text" | "problem">): Sour
   if (flake !== undefined) {
     const reference = parseFlakeReference(flake);
     if (reference.kind !== "invalid") return { kind: "flake", url: flake };
-    return problem(`NIXPORT_FLAKE is ${JSON.stringify(flake)}: ${reference.why}`);
+    const shown = JSON.stringify(withoutCredentials(flake));
+    return problem(`NIXPORT_FLAKE is ${shown}: ${reference.why}`);
   }
   const channel = text("NIXERY_CHANNEL");
   if (channel !== undefined) {
@@ -59,7 +61,8 @@ function readPlace({ text, problem }: Pick<Variables, "text" | "problem">): Sour
     if (/^(?:https?|ssh|git|file):\/\/|^[^-:][^:]*@[^:]+:|^\//.test(repository)) {
       return { kind: "git", url: repository };
     }
-    return problem(`NIXERY_PKGS_REPO is ${JSON.stringify(repository)}: a git URL is needed`);
+    const shown = JSON.stringify(withoutCredentials(repository));
+    return problem(`NIXERY_PKGS_REPO is ${shown}: a git URL is needed`);
   }
   const path = text("NIXERY_PKGS_PATH");
   if (path !== undefined) return { kind: "path", path: resolve(path) };

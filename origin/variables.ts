@@ -40,7 +40,13 @@ export function openVariables(env: EnvironmentVariables): Variables {
       const value = text(name);
       if (value === undefined) return null;
       const isAllowed = schemes.some((scheme) => value.startsWith(`${scheme}://`));
-      if (isAllowed && URL.canParse(value)) return value;
+      const parsed = URL.parse(value);
+      // fetch takes no URL with them, and would say so of every request, password and all.
+      if (parsed?.username || parsed?.password) {
+        problem(`${name} holds a user or password`);
+        return null;
+      }
+      if (isAllowed && parsed !== null) return value;
       const needed = `${schemes.slice(0, -1).join(", ")} or ${schemes.at(-1)}`;
       problem(`${name} is ${JSON.stringify(value)}: a URL of ${needed} is needed`);
       return null;

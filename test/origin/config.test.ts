@@ -187,6 +187,14 @@ describe("readConfig", () => {
       { NIXPORT_EDGE_URL: "https://example/edge", NIXPORT_SECRET: SECRET },
       /^NIXPORT_EDGE_URL .* a registry has no path/,
     ],
+    [
+      { NIXPORT_EDGE_URL: "https://user:hunter2@edge.example", NIXPORT_SECRET: SECRET },
+      /^NIXPORT_EDGE_URL holds a user or password$/,
+    ],
+    [
+      { NIX_POPULARITY_URL: "https://token@x.example/p" },
+      /^NIX_POPULARITY_URL holds a user or password$/,
+    ],
     [{ NIXPORT_EDGE_URL: "https://edge.example" }, /^NIXPORT_EDGE_URL is set: NIXPORT_SECRET/],
     [{ HOST: "0.0.0.0" }, /^HOST is 0\.0\.0\.0, which is not loopback: NIXPORT_SECRET/],
     [{ HOST: "::" }, /^HOST is ::, which is not loopback/],
@@ -244,8 +252,12 @@ describe("readConfig", () => {
 
   test("shows no secret in a problem", () => {
     const secret = "hunter2";
-    for (const text of problemsOf({ NIXPORT_SECRET: secret, PORT: "x" })) {
-      assert(!text.includes(secret), text);
+    for (const variables of [
+      { NIXPORT_SECRET: secret, NIXPORT_EDGE_URL: `ftp://a:${secret}@h` },
+      { NIXPORT_FLAKE: `https://a:${secret}@h.example/r.git` },
+      { NIXERY_PKGS_REPO: `ftp://a:${secret}@h.example/r.git` },
+    ]) {
+      for (const text of problemsOf(variables)) assert(!text.includes(secret), text);
     }
   });
 });
