@@ -132,6 +132,17 @@ describe("runProcess", () => {
     assert.equal((await sh("echo", {}, "x".repeat(1024 * 1024))).kind, "not-started");
   });
 
+  test("keeps the beginning of a line that is too long, and gives the next whole", async () => {
+    const lines: string[] = [];
+    await sh("head -c 4194304 /dev/zero | tr '\\0' e >&2; echo end >&2; echo next >&2", {
+      onStderrLine: (line) => lines.push(line),
+    });
+    assert.equal(lines.length, 2);
+    assert.match(lines[0] ?? "", /^e{16384}/);
+    assert((lines[0]?.length ?? 0) < 256 * 1024, `${lines[0]?.length}`);
+    assert.equal(lines[1], "next");
+  });
+
   test("gives errors line by line, the last one without its end too", async () => {
     const lines: string[] = [];
     await sh("printf 'a\\nb' >&2; printf 'c\\nd' >&2", {

@@ -1,7 +1,7 @@
 // A tag moves: what is made for it in the background, and what pulls get meanwhile. Real git, real Nix.
 
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import type { EnvironmentVariables } from "../../../origin/config.ts";
@@ -283,4 +283,25 @@ describe("what was pulled", limit, () => {
     assert.equal((await house.pull("sh")).pin, after.pin);
     assert.deepEqual(startedNix(house), []);
   });
+});
+
+test("a tag whose source cannot be reached is answered with its age", limit, async (t) => {
+  const set = await plantNumberedSet(t, 2);
+  await set.commit();
+  const house = await fresh(t, set);
+  const { digest } = await house.pull("p1");
+  house.pass(600_000);
+  await rename(set.path, `${set.path}-away`);
+  try {
+    await until("it is known", async () => (await answerOf(house, "p1")).warning !== null);
+    const answer = await answerOf(house, "p1");
+    assert.deepEqual([answer.status, answer.digest], [200, digest]);
+    assert.match(
+      answer.warning ?? "",
+      /^299 - "nixport: latest was last resolved 10 min ago; the package source does not answer"$/,
+    );
+  } finally {
+    // Where what has planted it looks for it.
+    await rename(`${set.path}-away`, set.path);
+  }
 });
