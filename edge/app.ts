@@ -3,6 +3,7 @@
 import { type Context, Hono } from "hono";
 import { errorResponse, RegistryError } from "../registry/error.ts";
 import { isIngest, parseIngestRoute, parseRoute } from "../registry/route.ts";
+import { clientNetwork } from "./client-network.ts";
 import type { Edge, LogLine } from "./edge.ts";
 import { type Env, readSettings } from "./env.ts";
 import { handle } from "./handle.ts";
@@ -117,7 +118,7 @@ async function admitMiss(
   request: Request,
   log: AppOptions["log"],
 ): Promise<void> {
-  const key = request.headers.get("CF-Connecting-IP") ?? "unknown";
+  const key = clientNetwork(request.headers.get("CF-Connecting-IP") ?? "unknown");
   const counted = await MISS_LIMIT?.limit({ key }).catch((cause) => {
     log({ level: "warn", event: "limit failed", cause });
     return undefined;
