@@ -1,6 +1,7 @@
 # Lists the names of a package set (README.md): its attributes, with those of nested sets that ask
-# for it by `recurseForDerivations`, as in nix-env. What they are is lookup.nix's to say.
-{ source, system, most }:
+# for it by `recurseForDerivations`, as in nix-env. What they are is lookup.nix's to say. An
+# attribute that aborts when it is looked at takes all down; without `nested` none is looked at.
+{ source, system, most, nested ? true }:
 
 let
   inherit (builtins)
@@ -27,4 +28,4 @@ let
 in
 # A set that is too large is left alone: telling nested sets needs each attribute's value.
 if count > most then { inherit count; names = [ ]; }
-else let names = namesIn 2 "" packages; in { count = length names; inherit names; }
+else let names = namesIn (if nested then 2 else 0) "" packages; in { count = length names; inherit names; }

@@ -52,7 +52,13 @@ type NameList =
   | { readonly kind: "names"; readonly names: readonly string[] }
   | Exclude<PackageList, { kind: "listed" }>;
 
+/** Without those of nested sets where telling them fails: lookups can do without one that aborts. */
 async function listNames(options: ListOptions): Promise<NameList> {
+  const names = await evaluateNames(options, true);
+  return names.kind === "failed" ? await evaluateNames(options, false) : names;
+}
+
+async function evaluateNames(options: ListOptions, nested: boolean): Promise<NameList> {
   const { nix, source, system, mostAttributes, signal } = options;
   const result = await nix.run(
     "nix-instantiate",
@@ -62,7 +68,7 @@ async function listNames(options: ListOptions): Promise<NameList> {
       ...featureOptions(source),
       ...["--argstr", "source", JSON.stringify(source)],
       ...["--argstr", "system", system],
-      ...["--arg", "most", String(mostAttributes)],
+      ...["--arg", "most", String(mostAttributes), "--arg", "nested", String(nested)],
     ],
     { deadlineMs: nix.evaluationDeadlineMs, signal },
   );

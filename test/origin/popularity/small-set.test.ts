@@ -56,6 +56,14 @@ describe("listPackages", { timeout: 60_000 }, () => {
     assert.deepEqual(await list(t, nested, 3), { kind: "too-many", count: 4 });
   });
 
+  test("gives the others where an attribute aborts, without those of nested sets", async (t) => {
+    const aborting = SET.replace("text =", "aborting = abort ''gone''; text =");
+    const listed = await list(t, aborting);
+    assert(listed.kind === "listed", JSON.stringify(listed));
+    const attributes = listed.packages.map(({ attribute }) => attribute);
+    assert.deepEqual(attributes.toSorted(), ["HTOP", "hello", "nano"]);
+  });
+
   test("says why a set cannot be listed", async (t) => {
     const failed = await list(t, "{ a = nothing; }");
     assert(failed.kind === "failed");
@@ -130,7 +138,8 @@ PATH=\${PATH#*:} exec nix "$@"
       ["{ }", /no derivations/],
       ["{ a = 1; }", /no derivations/],
       ["1", /gives a int where a set/],
-      ["{ a = abort ''gone''; }", /evaluation aborted .*gone/],
+      ["{ a = abort ''gone''; }", /no derivations/],
+      ["abort ''gone''", /evaluation aborted .*gone/],
     ];
     const nix = await testNix();
     for (const [expression, reason] of rows) {
