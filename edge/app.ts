@@ -17,6 +17,8 @@ import { createTrail } from "./trail.ts";
 export interface Isolate {
   readonly memory: ManifestMemory;
   readonly refreshes: Refreshes;
+  /** What was logged of the environment, which is the same for every request. */
+  readonly told: Set<string>;
 }
 
 export interface AppOptions {
@@ -29,7 +31,7 @@ export interface AppOptions {
 type AppContext = Context<{ Bindings: Env }>;
 
 export function createIsolate(): Isolate {
-  return { memory: createManifestMemory(), refreshes: createRefreshes() };
+  return { memory: createManifestMemory(), refreshes: createRefreshes(), told: new Set() };
 }
 
 export function createApp(options: AppOptions): Hono<{ Bindings: Env }> {
@@ -79,15 +81,18 @@ function createEdge(
 ): Edge {
   const { env } = context;
   const settings = readSettings(env);
-  if (settings.problem !== undefined) {
-    log({ level: "error", event: "misconfigured", problem: settings.problem });
+  const { problem } = settings;
+  if (problem !== undefined && !isolate.told.has(problem)) {
+    isolate.told.add(problem);
+    log({ level: "error", event: "misconfigured", problem });
   }
   const { originUrl, secretKeys, pinFreshMs, originWaitMs, platforms } = settings;
   return {
     kv: env.KV,
     r2: env.R2,
     cache: caches.default,
-    ...isolate,
+    memory: isolate.memory,
+    refreshes: isolate.refreshes,
     secretKeys,
     pinFreshMs,
     platforms,
