@@ -12,6 +12,8 @@ export function movedWarning(tag: string): string {
 }
 
 export function describeAge(ageMs: number): string {
+  const seconds = Math.round(ageMs / 1000);
+  if (seconds < 120) return `${seconds} s`;
   const minutes = Math.round(ageMs / 60_000);
   if (minutes < 120) return `${minutes} min`;
   const hours = Math.round(minutes / 60);
