@@ -136,7 +136,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       stop.abort(new Error("the origin is going down"));
       await Promise.all([closeServer(server), outbox?.close(), packer.close(), pins.settled()]);
       await refresh.settled();
-      await tracked.close();
+      await Promise.all([tracked.close(), layers.settled()]);
     },
   };
 }

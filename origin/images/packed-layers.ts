@@ -2,6 +2,7 @@
 // where each store path's segment lies in it, so that other layers are joined from stored bytes; and
 // by its digest, so that a layer that was evicted can be made again.
 
+import { rm } from "node:fs/promises";
 import * as v from "valibot";
 import type { Digest } from "../../registry/digest.ts";
 import { storePathSchema } from "../../registry/lookup.ts";
@@ -20,11 +21,12 @@ import type { StorePath } from "../../registry/store-path.ts";
 import { packerId } from "../layers/compression.ts";
 import { type ArchiveEntry, archiveEntries, packEntries } from "../layers/entries.ts";
 import type { PackedLayer, SegmentTask } from "../layers/layer.ts";
-import type { Packer } from "../layers/packer.ts";
+import type { Packer, PackRequest } from "../layers/packer.ts";
 import type { Log } from "../log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
+import { createWriteBehind } from "../storage/write-behind.ts";
 import { joinBatches } from "../waiting/join.ts";
 
 /** What a layer was made of. */
@@ -54,12 +56,14 @@ export interface PackedLayers {
   bundle(bundle: BundleToPack): Promise<LayerRecord>;
   links(making: Extract<Making, { readonly kind: "links" }>): Promise<LayerRecord>;
   making(digest: Digest): Promise<Making | undefined>;
+  /** Resolves when all that is remembered of layers is written. */
+  settled(): Promise<void>;
 }
 
 export interface PackedLayersOptions {
   readonly packer: Packer;
   readonly store: BlobStore;
-  readonly log: Pick<Log, "info">;
+  readonly log: Pick<Log, "info" | "warn">;
   readonly signal: AbortSignal;
 }
 
@@ -83,15 +87,17 @@ const segmentSchema = v.object({
 
 export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   const { packer, store, log, signal } = options;
+  // Each value in it may be lost, and costs only a packing then.
+  const notes = createWriteBehind(store, log);
   const keyOf = (bundle: BundleToPack) =>
     storageKey.build(packerId(bundle.form), bundle.storePaths, bundle.view?.of ?? null);
   const packing = joinBatches<BundleToPack, LayerRecord>(keyOf, (bundles) =>
-    Promise.all(bundles.map(pack)),
+    notes.during(() => Promise.all(bundles.map(pack))),
   );
 
   /** A layer packed before, if its bytes are still there. */
   async function recall(key: StorageKey): Promise<LayerRecord | undefined> {
-    const bytes = await store.lookup(key);
+    const bytes = await notes.lookup(key);
     const parsed = v.safeParse(layerRecordSchema, bytes && parseStoredJson(bytes));
     if (!parsed.success) return undefined;
     const sizeBytes = await store.sizeBytes(storageKey.layer(parsed.output.digest));
@@ -106,12 +112,10 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     const viewTar = view === null ? undefined : archiveEntries(view.entries);
     const segments = await Promise.all(storePaths.map((path) => findSegment(path, form)));
     const destination = store.stagingPath();
-    const packed = await packer.pack({
-      ...{ segments, viewTar, form, destination, sizeBytes, group, signal },
-    });
+    const request = { segments, viewTar, form, destination, sizeBytes, group, signal };
+    const packed = await packToFile(request);
     const layer = layerOf(packed);
-    await store.storeFile(storageKey.layer(layer.digest), destination);
-    await remember(bundle, packed);
+    remember(bundle, packed);
     const joined = packed.segments.filter(({ isJoined }) => isJoined).length;
     log.info(
       { digest: layer.digest, sizeBytes: layer.sizeBytes, storePaths, form, joined },
@@ -120,16 +124,28 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     return layer;
   }
 
+  /** Packs and stores; leaves nothing behind where either fails. */
+  async function packToFile(request: PackRequest): Promise<PackedLayer> {
+    try {
+      const packed = await packer.pack(request);
+      await store.storeFile(storageKey.layer(packed.digest), request.destination);
+      return packed;
+    } catch (error) {
+      await rm(request.destination, { force: true });
+      throw error;
+    }
+  }
+
   /** Some kilobytes of links: the threads are for more. */
   async function packView(bundle: BundleToPack): Promise<LayerRecord> {
     const { bytes, ...packed } = packEntries(bundle.view?.entries ?? [], bundle.form);
     await store.store(storageKey.layer(packed.digest), bytes);
-    await remember(bundle, { ...packed, segments: [] });
+    remember(bundle, { ...packed, segments: [] });
     return layerOf(packed);
   }
 
   async function findSegment(storePath: StorePath, form: Form): Promise<SegmentTask> {
-    const bytes = await store.lookup(storageKey.segment(packerId(form), storePath));
+    const bytes = await notes.lookup(storageKey.segment(packerId(form), storePath));
     const parsed = v.safeParse(segmentSchema, bytes && parseStoredJson(bytes));
     if (!parsed.success) return { storePath };
     const { layer, ...place } = parsed.output;
@@ -137,28 +153,25 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     return file === undefined ? { storePath } : { storePath, stored: { file, ...place } };
   }
 
-  /** After the layer itself is durable: each of these may be lost and costs only a packing then. */
-  async function remember(bundle: BundleToPack, packed: PackedLayer): Promise<void> {
+  /** After the layer itself is durable. */
+  function remember(bundle: BundleToPack, packed: PackedLayer): void {
     const { form, storePaths, view } = bundle;
     const layer = packed.digest;
-    const fresh = packed.segments.filter(({ isJoined }) => !isJoined);
-    await Promise.all([
-      ...fresh.map(({ storePath, offsetBytes, sizeBytes, crc32 }) =>
-        rememberJson(storageKey.segment(packerId(form), storePath), {
-          ...{ layer, offsetBytes, sizeBytes, crc32 },
-        }),
-      ),
-      rememberMaking(layer, { kind: "bundle", form, storePaths, viewOf: view?.of ?? null }),
-      rememberJson(keyOf(bundle), layerOf(packed)),
-    ]);
+    for (const { storePath, isJoined, offsetBytes, sizeBytes, crc32 } of packed.segments) {
+      if (isJoined) continue;
+      const place = { layer, offsetBytes, sizeBytes, crc32 };
+      rememberJson(storageKey.segment(packerId(form), storePath), place);
+    }
+    rememberMaking(layer, { kind: "bundle", form, storePaths, viewOf: view?.of ?? null });
+    rememberJson(keyOf(bundle), layerOf(packed));
   }
 
-  function rememberMaking(digest: Digest, making: Making): Promise<void> {
-    return rememberJson(storageKey.making(digest), making);
+  function rememberMaking(digest: Digest, making: Making): void {
+    rememberJson(storageKey.making(digest), making);
   }
 
-  function rememberJson(key: StorageKey, value: unknown): Promise<void> {
-    return store.remember(key, Buffer.from(JSON.stringify(value)));
+  function rememberJson(key: StorageKey, value: unknown): void {
+    notes.remember(key, Buffer.from(JSON.stringify(value)));
   }
 
   return {
@@ -175,15 +188,16 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
       const key = storageKey.layer(packed.digest);
       if ((await store.sizeBytes(key)) === undefined) {
         await store.store(key, bytes);
-        await rememberMaking(packed.digest, making);
+        rememberMaking(packed.digest, making);
       }
       return layerOf(packed);
     },
     async making(digest) {
-      const bytes = await store.lookup(storageKey.making(digest));
+      const bytes = await notes.lookup(storageKey.making(digest));
       const parsed = v.safeParse(makingSchema, bytes && parseStoredJson(bytes));
       return parsed.success ? parsed.output : undefined;
     },
+    settled: notes.settled,
   };
 }
 

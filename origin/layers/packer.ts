@@ -35,7 +35,7 @@ export interface Packer {
    * reason when aborted. Once it has settled nothing writes to the destination any more.
    */
   pack(request: PackRequest): Promise<PackedLayer>;
-  /** Starts all threads now, so that the first layers do not wait for them. */
+  /** Starts all threads now and has them rehearse, so that the first layers do not wait for them. */
   start(): void;
   /** Gives up what is under way; resolves when the threads have ended. */
   close(): Promise<void>;
@@ -127,6 +127,7 @@ export function createPacker({
     start: () => {
       while (idle.length + running.size + helping.size < workerLimit) {
         const worker = startThread(program, onAnswer, onEnd);
+        worker.postMessage({ kind: "rehearse" } satisfies WorkerTask);
         worker.unref();
         idle.push(worker);
       }

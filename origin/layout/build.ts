@@ -69,7 +69,10 @@ async function build(request: BuildRequest, options: LayoutOptions): Promise<Lay
     const layers = createPackedLayers({
       packer,
       store,
-      log: { info: (facts: unknown) => options.log(`packed ${JSON.stringify(facts)}`) },
+      log: {
+        info: (facts: unknown) => options.log(`packed ${JSON.stringify(facts)}`),
+        warn: (facts: unknown) => options.log(`not written: ${JSON.stringify(facts)}`),
+      },
       signal: new AbortController().signal,
     });
     const maker = createRecordMaker({ layers, popularity });

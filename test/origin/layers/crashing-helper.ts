@@ -9,6 +9,7 @@ import type { Form } from "../../../registry/record.ts";
 
 parentPort?.on("message", (message: WorkerTask) => {
   if (message.kind === "help") return crash(message);
+  if (message.kind !== "pack") return;
   const { task, shared } = message;
   const layer = packLayer(task, createChunkBuffer(), { shared });
   parentPort?.postMessage({ kind: "packed", layer } satisfies WorkerAnswer);

@@ -7,7 +7,7 @@ import { parseDigest } from "../../../registry/digest.ts";
 import { storePathName } from "../../../registry/store-path.ts";
 
 parentPort?.on("message", (message: WorkerTask) => {
-  if (message.kind === "help") return;
+  if (message.kind !== "pack") return;
   const { task } = message;
   const name = task.segments.map(({ storePath }) => storePathName(storePath)).join();
   if (name === "exit") process.exit(3);

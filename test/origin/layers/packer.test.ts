@@ -46,12 +46,14 @@ const echo = join(import.meta.dirname, "echo-worker.ts");
 const crashingHelper = join(import.meta.dirname, "crashing-helper.ts");
 
 describe("pack", () => {
-  test("gives the same layers with one thread, with two, and again", async () => {
+  test("gives the same layers with one thread, with two, rehearsed, and again", async () => {
     const one = open({ workers: 1 });
     const two = open({ workers: 2 });
     const results: (readonly PackedLayer[])[] = [];
     const contents: Buffer[][] = [];
-    for (const packer of [one, two, one, two]) {
+    const rehearsed = open({ workers: 2 });
+    rehearsed.start();
+    for (const packer of [one, two, rehearsed, one, two]) {
       const requests = paths.map((path, at) => request([path, ...paths.slice(0, at % 3)]));
       results.push(await Promise.all(requests.map((each) => packer.pack(each))));
       contents.push(await Promise.all(requests.map(({ destination }) => readFile(destination))));

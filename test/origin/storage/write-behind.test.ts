@@ -1,0 +1,111 @@
+// Small values written behind urgent work: known at once, written when there is time, and bounded.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import type { StorageKey } from "../../../origin/storage/keys.ts";
+import { createWriteBehind, MAX_PENDING_BYTES } from "../../../origin/storage/write-behind.ts";
+import { bytesOf, layerKey } from "../../contract/blob-store.ts";
+import { readableLog, temporaryDirectory } from "../fixture.ts";
+
+function textOf(bytes: Uint8Array | undefined): string {
+  return bytes === undefined ? "nothing" : Buffer.from(bytes).toString();
+}
+
+async function prepare(t: TestContext) {
+  const store = await openFilesystemStore(await temporaryDirectory(t));
+  const { log, lines } = readableLog();
+  const written: StorageKey[] = [];
+  let failing: StorageKey | undefined;
+  const watched = {
+    lookup: store.lookup,
+    remember: async (key: StorageKey, bytes: Uint8Array) => {
+      if (key === failing) throw new Error("the disk is full");
+      await store.remember(key, bytes);
+      written.push(key);
+    },
+  };
+  const notes = createWriteBehind(watched, log);
+  return {
+    ...{ store, notes, written, lines },
+    text: async (key: StorageKey) => textOf(await notes.lookup(key)),
+    stored: async (key: StorageKey) => textOf(await store.lookup(key)),
+    fail: (key: StorageKey) => {
+      failing = key;
+    },
+  };
+}
+
+const [A, B] = [layerKey("a"), layerKey("b")];
+
+describe("a value written behind", () => {
+  test("is known at once, and written when no urgent work is left", async (t) => {
+    const { notes, text, stored, written } = await prepare(t);
+    const gate = Promise.withResolvers<void>();
+    const urgent = [1, 2].map(() => notes.during(() => gate.promise));
+    notes.remember(A, bytesOf("a"));
+    assert.equal(await text(A), "a");
+    assert.equal(await stored(A), "nothing");
+    gate.resolve();
+    await Promise.all(urgent);
+    await notes.settled();
+    assert.equal(await stored(A), "a");
+    assert.equal(await text(A), "a");
+    assert.deepEqual(written, [A]);
+  });
+
+  test("waits for all urgent work, also for what failed", async (t) => {
+    const { notes, stored } = await prepare(t);
+    const gate = Promise.withResolvers<void>();
+    const open = notes.during(() => gate.promise);
+    notes.remember(A, bytesOf("a"));
+    await assert.rejects(
+      notes.during(() => Promise.reject(new Error("failed"))),
+      /failed/,
+    );
+    assert.equal(await stored(A), "nothing");
+    gate.reject(new Error("failed too"));
+    await assert.rejects(open, /failed too/);
+    await notes.settled();
+    assert.equal(await stored(A), "a");
+  });
+
+  test("gives way to a newer one of its key", async (t) => {
+    const { notes, text, stored } = await prepare(t);
+    for (const value of ["first", "second", "third"]) notes.remember(A, bytesOf(value));
+    assert.equal(await text(A), "third");
+    await notes.settled();
+    assert.equal(await stored(A), "third");
+  });
+
+  test("is written under urgent work too where much has gathered", async (t) => {
+    const { notes, written } = await prepare(t);
+    const gate = Promise.withResolvers<void>();
+    const urgent = notes.during(() => gate.promise);
+    const half = new Uint8Array(MAX_PENDING_BYTES / 2);
+    notes.remember(A, half);
+    notes.remember(A, half);
+    // Twice the same key is one value, so this is the first that is too much.
+    notes.remember(B, new Uint8Array(half.length + 1));
+    while (written.length === 0) await new Promise(setImmediate);
+    assert.deepEqual(written, [A]);
+    gate.resolve();
+    await urgent;
+    await notes.settled();
+    assert.deepEqual(written, [A, B]);
+  });
+
+  test("that cannot be written is forgotten and told, and keeps no other from it", async (t) => {
+    const { notes, text, stored, fail, lines } = await prepare(t);
+    fail(A);
+    notes.remember(A, bytesOf("a"));
+    notes.remember(B, bytesOf("b"));
+    await notes.settled();
+    assert.equal(await text(A), "nothing");
+    assert.equal(await stored(B), "b");
+    assert.deepEqual(
+      lines.map(({ msg }) => msg),
+      ["what can be found out again was not written"],
+    );
+  });
+});
