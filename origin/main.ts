@@ -93,7 +93,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     countSet: ({ source }) => countSmallSet({ env, onSpawn }, source, signal),
   });
   const packer = createPacker(config.packWorkers === null ? {} : { workers: config.packWorkers });
-  packer.start();
+  const packerReady = packer.start();
   const layers = createPackedLayers({ packer, store, log, signal });
   const maker = createRecordMaker({ layers, popularity });
   const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
@@ -126,6 +126,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     ...{ store, outbox, access, holdMs, secretKeys, log, now },
   });
   const server = createAdaptorServer({ fetch: app.fetch });
+  await packerReady;
   const url = await listen(server, config);
 
   return {

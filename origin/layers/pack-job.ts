@@ -43,6 +43,7 @@ export function settle({ request, resolve, reject }: Job, answer: WorkerAnswer):
       reject(withCode(answer.error, answer.code));
       break;
     case "helped":
+    case "rehearsed":
       reject(new Error("the packing thread answered for another task"));
       break;
     default:

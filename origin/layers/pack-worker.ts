@@ -30,7 +30,7 @@ export interface HelpTask {
   readonly recalled: Int32Array;
 }
 
-/** Gets ready to pack, without an answer. */
+/** Gets ready to pack. */
 export interface RehearseTask {
   readonly kind: "rehearse";
 }
@@ -43,20 +43,17 @@ export type WorkerAnswer =
   | { readonly kind: "unpackable"; readonly path: string; readonly reason: string }
   /** The code, such as ENOSPC, is apart: errors lose what is not standard between threads. */
   | { readonly kind: "failed"; readonly error: unknown; readonly code: string | undefined }
-  /** The end of a help, which has no result. */
-  | { readonly kind: "helped" };
+  /** The end of a help or of a rehearsal, which have no result. */
+  | { readonly kind: "helped" | "rehearsed" };
 
 class Cancelled extends Error {}
 
 if (parentPort === null) throw new Error("pack-worker.ts runs as a worker thread");
 const port = parentPort;
 const buffer = createChunkBuffer();
-port.on("message", (message: WorkerTask) => {
-  const answer = perform(message);
-  if (answer !== undefined) port.postMessage(answer);
-});
+port.on("message", (message: WorkerTask) => port.postMessage(perform(message)));
 
-function perform(message: WorkerTask): WorkerAnswer | undefined {
+function perform(message: WorkerTask): WorkerAnswer {
   switch (message.kind) {
     case "pack":
       return pack(message);
@@ -70,7 +67,7 @@ function perform(message: WorkerTask): WorkerAnswer | undefined {
       return { kind: "helped" };
     case "rehearse":
       rehearse();
-      return undefined;
+      return { kind: "rehearsed" };
     default:
       return message satisfies never;
   }

@@ -35,8 +35,11 @@ export interface Packer {
    * reason when aborted. Once it has settled nothing writes to the destination any more.
    */
   pack(request: PackRequest): Promise<PackedLayer>;
-  /** Starts all threads now and has them rehearse, so that the first layers do not wait for them. */
-  start(): void;
+  /**
+   * Starts all threads now and has them rehearse, so that the first layers do not wait for them.
+   * Resolves when they are ready.
+   */
+  start(): Promise<void>;
   /** Gives up what is under way; resolves when the threads have ended. */
   close(): Promise<void>;
 }
@@ -58,14 +61,19 @@ export function createPacker({
   const idle: Worker[] = [];
   const running = new Map<Worker, Job>();
   const helping = new Map<Worker, Help>();
+  /** With what to call when they are done. */
+  const rehearsing = new Map<Worker, () => void>();
   let closed = false;
 
+  const busy = () => running.size + helping.size + rehearsing.size;
   /** Takes a thread off what it does. */
   const release = (worker: Worker): Job | undefined => {
     const job = running.get(worker);
     const help = helping.get(worker);
+    rehearsing.get(worker)?.();
     running.delete(worker);
     helping.delete(worker);
+    rehearsing.delete(worker);
     if (job?.shared !== undefined) finish(job.shared);
     if (help !== undefined) endHelp(help);
     return job;
@@ -96,7 +104,7 @@ export function createPacker({
     return worker;
   };
   const dispatch = () => {
-    while (idle.length > 0 || running.size + helping.size < workerLimit) {
+    while (idle.length > 0 || busy() < workerLimit) {
       const job = queue.next();
       const helped = job ?? jobInNeed(running.values());
       if (helped === undefined) return;
@@ -124,20 +132,21 @@ export function createPacker({
         queue.add(job);
         dispatch();
       }),
-    start: () => {
-      while (idle.length + running.size + helping.size < workerLimit) {
+    start: async () => {
+      const ready: Promise<void>[] = [];
+      while (idle.length + busy() < workerLimit) {
         const worker = startThread(program, onAnswer, onEnd);
+        ready.push(new Promise((resolve) => rehearsing.set(worker, resolve)));
         worker.postMessage({ kind: "rehearse" } satisfies WorkerTask);
-        worker.unref();
-        idle.push(worker);
       }
+      await Promise.all(ready);
     },
     close: async () => {
       closed = true;
       for (let job = queue.next(); job !== undefined; job = queue.next()) {
         job.reject(new Error("the packer was closed"));
       }
-      const threads = [...idle, ...running.keys(), ...helping.keys()];
+      const threads = [...idle, ...running.keys(), ...helping.keys(), ...rehearsing.keys()];
       await Promise.all(threads.map((worker) => worker.terminate()));
     },
   };

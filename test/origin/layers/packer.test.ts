@@ -52,7 +52,7 @@ describe("pack", () => {
     const results: (readonly PackedLayer[])[] = [];
     const contents: Buffer[][] = [];
     const rehearsed = open({ workers: 2 });
-    rehearsed.start();
+    await rehearsed.start();
     for (const packer of [one, two, rehearsed, one, two]) {
       const requests = paths.map((path, at) => request([path, ...paths.slice(0, at % 3)]));
       results.push(await Promise.all(requests.map((each) => packer.pack(each))));
