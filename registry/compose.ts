@@ -85,10 +85,10 @@ export async function compose(
   const missing = cuts.filter((cut) => bundlesOf(cut).some(({ layer }) => layer === null));
   if (missing.length > 0) return { kind: "cuts-missing", cuts: missing };
   const layers: readonly ImageLayer[] = [
-    ...viewLayers(views.filter(({ part }) => part.isGround)),
+    ...viewLayers(views.filter(({ part }) => part.kind === "ground")),
     ...bundleLayers(bundles),
     ...fallbacks,
-    ...viewLayers(views.filter(({ part }) => !part.isGround)),
+    ...viewLayers(views.filter(({ part }) => part.kind !== "ground")),
     ...top,
   ];
   if (layers.length > (maxLayers ?? MAX_LAYERS)) {
@@ -157,7 +157,7 @@ function viewLayers(views: readonly ViewBundle[]): readonly ImageLayer[] {
     .map(({ part, bundle }) => {
       const paths = bundle.storePaths.length === 0 ? [] : [describePaths(bundle.storePaths)];
       const links = part.outputs.length === 0 ? [] : [`links: ${describePaths(part.outputs)}`];
-      const ground = part.isGround ? ["base: /tmp, /etc/passwd"] : [];
+      const ground = part.kind === "ground" ? ["base: /tmp, /etc/passwd"] : [];
       return { ...joined(bundle), holds: [...ground, ...paths, ...links].join("; ") };
     })
     .reverse();

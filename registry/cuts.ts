@@ -80,21 +80,18 @@ function withBundles(cut: CutOfRecord): CutWithBundles {
 }
 
 /**
- * A bundle of the same paths is needed once, and not at all where one that holds a view has them, or
- * the ground, which every image has.
+ * A bundle of the same paths is needed once, and not at all where those that hold views, which an image
+ * needs anyway, have all of its paths.
  */
 function combine(cuts: readonly CutWithBundles[]): Omit<ChosenCuts, "cuts"> {
   const views = cuts.flatMap(({ cut, bundles }) =>
     bundles.filter(({ holdsView }) => holdsView).map((bundle) => ({ part: cut.record, bundle })),
   );
-  const held = new Set(views.map(({ bundle }) => bundle.key));
-  const ground = new Set(
-    views.flatMap(({ part, bundle }) => (part.isGround ? bundle.storePaths : [])),
-  );
+  const held = new Set(views.flatMap(({ bundle }) => bundle.storePaths));
   const distinct = new Map<string, CutBundle>();
   for (const bundle of cuts.flatMap(({ bundles }) => bundles)) {
     const { key } = bundle;
-    if (held.has(key) || bundle.storePaths.every((path) => ground.has(path))) continue;
+    if (bundle.storePaths.every((path) => held.has(path))) continue;
     const known = distinct.get(key);
     // One bundle may be cut with two popularities only while the popularity data is replaced.
     if (known === undefined || known.popularity < bundle.popularity) distinct.set(key, bundle);

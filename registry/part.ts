@@ -13,17 +13,22 @@ export interface Ingredient {
 }
 
 /**
+ * One package; what `shell` stands for; or the bottom of an image, which is what every image holds, with
+ * the files that no package brings, such as `/etc/passwd`.
+ */
+export const PART_KINDS = ["package", "shell", "ground"] as const;
+export type PartKind = (typeof PART_KINDS)[number];
+
+/**
  * What belongs together costs fewer layers together: the light outputs of a part and the links of all
  * of them are one layer.
  */
 export interface Part {
-  /** Without repetition; where two offer one file the first one's is shown. */
-  readonly outputs: readonly StorePath[];
+  readonly kind: PartKind;
   /**
-   * Whether it is the bottom of an image: what every image holds, with the files that no package
-   * brings, such as `/etc/passwd`. It may be without any output.
+   * Without repetition; where two offer one file the first one's is shown. A ground may be without any.
    */
-  readonly isGround: boolean;
+  readonly outputs: readonly StorePath[];
 }
 
 /**
@@ -42,9 +47,9 @@ export function partsOf(ingredients: readonly Ingredient[]): readonly Part[] {
     (each) => !ground.includes(each) && !(isWhole && shell.includes(each)),
   );
   const parts = [
-    ...named.flatMap(({ found }) => packagesOf(found).map((each) => partOf([each], false))),
-    ...(isWhole ? [partOf(packagesIn(shell), false)] : []),
-    partOf(packagesIn(ground), true),
+    ...named.flatMap(({ found }) => packagesOf(found).map((each) => partOf("package", [each]))),
+    ...(isWhole ? [partOf("shell", packagesIn(shell))] : []),
+    partOf("ground", packagesIn(ground)),
   ];
   // Two names may lead to one output: it is in the image once, at its first place.
   return [...new Map(parts.map((part) => [partName(part), part])).values()];
@@ -54,9 +59,9 @@ function packagesIn(ingredients: readonly Ingredient[]) {
   return ingredients.flatMap(({ found }) => packagesOf(found));
 }
 
-function partOf(packages: ReturnType<typeof packagesIn>, isGround: boolean): Part {
+function partOf(kind: PartKind, packages: ReturnType<typeof packagesIn>): Part {
   const outputs = packages.flatMap((each) => each.outputs.map(({ path }) => path));
-  return { outputs: [...new Set(outputs)], isGround };
+  return { kind, outputs: [...new Set(outputs)] };
 }
 
 /** Who has an output in the part, in the order of the ingredients. */
@@ -70,11 +75,11 @@ export function ownersOf(
 }
 
 /** The one output of an ordinary package, whose record is named after it; else undefined. */
-export function loneOutput({ outputs, isGround }: Part): StorePath | undefined {
-  return isGround || outputs.length !== 1 ? undefined : outputs[0];
+export function loneOutput({ kind, outputs }: Part): StorePath | undefined {
+  return kind === "package" && outputs.length === 1 ? outputs[0] : undefined;
 }
 
 /** Tells a part from every other; as long as its outputs are many. */
-export function partName({ outputs, isGround }: Part): string {
-  return [...(isGround ? ["ground"] : []), ...outputs.map(storePathBase)].join(" ");
+export function partName({ kind, outputs }: Part): string {
+  return [...(kind === "package" ? [] : [kind]), ...outputs.map(storePathBase)].join(" ");
 }

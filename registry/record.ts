@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import { type Digest, parseDigest } from "./digest.ts";
 import { storePathSchema } from "./lookup.ts";
-import type { Part } from "./part.ts";
+import { PART_KINDS, type Part } from "./part.ts";
 import type { StorePath } from "./store-path.ts";
 
 /** How the bytes of a layer are compressed. A gzip and a zstd layer of one bundle share a diffId. */
@@ -116,7 +116,7 @@ export const fallbackLinkSchema: v.GenericSchema<unknown, FallbackLink> = v.obje
   target: v.string(),
 });
 
-const partEntries = { outputs: v.array(storePathSchema), isGround: v.boolean() };
+const partEntries = { kind: v.picklist(PART_KINDS), outputs: v.array(storePathSchema) };
 export const partSchema: v.GenericSchema<unknown, Part> = v.object(partEntries);
 
 const recordFields = v.object({

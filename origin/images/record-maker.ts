@@ -104,8 +104,8 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
     },
 
     async coarsen(record, level) {
-      const { outputs, isGround, form } = record;
-      const part = { outputs, isGround };
+      const { kind, outputs, form } = record;
+      const part = { kind, outputs };
       const paths = recordPaths(record);
       const cut = record.coarser[level - 1] ?? [];
       const bundles = cut.map(({ members, holdsView }) => ({
@@ -155,7 +155,7 @@ function contentsOf(owner: Part | null, graph: ClosureGraph, form: Form): Conten
 }
 
 /** Of layers that are made again without knowing whose they were. */
-const NO_PART: Part = { outputs: [], isGround: false };
+const NO_PART: Part = { kind: "package", outputs: [] };
 
 function viewOf(part: Part, closure: ClosureGraph): ViewResult {
   return readPartView(

@@ -15,8 +15,9 @@
 // one of them, is in two bundles, which costs bytes and is never wrong.
 //
 // The part's own bundle holds its view, and of its outputs those that nobody else is expected to
-// share: views are a part's own, and would part what is one. The ground of an image is one bundle,
-// since all images have it.
+// share: views are a part's own, and would part what is one. What `shell` brings is one bundle but for
+// what it needs that is a megabyte or more by itself: few other packages bring as many small leaders,
+// and who has a shell has it in most images. The ground of an image is one bundle, since all have it.
 
 import type { Part } from "../../registry/part.ts";
 import type { StorePath } from "../../registry/store-path.ts";
@@ -70,16 +71,25 @@ export function cutLevels(
 /** How many bytes a path saves by leading below a leader. */
 type Weigh = (node: ClosureNode, leader: StorePath) => number;
 
-function weighIn({ outputs, isGround }: Part, popularity: Popularity): Weigh {
+function weighIn({ kind, outputs }: Part, popularity: Popularity): Weigh {
   // Who holds the part holds all its outputs.
   const [rarest = PART] = outputs.toSorted(
     (a, b) => popularity.count(a) - popularity.count(b) || compareBytes(a, b),
   );
   return ({ path, narSizeBytes }, leader) => {
     if (leader !== PART) return narSizeBytes * popularity.sharers(path, leader);
-    if (isGround) return 0;
-    if (!outputs.includes(path)) return narSizeBytes * popularity.sharers(path, rarest);
-    return popularity.isAlone(path) ? 0 : narSizeBytes * popularity.sharers(path);
+    const isOutput = outputs.includes(path);
+    switch (kind) {
+      case "ground":
+        return 0;
+      case "shell":
+        return isOutput ? 0 : narSizeBytes;
+      case "package":
+        if (!isOutput) return narSizeBytes * popularity.sharers(path, rarest);
+        return popularity.isAlone(path) ? 0 : narSizeBytes * popularity.sharers(path);
+      default:
+        return kind satisfies never;
+    }
   };
 }
 

@@ -12,7 +12,7 @@ import { type PackageView, readView, type ViewResult } from "./view.ts";
 
 /** Looks at the outputs as they are in the store. `closure` holds them too, and what they need. */
 export function readPartView(
-  { outputs, isGround }: Part,
+  { kind, outputs }: Part,
   closure: readonly StorePath[],
   storeDirectory: string = STORE_DIRECTORY,
 ): ViewResult {
@@ -23,10 +23,11 @@ export function readPartView(
     views.push(result.view);
   }
   const [only] = views;
-  if (only !== undefined && views.length === 1 && !isGround) return { kind: "view", view: only };
+  if (only !== undefined && views.length === 1 && kind !== "ground")
+    return { kind: "view", view: only };
 
   const shown = views.flatMap(({ entries }) => (entries === null ? [] : [entries]));
-  const entries = overlay(isGround ? [...shown, BASE_ENTRIES] : shown);
+  const entries = overlay(kind === "ground" ? [...shown, BASE_ENTRIES] : shown);
   const provides = [...new Set(views.flatMap((view) => view.provides))];
   const fallbacks = WELL_KNOWN_PATHS.flatMap((path) => {
     if (provides.includes(path)) return [];

@@ -138,6 +138,20 @@ describe("compose", () => {
       assert(!(await layersOf(nano, viewed("less-5"))).includes("less-5"));
     });
 
+    test("needs no bundle of which bundles with views have every path", async () => {
+      const shell = recordOf("shell-1", {
+        bundles: [bundleOf(["shell-1", "less-5", "tinfo-6"], 1, "gzip", true)],
+      });
+      const both = recordOf("both-1", { bundles: [bundleOf(["less-5", "more-1"], 3)] });
+      assert.deepEqual(await layersOf(nano, both, shell), [
+        "glibc-2.36",
+        "less-5 more-1",
+        "shell-1 less-5 tinfo-6; links: shell-1",
+        "links: both-1",
+        "links: nano-7",
+      ]);
+    });
+
     test("needs no bundle of what the ground has", async () => {
       const ground = groundOf(["less-5", "cacert-1"]);
       assert.deepEqual(await layersOf(nano, ground), [
@@ -158,7 +172,6 @@ describe("compose", () => {
       const git = viewed("git-2");
       const large = { ...git, bundles: [...git.bundles, ...parts], coarser: [[coarse]] };
       assert.deepEqual(await layersOf(large, nano), [
-        "glibc-2.36",
         "less-5",
         "links: nano-7",
         "glibc-2.36 git-2 part-0 part-1 and 118 more; links: git-2",

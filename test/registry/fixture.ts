@@ -96,7 +96,7 @@ export function recordOf(name: string, facts: Partial<PackageRecord> = {}): Pack
   const hasView = bundles.some(({ holdsView }) => holdsView);
   return {
     outputs: [storePathOf(name)],
-    isGround: false,
+    kind: "package",
     form,
     packing: packingIdOf(`${form}-1`),
     coarser: [],
@@ -115,7 +115,7 @@ export function groundOf(
 ): PackageRecord {
   const bundle = bundleOf(names, 1_000_000_000, form, true);
   const outputs = names.map(storePathOf);
-  return recordOf("ground", { outputs, isGround: true, form, bundles: [bundle] });
+  return recordOf("ground", { kind: "ground", outputs, form, bundles: [bundle] });
 }
 
 export function foundOf(name: string, parts: Partial<FoundPackage> = {}): FoundPackage {

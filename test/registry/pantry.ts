@@ -42,6 +42,10 @@ const fallback = (name: string, form: Form, links: readonly FallbackLink[]) => (
 const SH = { path: "/bin/sh", target: "/nix/store/dash/bin/sh" } as const;
 const ENV = { path: "/usr/bin/env", target: "/nix/store/coreutils/bin/env" } as const;
 
+const SHELL = [
+  ...["bash-interactive-5.2", "coreutils-9.1", "moreutils-0.67", "nano-7.2", "readline-8.2"],
+];
+
 /** By what the outputs are named, what their record has besides. */
 const FACTS: Readonly<Record<string, (form: Form) => Partial<PackageRecord>>> = {
   "bash-interactive-5.2": (form) => ({
@@ -55,12 +59,7 @@ const FACTS: Readonly<Record<string, (form: Form) => Partial<PackageRecord>>> = 
     program: "ls",
   }),
   "bash-interactive-5.2 coreutils-9.1 moreutils-0.67 nano-7.2": (form) => ({
-    bundles: [
-      glibc(form),
-      bundleOf(["coreutils-9.1"], 400, form),
-      bundleOf(["bash-interactive-5.2", "readline-8.2"], 40, form),
-      bundleOf(["moreutils-0.67", "nano-7.2"], 1, form, true),
-    ],
+    bundles: [glibc(form), bundleOf(SHELL, 400, form, true)],
     provides: ["/bin/sh", "/bin/bash", "/usr/bin/env"],
     program: "bash",
   }),
@@ -114,7 +113,7 @@ export function recordsOf(
 
 function recordOfPart(part: Part, form: Form): PackageRecord {
   const names = part.outputs.map((path: StorePath) => storePathName(path));
-  if (part.isGround) return groundOf(names, form);
+  if (part.kind === "ground") return groundOf(names, form);
   const facts = FACTS[names.join(" ")]?.(form);
   return recordOf(names[0] ?? partName(part), { ...part, form, ...facts });
 }

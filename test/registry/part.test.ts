@@ -2,7 +2,14 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Ingredient, loneOutput, ownersOf, partName, partsOf } from "../../registry/part.ts";
+import {
+  type Ingredient,
+  loneOutput,
+  ownersOf,
+  PART_KINDS,
+  partName,
+  partsOf,
+} from "../../registry/part.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import { storePathBase, storePathName } from "../../registry/store-path.ts";
 import { foundOf, recipeOf, storePathOf } from "./fixture.ts";
@@ -19,14 +26,14 @@ function ingredientsOf(repository: string): readonly Ingredient[] {
 
 /** `git-1`, and `ground: cacert-1 …`. */
 function parts(ingredients: readonly Ingredient[]): readonly string[] {
-  return partsOf(ingredients).map(({ outputs, isGround }) => {
+  return partsOf(ingredients).map(({ kind, outputs }) => {
     const names = outputs.map(storePathName).join(" ");
-    return isGround ? `ground: ${names}` : names;
+    return kind === "package" ? names : `${kind}: ${names}`;
   });
 }
 
 const GROUND = "ground: cacert-1 iana-etc-1";
-const SHELL = "bashInteractive-1 coreutils-1 moreutils-1 nano-1";
+const SHELL = "shell: bashInteractive-1 coreutils-1 moreutils-1 nano-1";
 
 describe("partsOf", () => {
   const rows: readonly [repository: string, parts: readonly string[]][] = [
@@ -84,7 +91,8 @@ describe("a part", () => {
     const names = ["git", "two", "shell", "zsh"].flatMap(named);
     assert.equal(new Set(names).size, 5);
     const outputs = [storePathOf("git-1")];
-    assert.notEqual(partName({ outputs, isGround: true }), partName({ outputs, isGround: false }));
+    const sameOutputs = PART_KINDS.map((kind) => partName({ kind, outputs }));
+    assert.equal(new Set(sameOutputs).size, PART_KINDS.length);
   });
 
   test("is owned by all whose outputs it has", () => {

@@ -131,7 +131,6 @@ for (const [name, schema, value] of SCHEMAS) {
  * say nothing.
  */
 function isFree(field: string, wrong: unknown): boolean {
-  if (field === "isGround") return typeof wrong === "boolean";
   const texts = [
     "attribute",
     "derivation",
@@ -229,7 +228,7 @@ describe("hostile values", () => {
 
 test("the parsers give nothing where the schemas refuse", () => {
   assert.deepEqual(parsePackageRecord(RECORD), RECORD);
-  assert.equal(parsePackageRecord({ ...RECORD, isGround: 1 }), undefined);
+  assert.equal(parsePackageRecord({ ...RECORD, kind: "image" }), undefined);
   assert.deepEqual(parseFound(FOUND), FOUND);
   assert.equal(parseFound(null), undefined);
   assert.equal(parsePin(COMMIT), COMMIT);

@@ -35,9 +35,9 @@ function bundleRule(set: PackageSet): Rule {
   const cut = (part: Part, closure: ClosureGraph) =>
     cutLevels(closure, part, set.popularity, true).map((bundles) => layersOf(bundles, part));
   const levels = perPackage(set, (path) =>
-    cut({ outputs: [path], isGround: false }, closureIn(set, path)),
+    cut({ kind: "package", outputs: [path] }, closureIn(set, path)),
   );
-  const ground = cut({ outputs: set.always, isGround: true }, closureOfAll(set, set.always));
+  const ground = cut({ kind: "ground", outputs: set.always }, closureOfAll(set, set.always));
   return {
     name: "bundles",
     otherLayers: LINK_LAYERS,

@@ -56,7 +56,7 @@ describe("the made-up graph", () => {
 
   test("has big programs whose bundles about halve from level to level", () => {
     for (const path of graph.bigPrograms) {
-      const part = { outputs: [path], isGround: false };
+      const part = { kind: "package", outputs: [path] } as const;
       const levels = cutLevels(closureOf(graph.nodes, path), part, graph.popularity, true);
       const counts = levels.map((bundles) => bundles.length);
       assert.ok((counts[4] ?? 0) < 0.5 * (counts[1] ?? 0) && (counts[5] ?? 0) < 30, `${counts}`);

@@ -13,13 +13,14 @@ import {
   type Popularity,
   parsePopularity,
 } from "../../../origin/layers/popularity.ts";
+import type { PartKind } from "../../../registry/part.ts";
 import { type StorePath, storePathName } from "../../../registry/store-path.ts";
 import { storePath } from "./fixture.ts";
 
 const SMALL = 1000;
 
 /** The part of a package with one output. */
-const lone = (output: StorePath) => ({ outputs: [output], isGround: false });
+const lone = (output: StorePath) => ({ kind: "package", outputs: [output] }) as const;
 
 /** `{ a: "b c" }`: a refers to b and c. Sizes are small unless given. */
 function graph(
@@ -240,8 +241,8 @@ describe("a part of several outputs", () => {
     { tool: LARGE, lib: 10, glibc: LARGE, shell: 3 * LARGE },
   );
   const counts = popularity({ glibc: 8, shell: 4, lib: 2 });
-  const cutPart = (names: readonly string[], isGround = false) => {
-    const part = { outputs: names.map((name) => storePath(name)), isGround };
+  const cutPart = (names: readonly string[], kind: PartKind = "package") => {
+    const part = { kind, outputs: names.map((name) => storePath(name)) };
     const reached = names.flatMap((name) => closureBelow(closure, storePath(name)));
     const distinct = [...new Map(reached.map((node) => [node.path, node])).values()];
     const [finest = []] = cutLevels(distinct, part, counts, true);
@@ -262,9 +263,16 @@ describe("a part of several outputs", () => {
     assert.deepEqual(cutPart(["shell", "lib", "tool"]), ["glibc", "shell", "lib tool +"]);
   });
 
+  test("is one bundle for a shell, but for what it needs that is large by itself", () => {
+    assert.deepEqual(cutPart(["shell", "tool", "docs"], "shell"), [
+      "glibc",
+      "shell tool docs lib +",
+    ]);
+  });
+
   test("is one bundle where every image has it", () => {
-    assert.deepEqual(cutPart(["shell", "docs"], true), ["shell docs glibc +"]);
-    assert.deepEqual(cutPart([], true), ["the view +"]);
+    assert.deepEqual(cutPart(["shell", "docs"], "ground"), ["shell docs glibc +"]);
+    assert.deepEqual(cutPart([], "ground"), ["the view +"]);
   });
 });
 

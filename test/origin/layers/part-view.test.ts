@@ -6,16 +6,17 @@ import { BASE_ENTRIES } from "../../../origin/layers/base.ts";
 import { archiveEntries } from "../../../origin/layers/entries.ts";
 import { readPartView } from "../../../origin/layers/part-view.ts";
 import { readView } from "../../../origin/layers/view.ts";
+import type { PartKind } from "../../../registry/part.ts";
 import { plant, storePath, type Tree, temporaryDirectory } from "./fixture.ts";
 
 const PROGRAM: Tree = { program: "#!" };
 const dir = (holds: Record<string, Tree>): Tree => ({ holds });
 
 /** The view of outputs named `a`, `b`…, and its lines without the store's part of targets. */
-function viewOf(trees: Readonly<Record<string, Tree>>, isGround = false) {
+function viewOf(trees: Readonly<Record<string, Tree>>, kind: PartKind = "package") {
   const store = temporaryDirectory();
   const outputs = Object.entries(trees).map(([name, tree]) => plant(store, storePath(name), tree));
-  const result = readPartView({ outputs, isGround }, outputs, store);
+  const result = readPartView({ kind, outputs }, outputs, store);
   assert.ok(result.kind === "view");
   const { view } = result;
   const lines = (view.entries ?? []).map((entry) =>
@@ -79,7 +80,7 @@ describe("the view of the ground", () => {
   test("has the base below its outputs, with the modes that directories have there", () => {
     const { view, lines } = viewOf(
       { a: dir({ etc: dir({ passwd: "own", ssl: dir({ "ca.crt": "text" }) }), tmp: dir({}) }) },
-      true,
+      "ground",
     );
     assert.ok(lines.includes("etc/passwd -> a/etc/passwd"));
     assert.ok(lines.includes("etc/ssl/ca.crt -> a/etc/ssl/ca.crt"));
@@ -89,7 +90,7 @@ describe("the view of the ground", () => {
   });
 
   test("is the base alone where no package is in it", () => {
-    const { view } = viewOf({}, true);
+    const { view } = viewOf({}, "ground");
     assert.deepEqual(archiveEntries(view.entries ?? []), archiveEntries(BASE_ENTRIES));
   });
 });
