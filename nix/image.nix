@@ -23,7 +23,7 @@
 let
   inherit (builtins)
     all appendContext attrNames concatLists concatStringsSep currentSystem elem elemAt filter fromJSON
-    hasContext hashFile head isAttrs isString length map match pathExists replaceStrings split
+    hasContext hashFile head isAttrs isString length map match pathExists readDir replaceStrings split
     storePath substring tail toJSON;
 
   parsed = value: if isString value then fromJSON value else value;
@@ -124,8 +124,14 @@ let
   nodeProgram =
     # A bare string says nothing of the store path that it lies in, which a sandbox must have.
     if node != null then
-      (if isInStore (toString node) && ! hasContext (toString node) then storePath else toString) node
+      if isInStore (toString node) then (if hasContext (toString node) then toString else storePath) node
+      else if isFile node then "${builtins.path { name = "node"; path = /. + toString node; }}"
+      else toString node
     else programFrom [ "nodejs_24" ] "/bin/node" "give `node`, the path of Node 24's program";
+
+  # What lies outside the store is copied, since it may be where no builder may look, as in /root. A
+  # link would be copied as one, and is followed where it is.
+  isFile = path: (readDir (dirOf (/. + toString path))).${baseNameOf (toString path)} or "" == "regular";
 
   # A program outside the store may be replaced under its name; then nothing built with it counts.
   nodeHash = if isInStore nodeProgram then "" else hashFile "sha256" nodeProgram;

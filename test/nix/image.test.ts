@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdir, readFile, realpath, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import {
+  copyFile,
+  mkdir,
+  readFile,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { basename, join } from "node:path";
 import { describe, test } from "node:test";
 import { digestOf } from "../../registry/digest.ts";
 import { missingClient, runClient } from "../e2e/clients.ts";
@@ -154,6 +163,25 @@ async function configOf(image: BuiltImage): Promise<{
   const hex = image.manifest.config.digest.slice("sha256:".length);
   return JSON.parse(await readFile(join(image.path, "blobs/sha256", hex), "utf8"));
 }
+
+test(
+  "an image is built by a program in a folder of root's, and by a link to one",
+  limit,
+  async (t) => {
+    const folder = await temporaryDirectory(t);
+    assert.equal((await stat(folder)).mode & 0o777, 0o700);
+    const [copy, link] = [join(folder, "copy"), join("/tmp", `${basename(folder)}-node`)];
+    await copyFile(process.execPath, copy);
+    const inStore = await nix.run("nix-store", ["--add", process.execPath], { deadlineMs: 60_000 });
+    assert(inStore.kind === "exited" && inStore.code === 0, JSON.stringify(inStore));
+    await symlink(inStore.stdout.trim(), link);
+    t.after(() => rm(link));
+    const expected = (await buildJq()).manifest.config.digest;
+    for (const node of [copy, link]) {
+      assert.equal((await buildJq("--argstr", "node", node)).manifest.config.digest, expected);
+    }
+  },
+);
 
 describe("extraCommands", limit, () => {
   test("make the top layer, with their modes and the owner asked for", async () => {
