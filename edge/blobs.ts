@@ -9,7 +9,7 @@ import { r2Key } from "./keys.ts";
 import { serveOriginBlob } from "./origin-blob.ts";
 
 /**
- * Only small blobs go into the location's cache: views, bases and configs, the most frequent ones,
+ * Only small blobs go into the location's cache: views, grounds and configs, the most frequent ones,
  * where a far bucket's round trip is nearly the whole answer. They are read whole, so that filling
  * needs no tee(), which would hold a large layer in memory for the slower of two readers.
  */

@@ -62,7 +62,7 @@ export function outputPathsOf(found: Found): readonly StorePath[] {
   return packagesOf(found).flatMap(({ outputs }) => outputs.map(({ path }) => path));
 }
 
-/** Each brings a view of its own, as each package of a recipe does. */
+/** Each brings a layer with its view, as each package of a recipe does. */
 export const MAX_IMAGE_CONTENTS = 64;
 
 export const storePathSchema: v.GenericSchema<string, StorePath> = v.pipe(

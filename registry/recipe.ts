@@ -30,7 +30,7 @@ export type RecipeResult =
 
 /** Docker's limit on a whole repository name; kubelet and containerd share it. */
 export const MAX_NAME_LENGTH = 255;
-/** Each package brings a view of its own, and an image must leave room below the layer limit. */
+/** Each package brings a layer with its view, and an image must leave room below the layer limit. */
 export const MAX_PACKAGES = 64;
 
 /** One path component of the distribution specification's name grammar. */

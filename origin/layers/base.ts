@@ -1,5 +1,5 @@
-// The bottom layer of every image: what programs expect of any Unix and no package brings. One
-// constant for all images; a package that offers one of these files lies above it and wins.
+// At the bottom of every image, in its ground: what programs expect of any Unix and no package brings.
+// The same in all images; a package that offers one of these files lies above it and wins.
 
 import type { ArchiveEntry } from "./entries.ts";
 

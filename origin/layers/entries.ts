@@ -1,4 +1,4 @@
-// Layers made of a few entries in memory: base, views, fallback links. The order of the entries
+// Layers made of a few entries in memory: views and fallback links. The order of the entries
 // given does not matter, and directories that are missing are added.
 
 import type { Form } from "../../registry/record.ts";

@@ -77,7 +77,7 @@ async function measure(bench: Workbench, origin: RunningOrigin): Promise<Section
       bar("combinations: layers, median", median(combined.layers), "at most", 30),
       bar("combinations: layers, most", mostLayers, "at most", 100),
     ],
-    notes: ["configs and manifests are left out of all bytes; views and the base are in"],
+    notes: ["configs and manifests are left out of all bytes; views and the ground are in"],
   };
 }
 
