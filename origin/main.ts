@@ -137,7 +137,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       stop.abort(new Error("the origin is going down"));
       await Promise.all([closeServer(server), outbox?.close(), packer.close(), pins.settled()]);
       await refresh.settled();
-      await Promise.all([tracked.close(), layers.settled()]);
+      await Promise.all([tracked.close(), layers.close()]);
     },
   };
 }

@@ -2,7 +2,7 @@
 // and those that every image holds. Decided by recipe and lookups alone, so that edge and origin ask
 // for the same records.
 
-import { type Found, outputPathsOf, packagesOf } from "./lookup.ts";
+import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./lookup.ts";
 import { isImplicit, type PackageName, SHELL_PACKAGES } from "./recipe.ts";
 import { type StorePath, storePathBase } from "./store-path.ts";
 
@@ -47,7 +47,7 @@ export function partsOf(ingredients: readonly Ingredient[]): readonly Part[] {
     (each) => !ground.includes(each) && !(isWhole && shell.includes(each)),
   );
   const parts = [
-    ...named.flatMap(({ found }) => packagesOf(found).map((each) => partOf("package", [each]))),
+    ...packagesIn(named).map((each) => partOf("package", [each])),
     ...(isWhole ? [partOf("shell", packagesIn(shell))] : []),
     partOf("ground", packagesIn(ground)),
   ];
@@ -55,11 +55,11 @@ export function partsOf(ingredients: readonly Ingredient[]): readonly Part[] {
   return [...new Map(parts.map((part) => [partName(part), part])).values()];
 }
 
-function packagesIn(ingredients: readonly Ingredient[]) {
+export function packagesIn(ingredients: readonly Ingredient[]): readonly FoundPackage[] {
   return ingredients.flatMap(({ found }) => packagesOf(found));
 }
 
-function partOf(kind: PartKind, packages: ReturnType<typeof packagesIn>): Part {
+function partOf(kind: PartKind, packages: readonly FoundPackage[]): Part {
   const outputs = packages.flatMap((each) => each.outputs.map(({ path }) => path));
   return { kind, outputs: [...new Set(outputs)] };
 }

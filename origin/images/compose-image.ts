@@ -16,12 +16,7 @@ import type { CoarsenedRecord } from "./records.ts";
 import type { RecordFailure } from "./wanted-parts.ts";
 
 export type ImageComposed =
-  | {
-      readonly kind: "composed";
-      readonly image: ComposedImage;
-      /** With the cuts that had to be joined. */
-      readonly records: readonly PackageRecord[];
-    }
+  | { readonly kind: "composed"; readonly image: ComposedImage }
   | Exclude<ComposeResult, { readonly kind: "image" | "cuts-missing" }>
   /** A layer of a coarser cut of this record. */
   | {
@@ -49,9 +44,7 @@ export async function composeImage(
   let known = records;
   for (let joins = 0; joins < MAX_JOINS; joins++) {
     const composed = await compose(recipe, ingredients, known, variant, options);
-    if (composed.kind === "image") {
-      return { kind: "composed", image: composed.image, records: known };
-    }
+    if (composed.kind === "image") return { kind: "composed", image: composed.image };
     if (composed.kind !== "cuts-missing") return composed;
     const joined = new Map<string, PackageRecord>();
     for (const cut of composed.cuts) {

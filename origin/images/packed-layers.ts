@@ -56,8 +56,8 @@ export interface PackedLayers {
   bundle(bundle: BundleToPack): Promise<LayerRecord>;
   links(making: Extract<Making, { readonly kind: "links" }>): Promise<LayerRecord>;
   making(digest: Digest): Promise<Making | undefined>;
-  /** Resolves when all that is remembered of layers is written. */
-  settled(): Promise<void>;
+  /** Writes what is remembered of layers, now and from then on. */
+  close(): Promise<void>;
 }
 
 export interface PackedLayersOptions {
@@ -197,7 +197,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
       const parsed = v.safeParse(makingSchema, bytes && parseStoredJson(bytes));
       return parsed.success ? parsed.output : undefined;
     },
-    settled: notes.settled,
+    close: notes.close,
   };
 }
 

@@ -3,7 +3,7 @@
 // under a pin: a channel that moves makes only anew what really changed.
 
 import type { CutOfRecord } from "../../registry/cuts.ts";
-import type { Ingredient } from "../../registry/part.ts";
+import { type Ingredient, packagesIn } from "../../registry/part.ts";
 import {
   type Form,
   type PackageRecord,
@@ -29,7 +29,6 @@ import {
   type NamedFailure,
   named,
   type PartResult,
-  packagesIn,
   type RecordFailure,
   type WantedPart,
   wantedParts,

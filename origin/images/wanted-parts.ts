@@ -1,8 +1,8 @@
 // The parts that an image wants records of, and who is told what of those that cannot be had: a part
 // may be several packages, and one derivation may be named twice.
 
-import { type FoundPackage, outputPathsOf, packagesOf } from "../../registry/lookup.ts";
-import { type Ingredient, ownersOf, type Part, partsOf } from "../../registry/part.ts";
+import { outputPathsOf } from "../../registry/lookup.ts";
+import { type Ingredient, ownersOf, type Part, packagesIn, partsOf } from "../../registry/part.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import type { Form, PackageRecord } from "../../registry/record.ts";
 import type { StorePath } from "../../registry/store-path.ts";
@@ -34,10 +34,6 @@ export type RecordFailure =
   | HoldFailure
   | { readonly kind: "unpackable"; readonly reason: string }
   | { readonly kind: "too-large"; readonly sizeBytes: number; readonly limitBytes: number };
-
-export function packagesIn(ingredients: readonly Ingredient[]): readonly FoundPackage[] {
-  return ingredients.flatMap(({ found }) => packagesOf(found));
-}
 
 export function wantedParts(ingredients: readonly Ingredient[], form: Form): readonly WantedPart[] {
   const wantedPaths = new Map<StorePath, WantedPath>();

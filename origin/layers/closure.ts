@@ -28,7 +28,7 @@ export function orderClosure(closure: ClosureGraph, root: StorePath): OrderedClo
   const byPath = new Map(closure.map((node) => [node.path, node]));
   const nodes = topologicalOrder(byPath, root);
   if (nodes.length !== byPath.size) {
-    throw new Error(`the closure of ${root} holds paths that it does not refer to`);
+    throw new Error("the closure holds paths that its root does not refer to");
   }
   const places = new Map(nodes.map(({ path }, place) => [path, place]));
   const references = nodes.map((node) =>

@@ -11,8 +11,8 @@ export interface WriteBehind {
   remember(key: StorageKey, bytes: Uint8Array): void;
   /** While any such work is under way nothing is written, unless too much has gathered. */
   during<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** Writes everything. */
-  settled(): Promise<void>;
+  /** Writes everything; what comes afterwards is written at once. */
+  close(): Promise<void>;
 }
 
 /** Some 30,000 values, or what packing a thousand large packages leaves. */
@@ -75,7 +75,7 @@ export function createWriteBehind(
         if (pending.size > 0 && mayWrite()) void write();
       }
     },
-    async settled() {
+    async close() {
       isClosing = true;
       while (pending.size > 0) await write();
     },

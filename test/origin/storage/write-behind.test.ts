@@ -28,6 +28,12 @@ async function prepare(t: TestContext) {
   const notes = createWriteBehind(watched, log);
   return {
     ...{ store, notes, written, lines },
+    /** As long as writing a few values takes. */
+    pause: async () => {
+      for (const name of ["one", "two", "three", "four", "five"]) {
+        await store.store(layerKey(name), bytesOf(name));
+      }
+    },
     text: async (key: StorageKey) => textOf(await notes.lookup(key)),
     stored: async (key: StorageKey) => textOf(await store.lookup(key)),
     fail: (key: StorageKey) => {
@@ -40,22 +46,23 @@ const [A, B] = [layerKey("a"), layerKey("b")];
 
 describe("a value written behind", () => {
   test("is known at once, and written when no urgent work is left", async (t) => {
-    const { notes, text, stored, written } = await prepare(t);
+    const { notes, text, stored, written, pause } = await prepare(t);
     const gate = Promise.withResolvers<void>();
     const urgent = [1, 2].map(() => notes.during(() => gate.promise));
     notes.remember(A, bytesOf("a"));
     assert.equal(await text(A), "a");
+    await pause();
     assert.equal(await stored(A), "nothing");
     gate.resolve();
     await Promise.all(urgent);
-    await notes.settled();
+    await notes.close();
     assert.equal(await stored(A), "a");
     assert.equal(await text(A), "a");
     assert.deepEqual(written, [A]);
   });
 
   test("waits for all urgent work, also for what failed", async (t) => {
-    const { notes, stored } = await prepare(t);
+    const { notes, stored, pause } = await prepare(t);
     const gate = Promise.withResolvers<void>();
     const open = notes.during(() => gate.promise);
     notes.remember(A, bytesOf("a"));
@@ -63,10 +70,11 @@ describe("a value written behind", () => {
       notes.during(() => Promise.reject(new Error("failed"))),
       /failed/,
     );
+    await pause();
     assert.equal(await stored(A), "nothing");
     gate.reject(new Error("failed too"));
     await assert.rejects(open, /failed too/);
-    await notes.settled();
+    await notes.close();
     assert.equal(await stored(A), "a");
   });
 
@@ -74,7 +82,7 @@ describe("a value written behind", () => {
     const { notes, text, stored } = await prepare(t);
     for (const value of ["first", "second", "third"]) notes.remember(A, bytesOf(value));
     assert.equal(await text(A), "third");
-    await notes.settled();
+    await notes.close();
     assert.equal(await stored(A), "third");
   });
 
@@ -91,7 +99,7 @@ describe("a value written behind", () => {
     assert.deepEqual(written, [A]);
     gate.resolve();
     await urgent;
-    await notes.settled();
+    await notes.close();
     assert.deepEqual(written, [A, B]);
   });
 
@@ -100,7 +108,7 @@ describe("a value written behind", () => {
     fail(A);
     notes.remember(A, bytesOf("a"));
     notes.remember(B, bytesOf("b"));
-    await notes.settled();
+    await notes.close();
     assert.equal(await text(A), "nothing");
     assert.equal(await stored(B), "b");
     assert.deepEqual(
