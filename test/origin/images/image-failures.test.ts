@@ -45,6 +45,12 @@ async function refusal(house: House, name: string): Promise<Refusal> {
   return { ...body.errors[0], status: response.status };
 }
 
+/** What packing has left in the storage's staging folders. */
+async function unfinished({ statePath }: House): Promise<readonly string[]> {
+  const names = await readdir(join(statePath, "origin/staging"), { recursive: true });
+  return names.filter((name) => name.includes("/"));
+}
+
 /** How often each program was started since it was last asked. */
 function startedIn(house: House): { readonly evaluations: number; readonly builds: number } {
   const count = (what: RegExp) => house.started.filter((each) => what.test(each)).length;
@@ -136,6 +142,7 @@ describe("a package that cannot be had", limit, () => {
     const refused = await refusal(mended, "shell/hello");
     assert.deepEqual(reasonsOf(refused), [["nano", "unpackable"]]);
     assert.match(refused.message, /-nano-1\.0\/share\/\.wh\.x has a name that layers reserve/);
+    assert.deepEqual(await unfinished(mended), []);
     mended.forget();
     assert.deepEqual(await refusal(mended, "shell/hello"), refused);
     assert.deepEqual(mended.started, []);

@@ -268,6 +268,20 @@ describe("a part of several outputs", () => {
       "glibc",
       "shell tool docs lib +",
     ]);
+    const popular = graph({ bash: "tinfo glibc" }, { tinfo: 0.9 * LARGE, glibc: LARGE });
+    const part = { kind: "shell", outputs: [storePath("bash")] } as const;
+    const [finest = []] = cutLevels(popular, part, popularity({ tinfo: 8, glibc: 8 }), true);
+    assert.deepEqual(words(finest), ["bash tinfo", "glibc"]);
+  });
+
+  test("is shared by those alone who need all its outputs, as far as the data can tell", () => {
+    const two = graph({ common: "lib", rare: "lib" }, { lib: LARGE });
+    const data = new Map(Object.entries({ common: 9, rare: 1, lib: 9 }));
+    const read = parsePopularity(formatPopularity({ kind: "closures", counted: 60, counts: data }));
+    assert.ok(read.kind === "popularity");
+    const outputs = ["common", "rare"].map((name) => storePath(name));
+    const [finest = []] = cutLevels(two, { kind: "package", outputs }, read.popularity, true);
+    assert.deepEqual(words(finest), ["common rare", "lib"]);
   });
 
   test("is one bundle where every image has it", () => {
