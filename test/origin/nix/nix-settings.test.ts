@@ -1,0 +1,67 @@
+// What is read of the host's nix.conf, by the machine's own Nix and in the form of newer ones.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { parseNixSettings, readNixSettings } from "../../../origin/nix/nix-settings.ts";
+import { testNix } from "./fixture.ts";
+
+describe("readNixSettings", () => {
+  test("says which caches count, and how Nix builds", async () => {
+    const nix = await testNix({
+      env: {
+        NIX_CONFIG: [
+          "substituters = https://cache.example.org file:///cache",
+          "trusted-public-keys = cache.example.org-1:AAAA",
+          "sandbox = false",
+          "max-jobs = 3",
+          "builders = ",
+          "netrc-file = /etc/netrc",
+        ].join("\n"),
+      },
+    });
+    const settings = await readNixSettings(nix);
+    assert.partialDeepStrictEqual(settings, {
+      substituters: ["https://cache.example.org", "file:///cache"],
+      trustedPublicKeys: ["cache.example.org-1:AAAA"],
+      sandbox: false,
+      maxJobs: 3,
+      builders: "",
+      netrcFile: "/etc/netrc",
+    });
+  });
+
+  test("counts no cache where nothing is substituted", async () => {
+    const nix = await testNix({
+      env: { NIX_CONFIG: "substituters = https://cache.example.org\nsubstitute = false" },
+    });
+    assert.deepEqual((await readNixSettings(nix))?.substituters, []);
+  });
+});
+
+describe("parseNixSettings", () => {
+  const json = (sandbox: unknown) =>
+    Object.fromEntries(
+      Object.entries({
+        ...{ substitute: true, substituters: [], "trusted-public-keys": [], sandbox },
+        ...{ "max-jobs": 1, builders: "", "netrc-file": "", "build-users-group": "nixbld" },
+      }).map(([name, value]) => [name, { value, description: "…" }]),
+    );
+
+  for (const [sandbox, read] of [
+    [true, true],
+    [false, false],
+    ["relaxed", "relaxed"],
+    ["true", true],
+    ["false", false],
+  ] as const) {
+    test(`reads a sandbox of ${JSON.stringify(sandbox)}`, () => {
+      assert.equal(parseNixSettings(json(sandbox))?.sandbox, read);
+    });
+  }
+
+  for (const other of [undefined, null, {}, { substituters: { value: "https://…" } }]) {
+    test(`is undefined for ${JSON.stringify(other)}`, () => {
+      assert.equal(parseNixSettings(other), undefined);
+    });
+  }
+});
