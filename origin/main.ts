@@ -92,10 +92,14 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     ...{ pins, store, log, now, signal },
     countSet: ({ source }) => countSmallSet({ env, onSpawn }, source, signal),
   });
-  const packer = createPacker(config.packWorkers === null ? {} : { workers: config.packWorkers });
+  const { storeDirectory } = nix;
+  const packer = createPacker({
+    storeDirectory,
+    ...(config.packWorkers !== null && { workers: config.packWorkers }),
+  });
   const packerReady = packer.start();
   const layers = createPackedLayers({ packer, store, log, signal });
-  const maker = createRecordMaker({ layers, popularity });
+  const maker = createRecordMaker({ layers, popularity, storeDirectory });
   const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
   const memory = { forMs: config.failureMemoryMs, now };
   const failures = rememberFailures<RecordFailure>(memory);

@@ -42,9 +42,14 @@ export interface RecordMaker {
 export interface RecordMakerOptions {
   readonly layers: PackedLayers;
   readonly popularity: Popularity;
+  /** Where the files of `/nix/store` really are. */
+  readonly storeDirectory: string;
 }
 
-export function createRecordMaker({ layers, popularity }: RecordMakerOptions): RecordMaker {
+export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
+  const { layers, popularity, storeDirectory } = options;
+  const viewOf = (part: Part, paths: readonly StorePath[]) =>
+    readPartView(part, paths, storeDirectory);
   const packings: Readonly<Record<Form, PackingId>> = {
     zstd: packingId("zstd", popularity),
     gzip: packingId("gzip", popularity),
@@ -91,7 +96,7 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
 
     async make(graph, part, form) {
       const closure = closureOf(graph, part.outputs);
-      const result = viewOf(part, closure);
+      const result = viewOf(part, pathsOf(closure));
       if (result.kind === "too-large") return { kind: "unpackable", reason: result.reason };
       const { view } = result;
       try {
@@ -112,7 +117,7 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
         holdsView,
         storePaths: members.flatMap((place) => paths[place] ?? []),
       }));
-      const view = bundles.some(({ holdsView }) => holdsView) ? readPartView(part, paths) : null;
+      const view = bundles.some(({ holdsView }) => holdsView) ? viewOf(part, paths) : null;
       const entries = view?.kind === "view" ? view.view.entries : null;
       const packed = await packBundles(bundles, { part, closure: [], view: entries, form });
       const filled = cut.map((bundle, index) => ({ ...bundle, layer: packed[index] ?? null }));
@@ -124,7 +129,7 @@ export function createRecordMaker({ layers, popularity }: RecordMakerOptions): R
       switch (making.kind) {
         case "bundle": {
           const { storePaths, viewOf: owner } = making;
-          const contents = contentsOf(owner, graph, form);
+          const contents = contentsOf(owner, graph, form, viewOf);
           if (contents === undefined) return undefined;
           const holdsView = owner !== null;
           return (await packBundles([{ storePaths, holdsView }], contents))[0];
@@ -147,9 +152,14 @@ interface Contents {
 }
 
 /** For a layer with the view of its owner, if it has one; undefined where that cannot be shown. */
-function contentsOf(owner: Part | null, graph: ClosureGraph, form: Form): Contents | undefined {
+function contentsOf(
+  owner: Part | null,
+  graph: ClosureGraph,
+  form: Form,
+  viewOf: (part: Part, closure: readonly StorePath[]) => ViewResult,
+): Contents | undefined {
   if (owner === null) return { part: NO_PART, closure: graph, view: null, form };
-  const result = viewOf(owner, closureOf(graph, owner.outputs));
+  const result = viewOf(owner, pathsOf(closureOf(graph, owner.outputs)));
   if (result.kind === "too-large") return undefined;
   return { part: owner, closure: graph, view: result.view.entries, form };
 }
@@ -157,11 +167,8 @@ function contentsOf(owner: Part | null, graph: ClosureGraph, form: Form): Conten
 /** Of layers that are made again without knowing whose they were. */
 const NO_PART: Part = { kind: "package", outputs: [] };
 
-function viewOf(part: Part, closure: ClosureGraph): ViewResult {
-  return readPartView(
-    part,
-    closure.map(({ path }) => path),
-  );
+function pathsOf(closure: ClosureGraph): readonly StorePath[] {
+  return closure.map(({ path }) => path);
 }
 
 /** Cuts that are not coarser than the one before them would only make the record larger. */

@@ -13,7 +13,6 @@ import { createJob, type Job, packTask, settle } from "./pack-job.ts";
 import { createPackQueue } from "./pack-queue.ts";
 import type { WorkerAnswer, WorkerTask } from "./pack-worker.ts";
 import { finish } from "./shared-chunks.ts";
-import { STORE_DIRECTORY } from "./tar.ts";
 
 export interface PackRequest {
   readonly segments: readonly SegmentTask[];
@@ -46,16 +45,17 @@ export interface Packer {
 
 export interface PackerOptions {
   readonly workers?: number;
-  readonly storeDirectory?: string;
+  /** Where the files of `/nix/store` really are. */
+  readonly storeDirectory: string;
   /** The file that the threads run. */
   readonly program?: string;
 }
 
 export function createPacker({
   workers: workerLimit = availableParallelism(),
-  storeDirectory = STORE_DIRECTORY,
+  storeDirectory,
   program = join(import.meta.dirname, "pack-worker.ts"),
-}: PackerOptions = {}): Packer {
+}: PackerOptions): Packer {
   assertCompressors();
   const queue = createPackQueue<Job>();
   const idle: Worker[] = [];

@@ -7,14 +7,13 @@ import type { StorePath } from "../../registry/store-path.ts";
 import { BASE_ENTRIES } from "./base.ts";
 import type { ByteString } from "./byte-string.ts";
 import type { ArchiveEntry } from "./entries.ts";
-import { STORE_DIRECTORY } from "./tar.ts";
 import { type PackageView, readView, type ViewResult } from "./view.ts";
 
 /** Looks at the outputs as they are in the store. `closure` holds them too, and what they need. */
 export function readPartView(
   { kind, outputs }: Part,
   closure: readonly StorePath[],
-  storeDirectory: string = STORE_DIRECTORY,
+  storeDirectory: string,
 ): ViewResult {
   const views: PackageView[] = [];
   for (const output of outputs) {

@@ -17,7 +17,7 @@ import { type ByteString, fileArgument, readableText, toByteString } from "./byt
 import type { ChunkWriter } from "./chunk-writer.ts";
 import { writeHeader } from "./tar-header.ts";
 
-/** Where Nix keeps its objects. A relocated store has other real places for the same paths. */
+/** Where Nix keeps its objects; their files may really be elsewhere (origin/nix/store-place.ts). */
 export const STORE_DIRECTORY = "/nix/store";
 
 const PARENT_MODE = 0o755;
@@ -77,7 +77,7 @@ function writeTree(out: ChunkWriter, path: ByteString, source: ByteString): void
     for (const name of readdirSync(fileArgument(source), "latin1").sort()) {
       if (name.startsWith(WHITEOUT_PREFIX)) {
         throw new UnpackableError(
-          readableText(`${source}/${name}`),
+          readableText(`/${path}/${name}`),
           "has a name that layers reserve for deleting files",
         );
       }
@@ -88,7 +88,7 @@ function writeTree(out: ChunkWriter, path: ByteString, source: ByteString): void
     writeHeader(out, { type: "link", path, mode: LINK_MODE, sizeBytes: 0, target });
   } else {
     throw new UnpackableError(
-      readableText(source),
+      readableText(`/${path}`),
       "is no file, directory or symbolic link: such an object cannot be in a store",
     );
   }

@@ -8,7 +8,7 @@ import { BASE_ENTRIES } from "./base.ts";
 import { type ByteString, isAscii, readableText } from "./byte-string.ts";
 import { type ClosureFiles, openClosure } from "./closure-files.ts";
 import { type ArchiveEntry, DIRECTORY_MODE } from "./entries.ts";
-import { STORE_DIRECTORY, WHITEOUT_PREFIX } from "./tar.ts";
+import { WHITEOUT_PREFIX } from "./tar.ts";
 
 export interface PackageView {
   /** Null for an output with nothing to link, such as a single file. */
@@ -63,7 +63,7 @@ const BASE_MODES: ReadonlyMap<ByteString, number> = new Map(
 export function readView(
   root: StorePath,
   closure: readonly StorePath[],
-  storeDirectory: string = STORE_DIRECTORY,
+  storeDirectory: string,
 ): ViewResult {
   const files = openClosure(closure, storeDirectory);
   const top = files.resolve(root);

@@ -22,6 +22,7 @@ import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { createPacker } from "../layers/packer.ts";
 import { NO_POPULARITY, type Popularity, parsePopularity } from "../layers/popularity.ts";
+import { STORE_DIRECTORY } from "../layers/tar.ts";
 import type { LookupAnswer } from "../nix/lookup-json.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
@@ -64,7 +65,12 @@ async function build(request: BuildRequest, options: LayoutOptions): Promise<Lay
   const wanted = wantedOf(request, recipe);
   const popularity = await popularityOf(request);
   const store = await openFilesystemStore(join(options.workPath, "store"));
-  const packer = createPacker(options.workers === null ? {} : { workers: options.workers });
+  // In a build every store path is where it says.
+  const storeDirectory = STORE_DIRECTORY;
+  const packer = createPacker({
+    storeDirectory,
+    ...(options.workers !== null && { workers: options.workers }),
+  });
   try {
     const layers = createPackedLayers({
       packer,
@@ -75,7 +81,7 @@ async function build(request: BuildRequest, options: LayoutOptions): Promise<Lay
       },
       signal: new AbortController().signal,
     });
-    const maker = createRecordMaker({ layers, popularity });
+    const maker = createRecordMaker({ layers, popularity, storeDirectory });
     const packing = maker.packings[form];
     const { ingredients } = wanted;
     const records = await makeRecords(ingredients, request.closure, form, maker);

@@ -15,6 +15,8 @@ export interface NixSettings {
   readonly builders: string;
   readonly netrcFile: string;
   readonly buildUsersGroup: string;
+  /** The URL of the store, `auto` where Nix chooses. */
+  readonly store: string;
 }
 
 const QUERY_DEADLINE_MS = 10_000;
@@ -37,6 +39,7 @@ const settingsSchema = v.pipe(
     builders: itsValue(v.string()),
     "netrc-file": itsValue(v.string()),
     "build-users-group": itsValue(v.string()),
+    store: itsValue(v.string()),
   }),
   v.transform(
     (json): NixSettings => ({
@@ -48,6 +51,7 @@ const settingsSchema = v.pipe(
       builders: json.builders,
       netrcFile: json["netrc-file"],
       buildUsersGroup: json["build-users-group"],
+      store: json.store,
     }),
   ),
 );

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
 import { findStoreDatabase } from "./store-database.ts";
+import { findStoreDirectory } from "./store-place.ts";
 
 export type NixProgram = "nix" | "nix-build" | "nix-instantiate" | "nix-store";
 
@@ -19,6 +20,8 @@ export interface NixTool {
   readonly evaluationDeadlineMs: number;
   /** The file that describes the store; whether it can be read shows when it is. */
   readonly database: string | undefined;
+  /** Where the files of `/nix/store` really are. */
+  readonly storeDirectory: string;
   readonly run: NixRunner;
 }
 
@@ -43,7 +46,7 @@ const VERSION_DEADLINE_MS = 10_000;
 // Fetching and unpacking nixpkgs is part of a first evaluation.
 const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;
 
-/** Undefined when this machine has no Nix. */
+/** Undefined when this machine has no Nix; throws a StoreProblem when its store is of no use. */
 export async function findNix(options: NixToolOptions): Promise<NixTool | undefined> {
   const env = nixEnvironment(options.env);
   const run: NixRunner = (program, args, limits) => {
@@ -60,6 +63,7 @@ export async function findNix(options: NixToolOptions): Promise<NixTool | undefi
     expressionsId: await hashOf(LOOKUP_EXPRESSIONS),
     evaluationDeadlineMs: options.evaluationDeadlineMs ?? DEFAULT_EVALUATION_DEADLINE_MS,
     database: findStoreDatabase(env),
+    storeDirectory: await findStoreDirectory(run),
     run,
   };
 }
@@ -99,7 +103,9 @@ export function withoutOwnVariables(env: NixToolOptions["env"]): Record<string, 
 export function nixPath({ PATH, HOME }: NixToolOptions["env"]): readonly string[] {
   return [
     ...(PATH ?? "/usr/local/bin:/usr/bin:/bin").split(":"),
-    ...(HOME === undefined ? [] : [`${HOME}/.nix-profile/bin`]),
+    ...(HOME === undefined
+      ? []
+      : [`${HOME}/.nix-profile/bin`, `${HOME}/.local/state/nix/profile/bin`]),
     ...["/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin"],
   ];
 }

@@ -8,6 +8,7 @@ import { type BuildError, evaluationMessage, parseBuildErrors } from "./nix-erro
 import { createNixLog, type NixLog } from "./nix-log.ts";
 import type { NixTool } from "./nix-tool.ts";
 import type { SpawnResult } from "./spawn.ts";
+import { realPath } from "./store-place.ts";
 import { findInvalid } from "./validity.ts";
 
 /** What of a FoundPackage is needed to realise it. */
@@ -106,7 +107,7 @@ async function realiseAll(
   const failures: RealiseFailure[] = [];
   let pending = wanted;
   for (let pass = 1; pending.length > 0; pass++) {
-    const gone = await findGone(pending);
+    const gone = await findGone(job, pending);
     const log = createNixLog();
     job.options.onLog?.(log);
     const result = await runRealise(job, pending, gone, `pass-${pass}`, log);
@@ -168,11 +169,14 @@ async function run(
   return result;
 }
 
-async function findGone(wanted: readonly WantedOutputs[]): Promise<ReadonlySet<string>> {
+async function findGone(
+  { nix }: Job,
+  wanted: readonly WantedOutputs[],
+): Promise<ReadonlySet<string>> {
   const gone = new Set<string>();
   for (const { derivation } of wanted) {
     if (!derivation.endsWith(".drv")) continue;
-    await access(derivation).catch(() => gone.add(derivation));
+    await access(realPath(nix.storeDirectory, derivation)).catch(() => gone.add(derivation));
   }
   return gone;
 }

@@ -20,7 +20,7 @@ const paths = Array.from({ length: 12 }, (_, at) =>
 const huge = plant(store, storePath("huge"), "");
 truncateSync(`${store}/${storePathBase(huge)}`, 8e9);
 
-function open(options: PackerOptions = {}): Packer {
+function open(options: Partial<PackerOptions> = {}): Packer {
   const packer = createPacker({ storeDirectory: store, ...options });
   after(() => packer.close());
   return packer;

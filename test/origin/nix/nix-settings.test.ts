@@ -43,7 +43,13 @@ describe("parseNixSettings", () => {
     Object.fromEntries(
       Object.entries({
         ...{ substitute: true, substituters: [], "trusted-public-keys": [], sandbox },
-        ...{ "max-jobs": 1, builders: "", "netrc-file": "", "build-users-group": "nixbld" },
+        ...{
+          "max-jobs": 1,
+          builders: "",
+          "netrc-file": "",
+          "build-users-group": "nixbld",
+          store: "auto",
+        },
       }).map(([name, value]) => [name, { value, description: "…" }]),
     );
 

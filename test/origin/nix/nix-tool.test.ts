@@ -13,7 +13,8 @@ describe("findNix", () => {
     });
     assert.match(nix.version, /^\d+\.\d+/);
     await nix.run("nix-store", ["--version"], { deadlineMs: 60_000 });
-    assert.deepEqual(started, ["nix --version", "nix-store --version"]);
+    assert.equal(started.at(0), "nix --version");
+    assert.equal(started.at(-1), "nix-store --version");
   });
 
   test("answers undefined on a machine without Nix", async (t) => {

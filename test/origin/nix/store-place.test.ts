@@ -1,0 +1,89 @@
+// Where the files of the store are, by what Nix is told and by what it says itself.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { NixRunner } from "../../../origin/nix/nix-tool.ts";
+import {
+  findStoreDirectory,
+  realDirectory,
+  StoreProblem,
+} from "../../../origin/nix/store-place.ts";
+import { tempDir, testNix } from "./fixture.ts";
+
+describe("realDirectory", () => {
+  const rows: readonly (readonly [url: string, directory: string | undefined])[] = [
+    ["", "/nix/store"],
+    ["auto", "/nix/store"],
+    ["daemon", "/nix/store"],
+    ["local", "/nix/store"],
+    ["local?trusted=true", "/nix/store"],
+    ["unix:///run/nix/socket", "/nix/store"],
+    ["unix:///run/nix/socket?root=/mnt", "/mnt/nix/store"],
+    ["/mnt/root", "/mnt/root/nix/store"],
+    ["local?root=/mnt/root", "/mnt/root/nix/store"],
+    ["local?root=/mnt/with%20space/", "/mnt/with space/nix/store"],
+    ["local://?root=/mnt", "/mnt/nix/store"],
+    ["local?root=/mnt&real=/data/store", "/data/store"],
+    ["local?store=/gnu/store", undefined],
+    ["ssh-ng://builder", undefined],
+    ["https://cache.example.org", undefined],
+    ["dummy://", undefined],
+  ];
+  for (const [url, directory] of rows) {
+    test(`is ${directory} for ${JSON.stringify(url)}`, () =>
+      assert.equal(realDirectory(url), directory));
+  }
+});
+
+describe("findStoreDirectory", () => {
+  test("is the usual one on this machine", async () => {
+    assert.equal((await testNix()).storeDirectory, "/nix/store");
+  });
+
+  test("follows NIX_REMOTE to a store of its own", async (t) => {
+    const root = await tempDir(t);
+    const nix = await testNix({ env: { NIX_REMOTE: `local?root=${root}` } });
+    assert.equal(nix.storeDirectory, `${root}/nix/store`);
+  });
+
+  test("refuses a store whose paths have other names", async (t) => {
+    const folder = await tempDir(t);
+    const env = { NIX_STORE_DIR: `${folder}/store`, NIX_STATE_DIR: `${folder}/var` };
+    const problem = await testNix({ env }).catch((error) => error);
+    assert(problem instanceof StoreProblem);
+    assert.match(
+      problem.message,
+      /its store at .*, and images hold \/nix\/store: unset NIX_STORE_DIR/,
+    );
+  });
+
+  const said: readonly (readonly [
+    what: string,
+    answer: { code: number; stderr: string },
+    RegExp,
+  ])[] = [
+    [
+      "Nix falls back to a store in the user's home",
+      {
+        code: 0,
+        stderr:
+          "warning: '/nix/var/nix' does not exist, so Nix will use '/home/ann/.local/share/nix/root' as a chroot store\n",
+      },
+      /below \/home\/ann\/\.local\/share\/nix\/root, since \/nix\/var\/nix does not exist/,
+    ],
+    [
+      "the store belongs to others",
+      {
+        code: 1,
+        stderr: "error: opening lock file '/nix/var/nix/db/big-lock': Permission denied\n",
+      },
+      /cannot use its store: opening lock file .*: Permission denied/,
+    ],
+  ];
+  for (const [what, answer, message] of said) {
+    test(`refuses to start where ${what}`, async () => {
+      const run: NixRunner = async () => ({ kind: "exited", stdout: '"/nix/store"\n', ...answer });
+      await assert.rejects(findStoreDirectory(run), { message });
+    });
+  }
+});
