@@ -2,6 +2,7 @@
 // which the origin and the edge started apart find each other.
 
 import { resolve } from "node:path";
+import { programEnvironment } from "../nix/program-environment.ts";
 import type { EnvironmentVariables } from "../variables.ts";
 import { prepareHost, type Say } from "./host.ts";
 import { localSecret } from "./local-secret.ts";
@@ -22,7 +23,7 @@ export async function localEnvironment(
   say: Say,
 ): Promise<Readonly<Record<string, string>>> {
   const statePath = statePathOf(env);
-  const prepared = await prepareHost(env, statePath, say);
+  const prepared = await prepareHost(programEnvironment(env, statePath), statePath, say);
   return {
     NIXPORT_EDGE_URL: edgeUrlOf(env),
     NIXPORT_SECRET: await localSecret(statePath),

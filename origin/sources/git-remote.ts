@@ -2,7 +2,7 @@
 // One process per question at a time, and its answer counts for a moment, failure or not: neither a
 // flood of unknown tags nor a remote that hangs piles processes up.
 
-import { withoutOwnVariables } from "../nix/nix-tool.ts";
+import { nixPath, withoutOwnVariables } from "../nix/nix-tool.ts";
 import { runProcess } from "../nix/spawn.ts";
 import type { RemoteRefs } from "./refs.ts";
 
@@ -70,6 +70,7 @@ async function listRemote(
       // Never wait for a password that nobody is there to type.
       env: {
         ...withoutOwnVariables(env),
+        PATH: nixPath(env).join(":"),
         ...{ GIT_TERMINAL_PROMPT: "0", SSH_ASKPASS_REQUIRE: "never" },
       },
       deadlineMs: DEADLINE_MS,
