@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
-import { ensureTools, HostProblem, prepareHost, type Tool } from "../origin/command/host.ts";
+import { prepareHost } from "../origin/command/host.ts";
+import { ensureTools, type Tool } from "../origin/command/host-packages.ts";
+import { HostProblem } from "../origin/command/host-problem.ts";
 import { statePathOf } from "../origin/command/local-environment.ts";
 
 const HELP = `usage: npm test [-- FILTER ...]

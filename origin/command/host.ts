@@ -1,20 +1,20 @@
-// Prepares the machine: Debian packages that are missing, the build users of a fresh Nix, and the
-// package source where the environment names none. A machine that has what is needed is not
-// touched.
+// Prepares the machine: programs that are missing, a store for a fresh Nix, and the package source
+// where the environment names none. A machine that has what is needed is not touched.
 
-import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { absentText, generateDebianSet } from "../../nix/debian/generate.ts";
 import { SOURCE_VARIABLES } from "../configured-source.ts";
 import { nixPath } from "../nix/nix-tool.ts";
-import { runProcess } from "../nix/spawn.ts";
 import type { EnvironmentVariables } from "../variables.ts";
+import { carryOut, isRoot, type Say } from "./as-root.ts";
+import { installSteps, type Needed, type Tool } from "./host-packages.ts";
+import { storeNixConfig, storeSteps } from "./host-store.ts";
 
-/** A program, and the Debian package that has it. */
-export type Tool = readonly [program: string, debianPackage: string];
+export type { Say } from "./as-root.ts";
 
 const NIX_TOOLS: readonly Tool[] = [["nix-store", "nix-bin"]];
+/** Asks channels and repositories what their branches are, and fetches from the latter. */
+const GIT_TOOLS: readonly Tool[] = [["git", "git"]];
 /** What the Debian-backed set unpacks and patches with. */
 const DEBIAN_SET_TOOLS: readonly Tool[] = [
   ["patchelf", "patchelf"],
@@ -23,18 +23,12 @@ const DEBIAN_SET_TOOLS: readonly Tool[] = [
 ];
 /** Where its builders look for them (nix/debian/unpack.sh), whatever PATH is here. */
 const DEBIAN_SET_PATH = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-const INSTALL_DEADLINE_MS = 15 * 60_000;
 const PROBE_DEADLINE_MS = 5000;
-const BUILD_USERS = 8;
-
-export class HostProblem extends Error {}
 
 export interface PreparedHost {
   /** The environment for the origin: a package source is named in it. */
   readonly env: Readonly<Record<string, string>>;
 }
-
-export type Say = (line: string) => void;
 
 /** Throws HostProblem with what a person must do when the machine cannot be prepared. */
 export async function prepareHost(
@@ -43,94 +37,47 @@ export async function prepareHost(
   say: Say,
 ): Promise<PreparedHost> {
   const defined = definedOnly(env);
-  await ensureTools(NIX_TOOLS, defined, say);
-  await ensureBuildUsers(defined, say);
-  if (SOURCE_VARIABLES.some((name) => defined[name])) {
-    return { env: defined };
-  }
-  if (await nixpkgsAnswers()) {
-    say("package source: nixpkgs nixos-unstable");
-    return { env: { ...defined, NIXERY_CHANNEL: "nixos-unstable" } };
-  }
-  return { env: { ...defined, ...(await prepareDebianSet(defined, statePath, say)) } };
-}
-
-/** Installs the Debian packages of the programs that are in none of the folders. */
-export async function ensureTools(
-  tools: readonly Tool[],
-  env: Readonly<Record<string, string>>,
-  say: Say,
-  folders: readonly string[] = nixPath(env),
-): Promise<void> {
-  const isThere = (program: string) => folders.some((dir) => existsSync(join(dir, program)));
-  const missing = tools.filter(([program]) => !isThere(program));
-  if (missing.length === 0) return;
-  const packages = [...new Set(missing.map(([, debianPackage]) => debianPackage))];
-  if (!existsSync("/usr/bin/apt-get")) {
-    throw new HostProblem(
-      `missing: ${missing.map(([program]) => program).join(", ")}; this machine has no apt-get to install them with`,
-    );
-  }
-  say(`installing ${packages.join(" ")}`);
-  const install = ["install", "--yes", "--no-install-recommends", ...packages];
-  const first = await aptGet(install, env);
-  // A fresh image has no package lists, and old lists name files that are gone.
-  if (first !== undefined) {
-    await aptGet(["update"], env);
-    const second = await aptGet(install, env);
-    if (second !== undefined) throw new HostProblem(`apt-get could not install them: ${second}`);
+  const packages = await choosePackages(defined);
+  const needed = neededFor(packages, defined);
+  // All that root must do is looked at together, so that it can be told together.
+  const plan = async () => [...installSteps(needed), ...(await storeSteps(defined))];
+  await carryOut(plan, defined, say);
+  const nixConfig = await storeNixConfig(defined);
+  const own = {
+    ...defined,
+    ...(nixConfig !== undefined && { NIX_CONFIG: withLines(defined.NIX_CONFIG, [nixConfig]) }),
+  };
+  switch (packages) {
+    case "local":
+    case "remote":
+      return { env: own };
+    case "nixpkgs":
+      say("package source: nixpkgs nixos-unstable");
+      return { env: { ...own, NIXERY_CHANNEL: "nixos-unstable" } };
+    case "debian":
+      return { env: { ...own, ...(await prepareDebianSet(own, statePath, say)) } };
+    default:
+      return packages satisfies never;
   }
 }
 
-/** What apt-get said, where it failed. */
-async function aptGet(
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<string | undefined> {
-  return asRoot(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", ...args], {
-    ...env,
-    DEBIAN_FRONTEND: "noninteractive",
-  });
+/** Where packages come from: what the environment names, as far as it matters here, or our choice. */
+type Packages = "local" | "remote" | "nixpkgs" | "debian";
+
+async function choosePackages(env: Readonly<Record<string, string>>): Promise<Packages> {
+  const named = SOURCE_VARIABLES.filter((name) => env[name]);
+  if (named.length > 0) return named.every((name) => name === LOCAL_SOURCE) ? "local" : "remote";
+  return (await nixpkgsAnswers()) ? "nixpkgs" : "debian";
 }
 
-async function asRoot(
-  command: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<string | undefined> {
-  const [program = "", ...args] = isRoot() ? command : ["sudo", "--non-interactive", ...command];
-  const result = await runProcess(program, args, { env, deadlineMs: INSTALL_DEADLINE_MS });
-  if (result.kind === "exited") {
-    return result.code === 0 ? undefined : result.stderr.trim().split("\n").slice(-5).join("\n");
-  }
-  return `${program} ${result.kind}`;
-}
+const LOCAL_SOURCE: (typeof SOURCE_VARIABLES)[number] = "NIXERY_PKGS_PATH";
 
-/**
- * Debian's nix-bin brings no build users, and Nix as root refuses to build without them. Where a
- * daemon or a configuration is, the host's administrator has decided and nothing is changed.
- */
-async function ensureBuildUsers(env: Readonly<Record<string, string>>, say: Say): Promise<void> {
-  if (existsSync("/etc/nix/nix.conf") || existsSync("/nix/var/nix/daemon-socket")) return;
-  if (!isRoot()) {
-    if (existsSync("/nix/store")) return;
-    const owner = String(process.getuid?.() ?? 0);
-    const failed = await asRoot(["install", "--directory", "--owner", owner, "/nix"], env);
-    if (failed !== undefined) throw new HostProblem(`/nix cannot be made: ${failed}`);
-    return;
-  }
-  await mkdir("/nix", { recursive: true });
-  const groups = await readFile("/etc/group", "utf8");
-  if (/^nixbld:/m.test(groups)) return;
-  say("adding Nix's build users");
-  const failures = [await asRoot(["groupadd", "--system", "nixbld"], env)];
-  for (let index = 1; index <= BUILD_USERS; index++) {
-    const identity = ["--gid", "nixbld", "--groups", "nixbld", "--home-dir", "/var/empty"];
-    const login = ["--no-create-home", "--shell", "/usr/sbin/nologin"];
-    const useradd = ["useradd", "--system", ...identity, ...login, `nixbld${index}`];
-    failures.push(await asRoot(useradd, env));
-  }
-  const failed = failures.find((failure) => failure !== undefined);
-  if (failed !== undefined) throw new HostProblem(`the build users cannot be added: ${failed}`);
+function neededFor(packages: Packages, env: Readonly<Record<string, string>>): readonly Needed[] {
+  const usesGit = packages === "remote" || packages === "nixpkgs";
+  const tools = usesGit ? [...NIX_TOOLS, ...GIT_TOOLS] : NIX_TOOLS;
+  const needed = { tools, folders: nixPath(env) };
+  if (packages !== "debian") return [needed];
+  return [needed, { tools: DEBIAN_SET_TOOLS, folders: DEBIAN_SET_PATH }];
 }
 
 async function nixpkgsAnswers(): Promise<boolean> {
@@ -156,7 +103,6 @@ async function prepareDebianSet(
   statePath: string,
   say: Say,
 ): Promise<Readonly<Record<string, string>>> {
-  await ensureTools(DEBIAN_SET_TOOLS, env, say, DEBIAN_SET_PATH);
   const out = join(statePath, "debian");
   const { locks, absent } = await generateDebianSet({ outDir: out });
   say(
@@ -173,11 +119,11 @@ async function prepareDebianSet(
 export function debianSetNixConfig(before: string | undefined): string {
   const own = ["sandbox = false", "substituters =", "max-jobs = auto"];
   if (!isRoot()) own.push("build-users-group =");
-  return [...(before === undefined ? [] : [before]), ...own].join("\n");
+  return withLines(before, own);
 }
 
-function isRoot(): boolean {
-  return process.getuid?.() === 0;
+function withLines(before: string | undefined, own: readonly string[]): string {
+  return [...(before === undefined ? [] : [before]), ...own].join("\n");
 }
 
 function definedOnly(env: EnvironmentVariables): Record<string, string> {

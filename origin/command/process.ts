@@ -1,8 +1,9 @@
 // How a command starts and ends: one message for what a person can mend, exit codes, signals.
 
 import { DebianSetError } from "../../nix/debian/generate.ts";
+import { StoreProblem } from "../nix/store-place.ts";
 import { PopularityProblem } from "../popularity/problem.ts";
-import { HostProblem } from "./host.ts";
+import { HostProblem } from "./host-problem.ts";
 
 /** A mistake of the user's or the machine's, said in words and without a stack. */
 export class CommandError extends Error {}
@@ -71,9 +72,13 @@ function messageOf(error: unknown): string {
   if ("code" in error && error.code === "EADDRINUSE") {
     return `${error.message}: another program has the port; PORT and EDGE_PORT choose others`;
   }
-  const expected = [CommandError, HostProblem, DebianSetError, PopularityProblem].some(
-    (kind) => error instanceof kind,
-  );
+  const expected = [
+    CommandError,
+    HostProblem,
+    StoreProblem,
+    DebianSetError,
+    PopularityProblem,
+  ].some((kind) => error instanceof kind);
   // What the system says of a file names the file, and that is all a person needs.
   const ofSystem = "syscall" in error && "path" in error;
   return expected || ofSystem || isUsageError(error)

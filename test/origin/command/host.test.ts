@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { ensureTools, HostProblem } from "../../../origin/command/host.ts";
+import { ensureTools } from "../../../origin/command/host-packages.ts";
+import { HostProblem } from "../../../origin/command/host-problem.ts";
 import { temporaryDirectory } from "../fixture.ts";
 
 const TOOL = ["nixport-test-tool", "no-such-debian-package"] as const;
