@@ -16,7 +16,7 @@ import {
 } from "../registry/platforms.ts";
 import type { NamedRecipe } from "../registry/recipe.ts";
 import type { Tag } from "../registry/reference.ts";
-import { parseRoute, type Route } from "../registry/route.ts";
+import { isBelowV2, parseRoute, type Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
 import { type SecretKey, verifyRequest } from "../registry/token.ts";
 import { chooseVariant, type Variant } from "../registry/variant.ts";
@@ -34,6 +34,7 @@ import type { Log } from "./log.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
 import { hold, type StillUnderWay, type Wait } from "./waiting/hold.ts";
+import type { WebSite } from "./web/site.ts";
 
 export interface AppOptions {
   /** What a name without a platform is built for, unless the edge asks for others. */
@@ -48,6 +49,8 @@ export interface AppOptions {
   /** For how long a request waits for its image. */
   readonly holdMs: number;
   readonly secretKeys: readonly SecretKey[];
+  /** What is not below /v2, for anyone: whoever names a folder for it wants it seen. */
+  readonly web: WebSite | null;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -76,6 +79,7 @@ export function createApp(options: AppOptions): Hono {
 async function answer(options: AppOptions, request: Request): Promise<Response> {
   try {
     const url = new URL(request.url);
+    if (options.web !== null && !isBelowV2(url)) return await options.web.serve(request, url);
     const route = parseRoute(request.method, url);
     await authorise(options, request, url);
     return await serve(options, request, route);

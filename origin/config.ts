@@ -23,6 +23,8 @@ export interface Config {
   readonly platforms: Platforms;
   readonly statePath: string;
   readonly storagePath: string;
+  /** The folder of a web site; absent, there is none. */
+  readonly webPath: string | null;
   readonly secretKeys: readonly SecretKey[];
   readonly access: "anyone" | "edge";
   /** Absent: the origin works alone. */
@@ -127,13 +129,18 @@ function readNumbers({ integer }: Variables) {
   };
 }
 
-function readPlaces({ text, problem }: Variables): Pick<Config, "statePath" | "storagePath"> {
+function readPlaces({
+  text,
+  problem,
+}: Variables): Pick<Config, "statePath" | "storagePath" | "webPath"> {
   const statePath = resolve(text("NIXPORT_STATE") ?? ".nixport");
   const backend = text("NIXERY_STORAGE_BACKEND") ?? "filesystem";
   if (backend !== "filesystem") {
     problem(`NIXERY_STORAGE_BACKEND is ${JSON.stringify(backend)}: only filesystem is built in`);
   }
-  return { statePath, storagePath: resolve(text("STORAGE_PATH") ?? `${statePath}/origin`) };
+  const storagePath = resolve(text("STORAGE_PATH") ?? `${statePath}/origin`);
+  const web = text("WEB_DIR");
+  return { statePath, storagePath, webPath: web === undefined ? null : resolve(web) };
 }
 
 function readSecret(

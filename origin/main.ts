@@ -34,6 +34,7 @@ import { rememberPins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
 import { openFilesystemStore } from "./storage/filesystem.ts";
+import { openWebSite } from "./web/site.ts";
 
 export interface Origin {
   readonly url: string;
@@ -127,6 +128,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     platforms,
     images: createTaggedImages({ pins, images, refresh, tracked }),
     lost: createLostLayers({ nix, maker, layers, held, signal }),
+    web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ store, outbox, access, holdMs, secretKeys, log, now },
   });
   const server = createAdaptorServer({ fetch: app.fetch });

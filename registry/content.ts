@@ -45,6 +45,7 @@ export function manifestResponse(
   by: "tag" | "digest",
 ): Response {
   const headers = contentHeaders(digest, by === "tag" ? VOLATILE : IMMUTABLE);
+  headers.set("ETag", `"${digest}"`);
   if (by === "tag") headers.set("Vary", "Accept");
   if (isUnchanged(request.headers, digest)) return new Response(null, { status: 304, headers });
   headers.set("Content-Type", mediaType);
@@ -55,22 +56,39 @@ export function manifestResponse(
 }
 
 /** A blob, with single ranges (RFC 9110 §14). Several ranges at once are answered in full. */
-export function planBlob(request: Asking, content: Content): ContentPlan {
-  const headers = contentHeaders(content.digest, IMMUTABLE);
+export function planBlob(request: Asking, { digest, sizeBytes }: Content): ContentPlan {
+  const headers = contentHeaders(digest, IMMUTABLE);
+  return planContent(request, { headers, version: digest, type: OCTET_STREAM, sizeBytes });
+}
+
+export interface VersionedContent {
+  /** What every answer says, also one without a body. */
+  readonly headers: Headers;
+  /** What the ETag holds. */
+  readonly version: string;
+  readonly type: string;
+  readonly sizeBytes: number;
+}
+
+export function planContent(
+  request: Asking,
+  { headers, version, type, sizeBytes }: VersionedContent,
+): ContentPlan {
+  headers.set("ETag", `"${version}"`);
   headers.set("Accept-Ranges", "bytes");
-  if (isUnchanged(request.headers, content.digest)) return { status: 304, headers, range: null };
-  const range = resolveRange(requestedRange(request, content.digest), content.sizeBytes);
+  if (isUnchanged(request.headers, version)) return { status: 304, headers, range: null };
+  const range = resolveRange(requestedRange(request, version), sizeBytes);
   if (range === "unsatisfiable") {
-    headers.set("Content-Range", `bytes */${content.sizeBytes}`);
+    headers.set("Content-Range", `bytes */${sizeBytes}`);
     headers.set("Content-Length", "0");
     headers.set("Cache-Control", "no-store");
     return { status: 416, headers, range: null };
   }
-  headers.set("Content-Type", OCTET_STREAM);
-  headers.set("Content-Length", String(range?.length ?? content.sizeBytes));
+  headers.set("Content-Type", type);
+  headers.set("Content-Length", String(range?.length ?? sizeBytes));
   if (range === null) return { status: 200, headers, range: null };
   const last = range.offset + range.length - 1;
-  headers.set("Content-Range", `bytes ${range.offset}-${last}/${content.sizeBytes}`);
+  headers.set("Content-Range", `bytes ${range.offset}-${last}/${sizeBytes}`);
   return { status: 206, headers, range };
 }
 
@@ -78,7 +96,6 @@ function contentHeaders(digest: Digest, cacheControl: string): Headers {
   return new Headers({
     "Docker-Content-Digest": digest,
     "Docker-Distribution-API-Version": "registry/2.0",
-    ETag: `"${digest}"`,
     "Cache-Control": cacheControl,
     // Layers are bytes to be stored, never a page to be shown.
     "X-Content-Type-Options": "nosniff",
@@ -86,13 +103,13 @@ function contentHeaders(digest: Digest, cacheControl: string): Headers {
 }
 
 /** Whether 304 is the answer, which no size changes. */
-export function isUnchanged(headers: Headers, digest: Digest): boolean {
+export function isUnchanged(headers: Headers, version: string): boolean {
   const header = headers.get("If-None-Match");
   if (header === null) return false;
   return header
     .split(",")
     .map((tag) => tag.trim().replace(/^W\//, ""))
-    .some((tag) => tag === "*" || tag === `"${digest}"`);
+    .some((tag) => tag === "*" || tag === `"${version}"`);
 }
 
 /** A range as asked for, before the size of the content is known; R2 takes it in this form. */
@@ -105,11 +122,14 @@ export type RequestedRange =
  * as RFC 9110 §14.2 allows, and so is a range under the condition of another version (§13.1.5).
  * Ranges are defined for GET alone: HEAD tells of the whole.
  */
-export function requestedRange({ method, headers }: Asking, digest: Digest): RequestedRange | null {
+export function requestedRange(
+  { method, headers }: Asking,
+  version: string,
+): RequestedRange | null {
   const header = headers.get("Range");
   if (header === null || method === "HEAD") return null;
   const condition = headers.get("If-Range");
-  if (condition !== null && condition !== `"${digest}"`) return null;
+  if (condition !== null && condition !== `"${version}"`) return null;
   const match = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header);
   if (match === null) return null;
   const [, first = "", last = ""] = match;

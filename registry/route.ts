@@ -37,10 +37,16 @@ const MAX_PATH_LENGTH = 3 * (MAX_NAME_LENGTH * 2 + 512);
 /** R2's limit on the parts of one upload. */
 const MAX_PARTS = 10_000;
 
+/** Whether a registry answers, be it with an error, and not a web site that shares its address. */
+export function isBelowV2(url: URL): boolean {
+  const path = decode(boundedPath(url));
+  return path === "/v2" || path.startsWith("/v2/");
+}
+
 /** Throws RegistryError for a path or a method that no client of a pull registry may use. */
 export function parseRoute(method: string, url: URL): Route {
   const path = decode(boundedPath(url));
-  if (path !== "/v2" && !path.startsWith("/v2/")) {
+  if (!isBelowV2(url)) {
     throw new RegistryError("NAME_UNKNOWN", "nothing here: a registry answers below /v2/");
   }
   requireMethod(method, ["GET", "HEAD"], "this registry is pull-only: images are built from names");
@@ -132,6 +138,18 @@ function ingestBlobRoute(method: string, digest: Digest, rest: readonly string[]
   return { kind: "part", digest, uploadId, partNumber };
 }
 
+/**
+ * The names of the files and folders on a web site that lead to one; the last is "" where a folder
+ * itself is asked for. Undefined for what no file may be called by: hidden names, and whatever
+ * another reader could take for a way up or elsewhere.
+ */
+export function parseFilePath(url: URL): readonly string[] | undefined {
+  const names = boundedPath(url).slice(1).split("/").map(decode);
+  const isWrong = (name: string, index: number) =>
+    name === "" ? index < names.length - 1 : /^\.|[/\\\0]/.test(name);
+  return names.some(isWrong) ? undefined : names;
+}
+
 /** The path as sent. Throws for what cannot name anything here, before anything is looked at. */
 function boundedPath(url: URL): string {
   if (url.pathname.length > MAX_PATH_LENGTH) {
@@ -148,7 +166,7 @@ function decode(text: string): string {
   }
 }
 
-function requireMethod(method: string, allowed: readonly string[], reason: string): void {
+export function requireMethod(method: string, allowed: readonly string[], reason: string): void {
   if (allowed.includes(method)) return;
   throw new RegistryError("UNSUPPORTED", reason, { headers: { Allow: allowed.join(", ") } });
 }

@@ -35,6 +35,7 @@ describe("readConfig", () => {
       platforms: [process.arch === "arm64" ? "arm64" : "amd64"],
       statePath: resolve(".nixport"),
       storagePath: resolve(".nixport/origin"),
+      webPath: null,
       ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
       ...{ holdMs: 50_000, maxBuilds: 4, maxEvaluations: 2, maxQueue: 100 },
       maxClosureBytes: 34_359_738_368,
@@ -74,6 +75,7 @@ describe("readConfig", () => {
     [{ NIXPORT_POPULARITY_REFRESH: "30" }, { popularityRefreshMs: 2_592_000_000 }],
     [{ NIXPORT_STATE: "/a/../b" }, { statePath: "/b", storagePath: "/b/origin" }],
     [{ STORAGE_PATH: "/s", NIXERY_STORAGE_BACKEND: "filesystem" }, { storagePath: "/s" }],
+    [{ WEB_DIR: "/srv/../web/" }, { webPath: "/web" }],
     [{ NIXPORT_LOG_LEVEL: "silent" }, { logLevel: "silent" }],
     [{ HOST: "::1" }, { host: "::1", access: "anyone" }],
     [
@@ -209,7 +211,10 @@ describe("readConfig", () => {
     [{ NIXPORT_ACCESS: "everyone" }, /^NIXPORT_ACCESS is "everyone": anyone or edge/],
     [{ NIXPORT_ACCESS: "edge" }, /^NIXPORT_ACCESS is edge: NIXPORT_SECRET/],
     [{ NIXPORT_LOG_LEVEL: "loud" }, /^NIXPORT_LOG_LEVEL is "loud": one of/],
-    [{ NIXERY_STORAGE_BACKEND: "s3" }, /^NIXERY_STORAGE_BACKEND is "s3"/],
+    ...["gcs", "s3"].map((backend): [EnvironmentVariables, RegExp] => [
+      { NIXERY_STORAGE_BACKEND: backend },
+      new RegExp(`^NIXERY_STORAGE_BACKEND is "${backend}": only filesystem is built in`),
+    ]),
     [{ NIXERY_CHANNEL: "-x" }, /^NIXERY_CHANNEL is "-x"/],
     [{ NIXERY_CHANNEL: "a b" }, /^NIXERY_CHANNEL/],
     [{ NIXPORT_FLAKE: "nixpkgs" }, /^NIXPORT_FLAKE is "nixpkgs": github:owner\/repo/],
