@@ -29,6 +29,7 @@ const TEST_TOOLS: readonly Tool[] = [
   ["dockerd", "docker.io"],
   ["docker", "docker.io"],
   ["git", "git"],
+  ["openssl", "openssl"],
   // A minimal Debian has neither.
   ["mount", "mount"],
   ["umount", "mount"],

@@ -1,0 +1,254 @@
+// What Nixery's documents show, at an origin that was started with a file of Nixery's variables as it
+// is: each kind of package source, the images, the web site, the popularity data. What needs the
+// network, a channel, is in config.test.ts as far as it is read.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer, type RequestListener } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo, Server } from "node:net";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { readConfig } from "../../../origin/config.ts";
+import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
+import { createRepository, GIT_ENV } from "../sources/git-repository.ts";
+
+const COMMAND = fileURLToPath(new URL("../../../origin/command/origin.ts", import.meta.url));
+const [ARCHITECTURE, OTHER] = process.arch === "arm64" ? ["arm64", "amd64"] : ["amd64", "arm64"];
+const POPULAR = "library-1.0";
+
+/** Names that Nixery's documents have, each a program that the machine's own Nix makes. */
+const PACKAGE_SET = `{ system ? builtins.currentSystem, ... }:
+  let
+    make = name: file: derivation {
+      inherit name; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      args = [ "-c" "mkdir -p $(dirname $out/\${file}); echo '#!/bin/sh' > $out/\${file}; chmod 755 $out/\${file}" ];
+    } // { inherit system; pname = name; version = "1.0"; };
+    program = name: make "\${name}-1.0" "bin/\${name}";
+  in {
+    cacert = make "nss-cacert-1.0" "etc/ssl/certs/ca-bundle.crt";
+    iana-etc = make "iana-etc-1.0" "etc/protocols";
+    bashInteractive = make "bash-interactive-1.0" "bin/bash";
+    coreutils = program "coreutils"; moreutils = program "moreutils"; nano = program "nano";
+    git = program "git"; htop = program "htop"; hello = program "hello";
+    haskellPackages.ShellCheck = program "shellcheck";
+    custom-service = program "custom-service";
+  }`;
+
+interface Started {
+  readonly url: string;
+  /** What it has printed, line by line. */
+  readonly lines: readonly string[];
+}
+
+const atEnd = endOfFile();
+let repository: string;
+let rewound: string;
+
+before(async () => {
+  const { path, commit, git } = await createRepository(atEnd);
+  repository = path;
+  await commit(PACKAGE_SET.replace(/^ *custom-service = .*$/m, ""));
+  git("checkout", "--quiet", "-b", "release");
+  rewound = await commit(PACKAGE_SET);
+  git("tag", "release-v2");
+  git("checkout", "--quiet", "main");
+  git("update-server-info");
+});
+
+/** As `docker run --env-file` reads one: a variable a line. */
+function readEnvironmentFile(text: string): Readonly<Record<string, string>> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return Object.fromEntries(
+    lines.map((line) => [line.replace(/=.*/, ""), line.replace(/^[^=]*=/, "")]),
+  );
+}
+
+/** In a folder of its own, as it may be started anywhere; `PORT=0` is the one line that tests need. */
+async function start(
+  t: Ending,
+  environmentFile: string,
+  besides: Readonly<Record<string, string>> = {},
+): Promise<Started> {
+  const cwd = await temporaryDirectory(t);
+  const child = spawn(process.execPath, [COMMAND], {
+    cwd,
+    env: {
+      ...{ ...GIT_ENV, HOME: cwd, NIX_CONFIG: "sandbox = false\nsubstituters =\n", ...besides },
+      ...readEnvironmentFile(environmentFile),
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = once(child, "exit");
+  t.after(async () => {
+    child.kill("SIGTERM");
+    await ended;
+  });
+  const lines: string[] = [];
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface(stream).on("line", (line) => {
+      lines.push(line);
+      const [, url] = /^origin at (\S+),/.exec(line) ?? [];
+      if (url !== undefined) resolve(url);
+    });
+  }
+  void ended.then(([code]) => reject(new Error(`exit code ${code}\n${lines.join("\n")}`)));
+  return { url: await promise, lines };
+}
+
+interface Config {
+  readonly architecture: string;
+  readonly config: { readonly Cmd?: readonly string[]; readonly Env: readonly string[] };
+}
+
+async function configOf({ url }: Started, image: string): Promise<Config> {
+  const [, name = "", tag = "latest"] = /^(.*?)(?::(.*))?$/.exec(image) ?? [];
+  const response = await fetch(`${url}/v2/${name}/manifests/${tag}`);
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  const { digest } = JSON.parse(text).config;
+  return (await (await fetch(`${url}/v2/${name}/blobs/${digest}`)).json()) as Config;
+}
+
+async function serve(t: Ending, server: Server): Promise<number> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(async () => {
+    server.close();
+    await once(server, "close");
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+describe("an environment file of Nixery's starts the origin", { timeout: 120_000 }, () => {
+  test("with a local path, and its images are pulled", async (t) => {
+    const folder = await temporaryDirectory(t);
+    await Promise.all(["set", "web"].map((name) => mkdir(join(folder, name))));
+    await writeFile(join(folder, "web/index.html"), "<h1>our registry</h1>");
+    await writeFile(join(folder, "set/default.nix"), PACKAGE_SET);
+    const data = createHttpServer((_request, response) => response.end(`{"${POPULAR}": 310000}`));
+    const port = await serve(t, data);
+    const started = await start(
+      t,
+      `# as for docker run --env-file
+NIXERY_STORAGE_BACKEND=filesystem
+STORAGE_PATH=${folder}/var/cache/nixery
+PORT=0
+WEB_DIR=${folder}/web
+NIXERY_PKGS_PATH=${folder}/set
+NIX_TIMEOUT=120
+NIX_POPULARITY_URL=http://127.0.0.1:${port}/popularity.json
+`,
+    );
+    assert.equal((await fetch(`${started.url}/v2/`)).status, 200);
+    assert.equal(await (await fetch(`${started.url}/`)).text(), "<h1>our registry</h1>");
+    assert.equal((await fetch(`${started.url}/absent`)).status, 404);
+    const images: readonly [image: string, program: string, architecture: string | undefined][] = [
+      ["shell/git/htop", "bash", ARCHITECTURE],
+      ["shell/htop/git", "bash", ARCHITECTURE],
+      ["shell", "bash", ARCHITECTURE],
+      ["hello", "hello", ARCHITECTURE],
+      ["haskellpackages.shellcheck", "shellcheck", ARCHITECTURE],
+      ["arm64/hello", "hello", "arm64"],
+      [`${OTHER}/hello`, "hello", OTHER],
+    ];
+    for (const [image, program, architecture] of images) {
+      const config = await configOf(started, image);
+      assert.deepEqual(config.config.Cmd, [`/bin/${program}`], image);
+      assert.equal(config.architecture, architecture, image);
+      assert(config.config.Env.includes("SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt"), image);
+    }
+    assert((await readdir(join(folder, "var/cache/nixery/layers"))).length > 0);
+  });
+
+  const repositories: readonly [what: string, url: (t: Ending) => Promise<Remote>][] = [
+    ["a path", async () => ({ url: repository })],
+    ["a file URL", async () => ({ url: `file://${repository}` })],
+    ["https", overHttps],
+    ["an ssh URL", async (t) => ({ url: `ssh://git@h.example${repository}`, env: await ssh(t) })],
+    ["ssh as scp has it", async (t) => ({ url: `git@h.example:${repository}`, env: await ssh(t) })],
+  ];
+  for (const [what, remote] of repositories) {
+    test(`with a git repository by ${what}, and tags are its refs`, async (t) => {
+      const { url, env = {} } = await remote(t);
+      const file = `NIXERY_PKGS_REPO=${url}
+NIXERY_STORAGE_BACKEND=filesystem
+STORAGE_PATH=${await temporaryDirectory(t)}
+PORT=0
+`;
+      const started = await start(t, file, env);
+      const absent = await fetch(`${started.url}/v2/custom-service/manifests/latest`);
+      assert.equal(absent.status, 404);
+      for (const tag of ["release-v2", "release", rewound]) {
+        const config = await configOf(started, `custom-service:${tag}`);
+        assert.deepEqual(config.config.Cmd, ["/bin/custom-service"], tag);
+      }
+    });
+  }
+
+  test("with a web folder that is not there, as with none", async (t) => {
+    const folder = await temporaryDirectory(t);
+    await writeFile(join(folder, "default.nix"), PACKAGE_SET);
+    const file = `NIXERY_PKGS_PATH=${folder}
+NIXERY_STORAGE_BACKEND=filesystem
+STORAGE_PATH=${await temporaryDirectory(t)}
+PORT=0
+WEB_DIR=${folder}/gone
+`;
+    const started = await start(t, file);
+    assert.equal((await fetch(`${started.url}/`)).status, 404);
+    assert(started.lines.some((line) => line.includes("WEB_DIR is no folder")));
+  });
+
+  for (const channel of ["nixos-unstable", "nixos-20.09", "nixos-21.05", "a".repeat(40)]) {
+    test(`with the channel ${channel}, as far as it is read`, () => {
+      const file = `NIXERY_CHANNEL=${channel}
+NIXERY_STORAGE_BACKEND=filesystem
+STORAGE_PATH=/var/cache/nixery
+PORT=8080
+`;
+      const result = readConfig(readEnvironmentFile(file));
+      assert(result.kind === "config", JSON.stringify(result));
+      const { source, storagePath, port } = result.config;
+      assert(source.kind === "nixpkgs");
+      assert.deepEqual([source.channel, storagePath, port], [channel, "/var/cache/nixery", 8080]);
+    });
+  }
+});
+
+interface Remote {
+  readonly url: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** An ssh that is on this machine at once: its last argument is what it would start elsewhere. */
+async function ssh(t: Ending): Promise<Readonly<Record<string, string>>> {
+  const folder = await temporaryDirectory(t);
+  const path = join(folder, "ssh");
+  await writeFile(path, '#!/bin/sh\nfor command; do :; done; exec /bin/sh -c "$command"\n');
+  await chmod(path, 0o755);
+  return { PATH: [folder, process.env.PATH].join(delimiter) };
+}
+
+/** The files of the repository, which is all that git needs ("dumb" HTTP). */
+async function overHttps(t: Ending): Promise<Remote> {
+  const folder = await temporaryDirectory(t);
+  const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
+  const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const files = ["-keyout", key, "-out", certificate];
+  const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+  execFileSync("openssl", [...request, ...subject, ...files], { stdio: "ignore" });
+  const listener: RequestListener = async (request, response) => {
+    const path = new URL(request.url ?? "", "https://x").pathname;
+    const bytes = await readFile(join(repository, path)).catch(() => undefined);
+    response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
+  };
+  const tls = { key: await readFile(key), cert: await readFile(certificate) };
+  const port = await serve(t, createHttpsServer(tls, listener));
+  return { url: `https://127.0.0.1:${port}/.git`, env: { GIT_SSL_CAINFO: certificate } };
+}
