@@ -29,7 +29,10 @@ const TEST_TOOLS: readonly Tool[] = [
   ["dockerd", "docker.io"],
   ["docker", "docker.io"],
   ["git", "git"],
+  // What the stand-ins of the outside world need (test/stand-ins): certificates, and a shell that
+  // runs in a sandbox.
   ["openssl", "openssl"],
+  ["busybox", "busybox-static"],
   // A minimal Debian has neither.
   ["mount", "mount"],
   ["umount", "mount"],
