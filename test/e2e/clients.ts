@@ -69,7 +69,11 @@ export interface PulledManifest {
   readonly digest: string;
   readonly mediaType: string;
   readonly config: { readonly digest: string };
-  readonly layers: readonly { readonly digest: string; readonly size: number }[];
+  readonly layers: readonly {
+    readonly digest: string;
+    readonly size: number;
+    readonly mediaType: string;
+  }[];
   readonly headers: Headers;
 }
 

@@ -44,6 +44,8 @@ export interface Deployment {
 
 export interface DeploymentOptions {
   readonly packages?: string;
+  /** What the commands are started with, such as that of a world that stands in for the real one. */
+  readonly launcher?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -61,7 +63,7 @@ export async function deploy(options: DeploymentOptions = {}): Promise<Deploymen
   };
   const parts = new Set<Part>();
   const start = async (name: "origin" | "edge", url: string) => {
-    const part = await startPart(name, url, env);
+    const part = await startPart(name, url, env, options.launcher ?? []);
     parts.add(part);
     return part;
   };
@@ -84,8 +86,10 @@ async function startPart(
   name: "origin" | "edge",
   url: string,
   env: Readonly<Record<string, string>>,
+  launcher: readonly string[],
 ): Promise<Part> {
-  const child = spawn(process.execPath, [join(COMMANDS, `${name}.ts`)], {
+  const command = [...launcher, process.execPath, join(COMMANDS, `${name}.ts`)];
+  const child = spawn(command[0] ?? "", command.slice(1), {
     env,
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -3,7 +3,7 @@
 
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
-import { type NarTree, narOf, nixHash } from "./nar.ts";
+import { type NarTree, narOf, nixHash, readTree } from "./nar.ts";
 import type { Shelf } from "./shelf.ts";
 import type { Certificates } from "./tls.ts";
 import {
@@ -17,8 +17,8 @@ import {
 export interface BinaryCache extends WebServer {
   /** As in `trusted-public-keys`. */
   readonly publicKey: string;
-  /** Serves a path that is none of the set's; references are whole store paths. */
-  add(storePath: string, tree: NarTree, references: readonly string[]): void;
+  /** Serves a folder of this disk, or a tree, as a path that is none of the set's. */
+  add(storePath: string, tree: NarTree | string, references: readonly string[]): void;
   /** Store paths it has whose name, without the hash, is this one or goes on with a hyphen; "" is all. */
   find(name: string): Promise<readonly string[]>;
 }
@@ -97,7 +97,11 @@ export async function startBinaryCache(
     server && {
       ...server,
       publicKey: `${KEY_NAME}:${rawPublicKey(key).toString("base64")}`,
-      add: (path, tree, references) => shelf.add({ path, references, tree: () => tree }),
+      add: (path, tree, references) =>
+        shelf.add({
+          ...{ path, references },
+          tree: () => (typeof tree === "string" ? readTree(tree) : tree),
+        }),
       async find(name) {
         const paths = (await shelf.items()).map(({ path }) => path);
         return paths.filter((path) => name === "" || `${nameOf(path)}-`.startsWith(`${name}-`));

@@ -115,8 +115,9 @@ function itemsOf(listing: Listing, bootstrap: Bootstrap): readonly Item[] {
   ];
 }
 
-/** What tells a path of the cache from one that was built (`from source`), in nix-support/made. */
+/** What nix-support/made says of where a path comes from: here, or from its builder (builder.sh). */
 export const CACHE_MARKER = "from the cache";
+export const SOURCE_MARKER = "from source";
 const MADE = text([CACHE_MARKER]);
 
 /** In the same places as the builder of the set has them (builder.sh). */
