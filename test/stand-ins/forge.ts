@@ -48,7 +48,7 @@ export async function startForge(
     const source = sourceAt(asked.path);
     if (source !== undefined) return file(source, ranges);
     if (asked.host === "codeload.github.com") return await answerArchive(asked.path);
-    if (asked.host === "api.github.com") return await answerCommit(asked.path);
+    if (asked.host === "api.github.com") return await answerApi(asked);
     const [, owner = "", name = "", rest = ""] =
       /^\/([^/]+)\/([^/]+?)(?:\.git)?(\/.*)?$/.exec(asked.path) ?? [];
     const repositoryPath = repositories.get(`${owner}/${name}`);
@@ -74,12 +74,14 @@ export async function startForge(
     return file(stdout, ranges, { ETag: `W/"${commit}"` });
   }
 
-  async function answerCommit(path: string): Promise<Reply> {
-    const [, repository = "", ref = ""] =
-      /^\/repos\/([^/]+\/[^/]+)\/commits\/(.+)$/.exec(path) ?? [];
+  /** What Nix asks of it for a flake. */
+  async function answerApi(asked: Asked): Promise<Reply> {
+    const [, repository = "", what = "", ref = ""] =
+      /^\/repos\/([^/]+\/[^/]+)\/(commits|tarball)\/(.+)$/.exec(asked.path) ?? [];
     const repositoryPath = repositories.get(repository);
     const sha = repositoryPath && (await resolve(repositoryPath, ref));
     if (!repositoryPath || !sha) return notFound();
+    if (what === "tarball") return redirectArchive(asked, repository, sha);
     const tree = await resolve(repositoryPath, `${sha}^{tree}`);
     const body = JSON.stringify({ sha, commit: { tree: { sha: tree } } });
     return { status: 200, headers: { "Content-Type": "application/json" }, body };
@@ -105,7 +107,6 @@ function notFound(): Reply {
   return { status: 404, headers: HTML, body: "Not Found\n" };
 }
 
-/** To the host beside this one, or, when it was asked without TLS, to the same place. */
 function redirectArchive(asked: Asked, repository: string, ref: string): Reply {
   const Location = `https://codeload.github.com/${repository}/tar.gz/${ref}`;
   return { status: 302, headers: { ...HTML, Location }, body: asked.method === "HEAD" ? "" : "\n" };

@@ -165,7 +165,8 @@ async function send(
 ): Promise<void> {
   switch (fault?.kind) {
     case "cut":
-      response.write(body.subarray(0, fault.afterBytes), () => response.destroy());
+      // In good order, as a server that gives up does, so that no byte before is lost.
+      response.write(body.subarray(0, fault.afterBytes), () => response.socket?.end());
       return;
     case "corrupt": {
       const other = Buffer.from(body);

@@ -6,13 +6,13 @@ import { createHash } from "node:crypto";
 const OWNER = "made-up-sources";
 
 export function sourceUrl(pname: string, version: string): string {
-  return `https://github.com/${OWNER}/${pname}/archive/${version}.tar.gz`;
+  return `https://github.com/${OWNER}/${pname}/releases/download/${version}/${pname}-${version}.tar.gz`;
 }
 
-/** Of the path of such a URL, at the forge or where it redirects to; undefined for any other. */
+/** The file at the path of such a URL; undefined for any other. */
 export function sourceAt(path: string): string | undefined {
   const [, pname, version] =
-    new RegExp(`^/${OWNER}/([^/]+)/archive/([^/]+)\\.tar\\.gz$`).exec(path) ?? [];
+    new RegExp(`^/${OWNER}/([^/]+)/releases/download/([^/]+)/[^/]+$`).exec(path) ?? [];
   return pname === undefined || version === undefined ? undefined : sourceText(pname, version);
 }
 
