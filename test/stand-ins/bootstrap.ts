@@ -16,9 +16,13 @@ export interface Bootstrap {
   readonly sha256: string;
 }
 
+export function findBusybox(): string | undefined {
+  return BUSYBOX.find((path) => existsSync(path));
+}
+
 export function makeBootstrap(): Bootstrap {
-  const busybox = BUSYBOX.find(existsSync);
-  if (busybox === undefined) throw new Error("no busybox: apt-get install busybox-static");
+  const busybox = findBusybox();
+  if (busybox === undefined) throw new Error("busybox is not installed (busybox-static)");
   const links = APPLETS.map(
     (name) => [`bin/${name}`, { kind: "link", target: "busybox" }] as const,
   );

@@ -7,7 +7,7 @@ export type Fault =
   | { readonly kind: "slow"; readonly bytesPerSecond: number }
   /** Hangs up after so many bytes of the body. */
   | { readonly kind: "cut"; readonly afterBytes: number }
-  /** Sends the body with one byte changed. */
+  /** Sends the body with its second half garbled. */
   | { readonly kind: "corrupt" }
   /** Answers 404, as a cache does whose narinfo is there and whose NAR is gone. */
   | { readonly kind: "missing" }

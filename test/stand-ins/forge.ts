@@ -63,7 +63,7 @@ export async function startForge(
   async function answerArchive(path: string): Promise<Reply> {
     const [, repository = "", ref = ""] = /^\/([^/]+\/[^/]+)\/tar\.gz\/(.+)$/.exec(path) ?? [];
     const repositoryPath = repositories.get(repository);
-    const commit = repositoryPath && (await resolve(repositoryPath, ref));
+    const commit = repositoryPath && (await resolve(repositoryPath, `${ref}^{commit}`));
     if (!repositoryPath || !commit) return notFound();
     const prefix = `${repository.split("/")[1]}-${commit}/`;
     const { stdout } = await git(
@@ -79,7 +79,7 @@ export async function startForge(
     const [, repository = "", what = "", ref = ""] =
       /^\/repos\/([^/]+\/[^/]+)\/(commits|tarball)\/(.+)$/.exec(asked.path) ?? [];
     const repositoryPath = repositories.get(repository);
-    const sha = repositoryPath && (await resolve(repositoryPath, ref));
+    const sha = repositoryPath && (await resolve(repositoryPath, `${ref}^{commit}`));
     if (!repositoryPath || !sha) return notFound();
     if (what === "tarball") return redirectArchive(asked, repository, sha);
     const tree = await resolve(repositoryPath, `${sha}^{tree}`);

@@ -170,8 +170,7 @@ async function send(
       return;
     case "corrupt": {
       const other = Buffer.from(body);
-      const middle = other.length >> 1;
-      if (other.length > 0) other[middle] = (other[middle] ?? 0) ^ 0xff;
+      for (let at = other.length >> 1; at < other.length; at++) other[at] = ~(other[at] ?? 0);
       response.end(other);
       return;
     }

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { runProcess, type SpawnResult } from "../../origin/nix/spawn.ts";
 import type { Ending } from "../origin/fixture.ts";
 import { type BinaryCache, CACHE_HOST, startBinaryCache } from "./binary-cache.ts";
-import { makeBootstrap } from "./bootstrap.ts";
+import { findBusybox, makeBootstrap } from "./bootstrap.ts";
 import { CHANNEL_HOSTS, startChannels } from "./channel.ts";
 import { FORGE_HOSTS, type Forge, startForge } from "./forge.ts";
 import type { PackageSetOptions } from "./package-set/package-set.ts";
@@ -50,7 +50,8 @@ const RUN_DEADLINE_MS = 120_000;
 
 /** Why there can be no world here, for tests that skip themselves; false where there can. */
 export function missingWorld(): string | false {
-  return process.getuid?.() === 0 ? false : "only root may mount and listen at port 443";
+  if (process.getuid?.() !== 0) return "only root may mount and listen at port 443";
+  return findBusybox() === undefined ? "busybox is not installed (busybox-static)" : false;
 }
 
 export async function openWorld(t: Ending, options: WorldOptions = {}): Promise<World> {
@@ -165,4 +166,14 @@ function environment(
       ...(ownStore ? ["build-users-group ="] : []),
     ].join("\n"),
   };
+}
+
+/** The output of a command in a world, trimmed; throws with what it said where it failed. */
+export async function succeed(
+  { run }: Pick<World, "run">,
+  command: readonly string[],
+): Promise<string> {
+  const result = await run(command);
+  if (result.kind === "exited" && result.code === 0) return result.stdout.trim();
+  throw new Error(`${command.join(" ")}: ${JSON.stringify(result, null, 2)}`);
 }
