@@ -43,6 +43,16 @@ describe("a world", { skip: missingWorld() }, () => {
     assert(paths.includes(htop));
   });
 
+  test("takes a request that it never answers", async () => {
+    const world = await openWorld(atEnd, options);
+    world.cache.fault(/cache-info/, { kind: "hang" });
+    const leaving = new AbortController();
+    const asking = fetch(`${world.cache.url}/nix-cache-info`, { signal: leaving.signal });
+    await world.cache.untilAsked(/cache-info/);
+    leaving.abort();
+    await assert.rejects(asking, { name: "AbortError" });
+  });
+
   test("does what a person tells it", async () => {
     const world = await openWorld(atEnd, options);
     const obey = obeyIn(world);

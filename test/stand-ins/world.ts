@@ -3,7 +3,7 @@
 // here; everything else on the machine sees the names as they were.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runProcess, type SpawnResult } from "../../origin/nix/spawn.ts";
@@ -56,6 +56,8 @@ export function missingWorld(): string | false {
 
 export async function openWorld(t: Ending, options: WorldOptions = {}): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "nixport-world-"));
+  // Users of a daemon read the certificate too.
+  await chmod(folder, 0o755);
   const certificates = makeCertificates(folder, HOSTS);
   const bootstrap = makeBootstrap();
   const { salt = folder, packages = FEW_PACKAGES, minver = MINVER, wording = "old" } = options;
