@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { file, folderOf, type NarTree, narOf } from "./nar.ts";
 
 const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"];
+const DYNAMIC = /\/lib(?:64)?\/ld-(?:linux|musl)-/;
 const APPLETS = ["ash", "cat", "chmod", "cp", "ln", "mkdir", "printf"];
 export const BOOTSTRAP_PATH = "/stdenv/bootstrap-tools.nar";
 
@@ -16,13 +17,14 @@ export interface Bootstrap {
   readonly sha256: string;
 }
 
+/** A static one: a sandbox has no linker of a dynamic one's. */
 export function findBusybox(): string | undefined {
-  return BUSYBOX.find((path) => existsSync(path));
+  return BUSYBOX.find((path) => existsSync(path) && !DYNAMIC.test(readFileSync(path, "latin1")));
 }
 
 export function makeBootstrap(): Bootstrap {
   const busybox = findBusybox();
-  if (busybox === undefined) throw new Error("busybox is not installed (busybox-static)");
+  if (busybox === undefined) throw new Error("no static busybox is installed");
   const links = APPLETS.map(
     (name) => [`bin/${name}`, { kind: "link", target: "busybox" }] as const,
   );

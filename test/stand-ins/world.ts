@@ -51,7 +51,7 @@ const RUN_DEADLINE_MS = 120_000;
 /** Why there can be no world here, for tests that skip themselves; false where there can. */
 export function missingWorld(): string | false {
   if (process.getuid?.() !== 0) return "only root may mount and listen at port 443";
-  return findBusybox() === undefined ? "busybox is not installed (busybox-static)" : false;
+  return findBusybox() === undefined ? "no static busybox is installed (busybox-static)" : false;
 }
 
 export async function openWorld(t: Ending, options: WorldOptions = {}): Promise<World> {
