@@ -3,9 +3,18 @@
 
 let
   inherit (builtins)
-    any attrNames functionArgs intersectAttrs isAttrs isFunction match substring toXML typeOf;
+    any attrNames compareVersions functionArgs intersectAttrs isAttrs isFunction isString match
+    nixVersion pathExists substring toXML typeOf;
 
   inherit (import ./source.nix { inherit source; }) pinned files flake;
+
+  # nixpkgs and its forks say which Nix they need in a file of their own. An older one may not get
+  # as far as the advice that nixpkgs itself aborts with, so it is looked at before anything else.
+  needed =
+    let
+      file = files + "/lib/minver.nix";
+      said = if pathExists file then import file else null;
+    in if isString said && match "[0-9]+([.][0-9]+)*" said != null then said else "0";
 
   # `config` and `overlays` keep nixpkgs from reading those of the user who runs this.
   offered = { inherit system; config = pinned.config or { }; overlays = [ ]; };
@@ -35,7 +44,9 @@ let
   flakeLegacyPackages = bySystem "legacyPackages";
 in
 
-if ! isAttrs loaded then
+if compareVersions needed nixVersion > 0 then
+  throw "this package set needs Nix ${needed} or newer"
+else if ! isAttrs loaded then
   throw "the package source gives a ${typeOf loaded} where a set of packages is needed"
 else if pinned.kind != "flake" && flakePackages == { } && flakeLegacyPackages == { } then loaded
 else if flakePackages ? ${system} || flakeLegacyPackages ? ${system} then

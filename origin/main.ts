@@ -23,8 +23,10 @@ import { createTaggedImages } from "./images/tagged-images.ts";
 import type { RecordFailure } from "./images/wanted-parts.ts";
 import { createPacker } from "./layers/packer.ts";
 import type { Log } from "./log.ts";
+import { bringNix } from "./nix/fitting-nix.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
 import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
+import { renewableNix } from "./nix/renewable-nix.ts";
 import { obtainPopularity } from "./popularity/obtain.ts";
 import { countSmallSet } from "./popularity/small-set.ts";
 import { createRefresh } from "./refresh/refresh.ts";
@@ -70,9 +72,16 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     options.onSpawn?.(program as Parameters<NonNullable<NixToolOptions["onSpawn"]>>[0], args);
   };
 
-  const nix = await findNix({ env, onSpawn });
-  if (nix === undefined)
+  const found = await findNix({ env, onSpawn });
+  if (found === undefined)
     throw new Error("no Nix on PATH: nix-store and nix-instantiate are needed");
+  const fit = { env, statePath: config.statePath, onSpawn, signal };
+  const renewable = renewableNix(found, {
+    bring: (old, needed) => bringNix(old, needed, fit),
+    open: (newer) => findNix({ env: newer, onSpawn }),
+    ...{ log, now },
+  });
+  const { nix } = renewable;
   const rootsDir = join(config.statePath, "gcroots");
   await clearRoots(rootsDir);
   const store = await openFilesystemStore(config.storagePath);
@@ -108,7 +117,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const lookups = rememberLookups({
-    ...{ ...config, nix, store, asked, signal },
+    ...{ ...config, nix, store, asked, signal, bringNix: renewable.bring },
     failures: rememberFailures(memory),
   });
   const images = createImages({ lookups, records, store });

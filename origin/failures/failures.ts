@@ -25,6 +25,8 @@ export interface FailedPackage {
 export type BuildFailure =
   | { readonly kind: "unknown-tag"; readonly message: string }
   | { readonly kind: "unreachable"; readonly message: string }
+  /** The origin's own Nix, whatever the packages are. */
+  | { readonly kind: "nix-too-old"; readonly version: string; readonly needed: string }
   | { readonly kind: "packages-failed"; readonly packages: readonly FailedPackage[] }
   | {
       readonly kind: "timed-out";
@@ -43,11 +45,12 @@ export type FailureDetail =
   | PackageDetail
   | { readonly reason: "timed-out"; readonly afterSeconds: number }
   | StillBuilding
+  | { readonly reason: "nix-too-old"; readonly version: string; readonly needed: string }
   | { readonly reason: "too-large"; readonly sizeBytes: number; readonly limitBytes: number }
   | {
       readonly reason: Exclude<
         BuildFailure["kind"],
-        "packages-failed" | "timed-out" | "still-under-way" | "too-large"
+        "packages-failed" | "timed-out" | "still-under-way" | "too-large" | "nix-too-old"
       >;
     };
 
@@ -69,6 +72,11 @@ export function failureError(failure: BuildFailure): RegistryError {
         `the package source cannot be reached: ${publicText(failure.message)}`,
         30,
       );
+    case "nix-too-old": {
+      const { kind: reason, version, needed } = failure;
+      const message = `this registry's operator has to upgrade Nix: the package set needs ${needed} or newer, and ${version} runs here`;
+      return unavailable({ reason, version, needed }, message, 300);
+    }
     case "packages-failed":
       return packagesError(failure.packages);
     case "timed-out": {

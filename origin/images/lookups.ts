@@ -47,6 +47,8 @@ export interface LookupsOptions {
   readonly maxEvaluations: number;
   readonly maxQueue: number;
   readonly asked: AskedNames;
+  /** Whether a Nix of at least this version is used from now on. */
+  readonly bringNix: (needed: string) => Promise<boolean>;
   /** For what did not evaluate, which may have been for want of something at that moment. */
   readonly failures: FailureMemory<Lookup>;
   /** Aborted when the origin goes down. */
@@ -86,6 +88,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       case "timed-out":
       case "cancelled":
       case "unreachable":
+      case "nix-too-old":
         return;
       case "evaluation-failed":
         if (lookup.message !== UNEXPLAINED) failures.store(keyOf(question), lookup);
@@ -105,10 +108,11 @@ export function rememberLookups(options: LookupsOptions): Lookups {
     if (first === undefined) return [];
     const names = questions.map((question) => question.name);
     const signal = AbortSignal.any([options.signal, unwanted]);
-    const answers = await slots.run(
-      () => lookUp(nix, first.pinned.source, first.system, names, signal),
-      signal,
-    );
+    const { pinned, system } = first;
+    const askNix = () => slots.run(() => lookUp(nix, pinned.source, system, names, signal), signal);
+    let answers = await askNix();
+    const needed = neededOf(answers);
+    if (needed !== undefined && (await options.bringNix(needed))) answers = await askNix();
     if ("kind" in answers) return questions.map(() => answers);
     const lookups = answers.map((answer) => answer.lookup);
     await Promise.all(
@@ -143,11 +147,19 @@ export function rememberLookups(options: LookupsOptions): Lookups {
   };
 }
 
+function neededOf(
+  answers: NoLookup | readonly { readonly lookup: Lookup | NoLookup }[],
+): string | undefined {
+  if ("kind" in answers) return undefined;
+  return answers.flatMap(({ lookup }) => (lookup.kind === "nix-too-old" ? lookup.needed : []))[0];
+}
+
 export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
   switch (lookup.kind) {
     case "timed-out":
     case "cancelled":
     case "unreachable":
+    case "nix-too-old":
     case "busy":
       return true;
     default:

@@ -3,7 +3,7 @@
 
 import type { Lookup } from "../../registry/lookup.ts";
 import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
-import { evaluationMessage, fetchFailure } from "./nix-error.ts";
+import { evaluationMessage, evaluationPlace, fetchFailure, neededVersion } from "./nix-error.ts";
 import type { NixTool } from "./nix-tool.ts";
 import { featureOptions, type PinnedSource } from "./pinned-source.ts";
 
@@ -12,7 +12,15 @@ export type LookupStopped =
   | { readonly kind: "timed-out"; readonly afterMs: number }
   | { readonly kind: "cancelled" }
   /** The package source could not be fetched. */
-  | { readonly kind: "unreachable"; readonly message: string };
+  | { readonly kind: "unreachable"; readonly message: string }
+  | NixTooOld;
+
+/** Of the package set as a whole, or of one that a name leads to. */
+export interface NixTooOld {
+  readonly kind: "nix-too-old";
+  readonly version: string;
+  readonly needed: string;
+}
 
 export interface NamedLookup {
   readonly name: string;
@@ -65,6 +73,20 @@ export async function lookUp(
 }
 
 /**
+ * Why the package set does not even load, and where; undefined when it does, or nobody can tell. For
+ * what keeps a name from being evaluated may be the name's own.
+ */
+export async function askLoadFailure(
+  nix: NixTool,
+  source: PinnedSource,
+  system: string,
+  signal: AbortSignal,
+): Promise<Pick<Died, "message" | "place"> | undefined> {
+  const loading = await evaluate({ nix, source, system, signal }, [], ["--show-trace"]);
+  return loading.kind === "died" ? loading : undefined;
+}
+
+/**
  * Nix ends a string at a NUL and takes no half of a surrogate pair, so no attribute has such a
  * name.
  */
@@ -88,9 +110,7 @@ async function lookUpBatch(question: Question, names: readonly string[]): Promis
   if (answers !== "died") return answers;
   const loading = await evaluate(question, []);
   if (loading.kind === "unreachable") return names.map(() => loading);
-  if (loading.kind === "died") {
-    return names.map(() => ({ kind: "evaluation-failed", message: loading.message }));
-  }
+  if (loading.kind === "died") return names.map(() => deathOf(question, loading));
   return await lookUpHalves(question, names);
 }
 
@@ -106,8 +126,7 @@ async function lookUpAtOnce(
     case "unreachable":
       return names.map(() => batch);
     case "died":
-      if (names.length > 1) return "died";
-      return [{ kind: "evaluation-failed", message: batch.message }];
+      return names.length > 1 ? "died" : [deathOf(question, batch)];
     case "answered":
       return await mapConcurrently(batch.answers, (answer, index) =>
         answer.kind === "failed" ? explain(question, names[index] ?? "") : answer,
@@ -139,10 +158,10 @@ async function explain(question: Question, name: string): Promise<Lookup | Looku
     return { kind: "evaluation-failed", message: UNEXPLAINED };
   }
   question.explanationsLeft -= 1;
-  const again = await evaluate(question, [name], "strict");
+  const again = await evaluate(question, [name], ["--arg", "strict", "true"]);
   if (again.kind === "stopped") return question.stopped();
   if (again.kind === "unreachable") return again;
-  if (again.kind === "died") return { kind: "evaluation-failed", message: again.message };
+  if (again.kind === "died") return deathOf(question, again);
   const [answer] = again.answers;
   if (answer === undefined || answer.kind === "failed") {
     throw new Error(`a strict lookup of ${JSON.stringify(name)} gave no answer`);
@@ -150,16 +169,30 @@ async function explain(question: Question, name: string): Promise<Lookup | Looku
   return answer;
 }
 
+function deathOf({ nix }: Question, { message, needed }: Died): Lookup | NixTooOld {
+  return needed === undefined
+    ? { kind: "evaluation-failed", message }
+    : { kind: "nix-too-old", version: nix.version, needed };
+}
+
+interface Died {
+  readonly kind: "died";
+  readonly message: string;
+  /** Where in the package set, as far as Nix says it: `default.nix:3:1`. */
+  readonly place?: string;
+  readonly needed?: string;
+}
+
 type Evaluated =
   | { readonly kind: "answered"; readonly answers: readonly LookupAnswer[] }
-  | { readonly kind: "died"; readonly message: string }
+  | Died
   | { readonly kind: "unreachable"; readonly message: string }
   | { readonly kind: "stopped" };
 
 async function evaluate(
-  { nix, source, system, signal }: Question,
+  { nix, source, system, signal }: Pick<Question, "nix" | "source" | "system" | "signal">,
   names: readonly string[],
-  strictness?: "strict",
+  more: readonly string[] = [],
 ): Promise<Evaluated> {
   const result = await nix.run(
     "nix-instantiate",
@@ -171,7 +204,7 @@ async function evaluate(
       ...["--argstr", "source", JSON.stringify(source)],
       ...["--argstr", "system", system],
       ...["--argstr", "names", JSON.stringify(names)],
-      ...(strictness === "strict" ? ["--arg", "strict", "true"] : []),
+      ...more,
     ],
     { deadlineMs: nix.evaluationDeadlineMs, signal },
   );
@@ -198,9 +231,13 @@ async function evaluate(
 
 function failedEvaluation(stderr: string): Evaluated {
   const unfetched = fetchFailure(stderr);
-  return unfetched === undefined
-    ? { kind: "died", message: evaluationMessage(stderr) }
-    : { kind: "unreachable", message: unfetched };
+  if (unfetched !== undefined) return { kind: "unreachable", message: unfetched };
+  const [place, needed] = [evaluationPlace(stderr), neededVersion(stderr)];
+  return {
+    ...{ kind: "died", message: evaluationMessage(stderr) },
+    ...(place !== undefined && { place }),
+    ...(needed !== undefined && { needed }),
+  };
 }
 
 async function mapConcurrently<T, R>(

@@ -26,6 +26,18 @@ export function evaluationMessage(stderr: string): string {
 }
 
 /**
+ * Where in a package set the evaluation failed: what follows the message, or else, with the trace of
+ * newer versions, the last that stands before it. Not where nix/lookup.nix asked for it.
+ */
+export function evaluationPlace(stderr: string): string | undefined {
+  const lines = linesOf(stderr);
+  const start = lines.findLastIndex((line) => /^\s*error:\s*\S/.test(line));
+  const placeOf = (line: string) => /^\s*at \/nix\/store\/[^/]+\/(\S+?):?$/.exec(line)?.[1];
+  const [after] = lines.slice(Math.max(start, 0)).flatMap((line) => placeOf(line) ?? []);
+  return after ?? lines.flatMap((line) => placeOf(line) ?? []).at(-1);
+}
+
+/**
  * Why a package source could not be fetched, if that is what ended an evaluation: it may go better
  * next time. A server that answered that there is no such thing is believed.
  */
@@ -37,6 +49,30 @@ export function fetchFailure(stderr: string): string | undefined {
   if (!/^program 'git' failed/.test(message)) return undefined;
   const said = linesOf(stderr).find((line) => GIT_UNREACHED.test(line));
   return said?.replace(/^(?:fatal|ssh): /, "").slice(0, MAX_MESSAGE_CHARACTERS);
+}
+
+/**
+ * Why a store path could not be fetched. The error says only that it was not, so it is the last
+ * warning that tells, and where there is none no cache has the path.
+ */
+export function substitutionFailure(messages: string): string {
+  const said = linesOf(messages).findLast((line) => NOT_SUBSTITUTED.test(line));
+  const reason = said?.replace(/^(?:\s|warning:|error:)+/, "").replace(/; retrying in .*$/, "");
+  return reason?.slice(0, MAX_MESSAGE_CHARACTERS) ?? "no cache that this Nix asks has it";
+}
+
+const NOT_SUBSTITUTED =
+  /unable to download|signature|not signed|disabling binary cache|No space left|substitute.* failed|hash mismatch|input.*unexpected|corrupt|bad archive/i;
+
+/**
+ * The version that a package set needs, where an older Nix is why it did not evaluate: as nix/load.nix
+ * says it of the set, or nixpkgs itself of one that the set uses.
+ */
+export function neededVersion(stderr: string): string | undefined {
+  const message = evaluationMessage(stderr);
+  return /(?:^this package set needs Nix|^\s*This version of Nixpkgs requires Nix >=) (\d+(?:\.\d+)*)/m.exec(
+    message,
+  )?.[1];
 }
 
 const GIT_UNREACHED =

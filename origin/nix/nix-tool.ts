@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
 import { findStoreDatabase } from "./store-database.ts";
 import { findStoreDirectory } from "./store-place.ts";
+import { parseNixVersion } from "./version.ts";
 
 export type NixProgram = "nix" | "nix-build" | "nix-instantiate" | "nix-store";
 
@@ -48,35 +49,51 @@ const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;
 
 /** Undefined when this machine has no Nix; throws a StoreProblem when its store is of no use. */
 export async function findNix(options: NixToolOptions): Promise<NixTool | undefined> {
-  const env = nixEnvironment(options.env);
-  const run: NixRunner = (program, args, limits) => {
-    options.onSpawn?.(program, args);
-    return runProcess(program, args, { ...limits, env });
-  };
-  const result = await run("nix", ["--version"], { deadlineMs: VERSION_DEADLINE_MS });
-  if (result.kind === "not-started") return undefined;
-  const version = result.kind === "exited" ? parseNixVersion(result.stdout) : undefined;
-  if (version === undefined) throw new Error(`nix --version did not answer: ${result.kind}`);
+  const found = await askNixVersion(options);
+  if (found.kind === "absent") return undefined;
+  if (found.kind === "unusable") throw new Error(`nix --version did not answer: ${found.said}`);
+  const { version, run } = found;
   return {
     version,
     expressions: EXPRESSIONS,
     expressionsId: await hashOf(LOOKUP_EXPRESSIONS),
     evaluationDeadlineMs: options.evaluationDeadlineMs ?? DEFAULT_EVALUATION_DEADLINE_MS,
-    database: findStoreDatabase(env),
+    database: findStoreDatabase(nixEnvironment(options.env)),
     storeDirectory: await findStoreDirectory(run),
     run,
   };
+}
+
+export type FoundNix =
+  | { readonly kind: "found"; readonly version: string; readonly run: NixRunner }
+  | { readonly kind: "absent" }
+  /** There is a program of that name; `said` is what came of asking it for its version. */
+  | { readonly kind: "unusable"; readonly said: string };
+
+/** Which Nix there is, without a look at its store. */
+export async function askNixVersion({ env: outer, onSpawn }: NixToolOptions): Promise<FoundNix> {
+  const env = nixEnvironment(outer);
+  const run: NixRunner = (program, args, limits) => {
+    onSpawn?.(program, args);
+    return runProcess(program, args, { ...limits, env });
+  };
+  const result = await run("nix", ["--version"], { deadlineMs: VERSION_DEADLINE_MS });
+  if (result.kind === "not-started") return { kind: "absent" };
+  const version = result.kind === "exited" ? parseNixVersion(result.stdout) : undefined;
+  if (version === undefined) return { kind: "unusable", said: saidOf(result) };
+  return { kind: "found", version, run };
+}
+
+function saidOf(result: SpawnResult): string {
+  if (result.kind !== "exited") return result.kind;
+  const [first = ""] = `${result.stdout}\n${result.stderr}`.trim().split("\n");
+  return first === "" ? `exit code ${result.code}` : JSON.stringify(first.slice(0, 200));
 }
 
 async function hashOf(files: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
   for (const file of files) hash.update(await readFile(join(EXPRESSIONS, file)));
   return hash.digest("hex").slice(0, 16);
-}
-
-/** `2.8.0` of `nix (Nix) 2.8.0`; other distributions put their own version before Nix's. */
-export function parseNixVersion(text: string): string | undefined {
-  return /(\d+\.\d+(?:\.\d+)?)\S*\s*$/.exec(text.split("\n")[0] ?? "")?.[1];
 }
 
 function nixEnvironment(env: NixToolOptions["env"]): Record<string, string> {

@@ -31,6 +31,11 @@ describe("failureError", () => {
       "UNAVAILABLE",
       /^looking the packages up was stopped after 180 s$/,
     ],
+    [
+      { kind: "nix-too-old", version: "2.8.0", needed: "2.18" },
+      "UNAVAILABLE",
+      /operator has to upgrade Nix: the package set needs 2\.18 or newer, and 2\.8\.0 runs here$/,
+    ],
     [{ kind: "cancelled" }, "UNAVAILABLE", /going down$/],
     [{ kind: "too-many-layers", count: 130 }, "MANIFEST_UNKNOWN", /130 layers.*mount 125/],
     [{ kind: "busy", waiting: 100 }, "TOOMANYREQUESTS", /100 wait already; try again later$/],

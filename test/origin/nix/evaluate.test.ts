@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { lookUp, type NamedLookup } from "../../../origin/nix/evaluate.ts";
+import { askLoadFailure, lookUp, type NamedLookup } from "../../../origin/nix/evaluate.ts";
 import { parseLookupAnswers } from "../../../origin/nix/lookup-json.ts";
 import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
@@ -187,6 +187,57 @@ describe("lookUp", () => {
     );
     const [cancelled] = await lookUp(nix, source, SYSTEM, ["b"], AbortSignal.abort());
     assert.deepEqual(cancelled?.lookup, { kind: "cancelled" });
+  });
+
+  const NEEDS: readonly [words: string, files: Readonly<Record<string, string>>][] = [
+    ["the set says", { "lib/minver.nix": '# Expose\n"99.1"\n', "default.nix": "not even Nix" }],
+    [
+      "a set that it is made of says",
+      {
+        "default.nix":
+          'abort "\n\n  This version of Nixpkgs requires Nix >= 99.1, please upgrade:"',
+      },
+    ],
+  ];
+  for (const [words, files] of NEEDS) {
+    test(`says of all names at once that Nix is too old, where ${words} so`, async (t) => {
+      const started: string[] = [];
+      const nix = await testNix({ onSpawn: (program) => started.push(program) });
+      const source = await packageSet(t, nix, "", files);
+      started.length = 0;
+      const lookups = await lookUp(nix, source, SYSTEM, ["a", "b", "c"], never);
+      const tooOld = { kind: "nix-too-old", version: nix.version, needed: "99.1" };
+      assert.deepEqual(
+        lookups.map(({ lookup }) => lookup),
+        [tooOld, tooOld, tooOld],
+      );
+      // All together, and then the set alone.
+      assert.equal(started.length, 2);
+    });
+  }
+
+  test("evaluates a set whose file says something else than a version", async (t) => {
+    const nix = await testNix();
+    const files = { "lib/minver.nix": "{ newest = true; }" };
+    const source = await packageSet(t, nix, SET, files);
+    const [found] = await lookUp(nix, source, SYSTEM, ["good"], never);
+    assert.equal(found?.lookup.kind, "found");
+  });
+
+  test("says why a set does not load, and where", async (t) => {
+    const nix = await testNix();
+    const broken = await packageSet(t, nix, "{\n  a = 1;\n  b =\n");
+    const failure = await askLoadFailure(nix, broken, SYSTEM, never);
+    assert.match(failure?.message ?? "", /^syntax error, unexpected end of file/);
+    assert.match(failure?.place ?? "", /^default\.nix:[34]:/);
+    const unknown = await packageSet(t, nix, "\n  nonsense");
+    const other = await askLoadFailure(nix, unknown, SYSTEM, never);
+    assert.deepEqual(
+      [other?.message, other?.place],
+      ["undefined variable 'nonsense'", "default.nix:2:3"],
+    );
+    const sound = await packageSet(t, nix, "{ a = throw ''its own''; }");
+    assert.equal(await askLoadFailure(nix, sound, SYSTEM, never), undefined);
   });
 
   test("reports a Nix that is killed, and throws when it cannot be understood", async (t) => {

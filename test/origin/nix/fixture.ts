@@ -1,8 +1,8 @@
 // Small package sets, written into a temporary directory and built by the machine's own Nix.
 
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { findNix, type NixTool, type NixToolOptions } from "../../../origin/nix/nix-tool.ts";
@@ -49,14 +49,18 @@ export async function pinPath(nix: NixTool, path: string): Promise<PinnedSource>
   return { kind: "path", path, narHash: hashed.stdout.trim() };
 }
 
-/** A pinned source whose default.nix is `expression`. */
+/** A pinned source whose default.nix is `expression`, with other files beside it. */
 export async function packageSet(
   t: TestContext,
   nix: NixTool,
   expression: string,
+  files: Readonly<Record<string, string>> = {},
 ): Promise<PinnedSource> {
   const dir = await tempDir(t);
-  await writeFile(join(dir, "default.nix"), expression);
+  for (const [name, text] of Object.entries({ "default.nix": expression, ...files })) {
+    await mkdir(dirname(join(dir, name)), { recursive: true });
+    await writeFile(join(dir, name), text);
+  }
   return await pinPath(nix, dir);
 }
 

@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   evaluationMessage,
+  evaluationPlace,
   fetchFailure,
+  neededVersion,
   parseBuildErrors,
+  substitutionFailure,
 } from "../../../origin/nix/nix-error.ts";
 
 const STORE = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g";
@@ -76,6 +79,78 @@ describe("fetchFailure", () => {
   ];
   for (const [stderr, reason] of rows) {
     test(`is ${reason ?? "none"} for ${stderr}`, () => assert.equal(fetchFailure(stderr), reason));
+  }
+});
+
+describe("evaluationPlace", () => {
+  const rows: readonly (readonly [words: string, stderr: string, place: string | undefined])[] = [
+    [
+      "what follows the message",
+      `error: syntax error, unexpected end of file
+
+       at ${STORE}-source/default.nix:3:11:
+            3|   cacert =
+(use '--show-trace' to show detailed location information)
+`,
+      "default.nix:3:11",
+    ],
+    [
+      "the last of a trace that stands before it",
+      `error:
+       … while calling the 'seq' builtin
+         at /usr/share/nixport/nix/lookup.nix:238:1:
+       … while evaluating the file
+         at ${STORE}-source/pkgs/top-level/impure.nix:7:1:
+       … while calling the 'throw' builtin
+         at ${STORE}-source/default.nix:2:3:
+
+       error: no
+`,
+      "default.nix:2:3",
+    ],
+    ["nothing of this program's", "error: no\n at /usr/nixport/nix/load.nix:1:1:\n", undefined],
+  ];
+  for (const [words, stderr, place] of rows) {
+    test(`is ${words}`, () => assert.equal(evaluationPlace(stderr), place));
+  }
+});
+
+describe("neededVersion", () => {
+  const rows: readonly (readonly [stderr: string, needed: string | undefined])[] = [
+    ["error: this package set needs Nix 2.18.0 or newer\n(use '--show-trace' …)", "2.18.0"],
+    [
+      `error: evaluation aborted with the following error message: '
+       This version of Nixpkgs requires Nix >= 2.18, please upgrade:
+
+       - If you are running NixOS, \`nixos-rebuild' can be used to upgrade your system.
+'`,
+      "2.18",
+    ],
+    ["error: some tool says that this package set needs Nix 2.18 or newer", undefined],
+    ["error: attribute 'x' missing", undefined],
+  ];
+  for (const [stderr, needed] of rows) {
+    test(`is ${needed ?? "none"} for ${stderr}`, () => assert.equal(neededVersion(stderr), needed));
+  }
+});
+
+describe("substitutionFailure", () => {
+  const rows: readonly (readonly [messages: string, why: string])[] = [
+    [
+      `warning: error: unable to download 'https://cache/x': timeout (28); retrying in 280 ms
+warning: unable to download 'https://cache/x': timeout (28)
+error: build of '${STORE}-nix' failed`,
+      "unable to download 'https://cache/x': timeout (28)",
+    ],
+    [
+      `warning: ignoring substitute for '${STORE}-nix' from 'https://cache', as it's not signed by any of the keys in 'trusted-public-keys'
+error: path '${STORE}-nix' is required, but there is no substituter that can build it`,
+      `ignoring substitute for '${STORE}-nix' from 'https://cache', as it's not signed by any of the keys in 'trusted-public-keys'`,
+    ],
+    [`error: build of '${STORE}-nix' failed`, "no cache that this Nix asks has it"],
+  ];
+  for (const [messages, why] of rows) {
+    test(`is ${why}`, () => assert.equal(substitutionFailure(messages), why));
   }
 });
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { findNix, LOOKUP_EXPRESSIONS, parseNixVersion } from "../../../origin/nix/nix-tool.ts";
+import { findNix, LOOKUP_EXPRESSIONS } from "../../../origin/nix/nix-tool.ts";
 import { testNix } from "./fixture.ts";
 
 describe("findNix", () => {
@@ -32,18 +32,4 @@ test("answers are told apart by lookup.nix and all that it imports", async () =>
     for (const [, name] of text.matchAll(/import \.\/([a-z-]+\.nix)/g)) imported.add(name ?? "");
   }
   assert.deepEqual([...imported].sort(), LOOKUP_EXPRESSIONS.toSorted());
-});
-
-describe("parseNixVersion", () => {
-  const rows = [
-    ["nix (Nix) 2.8.0", "2.8.0"],
-    ["nix (Nix) 2.34.0pre20260101_abcdef0\n", "2.34.0"],
-    ["nix (Determinate Nix 3.5.2) 2.28.3", "2.28.3"],
-    ["nix (Lix, like Nix) 2.93.0", "2.93.0"],
-    ["nothing", undefined],
-  ] as const;
-  for (const [text, version] of rows) {
-    test(`reads ${version} from ${text.trim()}`, () =>
-      assert.equal(parseNixVersion(text), version));
-  }
 });

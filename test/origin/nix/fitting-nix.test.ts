@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
+import { type Fit, fitNix, neededBy } from "../../../origin/nix/fitting-nix.ts";
+import type { PinnedNix } from "../../../origin/nix/pinned-nix.ts";
+import type { Source } from "../../../origin/sources/source.ts";
+import { askedStore, type FakeNix, plantNix } from "./fake-nix.ts";
+import { tempDir } from "./fixture.ts";
+
+const COMMIT = "a".repeat(40);
+const channel = (name: string): Source => ({ kind: "nixpkgs", url: "https://x", channel: name });
+
+describe("neededBy", () => {
+  const rows: readonly [words: string, source: Source, version: string, isKnown: boolean][] = [
+    ["a branch of nixpkgs", channel("nixos-unstable"), "2.18", false],
+    ["a commit of nixpkgs, which may be of any age", channel(COMMIT), "2.8", true],
+    ["a git repository", { kind: "git", url: "https://x" }, "2.8", true],
+    ["a flake", { kind: "flake", url: "github:a/b" }, "2.8", true],
+    ["a folder that says nothing", { kind: "path", path: "/nowhere" }, "2.8", true],
+  ];
+  for (const [words, source, version, isKnown] of rows) {
+    test(`is ${version} for ${words}`, async () =>
+      assert.deepEqual(await neededBy(source), { version, isKnown }));
+  }
+
+  for (const [said, needed] of [
+    ["2.24.0", "2.24.0"],
+    ["2.3", "2.8"],
+  ] as const) {
+    test(`is ${needed} for a folder that says ${said}`, async (t) => {
+      const path = await tempDir(t);
+      await mkdir(join(path, "lib"));
+      await writeFile(join(path, "lib/minver.nix"), `"${said}"`);
+      const need = await neededBy({ kind: "path", path });
+      assert.deepEqual(need, { version: needed, isKnown: true });
+    });
+  }
+});
+
+describe("fitNix", () => {
+  const rows: readonly [said: string, needed: string, kind: Fit["kind"]][] = [
+    ["nix (Nix) 2.3.16", "2.8", "too-old"],
+    ["nix (Nix) 2.8.0", "2.8", "fits"],
+    ["nix (Nix) 2.8.0", "2.18", "too-old"],
+    ["nix (Nix) 2.18.1", "2.18", "fits"],
+    ["nix (Nix) 2.34.0pre20260101_abcdef0", "2.18.0", "fits"],
+    ["garbage", "2.8", "unusable"],
+    ["", "2.8", "unusable"],
+  ];
+  for (const [said, needed, kind] of rows) {
+    test(`takes ${JSON.stringify(said)} for ${kind} where ${needed} is needed`, async (t) => {
+      const fit = await fitted(t, { version: said }, needed);
+      assert.equal(fit.kind, kind);
+    });
+  }
+
+  test("says what a program that is no Nix answers", async (t) => {
+    const fit = await fitted(t, { version: "garbage" }, "2.8");
+    assert.deepEqual(fit, { kind: "unusable", said: '"garbage"' });
+  });
+
+  test("says that there is no Nix", async (t) => {
+    const options = { env: { PATH: "/nowhere" }, statePath: await tempDir(t) };
+    const fit = await fitNix("2.8", options);
+    if (fit.kind === "fits") t.skip("Nix is installed where every environment finds it");
+    else assert.equal(fit.kind, "absent");
+  });
+});
+
+describe("a Nix that is too old", () => {
+  test("fetches the pinned one, builds nothing for it, and gives way to it", async (t) => {
+    const world = await openWorld(t, { realise: 'ln -s "$pinned" "$root"' });
+    const fit = await world.fit("2.18");
+    assert(fit.kind === "fits", JSON.stringify(fit));
+    assert.equal(fit.version, "2.31.2");
+    assert.equal(fit.env.PATH?.split(":")[0], `${world.pinnedPath}/bin`);
+    const [asked = "", ...more] = await askedStore(world.bin);
+    assert.deepEqual(more, []);
+    assert.match(
+      asked,
+      new RegExp(`^--realise ${world.pinnedPath} --add-root ${world.statePath}/`),
+    );
+    assert.match(asked, / --indirect .*--option max-jobs 0 --option builders $/);
+  });
+
+  test("finds the pinned one where an earlier start has left it, and asks no cache", async (t) => {
+    const world = await openWorld(t, { realise: 'ln -s "$pinned" "$root"' });
+    await world.fit("2.18");
+    assert.equal((await world.fit("2.18")).kind, "fits");
+    assert.equal((await askedStore(world.bin)).length, 1);
+  });
+
+  test("says how far the download is, once for each tenth", async (t) => {
+    const line = (rest: string) => `echo '@nix {${rest}}' >&2`;
+    const progress = (bytes: number) =>
+      line(`"action":"result","id":1,"type":105,"fields":[${bytes},90000000,0,0]`);
+    const realise = [
+      line('"action":"start","id":1,"type":100,"fields":[]'),
+      ...[0, 9_000_000, 10_000_000, 89_000_000, 90_000_000].map(progress),
+      'ln -s "$pinned" "$root"',
+    ].join("\n");
+    const world = await openWorld(t, { realise });
+    await world.fit("2.18");
+    const said = ["9 of 90 MB", "89 of 90 MB", "90 of 90 MB"];
+    assert.deepEqual(
+      world.said,
+      said.map((text) => `fetching Nix 2.31.2: ${text}`),
+    );
+  });
+
+  const refusals: readonly [words: string, nix: Partial<FakeNix>, why: RegExp][] = [
+    ["no cache has it", {}, /-nix-2\.31\.2: no cache that this Nix asks has it$/],
+    [
+      "a cache does not answer",
+      {
+        realise: `echo "warning: unable to download 'https://cache/x': timeout (28)" >&2; exit 1`,
+      },
+      /: unable to download 'https:\/\/cache\/x': timeout \(28\)$/,
+    ],
+    [
+      "its signature is wrong",
+      { realise: `echo "error: path lacks a signature by a trusted key" >&2; exit 1` },
+      /lacks a signature by a trusted key$/,
+    ],
+    ["nothing holds what was fetched", { realise: "true" }, /nothing holds it/],
+  ];
+  for (const [words, nix, why] of refusals) {
+    test(`stays where ${words}, and says so`, async (t) => {
+      const world = await openWorld(t, nix);
+      const fit = await world.fit("2.18");
+      assert(fit.kind === "too-old", fit.kind);
+      assert.deepEqual([fit.version, fit.needed, fit.isManaged], ["2.8.0", "2.18", false]);
+      assert.match(fit.why, why);
+    });
+  }
+
+  test("stays where what was fetched does not start", async (t) => {
+    const world = await openWorld(t, { realise: 'ln -s "$pinned" "$root"' });
+    await plantNix(join(world.pinnedPath, "bin"), { version: "nix (Nix) 2.8.0" });
+    const fit = await world.fit("2.18");
+    assert(fit.kind === "too-old" && /does not start as a newer Nix \(2\.8\.0\)/.test(fit.why));
+  });
+
+  test("is left to the administrator where the store belongs to a daemon", async (t) => {
+    const world = await openWorld(t, { storeUrl: "daemon", realise: 'ln -s "$pinned" "$root"' });
+    const fit = await world.fit("2.18");
+    assert(fit.kind === "too-old" && fit.isManaged);
+    assert.deepEqual(await askedStore(world.bin), []);
+  });
+
+  test("asks no cache for what the pinned one is too old for, too", async (t) => {
+    const world = await openWorld(t, { realise: 'ln -s "$pinned" "$root"' });
+    const fit = await world.fit("2.99");
+    assert(fit.kind === "too-old");
+    assert.equal(fit.why, "the newest that this program brings is 2.31.2");
+    assert.deepEqual(await askedStore(world.bin), []);
+  });
+});
+
+async function fitted(t: TestContext, nix: FakeNix, needed: string): Promise<Fit> {
+  const bin = await plantNix(join(await tempDir(t), "bin"), nix);
+  return await fitNix(needed, { env: pathOf(bin), statePath: await tempDir(t) });
+}
+
+function pathOf(bin: string): Readonly<Record<string, string>> {
+  return { PATH: `${bin}:/usr/bin:/bin` };
+}
+
+/** An old Nix, and a newer one at a store path that `nix-store` may make there. */
+async function openWorld(t: TestContext, old: Partial<FakeNix>) {
+  const dir = await tempDir(t);
+  const statePath = join(dir, "state");
+  const pinnedPath = join(dir, `${"0".repeat(32)}-nix-2.31.2`);
+  const bin = await plantNix(join(dir, "bin"), { version: "nix (Nix) 2.8.0", ...old });
+  await plantNix(join(pinnedPath, "bin"), { version: "nix (Nix) 2.31.2" });
+  const paths = { "x86_64-linux": pinnedPath, "aarch64-linux": pinnedPath };
+  const pinned: PinnedNix = { version: "2.31.2", paths };
+  const said: string[] = [];
+  const onProgress = (text: string) => said.push(text);
+  const env = { ...pathOf(bin), pinned: pinnedPath };
+  const fit = (needed: string) => fitNix(needed, { env, statePath, pinned, onProgress });
+  return { bin, statePath, pinnedPath, said, fit };
+}
