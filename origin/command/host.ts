@@ -7,7 +7,10 @@ import { SOURCE_VARIABLES } from "../configured-source.ts";
 import { nixPath } from "../nix/nix-tool.ts";
 import type { EnvironmentVariables } from "../variables.ts";
 import { carryOut, isRoot, type Say } from "./as-root.ts";
+import { debianSetObstacle } from "./debian-set-obstacle.ts";
+import { chooseNixpkgs, fittingEnvironment } from "./host-nix.ts";
 import { installSteps, type Needed, type Tool } from "./host-packages.ts";
+import { HostProblem } from "./host-problem.ts";
 import { storeNixConfig, storeSteps } from "./host-store.ts";
 
 export type { Say } from "./as-root.ts";
@@ -50,12 +53,18 @@ export async function prepareHost(
   switch (packages) {
     case "local":
     case "remote":
-      return { env: own };
-    case "nixpkgs":
-      say("package source: nixpkgs nixos-unstable");
-      return { env: { ...own, NIXERY_CHANNEL: "nixos-unstable" } };
-    case "debian":
-      return { env: { ...own, ...(await prepareDebianSet(own, statePath, say)) } };
+      return { env: await fittingEnvironment(own, statePath, say) };
+    case "nixpkgs": {
+      const nixpkgs = await chooseNixpkgs(own, statePath, say);
+      if (nixpkgs.kind === "fits") return { env: nixpkgs.env };
+      await carryOut(async () => installSteps(neededFor("debian", own)), own, say);
+      const { reason } = nixpkgs;
+      return { env: { ...own, ...(await prepareDebianSet(own, statePath, say, reason)) } };
+    }
+    case "debian": {
+      const reason = "nixpkgs cannot be reached";
+      return { env: { ...own, ...(await prepareDebianSet(own, statePath, say, reason)) } };
+    }
     default:
       return packages satisfies never;
   }
@@ -102,12 +111,15 @@ async function prepareDebianSet(
   env: Readonly<Record<string, string>>,
   statePath: string,
   say: Say,
+  reason: string,
 ): Promise<Readonly<Record<string, string>>> {
+  const obstacle = await debianSetObstacle(env);
+  if (obstacle !== undefined) {
+    throw new HostProblem(`${reason}, and the Debian-backed set cannot be built: ${obstacle}`);
+  }
   const out = join(statePath, "debian");
   const { locks, absent } = await generateDebianSet({ outDir: out });
-  say(
-    `package source: ${locks[0]?.roots.length} packages made of Debian's, since nixpkgs cannot be reached`,
-  );
+  say(`package source: ${locks[0]?.roots.length} packages made of Debian's, since ${reason}`);
   for (const each of absent) say(absentText(each));
   return { NIXERY_PKGS_PATH: out, NIX_CONFIG: debianSetNixConfig(env.NIX_CONFIG) };
 }
