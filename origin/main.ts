@@ -4,7 +4,7 @@
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createAdaptorServer, type ServerType } from "@hono/node-server";
-import { LATEST } from "../registry/reference.ts";
+import { systemOf } from "../registry/recipe.ts";
 import { createApp } from "./app.ts";
 import { createEdgeClient } from "./backfill/edge-client.ts";
 import { type Outbox, openOutbox } from "./backfill/outbox.ts";
@@ -29,6 +29,7 @@ import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
 import { renewableNix } from "./nix/renewable-nix.ts";
 import { obtainPopularity } from "./popularity/obtain.ts";
 import { countSmallSet } from "./popularity/small-set.ts";
+import { askReadiness, NotReady, type Readiness } from "./readiness.ts";
 import { createRefresh } from "./refresh/refresh.ts";
 import { openTracked } from "./refresh/tracked.ts";
 import { configured, configurePins } from "./sources/configured.ts";
@@ -40,6 +41,8 @@ import { openWebSite } from "./web/site.ts";
 
 export interface Origin {
   readonly url: string;
+  /** Why nothing new can be made for now; null where something can. */
+  readonly shortcoming: string | null;
   /** Resolves when the edge has been given everything that was answered; at once without an edge. */
   backfilled(): Promise<void>;
   /** Resolves when the images of tags that moved are made. */
@@ -73,8 +76,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   };
 
   const found = await findNix({ env, onSpawn });
-  if (found === undefined)
-    throw new Error("no Nix on PATH: nix-store and nix-instantiate are needed");
+  if (found === undefined) throw new NotReady("no Nix on PATH: nix-store and nix-instantiate");
   const fit = { env, statePath: config.statePath, onSpawn, signal };
   const renewable = renewableNix(found, {
     bring: (old, needed) => bringNix(old, needed, fit),
@@ -95,12 +97,27 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       refresh.moved(tag, configured(from, nixpkgsConfig), configured(to, nixpkgsConfig)),
   });
   const pins = configurePins(tags, nixpkgsConfig);
-  // Behind the start, so that the first pull does not wait for the source.
-  pins.resolve(LATEST).catch((error) => log.error({ err: error }, "latest was not resolved"));
-  const popularity = await obtainPopularity({
-    ...{ url: config.popularityUrl, source, refreshMs: config.popularityRefreshMs },
-    ...{ pins, store, log, now, signal },
-    countSet: ({ source }) => countSmallSet({ env, onSpawn }, source, signal),
+  const memory = { forMs: config.failureMemoryMs, now };
+  const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
+  const lookups = rememberLookups({
+    ...{ ...config, nix, store, asked, signal, bringNix: renewable.bring },
+    failures: rememberFailures(memory),
+  });
+  const system = systemOf(config.platforms[0]);
+  const [shortcoming, popularity] = await Promise.all([
+    askReadiness({
+      ...{ source, pins, lookups, nix, system, log, signal },
+      missedNix: renewable.missed,
+      env,
+    }).then(unlessRefused),
+    obtainPopularity({
+      ...{ url: config.popularityUrl, source, refreshMs: config.popularityRefreshMs },
+      ...{ pins, store, log, now, signal },
+      countSet: ({ source }) => countSmallSet({ env, onSpawn }, source, signal),
+    }),
+  ]).catch((error) => {
+    stop.abort(error);
+    throw error;
   });
   const { storeDirectory } = nix;
   const packer = createPacker({
@@ -111,15 +128,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const layers = createPackedLayers({ packer, store, log, signal });
   const maker = createRecordMaker({ layers, popularity, storeDirectory });
   const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
-  const memory = { forMs: config.failureMemoryMs, now };
   const failures = rememberFailures<RecordFailure>(memory);
   const parts = { nix, store, maker, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
-  const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
-  const lookups = rememberLookups({
-    ...{ ...config, nix, store, asked, signal, bringNix: renewable.bring },
-    failures: rememberFailures(memory),
-  });
   const images = createImages({ lookups, records, store });
 
   let outbox: Outbox | null = null;
@@ -146,6 +157,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
 
   return {
     url,
+    shortcoming,
     backfilled: () => outbox?.drained() ?? Promise.resolve(),
     refreshed: () => refresh.settled(),
     async close() {
@@ -155,6 +167,11 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       await Promise.all([tracked.close(), layers.close()]);
     },
   };
+}
+
+function unlessRefused(readiness: Readiness): string | null {
+  if (readiness.kind === "refused") throw new NotReady(readiness.why);
+  return readiness.kind === "ready-but" ? readiness.why : null;
 }
 
 async function listen(server: ServerType, { host, port }: Config): Promise<string> {

@@ -29,7 +29,8 @@ await endWith(async () => {
   const origin = await Promise.race([starting, stopped]);
   // Stopped while it asks its source or counts: what that has started ends with this process.
   if (origin === undefined) return;
-  sayListening(`origin at ${origin.url}, serving ${describeSource(config.source)}`);
+  const serving = `origin at ${origin.url}, serving ${describeSource(config.source)}`;
+  sayListening(serving, origin.shortcoming);
   await stopped;
   await origin.close();
 });

@@ -3,6 +3,7 @@
 import { DebianSetError } from "../../nix/debian/generate.ts";
 import { StoreProblem } from "../nix/store-place.ts";
 import { PopularityProblem } from "../popularity/problem.ts";
+import { NotReady } from "../readiness.ts";
 import { HostProblem } from "./host-problem.ts";
 
 /** A mistake of the user's or the machine's, said in words and without a stack. */
@@ -59,13 +60,21 @@ export function onStop(): Promise<void> {
   return promise;
 }
 
-/** Says that a server answers now: to the user, and to the command that has started this one. */
-export function sayListening(line: string): void {
-  process.stdout.write(`${line}\n`);
-  process.send?.(LISTENING);
+/** What a part says of itself once it answers; `shortcoming` is what it cannot do for now. */
+export interface Listening {
+  readonly kind: "listening";
+  readonly shortcoming: string | null;
 }
 
-export const LISTENING = "listening";
+/** Says that a server answers now: to the user, and to the command that has started this one. */
+export function sayListening(line: string, shortcoming: string | null = null): void {
+  process.stdout.write(`${line}${shortcoming === null ? "" : `, but ${shortcoming}`}\n`);
+  process.send?.({ kind: "listening", shortcoming } satisfies Listening);
+}
+
+export function isListening(message: unknown): message is Listening {
+  return (message as Partial<Listening> | null)?.kind === "listening";
+}
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -78,6 +87,7 @@ function messageOf(error: unknown): string {
     StoreProblem,
     DebianSetError,
     PopularityProblem,
+    NotReady,
   ].some((kind) => error instanceof kind);
   // What the system says of a file names the file, and that is all a person needs.
   const ofSystem = "syscall" in error && "path" in error;

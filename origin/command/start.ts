@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DEFAULT_PORT } from "../config.ts";
 import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
-import { endWith, fail, LISTENING, onStop } from "./process.ts";
+import { endWith, fail, isListening, onStop } from "./process.ts";
 
 const HELP = `usage: npm start
 
@@ -23,7 +23,8 @@ The README lists the rest.
 `;
 
 /**
- * Longer than an origin waits for popularity data (60 s) and counts what there is none of (20 s).
+ * Longer than an origin waits for popularity data (60 s) and counts what there is none of (20 s),
+ * and meanwhile for its source (60 s).
  */
 const READY_DEADLINE_MS = 120_000;
 const KILL_AFTER_MS = 15_000;
@@ -52,7 +53,13 @@ await endWith(async () => {
     if (outcome === "late") fail(`not ready within ${READY_DEADLINE_MS / 1000} s`);
     if (outcome === "ready") {
       const pull = `docker pull ${edgeUrl.slice("http://".length)}/shell/git/htop`;
-      process.stdout.write(`nixport ready: edge ${edgeUrl}, origin ${originUrl}; try: ${pull}\n`);
+      const urls = `edge ${edgeUrl}, origin ${originUrl}`;
+      const [shortcoming] = (await ready).flatMap((each) => each ?? []);
+      process.stdout.write(
+        shortcoming === undefined
+          ? `nixport ready: ${urls}; try: ${pull}\n`
+          : `nixport ready, but ${shortcoming}; ${urls}\n`,
+      );
       let stopping = false;
       for (const { name, ended } of children) {
         void ended.then((how) => stopping || say(name, how));
@@ -69,8 +76,8 @@ await endWith(async () => {
 interface Child {
   readonly name: string;
   readonly child: ChildProcess;
-  /** By its own word: whatever else answers at its port is none of ours. */
-  readonly listening: Promise<void>;
+  /** By its own word, since whatever else answers at its port is none of ours: what it lacks. */
+  readonly listening: Promise<string | null>;
   /** How it ended, in words. */
   readonly ended: Promise<string>;
 }
@@ -80,8 +87,8 @@ function startChild(name: "origin" | "edge", env: Readonly<Record<string, string
   // Out of the terminal's process group: the order of ending is this process's to choose.
   const stdio = ["inherit", "inherit", "inherit", "ipc"] as const;
   const child = spawn(process.execPath, [script], { stdio: [...stdio], env, detached: true });
-  const { promise: listening, resolve: listens } = Promise.withResolvers<void>();
-  child.on("message", (message) => message === LISTENING && listens());
+  const { promise: listening, resolve: listens } = Promise.withResolvers<string | null>();
+  child.on("message", (message) => isListening(message) && listens(message.shortcoming));
   const { promise: ended, resolve } = Promise.withResolvers<string>();
   child.once("error", (error) => resolve(error.message));
   child.once("exit", (code, signal) => resolve(signal ?? `exit ${code}`));

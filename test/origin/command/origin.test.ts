@@ -1,30 +1,144 @@
 // `npm run origin` as a process.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { describe, test } from "node:test";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { temporaryDirectory } from "../fixture.ts";
+import { plantSet } from "../house.ts";
+import { plantNix } from "../nix/fake-nix.ts";
+import { createRepository } from "../sources/git-repository.ts";
 import { startGitServer } from "../sources/git-server.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../origin/command/origin.ts", import.meta.url));
+const BROKEN = "{\n  cacert =\n";
 
-describe("npm run origin", { timeout: 30_000 }, () => {
+type Started = ChildProcessByStdio<null, Readable, Readable>;
+
+async function start(
+  t: TestContext,
+  variables: Readonly<Record<string, string>>,
+): Promise<Started> {
+  const statePath = await temporaryDirectory(t);
+  const child = spawn(process.execPath, [COMMAND], {
+    env: {
+      ...{ PATH: process.env.PATH ?? "", HOME: statePath, NIXPORT_LOG_LEVEL: "silent" },
+      ...{ PORT: "0", NIXPORT_STATE: statePath, ...variables },
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  t.after(() => child.kill("SIGTERM"));
+  return child;
+}
+
+/** A folder with these files. */
+async function plant(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await temporaryDirectory(t);
+  await mkdir(join(folder, "lib"));
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  return folder;
+}
+
+describe("npm run origin", { timeout: 60_000 }, () => {
   test("ends at once with 0 when it is stopped while its source does not answer", async (t) => {
-    const statePath = await temporaryDirectory(t);
-    const server = await startGitServer(t, statePath);
+    const server = await startGitServer(t, await temporaryDirectory(t));
     server.hang();
-    const child = spawn(process.execPath, [COMMAND], {
-      env: {
-        ...{ PATH: process.env.PATH ?? "", HOME: statePath, NIXPORT_LOG_LEVEL: "silent" },
-        ...{ PORT: "0", NIXPORT_STATE: statePath, NIXERY_PKGS_REPO: server.url },
-      },
-      stdio: ["ignore", "ignore", "inherit"],
-    });
+    const child = await start(t, { NIXERY_PKGS_REPO: server.url });
     const ended = once(child, "exit");
     await server.untilUnanswered(1);
     child.kill("SIGTERM");
     assert.deepEqual(await ended, [0, null]);
   });
+
+  const lines: readonly [
+    words: string,
+    variables: (t: TestContext) => Promise<Record<string, string>>,
+    line: RegExp,
+  ][] = [
+    [
+      "what it serves, where it can make images",
+      async (t) => ({ NIXERY_PKGS_PATH: await plantSet(t) }),
+      /^origin at http:\/\/127\.0\.0\.1:\d+, serving the package set at \S+\n$/,
+    ],
+    [
+      "that its source does not answer",
+      // Nobody listens at the lowest port of all.
+      async () => ({ NIXERY_PKGS_REPO: "http://127.0.0.1:1/set.git" }),
+      /, serving the git repository \S+, but the source does not answer: .*127\.0\.0\.1/,
+    ],
+    [
+      "where a set under edit does not load",
+      async (t) => ({ NIXERY_PKGS_PATH: await plant(t, { "default.nix": BROKEN }) }),
+      /, but the package set does not load: syntax error, unexpected end of file.*\(default\.nix:[23]:\d+\)\n$/,
+    ],
+  ];
+  for (const [words, variables, line] of lines) {
+    test(`says ${words}`, async (t) => {
+      const child = await start(t, await variables(t));
+      let output = "";
+      for await (const chunk of child.stdout) {
+        output += chunk;
+        if (/^origin at .*\n/m.test(output)) break;
+      }
+      assert.match(output, line);
+    });
+  }
+
+  const refusals: readonly [
+    words: string,
+    variables: (t: TestContext) => Promise<Record<string, string>>,
+    message: RegExp,
+  ][] = [
+    [
+      "a commit that does not load",
+      async (t) => {
+        const repository = await createRepository(t);
+        const commit = await repository.commit(BROKEN);
+        return { NIXERY_PKGS_REPO: `file://${repository.path}`, NIXPORT_DEFAULT_TAG: commit };
+      },
+      /^nixport: the package set does not load: syntax error.*\(default\.nix:[23]:\d+\)\n$/s,
+    ],
+    [
+      "a set that needs a newer Nix than can be had",
+      async (t) => ({
+        NIXERY_PKGS_PATH: await plant(t, { "default.nix": "{ }", "lib/minver.nix": '"99.1"' }),
+      }),
+      /^nixport: Nix \S+ is here, the package set at \S+ needs 99\.1 or newer, and Nix 2\.\d+\.\d+ was not to be had: the newest that this program brings is \S+\. Let Nix reach .*\n$/,
+    ],
+    [
+      "any source, where a daemon's Nix is of no use",
+      async (t) => {
+        const old = { version: "nix (Nix) 2.3.16", storeUrl: "daemon" };
+        const bin = await plantNix(join(await temporaryDirectory(t), "bin"), old);
+        return { PATH: `${bin}:${process.env.PATH}`, NIXERY_CHANNEL: "nixos-unstable" };
+      },
+      /^nixport: Nix 2\.3\.16 is here, nixpkgs nixos-unstable needs 2\.18 or newer, and Nix \S+ was not to be had: the store belongs to a daemon.*Whoever administers this machine has to upgrade Nix, as root: `nix-env .*\n$/,
+    ],
+    [
+      "any source, with what is no Nix",
+      async (t) => {
+        const bin = await plantNix(join(await temporaryDirectory(t), "bin"), { version: "no" });
+        return { PATH: `${bin}:${process.env.PATH}`, NIXERY_PKGS_PATH: await plantSet(t) };
+      },
+      /^nixport: nix --version answers "no", which is no version of Nix\. Install Nix: .*\n$/,
+    ],
+  ];
+  for (const [words, variables, message] of refusals) {
+    test(`refuses ${words}, in one message`, async (t) => {
+      const child = await start(t, await variables(t));
+      const [output, errors, [code]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, "exit"),
+      ]);
+      assert.match(errors, message);
+      assert.doesNotMatch(output, /^origin at /m);
+      assert.equal(code, 1);
+    });
+  }
 });

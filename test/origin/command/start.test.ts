@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, type TestContext, test } from "node:test";
@@ -16,13 +18,18 @@ const COMMAND = fileURLToPath(new URL("../../../origin/command/start.ts", import
 
 type Started = ChildProcessByStdio<null, Readable, Readable>;
 
-async function start(t: TestContext, port: number, edgePort: number): Promise<Started> {
+async function start(
+  t: TestContext,
+  port: number,
+  edgePort: number,
+  setPath?: string,
+): Promise<Started> {
   const child = spawn(process.execPath, [COMMAND], {
     env: {
       ...process.env,
       ...{ PORT: String(port), EDGE_PORT: String(edgePort), NIXPORT_LOG_LEVEL: "silent" },
       NIXPORT_STATE: await temporaryDirectory(t),
-      NIXERY_PKGS_PATH: await plantSet(t),
+      NIXERY_PKGS_PATH: setPath ?? (await plantSet(t)),
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -66,6 +73,22 @@ describe("npm start", { timeout: 60_000 }, () => {
     for (const each of [port, edgePort]) {
       await assert.rejects(fetch(`http://127.0.0.1:${each}/v2/`));
     }
+  });
+
+  test("says with that what keeps it from making images", async (t) => {
+    const setPath = await temporaryDirectory(t);
+    await writeFile(join(setPath, "default.nix"), "{\n  cacert =\n");
+    const [port, edgePort] = [await freePort(), await freePort()];
+    const child = await start(t, port, edgePort, setPath);
+    let output = "";
+    for await (const chunk of child.stdout) {
+      output += chunk;
+      if (/nixport ready.*\n/.test(output)) break;
+    }
+    const urls = `edge http://127\\.0\\.0\\.1:${edgePort}, origin http://127\\.0\\.0\\.1:${port}`;
+    const line = `^nixport ready, but the package set does not load: syntax error, .*; ${urls}$`;
+    assert.match(output, new RegExp(line, "m"));
+    assert.equal((await fetch(`http://127.0.0.1:${edgePort}/v2/`)).status, 200);
   });
 
   test("is not ready where other programs have the ports, and says so", async (t) => {
