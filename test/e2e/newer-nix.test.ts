@@ -95,6 +95,17 @@ describe("a Nix that is too old for nixpkgs", {
     });
   }
 
+  test("leaves the Debian-backed set where no source was asked for, with the reason", async (t) => {
+    const { deployment } = await open(t, false, { NIXERY_PKGS_PATH: "" });
+    const { log } = await deployment.startOrigin();
+    const [line] = log.flatMap(({ msg }) => (msg?.startsWith("package source: ") ? msg : []));
+    assert.match(
+      line ?? "",
+      /^package source: \d+ packages made of Debian's, since Nix \S+ is here, nixpkgs nixos-unstable needs 2\.18 or newer, .*: no cache that this Nix asks has it$/,
+    );
+    await pullManifest(deployment.originUrl, "hello");
+  });
+
   test("gives way while its origin runs, when the set comes to need a newer one", async (t) => {
     const setPath = await plantSet(t);
     const own = { NIXERY_PKGS_PATH: setPath, NIXERY_CHANNEL: "" };
