@@ -20,14 +20,17 @@ await endWith(async () => {
     process.stdout.write(HELP);
     return;
   }
-  const env = await localEnvironment(process.env, (line) => process.stdout.write(`${line}\n`));
+  const stopped = onStop();
+  const say = (line: string) => process.stdout.write(`${line}\n`);
+  const env = await Promise.race([localEnvironment(process.env, say), stopped]);
+  // Stopped while it installs or fetches, or asks its source or counts, further down: what that has
+  // started ends with this process.
+  if (env === undefined) return;
   const result = readConfig(env);
   if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
   const { config } = result;
-  const stopped = onStop();
   const starting = startOrigin({ config, env, log: createLog(config.logLevel) });
   const origin = await Promise.race([starting, stopped]);
-  // Stopped while it asks its source or counts: what that has started ends with this process.
   if (origin === undefined) return;
   const serving = `origin at ${origin.url}, serving ${describeSource(config.source)}`;
   sayListening(serving, origin.shortcoming);

@@ -35,7 +35,10 @@ await endWith(async () => {
     return;
   }
   const stopped = onStop();
-  const env = await localEnvironment(process.env, (line) => process.stdout.write(`${line}\n`));
+  const say = (line: string) => process.stdout.write(`${line}\n`);
+  const env = await Promise.race([localEnvironment(process.env, say), stopped]);
+  // Stopped while it installs or fetches: what that has started ends with this process.
+  if (env === undefined) return;
   const originUrl = `http://127.0.0.1:${env.PORT?.trim() || DEFAULT_PORT}`;
   const edgeUrl = edgeUrlOf(env);
   const children = [startChild("origin", env), startChild("edge", env)];
@@ -62,7 +65,7 @@ await endWith(async () => {
       );
       let stopping = false;
       for (const { name, ended } of children) {
-        void ended.then((how) => stopping || say(name, how));
+        void ended.then((how) => stopping || sayEnded(name, how));
       }
       await Promise.race([stopped, allEnded]);
       stopping = true;
@@ -102,7 +105,7 @@ function stopChild(child: ChildProcess): void {
 }
 
 /** One part that ends does not end the other: what is cached keeps pulling without the origin. */
-function say(name: string, how: string): void {
+function sayEnded(name: string, how: string): void {
   process.stdout.write(
     `nixport: the ${name} has ended (${how}); npm run ${name} starts it again\n`,
   );

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { temporaryDirectory } from "../fixture.ts";
 import { plantSet } from "../house.ts";
 import { plantNix } from "../nix/fake-nix.ts";
+import { untilEnded } from "../nix/fixture.ts";
 import { createRepository } from "../sources/git-repository.ts";
 import { startGitServer } from "../sources/git-server.ts";
 
@@ -44,7 +45,7 @@ async function plant(t: TestContext, files: Readonly<Record<string, string>>): P
   return folder;
 }
 
-describe("npm run origin", { timeout: 60_000 }, () => {
+describe("npm run origin", { timeout: 240_000 }, () => {
   test("ends at once with 0 when it is stopped while its source does not answer", async (t) => {
     const server = await startGitServer(t, await temporaryDirectory(t));
     server.hang();
@@ -53,6 +54,25 @@ describe("npm run origin", { timeout: 60_000 }, () => {
     await server.untilUnanswered(1);
     child.kill("SIGTERM");
     assert.deepEqual(await ended, [0, null]);
+  });
+
+  test("ends at once with 0 when it is stopped while it fetches a newer Nix, and ends that", async (t) => {
+    const folder = await temporaryDirectory(t);
+    const say = (event: string) => `echo '@nix {"action":${event}}' >&2`;
+    const realise = [
+      'echo $$ > "$0.pid"',
+      say('"start","id":1,"type":100,"fields":[]'),
+      say('"result","id":1,"type":105,"fields":[1,2,0,0]'),
+      "exec sleep 600",
+    ].join("\n");
+    const bin = await plantNix(join(folder, "bin"), { version: "nix (Nix) 2.8.0", realise });
+    const PATH = `${bin}:${process.env.PATH}`;
+    const child = await start(t, { PATH, NIXERY_CHANNEL: "nixos-unstable" });
+    for await (const chunk of child.stdout) if (/fetching Nix/.test(String(chunk))) break;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    assert.deepEqual(await ended, [0, null]);
+    await untilEnded(Number(await readFile(join(bin, "nix-store.pid"), "utf8")));
   });
 
   const lines: readonly [

@@ -55,7 +55,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-describe("npm start", { timeout: 60_000 }, () => {
+describe("npm start", { timeout: 120_000 }, () => {
   test("is ready when both parts are, and ends both", async (t) => {
     const [port, edgePort] = [await freePort(), await freePort()];
     const child = await start(t, port, edgePort);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { PINNED_NIX } from "../../../origin/nix/pinned-nix.ts";
 import { temporaryDirectory } from "../fixture.ts";
 import { plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 
@@ -33,7 +34,7 @@ test("a set that needs a newer Nix is told as that, once and for now", {
       { msg: "the package set needs a newer Nix", needed: "99.1", reason: undefined },
       {
         ...{ msg: "no newer Nix is to be had", needed: "99.1" },
-        reason: "the newest that this program brings is 2.31.2",
+        reason: `the newest that this program brings is ${PINNED_NIX.version}`,
       },
     ],
   );
