@@ -14,7 +14,7 @@ import {
   OCI_MANIFEST,
 } from "../registry/media-type.ts";
 import { ARCHITECTURES } from "../registry/recipe.ts";
-import { digestSchema, recordLayers } from "../registry/record.ts";
+import { digestSchema, popularityBlob, recordLayers } from "../registry/record.ts";
 import type { Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
 import type { Manifest } from "./manifest-memory.ts";
@@ -41,10 +41,12 @@ const indexSchema = v.object({
 
 export async function ingestRecords(edge: Edge, json: unknown): Promise<Response> {
   const { records } = parseBody(recordsBodySchema, json);
-  await requireBlobs(
-    edge,
-    records.flatMap(recordLayers).map(({ digest, sizeBytes }) => ({ digest, sizeBytes })),
-  );
+  const layers = records.flatMap(recordLayers);
+  const popularity = new Set(records.flatMap(({ packing }) => popularityBlob(packing) ?? []));
+  await requireBlobs(edge, [
+    ...layers.map(({ digest, sizeBytes }) => ({ digest, sizeBytes })),
+    ...[...popularity].map((digest) => ({ digest, sizeBytes: null })),
+  ]);
   await overEach(records, async (record) => {
     await edge.kv.put(await kvKey.record(record, record.packing), JSON.stringify(record));
     await Promise.all(
@@ -118,9 +120,10 @@ export async function ingestPointers(edge: Edge, json: unknown): Promise<Respons
     await storeTagPins(edge, tag.tag, { ...tag.pins, pins });
   }
   if (image !== null && manifest !== undefined) {
-    const { pin, omitted } = image;
+    const { pin, packing } = image;
     const resolvedAtMs = past(image.resolvedAtMs);
-    await storePointer(edge, image, { manifest, pin, resolvedAtMs, omitted: omitted ?? undefined });
+    const omitted = image.omitted ?? undefined;
+    await storePointer(edge, image, { manifest, pin, packing, resolvedAtMs, omitted });
   }
   return acceptedResponse(200);
 }

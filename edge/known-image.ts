@@ -29,6 +29,7 @@ import { storeManifest } from "./manifests.ts";
 export interface KnownImage {
   readonly manifest: Manifest;
   readonly resolved: ResolvedPin;
+  readonly packing: PackingId;
   /** Whether the tag is known to have moved on from this pin. */
   readonly isNewest: boolean;
 }
@@ -80,7 +81,7 @@ export async function composeKnown(
     }
     // Not stored is not known: the config would be missing when the client asks for it.
     const manifest = await attempt(edge, "r2", () => store(edge, images, variant));
-    return manifest && { manifest, resolved, isNewest };
+    return manifest && { manifest, resolved, packing, isNewest };
   }
   return undefined;
 }

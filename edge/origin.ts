@@ -4,11 +4,12 @@
 
 import * as v from "valibot";
 import { cancelBody, readLimited } from "../registry/body.ts";
-import { PIN_HEADER } from "../registry/content.ts";
+import { PACKING_HEADER, PIN_HEADER } from "../registry/content.ts";
 import { type Digest, parseDigest } from "../registry/digest.ts";
 import { RegistryError } from "../registry/error.ts";
 import { OMITTED_HEADER, omittedSchema } from "../registry/image-index.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
+import { type PackingId, parsePackingId } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
 import { type SecretKey, signRequest } from "../registry/token.ts";
 import type { Manifest } from "./manifest-memory.ts";
@@ -23,6 +24,7 @@ export type OriginReference =
 export interface OriginManifest {
   readonly manifest: Manifest;
   readonly pin: Pin | undefined;
+  readonly packing: PackingId | undefined;
   readonly warning: string | undefined;
   /** The platforms that an index lacks. */
   readonly omitted: string | undefined;
@@ -212,6 +214,7 @@ async function readManifest(
   return {
     manifest,
     pin: parsePin(headers.get(PIN_HEADER) ?? ""),
+    packing: parsePackingId(headers.get(PACKING_HEADER) ?? ""),
     warning: warning !== null && WARNING.test(warning) ? warning : undefined,
     omitted: omitted.success ? omitted.output : undefined,
   };

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import { omittedSchema } from "../registry/image-index.ts";
 import { type Pin, pinSchema } from "../registry/pin.ts";
-import { digestSchema } from "../registry/record.ts";
+import { digestSchema, type PackingId, packingIdSchema } from "../registry/record.ts";
 import { attempt, type Edge, kvThenR2 } from "./edge.ts";
 import { type ImageName, kvKey, r2Key } from "./keys.ts";
 import type { Manifest } from "./manifest-memory.ts";
@@ -13,6 +13,8 @@ import { verifyManifest } from "./manifests.ts";
 export interface Pointer {
   readonly manifest: Manifest;
   readonly pin: Pin;
+  /** Unknown of pointers stored by an earlier version. */
+  readonly packing: PackingId | undefined;
   readonly resolvedAtMs: number;
   /** The platforms that an index lacks, as the header says them. */
   readonly omitted: string | undefined;
@@ -33,6 +35,7 @@ const factsSchema = v.object({
   digest: digestSchema,
   mediaType: v.string(),
   pin: pinSchema,
+  packing: v.optional(packingIdSchema),
   resolvedAtMs: v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number)),
   omitted: v.optional(omittedSchema),
 });
@@ -102,10 +105,12 @@ async function copyToKv(edge: Edge, name: ImageName, pointer: Pointer): Promise<
   });
 }
 
-function factsOf({ manifest, pin, resolvedAtMs, omitted }: Pointer): Record<string, string> {
+function factsOf(pointer: Pointer): Record<string, string> {
+  const { manifest, pin, packing, omitted } = pointer;
   const { digest, mediaType } = manifest;
-  const resolved = String(Math.max(0, Math.floor(resolvedAtMs)));
-  return { digest, mediaType, pin, resolvedAtMs: resolved, ...(omitted && { omitted }) };
+  const resolvedAtMs = String(Math.max(0, Math.floor(pointer.resolvedAtMs)));
+  const optional = { ...(packing && { packing }), ...(omitted && { omitted }) };
+  return { digest, mediaType, pin, resolvedAtMs, ...optional };
 }
 
 async function parseObject(object: R2ObjectBody): Promise<Pointer | undefined> {
@@ -115,7 +120,7 @@ async function parseObject(object: R2ObjectBody): Promise<Pointer | undefined> {
 async function parse(bytes: Uint8Array, facts: unknown): Promise<Pointer | undefined> {
   const parsed = v.safeParse(factsSchema, facts);
   if (!parsed.success) return undefined;
-  const { digest, mediaType, pin, resolvedAtMs, omitted } = parsed.output;
+  const { digest, mediaType, pin, packing, resolvedAtMs, omitted } = parsed.output;
   const manifest = await verifyManifest(bytes, digest, mediaType);
-  return manifest && { manifest, pin, resolvedAtMs, omitted };
+  return manifest && { manifest, pin, packing, resolvedAtMs, omitted };
 }

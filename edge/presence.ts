@@ -28,7 +28,8 @@ export async function missingKeys(edge: Edge, keys: readonly string[]): Promise<
 
 interface Content {
   readonly digest: Digest;
-  readonly sizeBytes: number;
+  /** Null where nobody says: R2 took no other bytes than the digest's. */
+  readonly sizeBytes: number | null;
 }
 
 /** A longer detail would be left out of the answer; the origin is told the rest at its next try. */
@@ -54,7 +55,7 @@ async function requireStored(
   const missing: Digest[] = [];
   await overEach([...sizes], async ([digest, sizeBytes]) => {
     const object = await edge.r2.head(keyOf(digest));
-    if (object?.size !== sizeBytes) missing.push(digest);
+    if (object === null || (sizeBytes !== null && object.size !== sizeBytes)) missing.push(digest);
   });
   if (missing.length === 0) return;
   throw new RegistryError(

@@ -1,7 +1,7 @@
 // A pull by tag: pointer, composition, origin, in this order. A stale answer is given at once and
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
-import { manifestResponse, PIN_HEADER } from "../registry/content.ts";
+import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../registry/content.ts";
 import { manifestsOf, OMITTED_HEADER } from "../registry/image-index.ts";
 import { isIndexType } from "../registry/media-type.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
@@ -12,6 +12,7 @@ import {
   wantedImage,
   wantedRecipes,
 } from "../registry/platforms.ts";
+import type { PackingId } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { Route } from "../registry/route.ts";
 import { chooseVariant } from "../registry/variant.ts";
@@ -62,6 +63,7 @@ interface Wanted {
 interface Answer {
   readonly manifest: Manifest;
   readonly pin: Pin | undefined;
+  readonly packing: PackingId | undefined;
   readonly warning: string | undefined;
   /** The platforms that an index lacks. */
   readonly omitted: string | undefined;
@@ -85,9 +87,9 @@ async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const recipes = wantedRecipes(wanted.image);
   const known = await composeKnown(edge, recipes, name.tag, name.variant);
   if (known === undefined) return undefined;
-  const { manifest, resolved, isNewest } = known;
+  const { manifest, resolved, packing, isNewest } = known;
   edge.trail.hit("composed");
-  const pointer = { manifest, ...resolved, omitted: undefined };
+  const pointer = { manifest, ...resolved, packing, omitted: undefined };
   edge.later("store pointer", () => storePointer(edge, name, pointer));
   const warning = staleness(edge, name.tag, resolved.resolvedAtMs, isNewest);
   if (warning !== undefined) refreshBehind(edge, wanted);
@@ -109,7 +111,8 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   edge.trail.hit(found.tier);
   const warning = staleness(edge, name.tag, index.resolvedAtMs, true);
   if (warning !== undefined) refreshBehind(edge, wanted);
-  return { manifest: found.manifest, pin: index.pin, warning, omitted: undefined };
+  const { pin, packing } = index;
+  return { manifest: found.manifest, pin, packing, warning, omitted: undefined };
 }
 
 /**
@@ -172,6 +175,7 @@ function tagResponse(request: Request, answer: Answer): Response {
   const response = manifestResponse(request, answer.manifest, "tag");
   const { headers } = response;
   if (answer.pin !== undefined) headers.set(PIN_HEADER, answer.pin);
+  if (answer.packing !== undefined) headers.set(PACKING_HEADER, answer.packing);
   if (answer.warning !== undefined) headers.set("Warning", answer.warning);
   if (answer.omitted !== undefined) headers.set(OMITTED_HEADER, answer.omitted);
   return response;

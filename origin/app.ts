@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import { pingResponse } from "../registry/answer.ts";
-import { manifestResponse, PIN_HEADER, planBlob } from "../registry/content.ts";
+import { manifestResponse, PACKING_HEADER, PIN_HEADER, planBlob } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import { errorResponse, RegistryError } from "../registry/error.ts";
 import { OMITTED_HEADER, omittedHeader } from "../registry/image-index.ts";
@@ -134,6 +134,7 @@ async function serveTag(
   const response = manifestResponse(request, built.manifest, "tag");
   const { headers } = response;
   headers.set(PIN_HEADER, built.pinned.pin);
+  headers.set(PACKING_HEADER, built.packing);
   const omitted = omittedHeader(built.omitted);
   if (omitted !== undefined) headers.set(OMITTED_HEADER, omitted);
   if (built.movedTo !== null) headers.set("Warning", movedWarning(tag));

@@ -27,7 +27,7 @@ import { bringNix } from "./nix/fitting-nix.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
 import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
 import { renewableNix } from "./nix/renewable-nix.ts";
-import { obtainPopularity } from "./popularity/obtain.ts";
+import { obtainPopularity, offerPopularity } from "./popularity/obtain.ts";
 import { countSmallSet } from "./popularity/small-set.ts";
 import { askReadiness, NotReady, type Readiness } from "./readiness.ts";
 import { createRefresh } from "./refresh/refresh.ts";
@@ -119,6 +119,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     stop.abort(error);
     throw error;
   });
+  await offerPopularity(popularity, store);
   const { storeDirectory } = nix;
   const packer = createPacker({
     storeDirectory,

@@ -7,7 +7,13 @@ import { omittedSchema } from "./image-index.ts";
 import { type Found, foundSchema } from "./lookup.ts";
 import { type Pin, pinSchema, type TagPins, tagPinsSchema } from "./pin.ts";
 import { MAX_NAME_LENGTH, type PackageName, type System } from "./recipe.ts";
-import { digestSchema, type PackageRecord, packageRecordSchema } from "./record.ts";
+import {
+  digestSchema,
+  type PackageRecord,
+  type PackingId,
+  packageRecordSchema,
+  packingIdSchema,
+} from "./record.ts";
 import { parseTag, type Tag } from "./reference.ts";
 import { VARIANTS, type Variant } from "./variant.ts";
 
@@ -29,6 +35,7 @@ export interface ImagePointer {
   readonly variant: Variant;
   readonly digest: Digest;
   readonly pin: Pin;
+  readonly packing: PackingId;
   readonly resolvedAtMs: number;
   /** The platforms that an index lacks, as the header says them. */
   readonly omitted: string | null;
@@ -79,6 +86,7 @@ const imagePointerSchema: v.GenericSchema<unknown, ImagePointer> = v.object({
   variant: v.picklist(VARIANTS),
   digest: digestSchema,
   pin: pinSchema,
+  packing: packingIdSchema,
   resolvedAtMs: v.number(),
   omitted: v.nullable(omittedSchema),
 });

@@ -34,6 +34,8 @@ export interface ManifestContent {
 
 /** With a manifest by tag: which revision of the package source answered. */
 export const PIN_HEADER = "Nixport-Pin";
+/** With a manifest by tag: how its layers were made, without which nobody makes the same. */
+export const PACKING_HEADER = "Nixport-Packing";
 
 /** What of a request decides its answer. */
 export type Asking = Pick<Request, "method" | "headers">;

@@ -80,10 +80,19 @@ declare const packingBrand: unique symbol;
  */
 export type PackingId = string & { readonly [packingBrand]: "PackingId" };
 
-const PACKING_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const PACKING_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,191}$/;
 
 export function parsePackingId(text: string): PackingId | undefined {
   return PACKING_ID.test(text) ? (text as PackingId) : undefined;
+}
+
+/**
+ * The blob that holds the popularity data of a packing, which whoever makes the same layers needs
+ * too; null for a packing without data.
+ */
+export function popularityBlob(packing: PackingId): Digest | null {
+  const last = packing.split(".").at(-1);
+  return parseDigest(`sha256:${last}`) ?? null;
 }
 
 export const digestSchema: v.GenericSchema<string, Digest> = v.pipe(

@@ -42,6 +42,7 @@ export interface IndexEntry {
   readonly pin: Pin;
   readonly resolvedAtMs: number;
   readonly index: Digest;
+  readonly packing: PackingId;
   /** The platforms left out, as the header says them. */
   readonly omitted: string | null;
   /** The images it names, which must be there before it. */
@@ -69,6 +70,7 @@ const indexEntrySchema: v.GenericSchema<unknown, IndexEntry> = v.object({
   pin: pinSchema,
   resolvedAtMs: v.number(),
   index: digestSchema,
+  packing: packingIdSchema,
   omitted: v.nullable(v.string()),
   images: v.pipe(v.array(imageEntrySchema), v.minLength(1)),
 });

@@ -206,6 +206,7 @@ function entryOf({ tag, variant, answered }: AnsweredImage): OutboxEntry {
     pin,
     resolvedAtMs,
     index: answered.manifest.digest,
+    packing: answered.packing,
     omitted: omittedHeader(answered.omitted) ?? null,
     images,
   };
@@ -229,19 +230,14 @@ function imageEntryOf({ recipe, built }: PlatformBuild, tag: Tag, variant: Varia
 
 /** Whether a push of one would change nothing after a push of the other. */
 function sameAs(a: OutboxEntry, b: OutboxEntry): boolean {
-  const [own, other] = [imagesOf(a), imagesOf(b)];
   return (
     digestOf(a) === digestOf(b) &&
     a.pin === b.pin &&
     a.resolvedAtMs === b.resolvedAtMs &&
-    own.every((image, place) => image.packing === other[place]?.packing)
+    a.packing === b.packing
   );
 }
 
 function digestOf(entry: OutboxEntry): Digest {
   return "index" in entry ? entry.index : entry.manifest;
-}
-
-function imagesOf(entry: OutboxEntry): readonly ImageEntry[] {
-  return "index" in entry ? entry.images : [entry];
 }

@@ -8,7 +8,12 @@ import type { Digest } from "../../registry/digest.ts";
 import { type Found, parseFound } from "../../registry/lookup.ts";
 import type { TagPins } from "../../registry/pin.ts";
 import type { PackageName } from "../../registry/recipe.ts";
-import { type PackageRecord, parsePackageRecord, recordLayers } from "../../registry/record.ts";
+import {
+  type PackageRecord,
+  parsePackageRecord,
+  popularityBlob,
+  recordLayers,
+} from "../../registry/record.ts";
 import { VARIANT_TYPES } from "../../registry/variant.ts";
 import type { Log } from "../log.ts";
 import { recentValues } from "../recent.ts";
@@ -123,7 +128,8 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
 
   async function pushBlobs(entry: ImageEntry, records: readonly PackageRecord[]): Promise<number> {
     const layers = records.flatMap(recordLayers).map((layer) => layer.digest);
-    const digests = [...new Set([...layers, entry.config])];
+    const popularity = popularityBlob(entry.packing) ?? [];
+    const digests = [...new Set([...layers, entry.config].concat(popularity))];
     let uploads = 0;
     let stopped = false;
     const queue = digests.values();
@@ -185,7 +191,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function pushPointers(
-    { recipe, tag, variant, pin, resolvedAtMs }: OutboxEntry,
+    { recipe, tag, variant, pin, packing, resolvedAtMs }: OutboxEntry,
     digest: Digest,
     omitted: string | null,
   ): Promise<void> {
@@ -195,7 +201,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
           tag,
           pins: { pins: [{ pin, resolvedAtMs }], packings, composeVersion: COMPOSE_VERSION },
         },
-        image: { recipe, tag, variant, digest, pin, resolvedAtMs, omitted },
+        image: { recipe, tag, variant, digest, pin, packing, resolvedAtMs, omitted },
       }),
     );
   }

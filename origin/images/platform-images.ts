@@ -8,6 +8,7 @@ import { composeIndex, type OmittedPlatform, omit } from "../../registry/image-i
 import type { Pin } from "../../registry/pin.ts";
 import { platformName, type WantedImage } from "../../registry/platforms.ts";
 import type { Recipe } from "../../registry/recipe.ts";
+import type { PackingId } from "../../registry/record.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { type BuildFailure, failureError, type PackageFailure } from "../failures/failures.ts";
@@ -38,6 +39,8 @@ export type BuiltForPlatforms = Answer &
 interface Answer {
   readonly manifest: ComposedImage["manifest"];
   readonly pinned: PinnedTag;
+  /** That of all its images. */
+  readonly packing: PackingId;
   /** The pin the tag has, where an earlier one answers meanwhile. */
   readonly movedTo: Pin | null;
   readonly omitted: readonly OmittedPlatform[];
@@ -102,8 +105,9 @@ async function buildFirst(
 
 /** The answer that a single image is. */
 export function oneImage({ recipe, built }: PlatformBuild): BuiltForPlatforms {
-  const { image, pinned, movedTo } = built;
-  return { kind: "image", recipe, built, manifest: image.manifest, pinned, movedTo, omitted: [] };
+  const { image, pinned, packing, movedTo } = built;
+  const answer = { manifest: image.manifest, pinned, packing, movedTo, omitted: [] };
+  return { kind: "image", recipe, built, ...answer };
 }
 
 async function indexOf(
@@ -129,8 +133,8 @@ async function indexOf(
   );
   const named = images.map(({ recipe, built }) => ({ recipe, manifest: built.image.manifest }));
   const manifest = await composeIndex(named, omitted, variant);
-  const { pinned, movedTo } = first.built;
-  return { kind: "index", recipes, images, manifest, pinned, movedTo, omitted };
+  const { pinned, packing, movedTo } = first.built;
+  return { kind: "index", recipes, images, manifest, pinned, packing, movedTo, omitted };
 }
 
 /** Whether the package set itself says that it has no such package for the platform. */

@@ -8,8 +8,13 @@ import { parseStorePath, type StorePath, storePathPackage } from "../../registry
 import { compareBytes } from "./byte-string.ts";
 
 export interface Popularity {
-  /** Names the data: other data, other layers. "none" without data. */
+  /** Names the data: other data, other layers. The hex of the digest of `text`, or "none". */
   readonly id: string;
+  /**
+   * The data as they are told to others: exact, whatever file they were read from. A file of popularity
+   * data like any other; null without data.
+   */
+  readonly text: string | null;
   count(path: StorePath): number;
   /**
    * How many packages of an ordinary set of images are expected to share the path: 0.25 to 8. With
@@ -69,10 +74,10 @@ const UNKNOWN = 1;
 
 /** The file for all of nixpkgs has some 100,000 names and 4 MB. */
 export const MAX_POPULARITY_SIZE_BYTES = 32 << 20;
-const SHORT_ID_LENGTH = 12;
 
 export const NO_POPULARITY: Popularity = {
   id: "none",
+  text: null,
   count: (path) => (ALWAYS_PRESENT.has(storePathPackage(path)) ? MOST_POPULAR : UNKNOWN),
   isAlone: (path) => ALWAYS_PRESENT.has(storePathPackage(path)),
   sharers: () => SHARERS_WITHOUT_DATA,
@@ -104,6 +109,16 @@ const COUNTED_AT_ENTRY = "counted at";
 
 const countsSchema = v.record(v.string(), v.pipe(v.number(), v.safeInteger(), v.minValue(0)));
 
+/** Counts by package, and what they mean: `text` of a Popularity. No count of a name is a set. */
+const toldSchema = v.object({
+  scale: v.object({
+    countsPerSharer: v.pipe(v.number(), v.gtValue(0)),
+    maxSharers: v.pipe(v.number(), v.gtValue(0)),
+    isNested: v.boolean(),
+  }),
+  counts: countsSchema,
+});
+
 /**
  * Reads a JSON object of names and counts; what they count, if they do not say, is for the caller to
  * know. Where several names are one package (`openssl-1.1.1`,
@@ -119,6 +134,12 @@ export function parsePopularity(
   }
   const json = parseJson(text);
   if (json === undefined) return invalid("is no JSON");
+  const told = v.safeParse(toldSchema, json);
+  if (told.success) {
+    const { scale, counts } = told.output;
+    const popularity = createPopularity(new Map(Object.entries(counts)), scale);
+    return { kind: "popularity", popularity, countedAtMs: null };
+  }
   const parsed = v.safeParse(countsSchema, json);
   // The schema alone takes a list for an object with numbers for names.
   if (!parsed.success || Array.isArray(json))
@@ -174,13 +195,15 @@ function scaleSaid(entries: Readonly<Record<string, number>>): Scale | undefined
 
 function createPopularity(counts: ReadonlyMap<string, number>, scale: Scale): Popularity {
   const { countsPerSharer, isNested, maxSharers } = scale;
+  const text = canonicalText(counts, scale);
   const count = (path: StorePath) => {
     const name = storePathPackage(path);
     if (ALWAYS_PRESENT.has(name)) return MOST_POPULAR;
     return Math.min(counts.get(name) ?? UNKNOWN, MOST_POPULAR);
   };
   return {
-    id: identify(counts, scale),
+    id: createHash("sha256").update(text).digest("hex"),
+    text,
     count,
     isAlone: (path) => ALWAYS_PRESENT.has(storePathPackage(path)) || count(path) <= UNKNOWN,
     sharers: (path, besides) => {
@@ -190,10 +213,14 @@ function createPopularity(counts: ReadonlyMap<string, number>, scale: Scale): Po
   };
 }
 
-function identify(counts: ReadonlyMap<string, number>, scale: Scale): string {
+function canonicalText(counts: ReadonlyMap<string, number>, scale: Scale): string {
+  const { countsPerSharer, maxSharers, isNested } = scale;
   const sorted = [...counts].sort(([a], [b]) => compareBytes(a, b));
-  const canonical = JSON.stringify([scale, sorted]);
-  return createHash("sha256").update(canonical).digest("hex").slice(0, SHORT_ID_LENGTH);
+  const told = {
+    scale: { countsPerSharer, maxSharers, isNested },
+    counts: Object.fromEntries(sorted),
+  };
+  return JSON.stringify(told);
 }
 
 function packageOfName(name: string): string | undefined {

@@ -6,6 +6,7 @@
 // replaces them while the origin runs, and what was counted is kept though the set's pin moves on.
 
 import { join } from "node:path";
+import { parseDigest } from "../../registry/digest.ts";
 import { LATEST } from "../../registry/reference.ts";
 import {
   type CountKind,
@@ -52,6 +53,17 @@ export async function obtainPopularity(options: ObtainOptions): Promise<Populari
     default:
       return own satisfies never;
   }
+}
+
+/** Has the data among the blobs, where whoever builds the same layers finds them by their id. */
+export async function offerPopularity(
+  { id, text }: Popularity,
+  store: Pick<BlobStore, "sizeBytes" | "store">,
+): Promise<void> {
+  const digest = parseDigest(`sha256:${id}`);
+  if (text === null || digest === undefined) return;
+  const key = storageKey.layer(digest);
+  if ((await store.sizeBytes(key)) === undefined) await store.store(key, Buffer.from(text));
 }
 
 type Own =

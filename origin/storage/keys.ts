@@ -1,6 +1,6 @@
 // Every key of the origin's storage:
 //
-//   layers/<sha256 hex>                      a layer or a config, by digest of its stored bytes
+//   layers/<sha256 hex>                      a layer, a config or popularity data, by digest of the bytes
 //   manifests/<sha256 hex>                   a manifest or an index, by digest
 //   builds/<sha256 hex>                      JSON LayerRecord of a bundle, by packer and contents
 //   segments/<packer>/<hash>-<name>          JSON of the layer and the place in it where the path lies

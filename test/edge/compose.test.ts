@@ -6,7 +6,7 @@ import { digestOf } from "../../registry/digest.ts";
 import { configuredPin } from "../../registry/pin.ts";
 import { pinOf } from "../registry/fixture.ts";
 import { NOW_MS } from "./controls.ts";
-import { imageOf, type Stock, stockOf } from "./stock.ts";
+import { imageOf, PACKINGS, type Stock, stockOf } from "./stock.ts";
 import {
   blobPath,
   cacheStatus,
@@ -40,6 +40,7 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     assert.equal(response.headers.get("Docker-Content-Digest"), expected.manifest.digest);
     assert.equal(response.headers.get("Content-Type"), expected.manifest.mediaType);
     assert.equal(response.headers.get("Nixport-Pin"), PIN);
+    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
     assert.equal(response.headers.get("Warning"), null);
     assert.deepEqual(await response.bytes(), Uint8Array.from(expected.manifest.bytes));
   });
@@ -52,6 +53,7 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     const again = await world.pull(manifestPath("jq/git", "latest"), { controls });
     assert.equal(cacheStatus(again), "nixport; hit; detail=kv");
     assert.equal(again.headers.get("Docker-Content-Digest"), digest);
+    assert.equal(again.headers.get("Nixport-Packing"), PACKINGS.zstd);
     const byDigest = await world.pull(manifestPath("git/jq", `${digest}`), { controls });
     assert.equal(cacheStatus(byDigest), "nixport; hit; detail=kv");
     const config = await world.pull(`/v2/git/jq/blobs/${manifest.config.digest}`);
@@ -76,6 +78,7 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     const response = await world.pull(manifestPath("htop", PIN));
     assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
     assert.equal(response.headers.get("Nixport-Pin"), PIN);
+    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
     assert.equal(response.headers.get("Warning"), null);
   });
 

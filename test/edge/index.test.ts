@@ -13,6 +13,7 @@ import {
   imageOf,
   imagePointer,
   lookupsBody,
+  PACKINGS,
   recordsBody,
   type Stock,
   stockOf,
@@ -190,6 +191,7 @@ describe("an index that the origin pushes", () => {
     const response = await world.pull(manifestPath("git", "v3"), { headers: TAKES_NONE });
     assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
     assert.equal(response.headers.get("Nixport-Pin"), PIN);
+    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
     assert.match(cacheStatus(response) ?? "", /^nixport; hit/);
   });
 

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import type { TagPins } from "../../registry/pin.ts";
 import { ingestPath } from "../../registry/route.ts";
-import { digestOfText, pinOf, tagOf } from "../registry/fixture.ts";
+import { digestOfText, packingIdOf, pinOf, tagOf } from "../registry/fixture.ts";
 import { NOW_MS } from "./controls.ts";
 import {
   imageOf,
@@ -84,6 +84,18 @@ describe("ingest", () => {
     for (const { digest } of bundles) assert.ok((detail as Digest[]).includes(digest));
     assert.deepEqual(await kvKeys("r/"), []);
     assert.deepEqual(await r2Keys("outputs/"), []);
+  });
+
+  test("refuses records made with popularity data that are not there, naming them", async () => {
+    const other = await stockOf(["git"], "-unpopular");
+    await world.pushBlobs(other);
+    const digest = await digestOf(new TextEncoder().encode("absent data"));
+    const packing = packingIdOf(`zstd-1.${digest.slice("sha256:".length)}`);
+    const records = recordsBody(other).records.map((record) => ({ ...record, packing }));
+    const response = await world.push("POST", ingestPath.records, { records });
+    assert.equal(response.status, 404);
+    assert.deepEqual((await errorOf(response)).detail, [digest]);
+    assert.deepEqual(await kvKeys("r/"), []);
   });
 
   test("refuses records whose layers are there in another size", async () => {

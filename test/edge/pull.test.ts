@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import type { ComposedImage } from "../../registry/compose.ts";
 import { pinOf } from "../registry/fixture.ts";
 import { registryError } from "./fake-origin.ts";
-import { imageOf, type Stock, stockOf } from "./stock.ts";
+import { imageOf, PACKINGS, type Stock, stockOf } from "./stock.ts";
 import {
   blobPath,
   errorOf,
@@ -60,6 +60,7 @@ const ROWS: readonly Row[] = [
     headers: {
       "Cache-Status": "nixport; hit; detail=kv",
       "Nixport-Pin": PIN,
+      "Nixport-Packing": PACKINGS.zstd,
       "Cache-Control": "no-store, no-transform",
       Warning: null,
       Vary: "Accept",
@@ -114,7 +115,11 @@ const ROWS: readonly Row[] = [
     prior: "origin has it",
     path: manifestPath("git", "elsewhere"),
     status: 200,
-    headers: { "Cache-Status": "nixport; fwd=miss", "Nixport-Pin": PIN },
+    headers: {
+      "Cache-Status": "nixport; fwd=miss",
+      "Nixport-Pin": PIN,
+      "Nixport-Packing": "told-1.none",
+    },
     operations: { "kv.getWithMetadata": 1, "kv.get": 1, "r2.get": 1 },
   },
   {
@@ -285,6 +290,7 @@ async function arrange(world: World, { manifest }: ComposedImage, prior: Prior):
             "Content-Type": manifest.mediaType,
             "Docker-Content-Digest": manifest.digest,
             "Nixport-Pin": PIN,
+            "Nixport-Packing": "told-1.none",
           },
           body: manifest.bytes,
         }

@@ -6,7 +6,7 @@ import { type BuildFailure, failureError } from "../../origin/failures/failures.
 import { pinOf } from "../registry/fixture.ts";
 import { NOW_MS } from "./controls.ts";
 import { registryError } from "./fake-origin.ts";
-import { imageOf, type Stock, stockOf } from "./stock.ts";
+import { imageOf, PACKINGS, type Stock, stockOf } from "./stock.ts";
 import { manifestPath, PIN_FRESH_MS, startWorld, type World } from "./world.ts";
 
 const PIN = pinOf("a".repeat(40));
@@ -31,6 +31,7 @@ describe("a stale pointer", () => {
     });
     assert.equal(response.status, 200);
     assert.match(response.headers.get("Warning") ?? "", /^299 - "nixport: slow was last resolved/);
+    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
   });
 
   test("is refreshed behind the answer by one HEAD", async () => {

@@ -3,7 +3,7 @@
 
 import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/backfill.ts";
 import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/compose.ts";
-import { type Digest, digestOf } from "../../registry/digest.ts";
+import { type Digest, digestHex, digestOf } from "../../registry/digest.ts";
 import type { FoundPackage } from "../../registry/lookup.ts";
 import { type Ingredient, partName, partsOf } from "../../registry/part.ts";
 import type { Pin, TagPins } from "../../registry/pin.ts";
@@ -22,10 +22,17 @@ export interface Stock {
 }
 
 const VARIANT: Variant = "oci-zstd";
+/** Its digest is in the packing, as that of an origin's popularity data is. */
+export const POPULARITY = new TextEncoder().encode('{"scale":{},"counts":{}}');
+const POPULARITY_DIGEST = await digestOf(POPULARITY);
+export const PACKINGS: TagPins["packings"] = {
+  zstd: packingIdOf(`zstd-packer-1.${digestHex(POPULARITY_DIGEST)}`),
+  gzip: packingIdOf(`gzip-packer-1.${digestHex(POPULARITY_DIGEST)}`),
+};
 
 /** `edition` gives the same packages other bytes, as a new revision of their source would. */
 export async function stockOf(names: readonly string[], edition = ""): Promise<Stock> {
-  const blobs = new Map<Digest, Uint8Array>();
+  const blobs = new Map<Digest, Uint8Array>([[POPULARITY_DIGEST, POPULARITY]]);
   const layer = async (text: string): Promise<LayerRecord> => {
     const bytes = new TextEncoder().encode(`${text}\n`.repeat(20));
     const digest = await digestOf(bytes);
@@ -36,7 +43,6 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       sizeBytes: bytes.length,
     };
   };
-  const packings = { zstd: packingIdOf("zstd-packer-1"), gzip: packingIdOf("gzip-packer-1") };
   const lookups = new Map<string, FoundPackage>();
   for (const name of [...names, "cacert", "iana-etc"]) {
     const storePath = storePathOf(`${name}-1.0${edition}`);
@@ -59,7 +65,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
     records.set(partName(part), {
       ...part,
       form: "zstd",
-      packing: packings.zstd,
+      packing: PACKINGS.zstd,
       bundles: [
         { ...bundle, storePaths: part.outputs, popularity: name.length, holdsView: false },
         { ...view, storePaths: [], popularity: 0, holdsView: true },
@@ -70,7 +76,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       program: name,
     });
   }
-  return { blobs, packings, records, lookups };
+  return { blobs, packings: PACKINGS, records, lookups };
 }
 
 function ingredientsOf(lookups: Stock["lookups"], repository: string): readonly Ingredient[] {
@@ -126,5 +132,7 @@ export function imagePointer(
   resolvedAtMs: number,
 ): NonNullable<PointersBody["image"]> {
   const recipe = canonicalRecipe(recipeOf(repository));
-  return { recipe, tag: tagOf(tag), variant: VARIANT, digest, pin, resolvedAtMs, omitted: null };
+  const { zstd: packing } = PACKINGS;
+  const name = { recipe, tag: tagOf(tag), variant: VARIANT };
+  return { ...name, digest, pin, packing, resolvedAtMs, omitted: null };
 }

@@ -6,8 +6,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { parsePopularity } from "../../origin/layers/popularity.ts";
+import { popularityBlob } from "../../registry/record.ts";
 import { signRequest } from "../../registry/token.ts";
-import { hexOf } from "../registry/fixture.ts";
+import { hexOf, packingIdOf } from "../registry/fixture.ts";
 import { endOfFile, temporaryDirectory } from "./fixture.ts";
 import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "./house.ts";
 import { until } from "./images/gated-set.ts";
@@ -51,7 +53,10 @@ const ROWS: readonly Row[] = [
   },
   {
     ...{ title: "a tag", path: `/v2/${NAME}/manifests/latest`, status: 200 },
-    answers: { ...SHORT_LIVED, "content-type": OCI, "nixport-pin": /^path-/ },
+    answers: {
+      ...{ ...SHORT_LIVED, "content-type": OCI, "nixport-pin": /^path-/ },
+      "nixport-packing": /^[\w.-]*zstd[\w.-]*\.[0-9a-f]{64}$/,
+    },
   },
   { title: "a tag with a query", path: `/v2/${NAME}/manifests/latest?ns=docker.io`, status: 200 },
   {
@@ -200,6 +205,15 @@ describe("the origin answers", { timeout: 60_000 }, () => {
     assert.deepEqual(await part.bytes(), whole.slice(7, 61));
     const end = await house.request(path, { headers: { Range: "bytes=-5" } });
     assert.deepEqual(await end.bytes(), whole.slice(-5));
+  });
+
+  test("the popularity data of an image among its blobs, by what its packing names", async () => {
+    const { headers } = await house.request(`/v2/${NAME}/manifests/latest`);
+    const packing = packingIdOf(headers.get("Nixport-Packing") ?? "");
+    const blob = await house.request(`/v2/${NAME}/blobs/${popularityBlob(packing)}`);
+    const data = parsePopularity(await blob.text());
+    assert(data.kind === "popularity");
+    assert.equal(data.popularity.id, packing.split(".").at(-1));
   });
 
   test("what it logs of a request: method, path, status", () => {

@@ -69,6 +69,7 @@ const POINTER = {
   tag: tagOf("latest"),
   variant: "oci-zstd",
   digest: digestOfText("manifest"),
+  packing: PACKINGS.zstd,
   omitted: null,
   ...PINNED,
 };
@@ -157,7 +158,7 @@ describe("hostile values", () => {
       ["a file of a store path", storePathSchema, `${storePathOf("x")}/bin`],
       ["a packing id that is a path", packingIdSchema, "../x"],
       ["an empty packing id", packingIdSchema, ""],
-      ["a packing id of 129 characters", packingIdSchema, "x".repeat(129)],
+      ["a packing id of 193 characters", packingIdSchema, "x".repeat(193)],
       ["a pin that is a branch", pinSchema, "nixos-unstable"],
       ["a short pin", pinSchema, COMMIT.slice(1)],
       ["a pin of a path and more", pinSchema, `path-${hexOf("x")}/..`],

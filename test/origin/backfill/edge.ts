@@ -14,7 +14,7 @@ import {
 } from "../../../registry/backfill.ts";
 import { type Digest, digestOf, parseDigest } from "../../../registry/digest.ts";
 import { errorResponse, RegistryError } from "../../../registry/error.ts";
-import { recordLayers } from "../../../registry/record.ts";
+import { popularityBlob, recordLayers } from "../../../registry/record.ts";
 import { type IngestRoute, parseIngestRoute } from "../../../registry/route.ts";
 import { verifyRequest } from "../../../registry/token.ts";
 import { NOW_MS, SECRET_KEYS } from "./fixture.ts";
@@ -130,7 +130,8 @@ export async function startEdge(t: TestContext): Promise<SmallEdge> {
       }
       case "records": {
         const { records } = v.parse(recordsBodySchema, JSON.parse(String(body)));
-        requireBlobs(records.flatMap(recordLayers).map((layer) => layer.digest));
+        const data = records.flatMap(({ packing }) => popularityBlob(packing) ?? []);
+        requireBlobs([...records.flatMap(recordLayers).map((layer) => layer.digest), ...data]);
         return new Response(null, { status: 204 });
       }
       case "lookups":

@@ -7,6 +7,7 @@ import type { PinnedTag } from "../../../origin/sources/pins.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
+import { digestHex, digestOf } from "../../../registry/digest.ts";
 import { composeIndex, omit } from "../../../registry/image-index.ts";
 import type { Ingredient } from "../../../registry/part.ts";
 import type { TagPins } from "../../../registry/pin.ts";
@@ -25,9 +26,12 @@ import {
 import { composed, ingredientsOf, recordsOf } from "../../registry/pantry.ts";
 import { temporaryDirectory } from "../fixture.ts";
 
+const POPULARITY_BYTES = bytesOf("popularity data");
+/** What the packings name. */
+export const POPULARITY = { digest: await digestOf(POPULARITY_BYTES), bytes: POPULARITY_BYTES };
 export const PACKINGS: TagPins["packings"] = {
-  zstd: packingIdOf("zstd-1"),
-  gzip: packingIdOf("gzip-1"),
+  zstd: packingIdOf(`zstd-1.${digestHex(POPULARITY.digest)}`),
+  gzip: packingIdOf(`gzip-1.${digestHex(POPULARITY.digest)}`),
 };
 
 export const SECRET_KEYS = [{ id: "1", bytes: bytesOf("a secret of the tests") }];
@@ -66,14 +70,16 @@ export async function stockImage(
 ): Promise<AnsweredImage> {
   const { form } = VARIANT_TYPES[variant];
   const { ingredients = ingredientsOf(repository) } = rest;
-  const { records = recordsOf(ingredients, form) } = rest;
   const recipe = recipeOf(repository);
   const pin = pinOf(commit);
   const packing = PACKINGS[form];
+  const unnamed = rest.records ?? recordsOf(ingredients, form);
+  const records = unnamed.map((record) => ({ ...record, packing }));
   for (const { digest } of records.flatMap(recordLayers)) {
     const content = defined(layerContents.get(digest), digest);
     await store.store(storageKey.layer(digest), bytesOf(content));
   }
+  await store.store(storageKey.layer(POPULARITY.digest), POPULARITY.bytes);
   for (const record of records) {
     await store.store(storageKey.record(packing, record), json(record));
   }
@@ -91,7 +97,8 @@ export async function stockImage(
     variant,
     tag: tagOf("latest"),
     answered: {
-      ...{ kind: "image", recipe, manifest: image.manifest, pinned, movedTo: null, omitted: [] },
+      ...{ kind: "image", recipe, manifest: image.manifest, pinned, packing },
+      ...{ movedTo: null, omitted: [] },
       built: { kind: "built", image, ingredients, packing, pinned, movedTo: null },
     },
   };
@@ -111,10 +118,13 @@ export async function stockIndex(store: BlobStore, name: string): Promise<Answer
   const manifest = await composeIndex(images, omitted, "oci-gzip");
   await store.store(storageKey.manifest(manifest.digest), manifest.bytes);
   const recipes = images.map(({ recipe }) => recipe);
-  const { pinned } = first;
+  const { pinned, packing } = first;
   return {
     ...{ variant: "oci-gzip", tag: tagOf("latest") },
-    answered: { kind: "index", recipes, images, manifest, pinned, movedTo: null, omitted },
+    answered: {
+      ...{ kind: "index", recipes, images, manifest, pinned, packing },
+      ...{ movedTo: null, omitted },
+    },
   };
 }
 

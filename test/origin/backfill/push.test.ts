@@ -16,7 +16,15 @@ import { foundOf, recipeOf, recordOf } from "../../registry/fixture.ts";
 import { GROUND_LAYER, ingredientsOf, recordsOf } from "../../registry/pantry.ts";
 import { readableLog } from "../fixture.ts";
 import { type SmallEdge, startEdge } from "./edge.ts";
-import { NOW_MS, openStorage, PACKINGS, SECRET_KEYS, stockImage, stockIndex } from "./fixture.ts";
+import {
+  NOW_MS,
+  openStorage,
+  PACKINGS,
+  POPULARITY,
+  SECRET_KEYS,
+  stockImage,
+  stockIndex,
+} from "./fixture.ts";
 
 interface Setting {
   readonly store: BlobStore;
@@ -81,6 +89,7 @@ describe("a push", () => {
     assert.equal(new Set(blobs).size, blobs.length);
     assert(blobs.includes(GROUND_LAYER.digest));
     assert(blobs.includes(entry.config));
+    assert(blobs.includes(POPULARITY.digest), "the data that the packing names");
   });
 
   test("sends an index after the images it names, each whole and with pointers of its own", async (t) => {
@@ -129,7 +138,7 @@ describe("a push", () => {
     const { store, edge, push } = await prepare(t);
     const entry = await stocked(store, "git");
     await push(entry);
-    const { pin, resolvedAtMs, recipe, manifest: digest } = entry;
+    const { pin, packing, resolvedAtMs, recipe, manifest: digest } = entry;
     assert.deepEqual(edge.pointers, [
       {
         tag: {
@@ -142,7 +151,7 @@ describe("a push", () => {
         image: {
           tag: "latest",
           variant: "oci-gzip",
-          ...{ recipe, digest, pin, resolvedAtMs, omitted: null },
+          ...{ recipe, digest, pin, packing, resolvedAtMs, omitted: null },
         },
       },
     ]);

@@ -8,6 +8,9 @@ import {
   type Popularity,
   parsePopularity,
 } from "../../../origin/layers/popularity.ts";
+import { digestOf } from "../../../registry/digest.ts";
+import { bytesOf } from "../../contract/blob-store.ts";
+import { defined } from "../../registry/fixture.ts";
 import { storePath } from "./fixture.ts";
 
 function parse(text: string, counts?: CountKind) {
@@ -109,9 +112,39 @@ describe("parsePopularity", () => {
     );
   });
 
+  test("tells data of any kind in a text whose digest is their id, and reads it again", async () => {
+    const counts = new Map([
+      ["zlib", 3],
+      ["7zip", 9],
+      ["12", 4],
+    ]);
+    const files: readonly [text: string, kind?: CountKind][] = [
+      ['{"glibc-2.40":300000,"12":4,"zlib":1200}'],
+      ['{"glibc":56,"zlib":3}', "closures"],
+      [formatPopularity({ kind: "derivations", counted: 77, counts }, 1000)],
+      [formatPopularity({ kind: "references", counted: 12_345, counts })],
+    ];
+    for (const [text, kind] of files) {
+      const data = parse(text, kind);
+      const told = defined(data.text ?? undefined, text);
+      assert.equal(await digestOf(bytesOf(told)), `sha256:${data.id}`);
+      const read = parse(told);
+      assert.deepEqual([read.id, read.text], [data.id, told]);
+      for (const name of ["zlib-1", "glibc-2", "7zip-3", "12-1", "unknown-1"]) {
+        const path = storePath(name);
+        assert.equal(read.count(path), data.count(path), name);
+        assert.equal(
+          read.sharers(path, storePath("zlib-1")),
+          data.sharers(path, storePath("zlib-1")),
+        );
+      }
+    }
+    assert.equal(NO_POPULARITY.text, null);
+  });
+
   test("names the data by what it says, not by how it is written", () => {
     const { id } = parse('{"a-1":7,"b":2}');
-    assert.match(id, /^[0-9a-f]{12}$/);
+    assert.match(id, /^[0-9a-f]{64}$/);
     assert.equal(parse('{ "b-9.1": 2, "a": 7, "a-0": 3 }').id, id);
     assert.notEqual(parse('{"a":7,"b":3}').id, id);
     assert.notEqual(parse('{"a":7,"b":2}', "closures").id, id);
