@@ -120,21 +120,11 @@ let
   # The package set of the machine that builds, which need not be that of the image.
   here = import ./load.nix { source = toJSON source; system = currentSystem; };
 
-  isInStore = path: substring 0 11 path == "/nix/store/";
-  nodeProgram =
-    # A bare string says nothing of the store path that it lies in, which a sandbox must have.
-    if node != null then
-      if isInStore (toString node) then (if hasContext (toString node) then toString else storePath) node
-      else if isFile node then "${builtins.path { name = "node"; path = /. + toString node; }}"
-      else toString node
-    else programFrom [ "nodejs_24" ] "/bin/node" "give `node`, the path of Node 24's program";
-
-  # What lies outside the store is copied, since it may be where no builder may look, as in /root. A
-  # link would be copied as one, and is followed where it is.
-  isFile = path: (readDir (dirOf (/. + toString path))).${baseNameOf (toString path)} or "" == "regular";
-
-  # A program outside the store may be replaced under its name; then nothing built with it counts.
-  nodeHash = if isInStore nodeProgram then "" else hashFile "sha256" nodeProgram;
+  runner = import ./node.nix {
+    node = if node != null then node
+      else programFrom [ "nodejs_24" ] "/bin/node" "give `node`, the path of Node 24's program";
+    system = currentSystem;
+  };
 
   sources = builtins.path {
     name = "nixport-source";
@@ -150,24 +140,21 @@ let
   valibot = builtins.path { name = "valibot"; path = nodeModules + "/valibot"; };
 
   # Node looks for packages above the module that imports them, so they must lie in one tree.
-  program = derivation {
+  program = derivation ({
     name = "nixport";
     system = currentSystem;
-    builder = nodeProgram;
-    inherit sources valibot nodeHash;
-    args = [ "--eval" ''
+    nodeHash = runner.hash;
+    inherit sources valibot;
+  } // runner.run [ "--eval" ''
       const { cpSync } = require("node:fs");
       const { out, sources, valibot } = process.env;
       cpSync(sources, out, { recursive: true });
       cpSync(valibot, `''${out}/node_modules/valibot`, { recursive: true });
-    '' ];
-  };
+  '' ]);
 
-  image = derivation {
+  image = derivation ({
     name = "image-" + replaceStrings [ "/" ] [ "-" ] (if name == "" then "nixport" else name);
     system = currentSystem;
-    builder = nodeProgram;
-    args = [ "${program}/origin/command/image.ts" ];
     __structuredAttrs = true;
     exportReferencesGraph.closure = roots;
     request = {
@@ -176,6 +163,6 @@ let
       isNamed = packages == null && name != "";
       popularity = popularityFile;
     };
-  };
+  } // runner.run [ "${program}/origin/command/image.ts" ]);
 in
 image

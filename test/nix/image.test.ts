@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
+  appendFile,
   copyFile,
   mkdir,
   readFile,
@@ -23,6 +24,7 @@ import { createRepository } from "../origin/sources/git-repository.ts";
 
 const nix = await testNix();
 const limit = { timeout: 240_000 };
+const SANDBOXED = "sandbox = true\nsandbox-fallback = false\nsubstituters =\nmax-jobs = 2\n";
 const DEBIAN = `path!${await realpath(DEBIAN_SET)}`;
 
 interface BuiltImage {
@@ -36,11 +38,14 @@ interface BuiltImage {
 }
 
 /** `nix-build nix/image.nix`: what it printed, or the message it ended with. */
-async function nixBuild(args: readonly string[]): Promise<{ path: string } | { error: string }> {
-  const result = await nix.run(
+async function nixBuild(
+  args: readonly string[],
+  by = nix,
+): Promise<{ path: string } | { error: string }> {
+  const result = await by.run(
     "nix-build",
     [
-      ...[join(nix.expressions, "image.nix"), "--no-out-link"],
+      ...[join(by.expressions, "image.nix"), "--no-out-link"],
       ...["--argstr", "node", process.execPath, ...args],
     ],
     { deadlineMs: 180_000 },
@@ -50,7 +55,10 @@ async function nixBuild(args: readonly string[]): Promise<{ path: string } | { e
 }
 
 async function build(...args: readonly string[]): Promise<BuiltImage> {
-  const result = await nixBuild(args);
+  return readBuilt(await nixBuild(args));
+}
+
+async function readBuilt(result: Awaited<ReturnType<typeof nixBuild>>): Promise<BuiltImage> {
   assert("path" in result, "error" in result ? result.error : "");
   const facts = JSON.parse(await readFile(join(result.path, "image.json"), "utf8"));
   return { ...facts, path: result.path };
@@ -182,6 +190,27 @@ test(
     }
   },
 );
+
+const noSandbox = process.getuid?.() === 0 ? false : "a sandbox without a daemon needs root";
+
+describe("a sandboxed build", { ...limit, skip: noSandbox }, () => {
+  test("gives the digest of one that is not, on a Node outside the store", async (t) => {
+    const sandboxed = await testNix({ env: { NIX_CONFIG: SANDBOXED } });
+    // With a name behind its end that nobody had before, nobody has built with it.
+    const node = join(await temporaryDirectory(t), "node");
+    await copyFile(process.execPath, node);
+    await appendFile(node, node);
+    const source = ["--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN];
+    const commands = ["--argstr", "extraCommands", "jq -n '[1]' > one"];
+    for (const more of [[], commands]) {
+      const open = await build(...source, ...more);
+      const args = [...source, ...more, "--argstr", "node", node];
+      const built = await readBuilt(await nixBuild(args, sandboxed));
+      assert.notEqual(built.path, open.path);
+      assert.equal(built.digest, open.digest);
+    }
+  });
+});
 
 describe("extraCommands", limit, () => {
   test("make the top layer, with their modes and the owner asked for", async () => {
