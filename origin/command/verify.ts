@@ -8,25 +8,21 @@ import { parseArgs } from "node:util";
 import { parseRepository } from "../../registry/recipe.ts";
 import { LATEST, parseTag } from "../../registry/reference.ts";
 import { VARIANTS, type Variant } from "../../registry/variant.ts";
-import { type Config, isLoopback, readConfig } from "../config.ts";
-import { formatPopularity } from "../layers/popularity.ts";
-import { readCarriedPopularity } from "../nix/carried-popularity.ts";
-import { findNix, type NixTool } from "../nix/nix-tool.ts";
-import type { PinnedSource } from "../nix/pinned-source.ts";
-import { readDataOf } from "../popularity/data-file.ts";
-import { recallCounted } from "../popularity/obtain.ts";
-import { countSmallSet } from "../popularity/small-set.ts";
-import type { Environment } from "../sources/resolve.ts";
+import { isLoopback, readConfig } from "../config.ts";
+import { findNix } from "../nix/nix-tool.ts";
 import { describeSource } from "../sources/source.ts";
-import { openFilesystemStore } from "../storage/filesystem.ts";
 import { differences } from "../verify/compare.ts";
 import { fetchPublished, type ImageReference } from "../verify/published.ts";
 import { FORMS, rebuild, sourceAt } from "../verify/rebuild.ts";
+import { createRegistryClient } from "../verify/registry-client.ts";
 import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
 import { fail, UsageError, wrongConfiguration } from "./process.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
 
-const HELP = `usage: npm run nixport -- verify [--registry URL] [--form FORM] [HOST/]NAME[:TAG]
+const DEFAULT_WAIT_SECONDS = 1800;
+const MAX_WAIT_SECONDS = 86_400;
+
+const HELP = `usage: npm run nixport -- verify [--registry URL] [--form FORM] [--wait SECONDS] [HOST/]NAME[:TAG]
 
 Asks a registry for an image, builds the same recipe at the same revision with nix/image.nix, and
 compares the digests. Exit code 0: equal. 1: not equal, or it could not be found out. 2: bad usage.
@@ -34,9 +30,10 @@ compares the digests. Exit code 0: equal. 1: not equal, or it could not be found
   --registry URL   the registry; HOST in the name means the same. Without either, the edge of
                    npm start on this machine
   --form FORM      zstd, gzip or docker: which form of the image to ask for
+  --wait SECONDS   for how long to wait for a registry that still builds the image; ${DEFAULT_WAIT_SECONDS}
 
-Packages come from the source that the environment configures, as for npm run origin; so does the
-popularity data. Another version of Node than the registry's may compress to other bytes.
+Packages come from the source that the environment configures, as for npm run origin; the popularity
+data are the registry's. Another version of Node than the registry's may compress to other bytes.
 `;
 
 export const verify: Subcommand = {
@@ -46,26 +43,38 @@ export const verify: Subcommand = {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { registry: { type: "string" }, form: { type: "string" } },
+      options: {
+        registry: { type: "string" },
+        form: { type: "string" },
+        wait: { type: "string" },
+      },
     });
     const [text, ...more] = positionals;
     if (text === undefined || more.length > 0) throw new UsageError(`one image is needed\n${HELP}`);
-    const { form } = values;
+    const { form, wait = String(DEFAULT_WAIT_SECONDS) } = values;
     const wanted = form === undefined ? null : VARIANTS.find((each) => FORMS[each] === form);
     if (wanted === undefined) {
       throw new UsageError(`--form is ${form}: ${VARIANTS.map((each) => FORMS[each]).join(", ")}`);
     }
+    if (!/^\d{1,5}$/.test(wait) || Number(wait) > MAX_WAIT_SECONDS) {
+      throw new UsageError(`--wait is ${wait}: seconds, up to ${MAX_WAIT_SECONDS}`);
+    }
     const reference = parseImage(text, values.registry ?? null, edgeUrlOf(context.env));
     if (typeof reference === "string") throw new UsageError(`${text}: ${reference}`);
-    await verifyImage(reference, wanted, context);
+    await verifyImage({ reference, wanted, waitMs: 1000 * Number(wait) }, context);
   },
 };
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
+interface Question {
+  readonly reference: ImageReference;
+  readonly wanted: Variant | null;
+  readonly waitMs: number;
+}
+
 async function verifyImage(
-  reference: ImageReference,
-  wanted: Variant | null,
+  { reference, wanted, waitMs }: Question,
   context: CommandContext,
 ): Promise<void> {
   const env = await localEnvironment(context.env, say);
@@ -73,9 +82,14 @@ async function verifyImage(
   if (read.kind === "invalid") fail(wrongConfiguration(read.problems));
   const { config } = read;
   const { signal } = context;
-  const published = await fetchPublished(reference, wanted, signal);
+  const registry = createRegistryClient({
+    ...{ url: reference.registryUrl, waitMs, signal },
+    onWait: (said) => process.stderr.write(`waiting: ${said}\n`),
+  });
+  const published = await fetchPublished(registry, reference, wanted);
   if (published.kind === "not-published") fail(published.reason);
-  const { content, pin, variant } = published;
+  const { content, pin, popularity } = published;
+  const { variant, architecture } = content;
   say(`registry: ${content.digest} (${variant}, ${pin})`);
 
   const nix = await findNix({ env });
@@ -86,41 +100,19 @@ async function verifyImage(
   const workPath = await mkdtemp(join(tmpdir(), "nixport-verify-"));
   try {
     const built = await rebuild({
-      ...{ nix, name: reference.name, source, variant, workPath, signal },
-      architecture: content.architecture,
-      popularity: await popularityText(nix, config, source, { env, signal }),
+      ...{ nix, name: reference.name, source, variant, architecture, popularity, workPath, signal },
       deadlineMs: config.buildDeadlineMs,
     });
     signal.throwIfAborted();
     if (built.kind === "not-rebuilt") fail(`not built: ${built.reason}`);
     say(`here:     ${built.content.digest}`);
-    const different = differences(content, built.content);
+    const different = await differences(content, built.content);
+    signal.throwIfAborted();
     if (different.length > 0) fail(`different\n${different.join("\n")}`);
     say("equal");
   } finally {
     await rm(workPath, { recursive: true, force: true });
   }
-}
-
-/**
- * Null for the file that the set carries, or none. What an origin has counted is in its storage;
- * away from it the same is counted, if it was at the revision of this image.
- */
-async function popularityText(
-  nix: NixTool,
-  { popularityUrl, source, storagePath }: Config,
-  pinned: PinnedSource,
-  { env, signal }: { readonly env: Environment; readonly signal: AbortSignal },
-): Promise<string | null> {
-  if (popularityUrl !== null) return readDataOf(popularityUrl, signal);
-  if (source.kind === "nixpkgs") return null;
-  const carried = await readCarriedPopularity(nix, pinned, signal);
-  if (carried.kind === "failed") fail(`not built: ${carried.reason}`);
-  if (carried.text !== null) return null;
-  const recalled = await recallCounted(await openFilesystemStore(storagePath), source);
-  if (recalled !== undefined) return recalled;
-  const counted = await countSmallSet({ env }, pinned, signal);
-  return counted.kind === "counted" ? formatPopularity(counted.data) : null;
 }
 
 /**

@@ -159,7 +159,7 @@ async function recallOrCount(
 }
 
 /** What was counted of a source at an earlier start, as a file has it. */
-export async function recallCounted(
+async function recallCounted(
   store: Pick<BlobStore, "lookup">,
   source: Source,
 ): Promise<string | undefined> {

@@ -1,18 +1,22 @@
-// What a registry answers for a reference: the manifest and config of an image, checked against
-// their digests, and what they say of how the image was made.
+// What a registry answers for a reference: the manifest and config of an image and the popularity
+// data it was made with, checked against their digests, and what they say of how it was made.
 
 import * as v from "valibot";
-import { readLimited } from "../../registry/body.ts";
-import { PIN_HEADER } from "../../registry/content.ts";
+import { PACKING_HEADER, PIN_HEADER } from "../../registry/content.ts";
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import { parseJson } from "../../registry/json.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/media-type.ts";
 import { type Pin, parsePin } from "../../registry/pin.ts";
 import { ARCHITECTURES, type Architecture } from "../../registry/recipe.ts";
-import { digestSchema } from "../../registry/record.ts";
+import {
+  digestSchema,
+  type PackingId,
+  parsePackingId,
+  popularityBlob,
+} from "../../registry/record.ts";
 import type { Tag } from "../../registry/reference.ts";
 import { VARIANT_HEADER, VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/variant.ts";
-import { fetchProblem } from "../fetch-problem.ts";
+import type { RegistryClient } from "./registry-client.ts";
 
 export interface ImageReference {
   /** `http://127.0.0.1:8787`, without a final slash. */
@@ -25,9 +29,15 @@ export interface ImageReference {
 export interface ImageContent {
   readonly digest: Digest;
   readonly architecture: Architecture;
-  readonly configDigest: Digest;
+  readonly packing: PackingId;
+  readonly variant: Variant;
+  /** JSON, as they are written. */
+  readonly manifest: unknown;
+  readonly config: unknown;
   /** Bottom first. */
   readonly layers: readonly LayerContent[];
+  /** The stored bytes of a layer. Throws when they are not to be had. */
+  readonly open: (layer: Digest) => AsyncIterable<Uint8Array>;
 }
 
 export interface LayerContent {
@@ -42,15 +52,15 @@ export type Published =
       readonly kind: "published";
       readonly content: ImageContent;
       readonly pin: Pin;
-      readonly variant: Variant;
+      /** The text of the popularity data its layers were cut by. */
+      readonly popularity: string;
     }
   | { readonly kind: "not-published"; readonly reason: string };
 
-const DEADLINE_MS = 120_000;
-/** A config of 125 layers and 64 packages has some 30 kB. */
-const MAX_BODY_BYTES = 8 << 20;
+/** Of a packing without popularity data. */
+const NO_DATA = "{}";
 
-export interface Manifest {
+interface Manifest {
   readonly mediaType: string;
   readonly config: { readonly digest: Digest };
   readonly layers: readonly { readonly mediaType: string; readonly digest: Digest }[];
@@ -71,47 +81,67 @@ const configSchema = v.object({
 });
 
 export async function fetchPublished(
-  { registryUrl, name, tag }: ImageReference,
+  registry: RegistryClient,
+  { name, tag }: Pick<ImageReference, "name" | "tag">,
   wanted: Variant | null,
-  signal: AbortSignal,
 ): Promise<Published> {
-  const headers = {
+  const repository = `/v2/${name}`;
+  const answer = await registry.read(`${repository}/manifests/${tag}`, {
     Accept: `${OCI_MANIFEST}, ${DOCKER_MANIFEST}`,
     ...(wanted !== null && { [VARIANT_HEADER]: wanted }),
-  };
-  const repository = `${registryUrl}/v2/${name}`;
-  const answer = await get(`${repository}/manifests/${tag}`, headers, signal);
+  });
   if (typeof answer === "string") return notPublished(answer);
-  const manifest = parseManifest(answer.bytes);
-  if (manifest === undefined) return notPublished("the answer is no image manifest");
-  const variant = variantOf(manifest);
-  if (variant === undefined) return notPublished("its media types are of no form known here");
   const pin = parsePin(answer.headers.get(PIN_HEADER) ?? "");
+  const packing = parsePackingId(answer.headers.get(PACKING_HEADER) ?? "");
   if (pin === undefined) {
     return notPublished(`the answer does not say of which revision it is: no ${PIN_HEADER}`);
   }
-  const blob = await get(`${repository}/blobs/${manifest.config.digest}`, {}, signal);
-  if (typeof blob === "string") return notPublished(blob);
-  const content = await contentOf(manifest, answer.bytes, blob.bytes);
-  return typeof content === "string"
-    ? notPublished(content)
-    : { kind: "published", content, pin, variant };
+  if (packing === undefined) {
+    return notPublished(`the answer does not say how it was packed: no ${PACKING_HEADER}`);
+  }
+  const blob = (digest: Digest) => `${repository}/blobs/${digest}`;
+  const content = await contentOf(answer.bytes, packing, {
+    read: async (digest) => {
+      const config = await registry.read(blob(digest));
+      return typeof config === "string" ? config : config.bytes;
+    },
+    open: (digest) => registry.stream(blob(digest)),
+  });
+  if (typeof content === "string") return notPublished(content);
+  const data = popularityBlob(packing);
+  if (data === null) return { kind: "published", content, pin, popularity: NO_DATA };
+  const told = await registry.read(blob(data));
+  if (typeof told === "string") return notPublished(`of its popularity data ${told}`);
+  if ((await digestOf(told.bytes)) !== data) {
+    return notPublished("the popularity data are not those that its packing names");
+  }
+  return { kind: "published", content, pin, popularity: new TextDecoder().decode(told.bytes) };
 }
 
-export function parseManifest(bytes: Uint8Array): Manifest | undefined {
-  const parsed = v.safeParse(manifestSchema, parseJson(bytes));
-  return parsed.success ? parsed.output : undefined;
+export interface Blobs {
+  /** Whole; or why not. */
+  read(digest: Digest): Promise<Uint8Array | string>;
+  open(digest: Digest): AsyncIterable<Uint8Array>;
 }
 
-/** Or what is wrong with the config. */
+/** Or what is wrong with it. */
 export async function contentOf(
-  manifest: Manifest,
   manifestBytes: Uint8Array,
-  configBytes: Uint8Array,
+  packing: PackingId,
+  { read, open }: Blobs,
 ): Promise<ImageContent | string> {
+  const json = parseJson(manifestBytes);
+  const parsedManifest = v.safeParse(manifestSchema, json);
+  if (!parsedManifest.success) return "the answer is no image manifest";
+  const manifest = parsedManifest.output;
+  const variant = variantOf(manifest);
+  if (variant === undefined) return "its media types are of no form known here";
+  const configBytes = await read(manifest.config.digest);
+  if (typeof configBytes === "string") return configBytes;
   const configDigest = await digestOf(configBytes);
   if (configDigest !== manifest.config.digest) return "the config is not what the manifest names";
-  const parsed = v.safeParse(configSchema, parseJson(configBytes));
+  const config = parseJson(configBytes);
+  const parsed = v.safeParse(configSchema, config);
   if (!parsed.success) return "the config is no image config";
   const { architecture, rootfs, history } = parsed.output;
   const layers = manifest.layers.flatMap(({ digest }, index) => {
@@ -120,7 +150,8 @@ export async function contentOf(
     return diffId === undefined ? [] : [{ digest, diffId, holds }];
   });
   if (layers.length !== manifest.layers.length) return "the config has too few diff ids";
-  return { digest: await digestOf(manifestBytes), architecture, configDigest, layers };
+  const digest = await digestOf(manifestBytes);
+  return { digest, architecture, packing, variant, manifest: json, config, layers, open };
 }
 
 function variantOf({ mediaType, layers }: Manifest): Variant | undefined {
@@ -128,41 +159,6 @@ function variantOf({ mediaType, layers }: Manifest): Variant | undefined {
     const types = VARIANT_TYPES[variant];
     return types.manifest === mediaType && layers.every((each) => each.mediaType === types.layer);
   });
-}
-
-interface Answer {
-  readonly headers: Headers;
-  readonly bytes: Uint8Array;
-}
-
-/** Or why there is none, in the registry's own words. */
-async function get(
-  url: string,
-  headers: Readonly<Record<string, string>>,
-  stop: AbortSignal,
-): Promise<Answer | string> {
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(DEADLINE_MS)]);
-  try {
-    const response = await fetch(url, { headers, signal });
-    const bytes = await readLimited(response.body, MAX_BODY_BYTES);
-    if (bytes === undefined) return `${url} answers more than ${MAX_BODY_BYTES} bytes`;
-    if (response.ok) return { headers: response.headers, bytes };
-    return `${url} answers ${response.status}: ${errorMessage(bytes)}`;
-  } catch (error) {
-    stop.throwIfAborted();
-    return `${url} cannot be reached: ${fetchProblem(error)}`;
-  }
-}
-
-const MAX_MESSAGE_CHARACTERS = 1000;
-const errorSchema = v.object({ errors: v.array(v.object({ message: v.string() })) });
-
-function errorMessage(bytes: Uint8Array): string {
-  const parsed = v.safeParse(errorSchema, parseJson(bytes));
-  const text = parsed.success
-    ? parsed.output.errors.map(({ message }) => message).join("; ")
-    : new TextDecoder().decode(bytes).trim();
-  return text.slice(0, MAX_MESSAGE_CHARACTERS);
 }
 
 function notPublished(reason: string): Published {

@@ -1,12 +1,13 @@
 // Builds an image again with nix/image.nix, at the revision that a registry says it answered from.
 
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { createReadStream } from "node:fs";
+import { readFile, readlink, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import * as v from "valibot";
 import { type Digest, digestHex } from "../../registry/digest.ts";
 import { configuredPin, type Pin } from "../../registry/pin.ts";
 import { type Architecture, systemOf } from "../../registry/recipe.ts";
-import { digestSchema } from "../../registry/record.ts";
+import { digestSchema, packingIdSchema } from "../../registry/record.ts";
 import { LATEST, parseTag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
@@ -16,7 +17,7 @@ import { featureOptions, type PinnedSource } from "../nix/pinned-source.ts";
 import { configured } from "../sources/configured.ts";
 import { createResolver, type Environment } from "../sources/resolve.ts";
 import { isCommit, type Source } from "../sources/source.ts";
-import { contentOf, type ImageContent, parseManifest } from "./published.ts";
+import { contentOf, type ImageContent } from "./published.ts";
 
 export interface RebuildOptions {
   readonly nix: NixTool;
@@ -24,8 +25,8 @@ export interface RebuildOptions {
   readonly source: PinnedSource;
   readonly variant: Variant;
   readonly architecture: Architecture;
-  /** The text of the popularity data, where the source's own is not used. */
-  readonly popularity: string | null;
+  /** The text of the popularity data. */
+  readonly popularity: string;
   /** A folder of the caller's, whose link keeps the image from being collected. */
   readonly workPath: string;
   readonly deadlineMs: number;
@@ -60,6 +61,9 @@ export async function sourceAt(
   if (resolution.kind !== "pinned") return resolution.message;
   const here = configured(resolution, config);
   if (here.pin === pin) return here.source;
+  if (configuredPin(here.pin, "") === revision) {
+    return `the registry's nixpkgs is configured otherwise than NIXPORT_NIXPKGS_CONFIG says here: it answered from ${pin}, which is ${here.pin} here`;
+  }
   return `the registry answered from ${pin}, and the source configured here is at ${here.pin}`;
 }
 
@@ -67,7 +71,7 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
   const { nix, name, source, variant, workPath, deadlineMs, signal } = options;
   const link = join(workPath, "image");
   const popularity = join(workPath, "popularity.json");
-  if (options.popularity !== null) await writeFile(popularity, options.popularity);
+  await writeFile(popularity, options.popularity);
   const result = await nix.run(
     "nix-build",
     [
@@ -75,25 +79,26 @@ export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
       ...["--argstr", "name", name, "--argstr", "form", FORMS[variant]],
       ...["--argstr", "system", systemOf(options.architecture)],
       ...["--argstr", "pkgSource", JSON.stringify(source), "--argstr", "node", process.execPath],
-      ...(options.popularity === null ? [] : ["--argstr", "popularity", popularity]),
+      ...["--argstr", "popularity", popularity],
     ],
     { deadlineMs, signal },
   );
   if (result.kind !== "exited") return notRebuilt(`the build ended: ${result.kind}`);
   if (result.code !== 0) return notRebuilt(evaluationMessage(result.stderr));
-  const content = await readLayout(link);
+  const content = await readLayout(join(nix.storeDirectory, basename(await readlink(link))));
   return typeof content === "string" ? notRebuilt(content) : { kind: "rebuilt", content };
 }
 
-const indexSchema = v.object({ manifests: v.tuple([v.object({ digest: digestSchema })]) });
+const imageSchema = v.object({ digest: digestSchema, packing: packingIdSchema });
 
 async function readLayout(path: string): Promise<ImageContent | string> {
-  const blob = (digest: Digest) => readFile(join(path, "blobs/sha256", digestHex(digest)));
-  const index: unknown = JSON.parse(await readFile(join(path, "index.json"), "utf8"));
-  const manifestBytes = await blob(v.parse(indexSchema, index).manifests[0].digest);
-  const manifest = parseManifest(manifestBytes);
-  if (manifest === undefined) return "the build made no image manifest";
-  return contentOf(manifest, manifestBytes, await blob(manifest.config.digest));
+  const place = (digest: Digest) => join(path, "blobs/sha256", digestHex(digest));
+  const image: unknown = JSON.parse(await readFile(join(path, "image.json"), "utf8"));
+  const { digest, packing } = v.parse(imageSchema, image);
+  return contentOf(await readFile(place(digest)), packing, {
+    read: (blob) => readFile(place(blob)),
+    open: (blob) => createReadStream(place(blob)),
+  });
 }
 
 function notRebuilt(reason: string): Rebuilt {

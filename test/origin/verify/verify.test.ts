@@ -4,13 +4,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { rm, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { endOfFile, temporaryDirectory } from "../fixture.ts";
+import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../origin/command/nixport.ts", import.meta.url));
@@ -55,6 +55,40 @@ async function verify(
   return { code, output };
 }
 
+interface Told {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+/** A registry on this machine that answers what a test says; its host and port. */
+async function standIn(
+  t: Ending,
+  answering: (request: IncomingMessage) => Promise<Told>,
+): Promise<string> {
+  const server = createServer(async (request, response) => {
+    const { status, headers, body } = await answering(request);
+    response.writeHead(status, headers).end(body);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(async () => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function errorBody(message: string, detail: unknown): string {
+  return JSON.stringify({ errors: [{ code: "UNAVAILABLE", message, detail }] });
+}
+
+function stillBuilding(message: string): Told {
+  const body = errorBody(message, [{ reason: "building", progress: null }]);
+  return { status: 503, headers: { "Retry-After": "1" }, body };
+}
+
+const noSandbox = process.getuid?.() === 0 ? false : "a sandbox without a daemon needs root";
+
 const imageOf = (name: string) => `${new URL(house.origin.url).host}/${REPOSITORY_PREFIX}${name}`;
 
 describe("nixport verify", limit, () => {
@@ -66,31 +100,123 @@ describe("nixport verify", limit, () => {
     });
   }
 
-  test("counts the set as the origin did, away from its storage", async (t) => {
-    const image = imageOf("heavy");
-    const counted = await verify([image], { NIXPORT_STATE: await temporaryDirectory(t) });
-    assert.equal(counted.code, 0, counted.output);
-    const nothing = join(await temporaryDirectory(t), "popularity.json");
-    await writeFile(nothing, "{}");
-    const without = await verify([image], { NIX_POPULARITY_URL: pathToFileURL(nothing).href });
-    assert.equal(without.code, 1, without.output);
+  test("cuts layers by the registry's own data, which it has from the registry alone", async (t) => {
+    const data = join(await temporaryDirectory(t), "popularity.json");
+    await writeFile(data, '{ "half": 5000 }');
+    const other = await startHouse(t, setPath, await temporaryDirectory(t), {
+      NIX_POPULARITY_URL: pathToFileURL(data).href,
+    });
+    await rm(data);
+    const { host } = new URL(other.origin.url);
+    const away = { NIXPORT_STATE: await temporaryDirectory(t) };
+    const { code, output } = await verify([`${host}/${REPOSITORY_PREFIX}heavy`], away);
+    assert.equal(code, 0, output);
+    const [own, others] = [await house.pull("heavy"), await other.pull("heavy")];
+    assert.notEqual(own.digest, others.digest, "the data made no difference");
   });
 
-  test("says which layers differ from those of a registry that cuts otherwise", async (t) => {
-    const data = createServer((_, response) => response.end('{"shared": 1}')).listen(
-      0,
-      "127.0.0.1",
-    );
-    t.after(() => data.close());
-    await once(data, "listening");
-    const { port } = data.address() as AddressInfo;
+  test("builds in a sandbox, if Nix is told to", { skip: noSandbox }, async () => {
     const { code, output } = await verify([imageOf("hello/sh")], {
-      NIX_POPULARITY_URL: `http://127.0.0.1:${port}/`,
+      NIX_CONFIG: "sandbox = true\nsandbox-fallback = false\nsubstituters =\nmax-jobs = 2\n",
     });
-    assert.equal(code, 1, output);
-    assert.match(output, /nixport: different\nlayer \d+ of \d+: in the registry sha256:/);
-    assert.match(output, /config: in the registry sha256:/);
+    assert.equal(code, 0, output);
   });
+
+  test("says in what an image differs that a registry has made otherwise", async (t) => {
+    const registry = await standIn(t, async (request) => {
+      const answer = await fetch(`${house.origin.url}${request.url}`);
+      const headers = Object.fromEntries(answer.headers);
+      // It says that it has no popularity data, and cuts otherwise.
+      const packing = headers["nixport-packing"]?.replace(/[0-9a-f]{64}$/, "none");
+      return {
+        status: answer.status,
+        headers: { ...headers, ...(packing && { "nixport-packing": packing }) },
+        body: await answer.bytes(),
+      };
+    });
+    const { code, output } = await verify([
+      `${registry}/${REPOSITORY_PREFIX}heavy`,
+      "--form",
+      "zstd",
+    ]);
+    assert.equal(code, 1, output);
+    assert.match(output, /nixport: different\nlayer /);
+  });
+
+  test("waits for a registry that builds or is busy, and says what it says", async (t) => {
+    const answers = [
+      stillBuilding("building 1 of 3: gcc-13"),
+      stillBuilding("building 1 of 3: gcc-13"),
+      {
+        status: 429,
+        headers: { "Retry-After": "1" },
+        body: errorBody("too many builds", [{ reason: "busy" }]),
+      },
+    ];
+    const registry = await standIn(t, async (request) => {
+      const first = answers.shift();
+      if (first !== undefined) return first;
+      const answer = await fetch(`${house.origin.url}${request.url}`);
+      return {
+        status: answer.status,
+        headers: Object.fromEntries(answer.headers),
+        body: await answer.bytes(),
+      };
+    });
+    const { code, output } = await verify([`${registry}/${REPOSITORY_PREFIX}hello`]);
+    assert.equal(code, 0, output);
+    const waiting = output.split("\n").filter((line) => line.startsWith("waiting: "));
+    assert.equal(waiting.length, 2, output);
+    assert.match(waiting[0] ?? "", /503: building 1 of 3: gcc-13$/);
+    assert.match(waiting[1] ?? "", /429: too many builds$/);
+  });
+
+  test("waits no longer than it is told to, and not for what will not pass", async (t) => {
+    const registry = await standIn(t, async ({ url }) =>
+      url?.includes("/slow/")
+        ? stillBuilding("building 1 of 3: gcc-13")
+        : {
+            status: 503,
+            headers: { "Retry-After": "1" },
+            body: errorBody("the source does not answer", []),
+          },
+    );
+    const slow = await verify([`${registry}/slow`, "--wait", "0"]);
+    assert.equal(slow.code, 1);
+    assert.match(
+      slow.output,
+      /503: building 1 of 3: gcc-13; that is longer than it was waited for/,
+    );
+    const failing = await verify([`${registry}/failing`]);
+    assert.equal(failing.code, 1);
+    assert.match(failing.output, /answers 503: the source does not answer\n$/);
+  });
+
+  const untold: readonly [string, Readonly<Record<string, string>>, RegExp][] = [
+    ["its revision", { "nixport-pin": "" }, /does not say of which revision it is: no Nixport-Pin/],
+    [
+      "its packing",
+      { "nixport-packing": "" },
+      /does not say how it was packed: no Nixport-Packing/,
+    ],
+    [
+      "popularity data that it does not give out",
+      { "nixport-packing": `3-zstd.${"0".repeat(64)}` },
+      /of its popularity data .* answers 404: no blob/,
+    ],
+  ];
+  for (const [what, changed, pattern] of untold) {
+    test(`is told by a registry nothing of, or wrongly, ${what}`, async (t) => {
+      const registry = await standIn(t, async (request) => {
+        const answer = await fetch(`${house.origin.url}${request.url}`);
+        const headers = { ...Object.fromEntries(answer.headers), ...changed };
+        return { status: answer.status, headers, body: await answer.bytes() };
+      });
+      const { code, output } = await verify([`${registry}/${REPOSITORY_PREFIX}hello`]);
+      assert.equal(code, 1);
+      assert.match(output, pattern);
+    });
+  }
 
   test("builds nothing of a revision that is not the configured source's", async (t) => {
     const other = await temporaryDirectory(t);
@@ -107,6 +233,7 @@ describe("nixport verify", limit, () => {
     ["no image", () => [], 2, /one image is needed\nusage: /],
     ["no such option", () => ["--what"], 2, /Unknown option '--what'/],
     ["no such form", () => ["hello", "--form", "tar"], 2, /--form is tar: zstd, gzip, docker/],
+    ["no time", () => ["hello", "--wait", "ever"], 2, /--wait is ever: seconds, up to 86400/],
     ["no form either", () => ["hello", "--form", "constructor"], 2, /--form is constructor: /],
   ];
   for (const [what, args, expected, pattern] of failures) {
