@@ -1,22 +1,27 @@
 // `npm run nixport -- <command>`: what an operator does by hand, one word for each.
 
+import { basename } from "node:path";
 import { popularity } from "./popularity.ts";
 import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
+import { origin } from "./serve-origin.ts";
 import type { Subcommand } from "./subcommand.ts";
 import { verify } from "./verify.ts";
 
 const SUBCOMMANDS = new Map<string, Subcommand>([
+  ["origin", origin],
   ["popularity", popularity],
   ["verify", verify],
 ]);
 
-const USAGE = "usage: npm run nixport -- <command> [options]";
-const HELP = `${USAGE}
+const NPM_RUN = "npm run nixport --";
+/** The program of the package (nix/package.nix) is called by its name. */
+const CALLED = basename(process.argv[1] ?? "") === "nixport" ? "nixport" : NPM_RUN;
+const HELP = `usage: ${CALLED} <command> [options]
 
 ${[...SUBCOMMANDS].map(([name, { summary }]) => `  ${name.padEnd(12)}  ${summary}`).join("\n")}
 
-npm run nixport -- <command> --help says more of each. With npm run --silent nothing but a command's
-own output is on standard output.
+${CALLED} <command> --help says more of each. With npm run --silent nothing but a command's own
+output is on standard output.
 `;
 
 await endWith(async () => {
@@ -31,7 +36,7 @@ await endWith(async () => {
     throw new UsageError(`${said}\n${HELP}`);
   }
   if (args.includes("--help") || args.includes("-h")) {
-    process.stdout.write(subcommand.help);
+    process.stdout.write(subcommand.help.replaceAll(NPM_RUN, CALLED));
     return;
   }
   const stop = new AbortController();

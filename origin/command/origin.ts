@@ -1,12 +1,9 @@
 // `npm run origin`: the origin alone, on this machine's state and ports.
 
 import { parseArgs } from "node:util";
-import { readConfig } from "../config.ts";
-import { createLog } from "../log.ts";
-import { startOrigin } from "../main.ts";
-import { describeSource } from "../sources/source.ts";
 import { localEnvironment } from "./local-environment.ts";
-import { endWith, fail, onStop, sayListening, wrongConfiguration } from "./process.ts";
+import { endWith, onStop } from "./process.ts";
+import { serveOrigin } from "./serve-origin.ts";
 
 const HELP = `usage: npm run origin
 
@@ -21,19 +18,9 @@ await endWith(async () => {
     return;
   }
   const stopped = onStop();
-  const say = (line: string) => process.stdout.write(`${line}\n`);
+  const say = (line: string) => process.stdout.write(`${line}
+`);
+  // Stopped while it installs or fetches: what that has started ends with this process.
   const env = await Promise.race([localEnvironment(process.env, say), stopped]);
-  // Stopped while it installs or fetches, or asks its source or counts, further down: what that has
-  // started ends with this process.
-  if (env === undefined) return;
-  const result = readConfig(env);
-  if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
-  const { config } = result;
-  const starting = startOrigin({ config, env, log: createLog(config.logLevel) });
-  const origin = await Promise.race([starting, stopped]);
-  if (origin === undefined) return;
-  const serving = `origin at ${origin.url}, serving ${describeSource(config.source)}`;
-  sayListening(serving, origin.shortcoming);
-  await stopped;
-  await origin.close();
+  if (env !== undefined) await serveOrigin(env, stopped);
 });

@@ -8,6 +8,9 @@ describe("nixport", { timeout: 60_000 }, () => {
   const usage: readonly [args: readonly string[], code: number, stdout: RegExp, stderr: RegExp][] =
     [
       [["--help"], 0, /^usage: npm run nixport -- <command>[\s\S]* popularity /, /^$/],
+      [["origin", "--help"], 0, /^usage: npm run nixport -- origin\n/, /^$/],
+      [["origin"], 1, /^$/, /^nixport: the configuration is wrong:\n {2}- no package source: /],
+      [["origin", "--port", "1"], 2, /^$/, /^nixport: Unknown option '--port'/],
       [["popularity", "--help"], 0, /^usage: npm run nixport -- popularity/, /^$/],
       [["popularity", "--cache", "x", "-h"], 0, /^usage: npm run nixport -- popularity/, /^$/],
       [[], 2, /^$/, /^nixport: a command is missing\nusage: /],

@@ -1,0 +1,116 @@
+# The origin as a package, for any set that has Node 24: `callPackage ./package.nix { }`, or
+# default.nix. Node itself is the builder, so nothing else of the set is needed. The npm packages are
+# fetched by npm, as the lock file has them; README.md says how `modulesHash` is renewed.
+{
+  nodejs_24,
+  # Certificates for npm, and what the origin asks git remotes with; a host's own go first.
+  cacert ? null,
+  git ? null,
+  modulesHash ? "sha256-TizVwP9UtSn57I/lSy6ikcdO7qI3IketJIUWSnnFqOo=",
+  system ? nodejs_24.system or builtins.currentSystem,
+}:
+
+let
+  inherit (builtins)
+    attrNames concatMap elem filter fromJSON genericClosure hashString listToAttrs map match readFile
+    replaceStrings substring toFile toJSON;
+
+  node = "${nodejs_24}/bin/node";
+  manifest = fromJSON (readFile ../package.json);
+  lock = fromJSON (readFile ../package-lock.json);
+
+  ## The npm packages of the origin, which are few of those in the lock file
+
+  # Without those that run the edge on one machine.
+  direct = [ "@hono/node-server" "hono" "jose" "pino" "tar-stream" "valibot" ];
+  place = name: "node_modules/${name}";
+  neededBy = entry:
+    let
+      peers = entry.peerDependencies or { };
+      isOptional = name: entry.peerDependenciesMeta.${name}.optional or false;
+    in attrNames (entry.dependencies or { }) ++ filter (name: ! isOptional name) (attrNames peers);
+  needed = map (item: item.key) (genericClosure {
+    startSet = map (name: { key = place name; }) direct;
+    operator = item: map (name: { key = place name; }) (neededBy lock.packages.${item.key});
+  });
+  # Two versions of one package lie in one another's folders, which nothing here looks for.
+  nested = filter
+    (path: match "node_modules/.*/node_modules/.*" path != null
+      && elem (builtins.head (match "(node_modules/.*)/node_modules/.*" path)) needed)
+    (attrNames lock.packages);
+  dependencies = listToAttrs
+    (map (name: { inherit name; value = manifest.dependencies.${name}; }) direct);
+  ownLock = if nested != [ ] then throw "the lock file has ${toJSON nested}, which package.nix leaves out"
+    else toJSON {
+      inherit (lock) lockfileVersion;
+      name = "nixport";
+      packages = { "" = { name = "nixport"; inherit dependencies; }; } // listToAttrs
+        (map (path: { name = path; value = removeAttrs lock.packages.${path} [ "dev" ]; }) needed);
+    };
+
+  # A path by its hash is not made again when what it is made from changes, but for its name.
+  modules = derivation {
+    name = "nixport-modules-${substring 0 12 (hashString "sha256" ownLock)}";
+    inherit system;
+    builder = node;
+    args = [ ./npm-modules.cjs ];
+    npm = "${nodejs_24}/lib/node_modules/npm/bin/npm-cli.js";
+    manifest = toJSON { name = "nixport"; inherit dependencies; };
+    lock = ownLock;
+    certificates = if cacert == null then "" else "${cacert}/etc/ssl/certs/ca-bundle.crt";
+    outputHashMode = "recursive";
+    outputHashAlgo = "sha256";
+    outputHash = modulesHash;
+    impureEnvVars = [
+      "http_proxy" "https_proxy" "no_proxy" "HTTP_PROXY" "HTTPS_PROXY" "NO_PROXY"
+      "npm_config_registry" "NODE_EXTRA_CA_CERTS"
+    ];
+  };
+
+  ## The program
+
+  # What runs the edge on one machine, and installs what a checkout lacks, is a checkout's.
+  left = map (name: "origin/command/${name}")
+    [ "edge.ts" "origin.ts" "setup.mjs" "start.ts" "workerd.sh" "workerd.ts" ];
+  sources = builtins.path {
+    name = "nixport-source";
+    path = ../.;
+    filter = path: type:
+      let
+        relative = replaceStrings [ (toString ../. + "/") ] [ "" ] path;
+        isIn = folder: relative == folder || match "${folder}/.*" relative != null;
+        isPart = folder: isIn folder && (type == "directory" || match ".*[.](ts|nix|sh)" path != null);
+      in ! elem relative left
+      && (relative == "package.json" || isPart "origin" || isPart "registry" || isPart "nix");
+  };
+
+  program = derivation {
+    name = "nixport-${manifest.version}";
+    inherit system sources modules node;
+    builder = node;
+    git = if git == null then "" else "${git}/bin";
+    args = [ "--eval" ''
+      const { cpSync, mkdirSync, writeFileSync } = require("node:fs");
+      const { git, modules, node, out, sources } = process.env;
+      cpSync(sources, `''${out}/lib/nixport`, { recursive: true });
+      cpSync(modules, `''${out}/lib/nixport/node_modules`, { recursive: true });
+      mkdirSync(`''${out}/bin`);
+      const lines = [
+        `#!''${node}`,
+        ...(git === "" ? [] : [`process.env.PATH = [process.env.PATH, "''${git}"].filter(Boolean).join(":");`]),
+        `import("''${out}/lib/nixport/origin/command/nixport.ts");`,
+      ];
+      writeFileSync(`''${out}/bin/nixport`, lines.join("\n") + "\n", { mode: 0o755 });
+    '' ];
+  };
+in
+program // {
+  pname = "nixport";
+  inherit (manifest) version;
+  inherit modules;
+  meta = {
+    inherit (manifest) description;
+    mainProgram = "nixport";
+    platforms = [ "x86_64-linux" "aarch64-linux" ];
+  };
+}

@@ -1,0 +1,48 @@
+// Serves images until it is told to stop: the origin as a command has it.
+
+import { parseArgs } from "node:util";
+import { readConfig } from "../config.ts";
+import { createLog } from "../log.ts";
+import { startOrigin } from "../main.ts";
+import { programEnvironment } from "../nix/program-environment.ts";
+import { describeSource } from "../sources/source.ts";
+import { statePathOf } from "./local-environment.ts";
+import { fail, sayListening, wrongConfiguration } from "./process.ts";
+import type { Subcommand } from "./subcommand.ts";
+
+const HELP = `usage: npm run nixport -- origin
+
+Serves images at http://127.0.0.1:8788, as the environment says and nothing else; the README's table
+says by which variables. Nothing is installed, no source chosen, and no edge is filled that is not
+named.
+`;
+
+export const origin: Subcommand = {
+  summary: "serve images, as the environment says",
+  help: HELP,
+  run: async (args, { env, signal }) => {
+    parseArgs({ args: [...args], options: {} });
+    const stopped = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await serveOrigin(programEnvironment(env, statePathOf(env)), stopped);
+  },
+};
+
+/** Returns when everything it has begun has ended. */
+export async function serveOrigin(
+  env: Readonly<Record<string, string>>,
+  stopped: Promise<void>,
+): Promise<void> {
+  const result = readConfig(env);
+  if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
+  const { config } = result;
+  const starting = startOrigin({ config, env, log: createLog(config.logLevel) });
+  const started = await Promise.race([starting, stopped]);
+  // Stopped while it asks its source or counts: what that has started ends with this process.
+  if (started === undefined) return;
+  const serving = `origin at ${started.url}, serving ${describeSource(config.source)}`;
+  sayListening(serving, started.shortcoming);
+  await stopped;
+  await started.close();
+}

@@ -1,0 +1,170 @@
+// The origin as a package: built against a set that is this machine's own Node and npm, which is all
+// that package.nix asks of one; then started, and pulled from.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, existsSync, globSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { isBuiltin } from "node:module";
+import { delimiter, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { NixProgram } from "../../origin/nix/nix-tool.ts";
+import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
+import { plantSet, REPOSITORY_PREFIX } from "../origin/house.ts";
+import { SYSTEM, TEST_NIX_CONFIG, testNix } from "../origin/nix/fixture.ts";
+import { createRepository } from "../origin/sources/git-repository.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const BUILD_DEADLINE_MS = 240_000;
+const atEnd = endOfFile();
+
+/** Where npm's own files are: what `bin/npm-cli.js` lies in. */
+function findNpm(): string | undefined {
+  const onPath = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "npm"));
+  const program = [process.env.npm_execpath ?? "", ...onPath].find((path) => existsSync(path));
+  const folder = program && dirname(dirname(realpathSync(program)));
+  return folder && existsSync(join(folder, "bin/npm-cli.js")) ? folder : undefined;
+}
+
+/** As npm is configured here, which a build does not see. */
+function npmSettings(npm: string): Readonly<Record<string, string>> {
+  const args = [join(npm, "bin/npm-cli.js"), "config", "get", "registry"];
+  const registry = execFileSync(process.execPath, args, { encoding: "utf8" }).trim();
+  const { NODE_EXTRA_CA_CERTS } = process.env;
+  return { npm_config_registry: registry, ...(NODE_EXTRA_CA_CERTS && { NODE_EXTRA_CA_CERTS }) };
+}
+
+async function isAnswering(url: string): Promise<boolean> {
+  return fetch(url, { method: "HEAD", signal: AbortSignal.timeout(5000) }).then(
+    () => true,
+    () => false,
+  );
+}
+
+const npm = findNpm();
+const settings = npm === undefined ? {} : npmSettings(npm);
+const skip =
+  npm === undefined
+    ? "npm is not on PATH"
+    : !(await isAnswering(settings.npm_config_registry ?? "")) && "npm's registry does not answer";
+
+describe("nix/package.nix", { skip, timeout: BUILD_DEADLINE_MS }, () => {
+  let set: string;
+  let path: string;
+
+  before(async () => {
+    set = await plantNodeSet(npm ?? "");
+    path = (await nix("nix-build", join(ROOT, "nix"), "--no-out-link", ...pkgs())).trim();
+  });
+
+  const pkgs = () => ["--arg", "pkgs", `import ${set}`];
+
+  async function nix(program: NixProgram, ...args: readonly string[]): Promise<string> {
+    const tool = await testNix({ env: { ...settings, NIX_CONFIG: TEST_NIX_CONFIG } });
+    const result = await tool.run(program, args, { deadlineMs: BUILD_DEADLINE_MS });
+    assert(result.kind === "exited" && result.code === 0, JSON.stringify(result));
+    return result.stdout;
+  }
+
+  test("holds every npm package that its sources import, and those alone that they need", () => {
+    const sources = join(path, "lib/nixport");
+    const imported = new Set<string>();
+    for (const file of globSync("{origin,registry,nix}/**/*.ts", { cwd: sources })) {
+      const text = readFileSync(join(sources, file), "utf8");
+      for (const [, name = ""] of text.matchAll(
+        /^(?:import|export) [^"]* from "([^."][^"]*)";$/gm,
+      )) {
+        if (!isBuiltin(name)) imported.add(/^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name);
+      }
+    }
+    assert(imported.size > 3);
+    for (const name of imported) {
+      assert(existsSync(join(sources, "node_modules", name, "package.json")), name);
+    }
+    for (const absent of ["workerd", "miniflare", "wrangler", "esbuild", "typescript", "node"]) {
+      assert(!existsSync(join(sources, "node_modules", absent)), absent);
+    }
+    assert.deepEqual(readdirSync(path), ["bin", "lib"]);
+    assert.deepEqual(readdirSync(join(path, "bin")), ["nixport"]);
+  });
+
+  test("refers to Node and to nothing else", async () => {
+    const references = (await nix("nix-store", "--query", "--references", path)).trim().split("\n");
+    const names = references.map((each) => each.replace(/^\/nix\/store\/[^-]+-/, "")).sort();
+    assert.deepEqual(names, ["nixport-0.1.0", "node-of-this-machine"]);
+  });
+
+  test("has a program that says what it can do, by its own name", () => {
+    const help = execFileSync(join(path, "bin/nixport"), ["--help"], { encoding: "utf8" });
+    assert.match(help, /^usage: nixport <command>[\s\S]* origin [\s\S]* verify /);
+    const verify = execFileSync(join(path, "bin/nixport"), ["verify", "--help"], {
+      encoding: "utf8",
+    });
+    assert.match(verify, /^usage: nixport verify /);
+  });
+
+  test("serves images, and builds them again", async (t) => {
+    const cwd = await temporaryDirectory(t);
+    const env = {
+      ...{ PATH: process.env.PATH ?? "", HOME: cwd, NIX_CONFIG: TEST_NIX_CONFIG },
+      ...{ NIXERY_PKGS_PATH: await plantSet(t), PORT: "0", NIXPORT_LOG_LEVEL: "silent" },
+    };
+    const run = (...args: readonly string[]) =>
+      spawn(join(path, "bin/nixport"), args, { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
+    const child = run("origin");
+    const ended = once(child, "exit");
+    t.after(async () => {
+      child.kill("SIGTERM");
+      await ended;
+    });
+    const [line] = (await once(createInterface(child.stdout), "line")) as [string];
+    const [, url = ""] = /^origin at (\S+), serving/.exec(line) ?? [];
+    const name = `${REPOSITORY_PREFIX}hello/sh`;
+    const response = await fetch(`${url}/v2/${name}/manifests/latest`);
+    assert.equal(response.status, 200, await response.text());
+    const [code] = await once(run("verify", "--registry", url, name), "exit");
+    assert.equal(code, 0);
+    child.kill("SIGTERM");
+    assert.deepEqual(await ended, [0, null]);
+  });
+
+  test("is what the flake beside it gives for a set", async (t) => {
+    const checkout = await createRepository(t);
+    for (const part of ["nix", "origin", "registry", "package.json", "package-lock.json"]) {
+      cpSync(join(ROOT, part), join(checkout.path, part), { recursive: true });
+    }
+    checkout.add("all");
+    const nixpkgs = realpathSync(await temporaryDirectory(t));
+    await writeFile(
+      join(nixpkgs, "flake.nix"),
+      `{ outputs = _: { legacyPackages.${SYSTEM} = import ${set} // { lib = { }; }; }; }`,
+    );
+    const options = ["--extra-experimental-features", "nix-command flakes", "--impure", "--raw"];
+    const flake = `git+file://${checkout.path}?dir=nix#packages.${SYSTEM}.default.outPath`;
+    const override = ["--override-input", "nixpkgs", `path:${nixpkgs}`, "--no-write-lock-file"];
+    assert.equal(await nix("nix", "eval", ...options, flake, ...override), path);
+  });
+});
+
+/** A set with this machine's Node, in nixpkgs' layout, and what a package of it needs not. */
+async function plantNodeSet(npm: string): Promise<string> {
+  const folder = realpathSync(await temporaryDirectory(atEnd));
+  await mkdir(join(folder, "node/bin"), { recursive: true });
+  await cp(process.execPath, join(folder, "node/bin/node"));
+  await cp(npm, join(folder, "node/lib/node_modules/npm"), { recursive: true });
+  await symlink("../lib/node_modules/npm/bin/npm-cli.js", join(folder, "node/bin/npm"));
+  await writeFile(
+    join(folder, "default.nix"),
+    `{
+      nodejs_24 = {
+        type = "derivation"; name = "nodejs-24"; system = "${SYSTEM}";
+        outPath = "\${builtins.path { name = "node-of-this-machine"; path = ${folder}/node; }}";
+      };
+      hello = throw "not asked for";
+    }`,
+  );
+  return folder;
+}
