@@ -16,6 +16,7 @@ import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
 import { plantSet, REPOSITORY_PREFIX } from "../origin/house.ts";
 import { SYSTEM, TEST_NIX_CONFIG, testNix } from "../origin/nix/fixture.ts";
 import { createRepository } from "../origin/sources/git-repository.ts";
+import { generatePackageSet } from "../stand-ins/package-set/package-set.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUILD_DEADLINE_MS = 240_000;
@@ -146,6 +147,37 @@ describe("nix/package.nix", { skip, timeout: BUILD_DEADLINE_MS }, () => {
     const flake = `git+file://${checkout.path}?dir=nix#packages.${SYSTEM}.default.outPath`;
     const override = ["--override-input", "nixpkgs", `path:${nixpkgs}`, "--no-write-lock-file"];
     assert.equal(await nix("nix", "eval", ...options, flake, ...override), path);
+  });
+});
+
+test("nix/package.nix is a package of a set in nixpkgs' shape, however it is called", async (t) => {
+  const folder = realpathSync(await temporaryDirectory(t));
+  const tree = generatePackageSet({
+    ...{ salt: "package", packages: 0, minver: "2.8", wording: "new", raised: new Map() },
+    bootstrap: { url: "https://h.example/tools", sha256: "0".repeat(52) },
+  });
+  for (const [path, text] of tree) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  const expression = `
+    let
+      pkgs = import ${folder} { system = "${SYSTEM}"; config = { }; overlays = [ ]; };
+      given = import ${join(ROOT, "nix")} { inherit pkgs; };
+      called = pkgs.callPackage ${join(ROOT, "nix/package.nix")} { };
+    in {
+      isSame = given.drvPath == called.drvPath;
+      inherit (given) name pname system;
+      inherit (given.meta) mainProgram;
+      node = given.builder == "\${pkgs.nodejs_24}/bin/node";
+    }`;
+  const { run } = await testNix();
+  const args = ["--eval", "--json", "--strict", "--expr", expression];
+  const result = await run("nix-instantiate", args, { deadlineMs: 60_000 });
+  assert(result.kind === "exited" && result.code === 0, JSON.stringify(result));
+  assert.deepEqual(JSON.parse(result.stdout), {
+    ...{ isSame: true, name: "nixport-0.1.0", pname: "nixport", system: SYSTEM },
+    ...{ mainProgram: "nixport", node: true },
   });
 });
 
