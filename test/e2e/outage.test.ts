@@ -3,8 +3,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { debianSetNixConfig } from "../../origin/command/host.ts";
+import { ended, start } from "../origin/command/command.ts";
 import { get, missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
-import { type Deployment, deploy, type Part } from "./deployment.ts";
+import { DEBIAN_SET, type Deployment, deploy, type Part } from "./deployment.ts";
 
 const PULLED = ["git", "htop", "jq", "shell/curl"] as const;
 const NEVER_PULLED = "curl/git/htop/jq";
@@ -60,6 +62,19 @@ describe("with the origin stopped", () => {
       await alone.close();
     }
   });
+
+  for (const image of ["git", NEVER_PULLED]) {
+    test(`anybody can verify ${image}, with what the edge alone says`, async () => {
+      const { code, stdout, stderr } = await ended(
+        start(["verify", "--registry", deployment.edgeUrl, image], {
+          ...{ NIXERY_PKGS_PATH: DEBIAN_SET, HOME: process.env.HOME ?? "/root" },
+          NIX_CONFIG: debianSetNixConfig(process.env.NIX_CONFIG),
+        }),
+      );
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, /\nequal\n$/);
+    });
+  }
 
   test("a package never seen is 503 with Retry-After and a registry error", async () => {
     const response = await get(deployment.edgeUrl, "/v2/hello/manifests/latest");
