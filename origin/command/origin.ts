@@ -18,7 +18,8 @@ await endWith(async () => {
     return;
   }
   const stopped = onStop();
-  const say = (line: string) => process.stdout.write(`${line}
+  const say = (line: string) =>
+    process.stdout.write(`${line}
 `);
   // Stopped while it installs or fetches: what that has started ends with this process.
   const env = await Promise.race([localEnvironment(process.env, say), stopped]);

@@ -163,6 +163,8 @@ NIX_POPULARITY_URL=http://127.0.0.1:${port}/popularity.json
       assert.equal(config.architecture, architecture, image);
       assert(config.config.Env.includes("SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt"), image);
     }
+    const { headers } = await fetch(`${started.url}/v2/hello/manifests/latest`);
+    assert.doesNotMatch(headers.get("Nixport-Packing") ?? "none", /none$/, "no popularity data");
     assert((await readdir(join(folder, "var/cache/nixery/layers"))).length > 0);
   });
 
