@@ -1,5 +1,5 @@
 // The first step of every npm script: makes a fresh checkout runnable, then runs the command on
-// Node 24. Plain JavaScript without dependencies, since it is what a machine's own Node 20 runs.
+// Node 24 or newer. Plain JavaScript without dependencies, since it is what a machine's own Node 20 runs.
 // The scripts start it with `exec`, else npm's SIGTERM ends the shell between them and never comes
 // here.
 
@@ -10,7 +10,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const node = join(root, "node_modules/node/bin/node");
+/** npm's own Node, made for glibc where that is usually found: on NixOS and Alpine it does not start. */
+const carriedNode = join(root, "node_modules/node/bin/node");
+const NODE_MAJOR = 24;
+const PROBE_DEADLINE_MS = 10_000;
 /**
  * Says which lock file the installed packages are of; written last, so a killed install is redone.
  */
@@ -22,31 +25,61 @@ if (script === undefined) {
   process.exit(2);
 }
 installPackages();
-run();
+run(chooseNode());
 
 function installPackages() {
   const lock = createHash("sha256").update(readFileSync(join(root, "package-lock.json")));
   const wanted = lock.digest("hex");
-  if (existsSync(node) && existsSync(marker) && readFileSync(marker, "utf8") === wanted) return;
+  if (existsSync(marker) && readFileSync(marker, "utf8") === wanted && isWhole()) return;
   console.error("nixport: installing npm packages");
+  let installed = npmInstall();
+  if (!installed && isNewEnough(process.versions.node)) {
+    // The scripts of `workerd` and its like start what they have brought, which fails where that
+    // does not run. Only the edge and `npm run check` need it.
+    console.error("nixport: once more without the packages' install scripts");
+    installed = npmInstall("--ignore-scripts");
+  }
+  if (!installed) fail("npm install failed; see its messages above");
+  writeFileSync(marker, wanted);
+}
+
+/** Without npm's Node the machine's own must do, and does if it is new enough. */
+function isWhole() {
+  return existsSync(carriedNode) || isNewEnough(process.versions.node);
+}
+
+function npmInstall(...more) {
   // npm names its own program to its scripts; started by hand, the one on PATH must do.
   const npm = process.env.npm_execpath;
   const [program, ...before] = npm ? [process.execPath, npm] : ["npm"];
   // Not `npm ci`: it refuses a lock file in which a registry mirror left out the optional packages
   // of other platforms. The versions are the lock file's all the same, and it is not written.
-  const options = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  const options = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", ...more];
   const result = spawnSync(program, [...before, ...options], {
     cwd: root,
     stdio: ["ignore", 2, 2],
   });
-  if (result.status !== 0 || !existsSync(node)) {
-    console.error("nixport: npm install failed; see its messages above");
-    process.exit(1);
-  }
-  writeFileSync(marker, wanted);
+  return result.status === 0;
 }
 
-function run() {
+/** npm's Node, the one that nixport is tried with, if it starts here; else the machine's own. */
+function chooseNode() {
+  const probe = spawnSync(carriedNode, ["--version"], {
+    encoding: "utf8",
+    timeout: PROBE_DEADLINE_MS,
+  });
+  if (probe.status === 0 && isNewEnough(probe.stdout.trim().slice(1))) return carriedNode;
+  if (isNewEnough(process.versions.node)) return process.execPath;
+  fail(
+    `Node ${NODE_MAJOR} or newer is needed: npm's does not start on this machine, and its own is ${process.versions.node}; docs/hosts.md says how to get one`,
+  );
+}
+
+function isNewEnough(version) {
+  return Number.parseInt(version, 10) >= NODE_MAJOR;
+}
+
+function run(node) {
   const path = `${dirname(node)}:${join(root, "node_modules/.bin")}:${process.env.PATH ?? ""}`;
   const child = spawn(node, [join(root, script), ...args], {
     stdio: "inherit",
@@ -62,4 +95,9 @@ function run() {
     process.exit(1);
   });
   child.on("exit", (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));
+}
+
+function fail(why) {
+  console.error(`nixport: ${why}`);
+  process.exit(1);
 }
