@@ -4,10 +4,10 @@ import { parseArgs } from "node:util";
 import { DEFAULT_PORT, MAX_PORT } from "../config.ts";
 import { readPlatforms } from "../configured-platforms.ts";
 import { openVariables } from "../variables.ts";
+import { edgeProblem } from "./edge-runtime.ts";
 import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
 import { localSecret } from "./local-secret.ts";
 import { endWith, fail, onStop, sayListening, wrongConfiguration } from "./process.ts";
-import { startEdge } from "./workerd.ts";
 
 const HELP = `usage: npm run edge
 
@@ -39,6 +39,10 @@ await endWith(async () => {
   const platforms = readPlatforms(variables);
   const port = integer("EDGE_PORT", DEFAULT_EDGE_PORT, 0, MAX_PORT);
   if (problems.length > 0) fail(wrongConfiguration(problems));
+  const noEdge = await edgeProblem(process.env);
+  if (noEdge !== undefined) fail(`the edge cannot run here: ${noEdge}`);
+  // Loads the runtime's packages, which is for naught where it does not start.
+  const { startEdge } = await import("./workerd.ts");
   const edge = await startEdge({
     port,
     statePath,

@@ -6,6 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DEFAULT_PORT } from "../config.ts";
+import { edgeProblem } from "./edge-runtime.ts";
 import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
 import { endWith, fail, isListening, onStop } from "./process.ts";
 
@@ -36,12 +37,15 @@ await endWith(async () => {
   }
   const stopped = onStop();
   const say = (line: string) => process.stdout.write(`${line}\n`);
-  const env = await Promise.race([localEnvironment(process.env, say), stopped]);
+  const prepared = await Promise.race([localEnvironment(process.env, say), stopped]);
   // Stopped while it installs or fetches: what that has started ends with this process.
-  if (env === undefined) return;
+  if (prepared === undefined) return;
+  const noEdge = await edgeProblem(prepared);
+  const env = noEdge === undefined ? prepared : withoutLocalEdge(prepared);
   const originUrl = `http://127.0.0.1:${env.PORT?.trim() || DEFAULT_PORT}`;
   const edgeUrl = edgeUrlOf(env);
-  const children = [startChild("origin", env), startChild("edge", env)];
+  const parts = noEdge === undefined ? (["origin", "edge"] as const) : (["origin"] as const);
+  const children = parts.map((name) => startChild(name, env));
   const allEnded = Promise.all(children.map(({ ended }) => ended));
 
   try {
@@ -55,14 +59,8 @@ await endWith(async () => {
     if (outcome === "ended") fail("a part did not start; its message is above");
     if (outcome === "late") fail(`not ready within ${READY_DEADLINE_MS / 1000} s`);
     if (outcome === "ready") {
-      const pull = `docker pull ${edgeUrl.slice("http://".length)}/shell/git/htop`;
-      const urls = `edge ${edgeUrl}, origin ${originUrl}`;
       const [shortcoming] = (await ready).flatMap((each) => each ?? []);
-      process.stdout.write(
-        shortcoming === undefined
-          ? `nixport ready: ${urls}; try: ${pull}\n`
-          : `nixport ready, but ${shortcoming}; ${urls}\n`,
-      );
+      process.stdout.write(`${readyLine({ originUrl, edgeUrl, noEdge, shortcoming })}\n`);
       let stopping = false;
       for (const { name, ended } of children) {
         void ended.then((how) => stopping || sayEnded(name, how));
@@ -75,6 +73,31 @@ await endWith(async () => {
     await allEnded;
   }
 });
+
+/** The origin would push everything to where nothing answers; another edge that was named stays. */
+function withoutLocalEdge(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const { NIXPORT_EDGE_URL, ...others } = env;
+  return NIXPORT_EDGE_URL === undefined || NIXPORT_EDGE_URL === edgeUrlOf(env) ? others : env;
+}
+
+interface Readiness {
+  readonly originUrl: string;
+  readonly edgeUrl: string;
+  /** Why there is none. */
+  readonly noEdge: string | undefined;
+  /** What keeps the origin from making images. */
+  readonly shortcoming: string | undefined;
+}
+
+function readyLine({ originUrl, edgeUrl, noEdge, shortcoming }: Readiness): string {
+  const clientUrl = noEdge === undefined ? edgeUrl : originUrl;
+  const pull = `try: docker pull ${clientUrl.slice("http://".length)}/shell/git/htop`;
+  const urls =
+    noEdge === undefined ? `edge ${edgeUrl}, origin ${originUrl}` : `origin ${originUrl}`;
+  const without = noEdge === undefined ? "" : `; no edge: ${noEdge}`;
+  if (shortcoming !== undefined) return `nixport ready, but ${shortcoming}; ${urls}${without}`;
+  return `nixport ready: ${urls}; ${pull}${without}`;
+}
 
 interface Child {
   readonly name: string;

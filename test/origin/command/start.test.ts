@@ -22,14 +22,15 @@ async function start(
   t: TestContext,
   port: number,
   edgePort: number,
-  setPath?: string,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Started> {
   const child = spawn(process.execPath, [COMMAND], {
     env: {
       ...process.env,
       ...{ PORT: String(port), EDGE_PORT: String(edgePort), NIXPORT_LOG_LEVEL: "silent" },
       NIXPORT_STATE: await temporaryDirectory(t),
-      NIXERY_PKGS_PATH: setPath ?? (await plantSet(t)),
+      NIXERY_PKGS_PATH: env.NIXERY_PKGS_PATH ?? (await plantSet(t)),
+      ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -79,7 +80,7 @@ describe("npm start", { timeout: 120_000 }, () => {
     const setPath = await temporaryDirectory(t);
     await writeFile(join(setPath, "default.nix"), "{\n  cacert =\n");
     const [port, edgePort] = [await freePort(), await freePort()];
-    const child = await start(t, port, edgePort, setPath);
+    const child = await start(t, port, edgePort, { NIXERY_PKGS_PATH: setPath });
     let output = "";
     for await (const chunk of child.stdout) {
       output += chunk;
@@ -89,6 +90,26 @@ describe("npm start", { timeout: 120_000 }, () => {
     const line = `^nixport ready, but the package set does not load: syntax error, .*; ${urls}$`;
     assert.match(output, new RegExp(line, "m"));
     assert.equal((await fetch(`http://127.0.0.1:${edgePort}/v2/`)).status, 200);
+  });
+
+  test("starts the origin alone where the edge's runtime does not start, and says why", async (t) => {
+    const [port, edgePort] = [await freePort(), await freePort()];
+    const child = await start(t, port, edgePort, { MINIFLARE_WORKERD_PATH: "/bin/false" });
+    let output = "";
+    for await (const chunk of child.stdout) {
+      output += chunk;
+      if (output.includes("nixport ready")) break;
+    }
+    assert.match(
+      output,
+      new RegExp(
+        `^nixport ready: origin http://127.0.0.1:${port}; try: docker pull 127.0.0.1:${port}/\\S+; no edge: workerd does not start on this machine`,
+        "m",
+      ),
+    );
+    assert.equal((await fetch(`http://127.0.0.1:${port}/v2/`)).status, 200);
+    child.kill("SIGINT");
+    assert.deepEqual(await once(child, "exit"), [0, null]);
   });
 
   test("is not ready where other programs have the ports, and says so", async (t) => {

@@ -1,0 +1,36 @@
+// Whether the edge's runtime starts on this machine: workerd is made for glibc where most systems have
+// it. The origin does without it, and is a registry by itself.
+
+import { createRequire } from "node:module";
+import { runProcess } from "../nix/spawn.ts";
+import type { EnvironmentVariables } from "../variables.ts";
+
+const PROBE_DEADLINE_MS = 10_000;
+const LOOSE_ENDS = /\s+/g;
+const MAX_REASON_CHARACTERS = 200;
+
+/** Why it does not, in a few words; undefined where it does. */
+export async function edgeProblem(env: EnvironmentVariables): Promise<string | undefined> {
+  const program = env.MINIFLARE_WORKERD_PATH || carriedRuntime();
+  if (program === undefined) return "npm has no workerd for this machine";
+  const result = await runProcess(program, ["--version"], {
+    ...{ env: {}, deadlineMs: PROBE_DEADLINE_MS },
+  });
+  if (result.kind === "exited" && result.code === 0) return undefined;
+  const said = result.kind === "exited" ? firstLine(result.stderr) : result.kind;
+  return `workerd does not start on this machine (${said}); MINIFLARE_WORKERD_PATH names one that does`;
+}
+
+function firstLine(text: string): string {
+  const line = text.trim().split("\n")[0] ?? "";
+  return line.replaceAll(LOOSE_ENDS, " ").slice(0, MAX_REASON_CHARACTERS) || "without a word";
+}
+
+function carriedRuntime(): string | undefined {
+  try {
+    return createRequire(import.meta.url)("workerd").default;
+  } catch {
+    // No package for this platform, or installed without the optional ones.
+    return undefined;
+  }
+}
