@@ -36,6 +36,8 @@ const TEST_TOOLS: readonly Tool[] = [
   // A minimal Debian has neither.
   ["mount", "mount"],
   ["umount", "mount"],
+  // Makes the roots of other machines, which test/hosts runs in.
+  ["mmdebstrap", "mmdebstrap"],
 ];
 /** Files that need a tool, by folder. The tests in them skip themselves where it is missing. */
 const FILES = "test/**/*.test.ts";

@@ -40,20 +40,20 @@ async function askLogical(run: NixRunner): Promise<string> {
     throw new StoreProblem(`Nix did not open its store: ${result.kind}`);
   if (result.code !== 0) {
     throw new StoreProblem(
-      `Nix cannot use its store: ${evaluationMessage(result.stderr)}\n${MEND_STORE}`,
+      `Nix cannot use its store: ${evaluationMessage(result.stderr)}\n${WAYS}`,
     );
   }
   // Since 2.10, for a user without /nix: it cannot build there unless user namespaces are allowed.
   const fallback = /will use '([^']*)' as a chroot store/.exec(result.stderr)?.[1];
   if (fallback !== undefined) {
     throw new StoreProblem(
-      `Nix keeps its store below ${fallback}, since /nix/var/nix does not exist\n${MEND_STORE}`,
+      `Nix keeps its store below ${fallback}, since /nix/var/nix does not exist\n${WAYS}`,
     );
   }
   return result.stdout.trim().replaceAll('"', "");
 }
 
-const MEND_STORE = `npm start and npm run origin make /nix where sudo allows it, and say what to run where it does not`;
+const WAYS = "docs/hosts.md lists the ways to have Nix, and what each needs";
 
 /**
  * The directory of a store's objects, by the URL of the store as Nix has them: one of its words, a

@@ -1,0 +1,177 @@
+// The ways to have Nix on a Debian whose Nix is newer than this machine's: each starts the origin as
+// its user would, and pulls an image that was built there.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { before, describe, type TestContext, test } from "node:test";
+import { debianRoot, missingForRoots, SUITES, USER } from "./debian-root.ts";
+import { type As, CHECKOUT, type Machine, startMachine } from "./machine.ts";
+import { assertPulls, plantSmallSet } from "./small-set.ts";
+
+const SET = "/srv/set";
+const NODE = `${CHECKOUT}/node_modules/node/bin/node`;
+const ORIGIN = `exec ${NODE} ${CHECKOUT}/origin/command/origin.ts`;
+const LISTENING = /^origin at (http:\S+),/;
+const ROOT_DEADLINE_MS = 8 * 60_000;
+
+const HOME = `/home/${USER.name}`;
+/** No other part is there, and nothing that is built here is in a cache. */
+const SETTINGS = { PORT: "0", EDGE_PORT: "1", NIXPORT_LOG_LEVEL: "error", NIXERY_PKGS_PATH: SET };
+const asRoot = { env: { ...SETTINGS, HOME: "/root", NIXPORT_STATE: "/root/state" } };
+const asUser = { user: USER.name, env: { ...SETTINGS, HOME, NIXPORT_STATE: `${HOME}/state` } };
+
+/** Makes /nix as root's Nix leaves it, with something in it. */
+const ROOT_BUILDS = `nix-build --no-out-link -A hello ${SET} >&2 || exit 1`;
+const OWN_STORE = `install --directory --owner ${USER.name} /nix /nix/store /nix/var /nix/var/nix`;
+const SUDO_WITHOUT_PASSWORD = `echo '${USER.name} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ann`;
+const SUDO_WITH_PASSWORD = `echo '${USER.name} ALL=(ALL) ALL' >/etc/sudoers.d/ann`;
+const DAEMON =
+  "exec nix-daemon 2>&1 & until [ -S /nix/var/nix/daemon-socket/socket ]; do :; done; echo up; wait";
+
+for (const suite of SUITES) {
+  describe(`on Debian ${suite}`, { skip: missingForRoots(), timeout: ROOT_DEADLINE_MS }, () => {
+    let root = "";
+    before(
+      async () => {
+        root = await debianRoot(suite);
+      },
+      { timeout: ROOT_DEADLINE_MS },
+    );
+
+    async function machine(t: TestContext, setUp = "", sandbox = true): Promise<Machine> {
+      const started = await startMachine(t, { root });
+      await plantSmallSet(join(started.files, SET));
+      const nixConf = `sandbox = ${sandbox}\nsandbox-fallback = false\nsubstituters =`;
+      const script = `mkdir -p /etc/nix; echo '${nixConf}' >/etc/nix/nix.conf\n${setUp}`;
+      const { code, stderr } = await started.run(script, { env: { HOME: "/root" } });
+      assert.equal(code, 0, stderr);
+      return started;
+    }
+
+    async function assertServes(on: Machine, as: As): Promise<void> {
+      const { match, stop } = await on.start(ORIGIN, LISTENING, as);
+      await assertPulls(match[1] ?? "");
+      await stop();
+    }
+
+    test("root builds in the sandbox", async (t) => {
+      await assertServes(await machine(t), asRoot);
+    });
+
+    test("root in a container builds without build users", async (t) => {
+      const gone = "rm /usr/sbin/useradd; sed -i '/^nixbld/d' /etc/group /etc/passwd";
+      await assertServes(await machine(t, gone, false), asRoot);
+    });
+
+    const mended: readonly (readonly [what: string, setUp: string])[] = [
+      ["is made by sudo where there is none", SUDO_WITHOUT_PASSWORD],
+      [
+        "is made whole by sudo where root has begun it",
+        `${SUDO_WITHOUT_PASSWORD}; mkdir -p /nix/store/.links`,
+      ],
+      [
+        "is made whole where the user has it",
+        `install --directory --owner ${USER.name} /nix /nix/store`,
+      ],
+      ["is used as it is where it is whole", OWN_STORE],
+    ];
+    for (const [what, setUp] of mended) {
+      test(`a user's own /nix ${what}`, async (t) => {
+        const on = await machine(t, setUp, false);
+        await assertServes(on, asUser);
+        assert(!existsSync(join(on.files, HOME, ".local/share/nix/root")));
+      });
+    }
+
+    const byHand: readonly (readonly [what: string, setUp: string, prefix: string])[] = [
+      ["without sudo", "rm /usr/bin/sudo", ""],
+      ["whose sudo asks for a password", SUDO_WITH_PASSWORD, "sudo "],
+    ];
+    for (const [what, setUp, prefix] of byHand) {
+      test(`a user ${what} is told all that root must do, once`, async (t) => {
+        const on = await machine(t, `rm /usr/bin/git; ${setUp}`);
+        const env = { ...asUser.env, NIXERY_PKGS_REPO: "https://example.org/set.git" };
+        const { code, stderr } = await on.run(ORIGIN, { ...asUser, env });
+        assert.equal(code, 1);
+        const lines = stderr.split("\n").filter((line) => line.startsWith("  "));
+        const apt = "apt-get -qq -o DPkg::Lock::Timeout=300";
+        assert.deepEqual(lines, [
+          `  ${prefix}${apt} update`,
+          `  ${prefix}${apt} install --yes --no-install-recommends git`,
+          `  ${prefix}install --directory --owner ${USER.id} /nix /nix/store /nix/var /nix/var/nix`,
+          `  ${prefix}chown --recursive ${USER.id} /nix`,
+        ]);
+        assert.doesNotMatch(stderr, /not-started/);
+      });
+    }
+
+    test("the commands that a user is told do what is needed", async (t) => {
+      const on = await machine(t, "rm /usr/bin/sudo", false);
+      const told = await on.run(ORIGIN, asUser);
+      const commands = told.stderr.split("\n").filter((line) => line.startsWith("  "));
+      assert.deepEqual(await on.run(commands.join("\n")), { code: 0, stdout: "", stderr: "" });
+      await assertServes(on, asUser);
+    });
+
+    for (const home of ["/nonexistent", undefined]) {
+      test(`a service works with HOME ${home ?? "unset"}`, async (t) => {
+        const { HOME: _, ...env } = asUser.env;
+        const as = { ...asUser, env: { ...env, ...(home !== undefined && { HOME: home }) } };
+        const on = await machine(
+          t,
+          `usermod --home /nonexistent ${USER.name}; ${OWN_STORE}`,
+          false,
+        );
+        await assertServes(on, as);
+      });
+    }
+
+    test("an untrusted user of a daemon builds in its sandbox", async (t) => {
+      const on = await machine(t, `usermod --append --groups nix-users ${USER.name}`);
+      await on.start(DAEMON, /^up$/, asRoot);
+      await assertServes(on, asUser);
+      const { stdout } = await on.run(
+        "nix store info --json --extra-experimental-features nix-command",
+        asUser,
+      );
+      assert.partialDeepStrictEqual(JSON.parse(stdout), { url: "daemon", trusted: 0 });
+    });
+
+    test("a user whom the daemon does not serve is told the group", async (t) => {
+      const socket = "install --directory --mode 770 --group nix-users /nix/var/nix/daemon-socket";
+      const on = await machine(t, `${ROOT_BUILDS}; ${socket}`);
+      await on.start(DAEMON, /^up$/, asRoot);
+      const { code, stderr } = await on.run(ORIGIN, asUser);
+      assert.equal(code, 1);
+      assert.match(stderr, /^ {2}usermod --append --groups nix-users ann$/m);
+    });
+
+    test("a user of a store that is root's, without a daemon, is told what there is to do", async (t) => {
+      const on = await machine(t, `${SUDO_WITHOUT_PASSWORD}; ${ROOT_BUILDS}`);
+      const { code, stderr } = await on.run(ORIGIN, asUser);
+      assert.equal(code, 1);
+      assert.match(stderr, /\/nix\/store belongs to the user 0, and no Nix daemon answers/);
+    });
+
+    test("a store of its own is packed from where it is", async (t) => {
+      const env = { ...asRoot.env, NIX_REMOTE: "local?root=/srv/own" };
+      const on = await machine(t);
+      await assertServes(on, { env });
+      assert(!existsSync(join(on.files, "nix/store")));
+    });
+
+    test("git is installed where a repository has the packages", async (t) => {
+      const on = await machine(t, "mv /usr/bin/git /usr/bin/git.away");
+      const git = "/usr/bin/git.away -C /srv/set -c user.name=a -c user.email=a@example.org";
+      await on.run(`${git} init -q; ${git} add .; ${git} commit -qm set`);
+      await writeFile(
+        join(on.files, "usr/bin/apt-get"),
+        '#!/bin/sh\n[ "$4 $7" = "install git" ] && mv /usr/bin/git.away /usr/bin/git\n',
+      );
+      const env = { ...asRoot.env, NIXERY_PKGS_PATH: "", NIXERY_PKGS_REPO: `file://${SET}` };
+      await assertServes(on, { env });
+    });
+  });
+}
