@@ -131,14 +131,14 @@ export async function startMachine(t: Ending, options: MachineOptions): Promise<
   };
 }
 
+/** What runs on after its deadline ends with the machine. */
 async function ended(child: Child): Promise<Ended> {
-  const timer = setTimeout(() => child.kill("SIGKILL"), DEADLINE_MS);
-  const [[code], stdout, stderr] = await Promise.all([
-    once(child, "exit"),
-    text(child.stdout),
-    text(child.stderr),
-  ]);
-  clearTimeout(timer);
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("the script did not end")), DEADLINE_MS);
+  const end = Promise.all([once(child, "exit"), text(child.stdout), text(child.stderr)]);
+  const [[code], stdout, stderr] = await Promise.race([end, late]).finally(() =>
+    clearTimeout(timer),
+  );
   return { code: code as number | null, stdout, stderr };
 }
 
