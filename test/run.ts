@@ -38,6 +38,7 @@ const TEST_TOOLS: readonly Tool[] = [
   ["umount", "mount"],
   // Makes the roots of other machines, which test/hosts runs in.
   ["mmdebstrap", "mmdebstrap"],
+  ["patchelf", "patchelf"],
 ];
 /** Files that need a tool, by folder. The tests in them skip themselves where it is missing. */
 const FILES = "test/**/*.test.ts";

@@ -43,7 +43,9 @@ export function missingForRoots(): string | false {
   if (process.getuid?.() !== 0) return "making another machine's root needs root";
   const folders = (process.env.PATH ?? "").split(delimiter);
   const isThere = (program: string) => folders.some((dir) => existsSync(join(dir, program)));
-  const missing = ["mmdebstrap", "unshare", "nsenter"].find((program) => !isThere(program));
+  const missing = ["mmdebstrap", "patchelf", "unshare", "nsenter"].find(
+    (program) => !isThere(program),
+  );
   return missing === undefined ? false : `${missing} is not installed`;
 }
 
