@@ -24,6 +24,8 @@ const asUser = { user: USER.name, env: { ...SETTINGS, HOME, NIXPORT_STATE: `${HO
 
 /** Makes /nix as root's Nix leaves it, with something in it. */
 const ROOT_BUILDS = `nix-build --no-out-link -A hello ${SET} >&2 || exit 1`;
+const COMMIT_SET = `cd ${SET}; git init -q; git add .
+git -c user.name=a -c user.email=a@example.org commit -qm set`;
 const OWN_STORE = `install --directory --owner ${USER.name} /nix /nix/store /nix/var /nix/var/nix`;
 const SUDO_WITHOUT_PASSWORD = `echo '${USER.name} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ann`;
 const SUDO_WITH_PASSWORD = `echo '${USER.name} ALL=(ALL) ALL' >/etc/sudoers.d/ann`;
@@ -115,16 +117,16 @@ for (const suite of SUITES) {
       await assertServes(on, asUser);
     });
 
+    // Of a repository, since Nix fetches into its cache folder.
     for (const home of ["/nonexistent", undefined]) {
       test(`a service works with HOME ${home ?? "unset"}`, async (t) => {
-        const { HOME: _, ...env } = asUser.env;
-        const as = { ...asUser, env: { ...env, ...(home !== undefined && { HOME: home }) } };
-        const on = await machine(
-          t,
-          `usermod --home /nonexistent ${USER.name}; ${OWN_STORE}`,
-          false,
-        );
-        await assertServes(on, as);
+        const { HOME: _, ...kept } = asUser.env;
+        const source = { NIXERY_PKGS_PATH: "", NIXERY_PKGS_REPO: `file://${SET}` };
+        const env = { ...kept, ...source, ...(home !== undefined && { HOME: home }) };
+        const gone = `usermod --home /nonexistent ${USER.name}`;
+        const owned = `chown --recursive ${USER.name} ${SET}`;
+        const on = await machine(t, `${gone}; ${OWN_STORE}; ${COMMIT_SET}; ${owned}`, false);
+        await assertServes(on, { ...asUser, env });
       });
     }
 
@@ -163,9 +165,7 @@ for (const suite of SUITES) {
     });
 
     test("git is installed where a repository has the packages", async (t) => {
-      const on = await machine(t, "mv /usr/bin/git /usr/bin/git.away");
-      const git = "/usr/bin/git.away -C /srv/set -c user.name=a -c user.email=a@example.org";
-      await on.run(`${git} init -q; ${git} add .; ${git} commit -qm set`);
+      const on = await machine(t, `${COMMIT_SET}; mv /usr/bin/git /usr/bin/git.away`);
       await writeFile(
         join(on.files, "usr/bin/apt-get"),
         '#!/bin/sh\n[ "$4 $7" = "install git" ] && mv /usr/bin/git.away /usr/bin/git\n',
