@@ -55,6 +55,9 @@ function npmInstall(...more) {
   // Not `npm ci`: it refuses a lock file in which a registry mirror left out the optional packages
   // of other platforms. The versions are the lock file's all the same, and it is not written.
   const options = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", ...more];
+  // npm keeps what it downloads below HOME, which a service often has none of.
+  const hasHome = existsSync(process.env.HOME ?? "");
+  if (!hasHome) options.push("--cache", join(root, "node_modules/.cache/npm"));
   const result = spawnSync(program, [...before, ...options], {
     cwd: root,
     stdio: ["ignore", 2, 2],

@@ -17,7 +17,7 @@ const OLD_NODE = `data:text/javascript,${encodeURIComponent(
 
 interface Checkout {
   readonly path: string;
-  run(more?: { readonly isOld?: boolean }): {
+  run(more?: { readonly isOld?: boolean; readonly env?: Readonly<Record<string, string>> }): {
     readonly code: number | null;
     readonly stdout: string;
     readonly stderr: string;
@@ -50,13 +50,13 @@ async function checkout(
   );
   return {
     path,
-    run({ isOld = false } = {}) {
+    run({ isOld = false, env = {} } = {}) {
       const preload = isOld ? ["--import", OLD_NODE] : [];
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
         [...preload, join(path, "origin/command/setup.mjs"), "script.mjs"],
         {
-          env: { PATH: process.env.PATH ?? "", npm_execpath: join(path, "npm.cjs") },
+          env: { PATH: process.env.PATH ?? "", npm_execpath: join(path, "npm.cjs"), ...env },
           encoding: "utf8",
         },
       );
@@ -114,6 +114,18 @@ describe("setup.mjs", () => {
       [false, true],
     );
   });
+
+  for (const [home, own] of [
+    ["/nonexistent", true],
+    ["/", false],
+  ] as const) {
+    test(`has npm keep its downloads ${own ? "in" : "out of"} the checkout with HOME=${home}`, async (t) => {
+      const { path, run, asked } = await checkout(t, {});
+      assert.equal(run({ env: { HOME: home } }).code, 0);
+      const [call = []] = await asked();
+      assert.equal(call.includes(join(path, "node_modules/.cache/npm")), own);
+    });
+  }
 
   test("does not try that where only npm's Node could run what follows", async (t) => {
     const { run, asked } = await checkout(t, { npm: "process.exit(1);" });
