@@ -4,10 +4,10 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { statePathOf } from "../../origin/command/local-environment.ts";
-import { run } from "../e2e/daemon.ts";
+import { runProcess } from "../../origin/nix/spawn.ts";
 
 /** The suites that are tried: trixie always, another only when it is named. */
 export const SUITES: readonly string[] = process.env.NIXPORT_TEST_SUITES?.split(/[ ,]+/) ?? [
@@ -49,29 +49,34 @@ export function missingForRoots(): string | false {
   return missing === undefined ? false : `${missing} is not installed`;
 }
 
+const DEADLINE_MS = 7 * 60_000;
+/** Of two processes of tests that want a root, the second waits for the first one's. */
+const MAKE_ONCE = `set -e
+path=$1; shift
+[ -d "$path" ] && exit
+rm -rf "$path.part"
+"$@" "$path.part" >&2
+mv "$path.part" "$path"`;
+
 /** The folder; a minute the first time. Deleting it has it made of the suite's newest packages. */
 export async function debianRoot(suite: string): Promise<string> {
   const recipe = createHash("sha256")
     .update(JSON.stringify([PACKAGES, CUSTOMISE]))
     .digest("hex");
-  const path = join(statePathOf(process.env), "roots", `${suite}-${recipe.slice(0, 12)}`);
-  if (existsSync(path)) return path;
-  const made = `${path}.${process.pid}`;
-  await mkdir(made, { recursive: true, mode: 0o755 });
-  try {
-    await run("mmdebstrap", [
-      ...["--quiet", "--variant=minbase", `--include=${PACKAGES.join(",")}`],
-      // A mirror may be behind, and sid's lists expire within a week. Their signature counts.
-      '--aptopt=Acquire::Check-Valid-Until "false"',
-      ...[`--customize-hook=sh -c '${CUSTOMISE.replaceAll("'", `'\\''`)}' customise "$1"`],
-      ...[suite, made],
-    ]);
-    await rename(made, path);
-  } catch (error) {
-    // Another process of tests was faster.
-    if (!existsSync(path)) throw error;
-  } finally {
-    await rm(made, { recursive: true, force: true });
-  }
-  return path;
+  const roots = join(statePathOf(process.env), "roots");
+  const path = join(roots, `${suite}-${recipe.slice(0, 12)}`);
+  await mkdir(roots, { recursive: true });
+  const customise = `sh -c '${CUSTOMISE.replaceAll("'", `'\\''`)}' customise "$1"`;
+  const make = [
+    ...["mmdebstrap", "--quiet", "--variant=minbase", `--include=${PACKAGES.join(",")}`],
+    // A mirror may be behind, and sid's lists expire within a week. Their signature counts.
+    '--aptopt=Acquire::Check-Valid-Until "false"',
+    ...[`--customize-hook=${customise}`, suite],
+  ];
+  const args = [`${path}.lock`, "sh", "-c", MAKE_ONCE, "sh", path, ...make];
+  const { PATH = "" } = process.env;
+  const made = await runProcess("flock", args, { env: { PATH }, deadlineMs: DEADLINE_MS });
+  if (made.kind === "exited" && made.code === 0) return path;
+  const why = made.kind === "exited" ? made.stderr.slice(-2000) : made.kind;
+  throw new Error(`no root of ${suite} could be made: ${why}`);
 }

@@ -138,7 +138,9 @@ for (const suite of SUITES) {
         "nix store info --json --extra-experimental-features nix-command",
         asUser,
       );
-      assert.partialDeepStrictEqual(JSON.parse(stdout), { url: "daemon", trusted: 0 });
+      const { url, trusted } = JSON.parse(stdout);
+      // 2.26 says 0 where newer ones say false.
+      assert.deepEqual([url, Boolean(trusted)], ["daemon", false]);
     });
 
     test("a user whom the daemon does not serve is told the group", async (t) => {
