@@ -2,7 +2,7 @@
 // it. The origin does without it, and is a registry by itself.
 
 import { createRequire } from "node:module";
-import { runProcess } from "../nix/spawn.ts";
+import { runProcess, type SpawnResult } from "../nix/spawn.ts";
 import type { EnvironmentVariables } from "../variables.ts";
 
 const PROBE_DEADLINE_MS = 10_000;
@@ -17,8 +17,13 @@ export async function edgeProblem(env: EnvironmentVariables): Promise<string | u
     ...{ env: {}, deadlineMs: PROBE_DEADLINE_MS },
   });
   if (result.kind === "exited" && result.code === 0) return undefined;
-  const said = result.kind === "exited" ? firstLine(result.stderr) : result.kind;
-  return `workerd does not start on this machine (${said}); MINIFLARE_WORKERD_PATH names one that does`;
+  return `workerd does not start on this machine (${whyNot(result)}); MINIFLARE_WORKERD_PATH names one that does`;
+}
+
+function whyNot(result: SpawnResult): string {
+  if (result.kind === "exited") return firstLine(result.stderr);
+  // The kernel says the same of a program that is not there and of one whose loader is not.
+  return result.kind === "not-started" ? "it or its loader is missing" : result.kind;
 }
 
 function firstLine(text: string): string {

@@ -63,7 +63,7 @@ describe("on a machine like NixOS", { skip: missingForRoots(), timeout: ROOT_DEA
   test("npm start serves images without an edge, and says why there is none", async (t) => {
     const on = await machine(t);
     const ready =
-      /^nixport ready: origin (http:\S+); try: docker pull \S+; no edge: workerd does not start on this machine/;
+      /^nixport ready: origin (http:\S+); try: docker pull \S+; no edge: workerd does not start on this machine \(it or its loader is missing\)/;
     const port = String(await freePort());
     const as = { ...asUser, env: { ...env, PORT: port } };
     const { match } = await on.start(`${SETUP} origin/command/start.ts`, ready, as);
