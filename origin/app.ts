@@ -224,6 +224,9 @@ function sizeOf(remade: Remade): number | undefined {
       throw failureError({ ...remade, what: "build" });
     case "cancelled":
     case "busy":
+    case "cache-failed":
+    case "source-unreachable":
+    case "host-failed":
       throw failureError(remade);
     default:
       return remade satisfies never;

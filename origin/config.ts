@@ -8,6 +8,7 @@ import type { Platforms } from "../registry/platforms.ts";
 import { parseSecretKeys, type SecretKey } from "../registry/token.ts";
 import { readPlatforms } from "./configured-platforms.ts";
 import { readNixpkgsConfig, readSource } from "./configured-source.ts";
+import { SOURCE_BUILDS, type SourceBuilds } from "./nix/build-policy.ts";
 import type { NixpkgsConfig } from "./nix/nixpkgs-config.ts";
 import type { Source } from "./sources/source.ts";
 import { type EnvironmentVariables, openVariables, type Variables } from "./variables.ts";
@@ -29,6 +30,9 @@ export interface Config {
   readonly access: "anyone" | "edge";
   /** Absent: the origin works alone. */
   readonly edgeUrl: string | null;
+  readonly build: SourceBuilds;
+  /** Null: as `buildPolicy` has it. */
+  readonly maxSourceBuilds: number | null;
   readonly builderTimeoutSeconds: number;
   readonly buildDeadlineMs: number;
   readonly holdMs: number;
@@ -65,6 +69,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     ...readAccess(variables),
     ...readNumbers(variables),
     ...readPlaces(variables),
+    ...readBuilds(variables),
     nixpkgsConfig: readNixpkgsConfig(variables),
     popularityUrl: url("NIX_POPULARITY_URL", ["http", "https", "file"]),
     logLevel: text("NIXPORT_LOG_LEVEL") ?? "info",
@@ -126,6 +131,18 @@ function readNumbers({ integer }: Variables) {
     trackMs: DAY_MS * integer("NIXPORT_TRACK_DAYS", 7, 0, 365),
     popularityRefreshMs: DAY_MS * integer("NIXPORT_POPULARITY_REFRESH", 0, 0, 3650) || null,
     packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
+  };
+}
+
+function readBuilds({ text, integer, problem }: Variables) {
+  const said = text("NIXPORT_BUILD") ?? "missing";
+  const build = SOURCE_BUILDS.find((each) => each === said);
+  if (build === undefined) {
+    problem(`NIXPORT_BUILD is ${JSON.stringify(said)}: one of ${SOURCE_BUILDS.join(", ")}`);
+  }
+  return {
+    build: build ?? "missing",
+    maxSourceBuilds: integer("NIXPORT_MAX_SOURCE_BUILDS", null, 0, 1_000_000),
   };
 }
 

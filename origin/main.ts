@@ -23,8 +23,10 @@ import { createTaggedImages } from "./images/tagged-images.ts";
 import type { RecordFailure } from "./images/wanted-parts.ts";
 import { createPacker } from "./layers/packer.ts";
 import type { Log } from "./log.ts";
+import { buildPolicy, describeBuilds } from "./nix/build-policy.ts";
 import { bringNix } from "./nix/fitting-nix.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
+import { readNixSettings } from "./nix/nix-settings.ts";
 import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
 import { renewableNix } from "./nix/renewable-nix.ts";
 import { obtainPopularity, offerPopularity } from "./popularity/obtain.ts";
@@ -84,6 +86,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     ...{ log, now },
   });
   const { nix } = renewable;
+  const settings = await readNixSettings(nix, signal);
   const rootsDir = join(config.statePath, "gcroots");
   await clearRoots(rootsDir);
   const store = await openFilesystemStore(config.storagePath);
@@ -128,7 +131,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const packerReady = packer.start();
   const layers = createPackedLayers({ packer, store, log, signal });
   const maker = createRecordMaker({ layers, popularity, storeDirectory });
-  const held = createHeldPaths({ ...config, nix, rootsDir, log, signal });
+  const policy = buildPolicy(config, settings);
+  log.info(describeBuilds(policy, settings), "how packages are made");
+  const held = createHeldPaths({ ...config, nix, rootsDir, policy, log, signal });
   const failures = rememberFailures<RecordFailure>(memory);
   const parts = { nix, store, maker, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });

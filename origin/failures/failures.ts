@@ -5,6 +5,7 @@ import { describeProgress, type StillBuilding } from "../../registry/building.ts
 import { MAX_LAYERS } from "../../registry/compose.ts";
 import { RegistryError } from "../../registry/error.ts";
 import type { PackageName } from "../../registry/recipe.ts";
+import type { Hindrance } from "../nix/hindrance.ts";
 import type { Stage, StillUnderWay } from "../waiting/hold.ts";
 import type { Busy } from "../waiting/slots.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type PackageFailure,
   packageDetail,
 } from "./failed-package.ts";
+import { type HindranceDetail, hindranceError } from "./hindrance-error.ts";
 import { publicText } from "./public-text.ts";
 
 export type { BuilderFailure, PackageFailure } from "./failed-package.ts";
@@ -34,6 +36,7 @@ export type BuildFailure =
       readonly afterMs: number;
     }
   | { readonly kind: "cancelled" }
+  | Hindrance
   | Busy
   | StillUnderWay
   | { readonly kind: "too-large"; readonly sizeBytes: number; readonly limitBytes: number }
@@ -44,13 +47,19 @@ export type BuildFailure =
 export type FailureDetail =
   | PackageDetail
   | { readonly reason: "timed-out"; readonly afterSeconds: number }
+  | HindranceDetail
   | StillBuilding
   | { readonly reason: "nix-too-old"; readonly version: string; readonly needed: string }
   | { readonly reason: "too-large"; readonly sizeBytes: number; readonly limitBytes: number }
   | {
       readonly reason: Exclude<
         BuildFailure["kind"],
-        "packages-failed" | "timed-out" | "still-under-way" | "too-large" | "nix-too-old"
+        | "packages-failed"
+        | "timed-out"
+        | "still-under-way"
+        | "too-large"
+        | "nix-too-old"
+        | Hindrance["kind"]
       >;
     };
 
@@ -93,6 +102,11 @@ export function failureError(failure: BuildFailure): RegistryError {
         "the build was stopped: the origin is going down",
         10,
       );
+    case "cache-failed":
+    case "source-unreachable":
+    case "host-failed":
+    case "not-in-caches":
+      return hindranceError(failure);
     // containerd and skopeo ask again after a 429, and heed Retry-After; after a 503 they give up.
     case "busy":
       return new RegistryError(

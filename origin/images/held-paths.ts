@@ -5,6 +5,8 @@ import type { BuildProgress } from "../../registry/building.ts";
 import type { StorePath } from "../../registry/store-path.ts";
 import type { BuilderFailure } from "../failures/failures.ts";
 import type { Log } from "../log.ts";
+import type { BuildPolicy } from "../nix/build-policy.ts";
+import { type Hindrance, isHindrance } from "../nix/hindrance.ts";
 import type { NixLog } from "../nix/nix-log.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import {
@@ -25,6 +27,7 @@ export type HoldFailure =
   | BuilderFailure
   /** Collected since it was evaluated: it must be evaluated again. */
   | { readonly kind: "derivation-gone" }
+  | Hindrance
   | NotTried;
 
 /** Nothing is known of what was wanted: trying again may succeed. */
@@ -62,6 +65,7 @@ export type RealiseProgress =
 export interface HeldPathsOptions {
   readonly nix: NixTool;
   readonly rootsDir: string;
+  readonly policy: BuildPolicy;
   readonly builderTimeoutSeconds: number;
   /** For a realisation with its time in the queue. */
   readonly buildDeadlineMs: number;
@@ -71,6 +75,9 @@ export interface HeldPathsOptions {
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
+
+/** Derivations in a line of the log. */
+const MAX_LOGGED = 20;
 
 /** Of paths that were valid once: no build of minutes may keep a lost layer waiting. */
 const FETCHES = { atOnce: 4, waiting: 1000 };
@@ -82,7 +89,7 @@ interface UnderWay {
 }
 
 export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
-  const { nix, rootsDir, builderTimeoutSeconds, buildDeadlineMs } = options;
+  const { nix, rootsDir, policy, builderTimeoutSeconds, buildDeadlineMs, log } = options;
   const builds = createSlots({ atOnce: options.maxBuilds, waiting: options.maxQueue });
   const fetches = createSlots(FETCHES);
   const underWay = new Set<UnderWay>();
@@ -97,28 +104,38 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
     const signal = AbortSignal.any([givenUp, deadline]);
     const derivations = new Set(wanted.map(({ derivation }) => derivation));
     const one: UnderWay = { derivations, log: undefined };
-    const onLog = (log: NixLog) => {
-      one.log = log;
+    const onLog = (nixLog: NixLog) => {
+      one.log = nixLog;
     };
-    const limits = { rootsDir, builderTimeoutSeconds, deadlineMs: buildDeadlineMs };
+    const onBuilds = (builds: readonly string[]) => {
+      const derivations = builds.slice(0, MAX_LOGGED);
+      log.info({ count: builds.length, derivations }, "built from source: no cache has them");
+    };
+    const limits = { rootsDir, policy, builderTimeoutSeconds, deadlineMs: buildDeadlineMs };
     underWay.add(one);
-    options.log.debug({ derivations: [...derivations] }, "to realise");
+    log.debug({ derivations: [...derivations] }, "to realise");
     try {
       const realised = await slots.run(
-        () => realise(nix, byDerivation(wanted), { ...limits, signal, onLog }),
+        () => realise(nix, byDerivation(wanted), { ...limits, signal, onLog, onBuilds }),
         signal,
       );
       return settled(realised);
     } finally {
       underWay.delete(one);
-      options.log.debug({ derivations: [...derivations], ...one.log?.progress() }, "realised");
+      log.debug({ derivations: [...derivations], ...one.log?.progress() }, "realised");
+    }
+
+    function holding(result: Ended): Holding {
+      const failures = failuresOf(result);
+      logHindrances(log, failures);
+      return { kind: "held", failures, release: result.release };
     }
 
     function settled(result: Realisation | Busy): Holding {
       switch (result.kind) {
         case "realised":
         case "build-failed":
-          return { kind: "held", failures: failuresOf(result), release: result.release };
+          return holding(result);
         case "cancelled":
           return givenUp.aborted ? result : { kind: "timed-out", afterMs: buildDeadlineMs };
         case "timed-out":
@@ -170,9 +187,9 @@ function byDerivation(wanted: readonly WantedPath[]): readonly WantedOutputs[] {
   }));
 }
 
-function failuresOf(
-  realisation: Extract<Realisation, { kind: "realised" | "build-failed" }>,
-): ReadonlyMap<string, HoldFailure> {
+type Ended = Extract<Realisation, { kind: "realised" | "build-failed" }>;
+
+function failuresOf(realisation: Ended): ReadonlyMap<string, HoldFailure> {
   if (realisation.kind === "realised") return new Map();
   return new Map(
     realisation.failures.map((failure) => [failure.wanted.derivation, recordFailure(failure)]),
@@ -194,11 +211,24 @@ function recordFailure(failure: RealiseFailure): HoldFailure {
       const { derivation, reason, log } = failure;
       return { kind: "build-failed", derivation, reason, log };
     }
-    case "not-realised": {
-      const { derivation } = failure.wanted;
-      return { kind: "build-failed", derivation, reason: failure.message, log: [] };
+    case "cache-failed":
+    case "source-unreachable":
+    case "host-failed":
+    case "not-in-caches": {
+      const { wanted: _, ...hindrance } = failure;
+      return hindrance;
     }
     default:
       return failure satisfies never;
+  }
+}
+
+/** Once for each cause: one cache that is down keeps all packages of a pull from being made. */
+function logHindrances(log: Log, failures: ReadonlyMap<string, HoldFailure>): void {
+  const hindered = [...failures].filter(([, failure]) => isHindrance(failure));
+  for (const group of Map.groupBy(hindered, ([, failure]) => JSON.stringify(failure)).values()) {
+    const [, hindrance] = group[0] ?? [];
+    const derivations = group.slice(0, MAX_LOGGED).map(([derivation]) => derivation);
+    log.error({ ...hindrance, wanted: derivations }, "not realised");
   }
 }

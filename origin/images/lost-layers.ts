@@ -5,6 +5,7 @@ import type { Digest } from "../../registry/digest.ts";
 import type { LayerRecord } from "../../registry/record.ts";
 import type { StorePath } from "../../registry/store-path.ts";
 import { queryClosure } from "../nix/closure.ts";
+import type { Hindrance, NotBuilt } from "../nix/hindrance.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import { joinBatches } from "../waiting/join.ts";
 import type { HeldPaths, NotTried } from "./held-paths.ts";
@@ -20,6 +21,7 @@ export type Remade =
   | { readonly kind: "remade"; readonly layer: LayerRecord }
   /** It cannot be had any more. */
   | { readonly kind: "gone" }
+  | Exclude<Hindrance, NotBuilt>
   | NotTried;
 
 export interface LostLayersOptions {
@@ -52,7 +54,12 @@ export function createLostLayers(options: LostLayersOptions): LostLayers {
       case "build-failed":
       case "build-timed-out":
       case "derivation-gone":
+      // Paths are wanted, of which nothing is built.
+      case "not-in-caches":
         return { kind: "gone" };
+      case "cache-failed":
+      case "source-unreachable":
+      case "host-failed":
       case "timed-out":
       case "cancelled":
       case "busy":

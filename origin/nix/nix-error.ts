@@ -117,8 +117,13 @@ function parseBlock(block: readonly string[]): BuildError | undefined {
   if (/dependenc(y|ies) (of derivation .* )?failed/.test(text)) return undefined;
   // The summary at the end, which names what was asked for and not what failed.
   if (/^error: build of /.test(text)) return undefined;
+  // No builder was started: a cache failed.
+  if (/^error: some substitutes for /.test(text)) return undefined;
   const timeout = /timed out after (\d+) seconds/.exec(text)?.[1];
-  const reason = said.find((line) => line.startsWith("Reason:")) ?? said[0] ?? "";
+  const [first = "", ...rest] = said;
+  // A wrong hash is told on the lines below.
+  const whole = first.endsWith("':") ? [first, ...rest].join(" ").replace(/\s+/g, " ") : first;
+  const reason = said.find((line) => line.startsWith("Reason:")) ?? whole;
   return {
     derivation,
     timedOutAfterSeconds: timeout === undefined ? null : Number(timeout),
@@ -127,6 +132,6 @@ function parseBlock(block: readonly string[]): BuildError | undefined {
   };
 }
 
-function linesOf(stderr: string): readonly string[] {
+export function linesOf(stderr: string): readonly string[] {
   return stderr.replace(ESCAPES, "").replace(/\r/g, "").split("\n");
 }

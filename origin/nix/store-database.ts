@@ -29,13 +29,39 @@ export function findStoreDatabase(env: Readonly<Record<string, string>>): string
 }
 
 /**
- * Every path of the closures once, in no order. Undefined where the database does not answer: it
- * cannot be read, is locked, has another schema, or one of `paths` is not valid.
+ * Every path of the closures once, in no order. Undefined where the database does not answer, or
+ * one of `paths` is not valid.
  */
 export function readClosure(
   databasePath: string,
   paths: readonly StorePath[],
 ): readonly StoreObject[] | undefined {
+  const objects = query(databasePath, CLOSURE, paths, collectObjects);
+  return objects !== undefined && paths.every((path) => objects.has(path))
+    ? [...objects.values()]
+    : undefined;
+}
+
+/** Those of `paths` that are valid; undefined where the database does not answer. */
+export function findValid(
+  databasePath: string,
+  paths: readonly StorePath[],
+): ReadonlySet<string> | undefined {
+  return query(databasePath, VALID, paths, (rows) => {
+    const valid = [...rows].map(({ path }) => path);
+    return valid.every((path) => typeof path === "string") ? new Set(valid) : undefined;
+  });
+}
+
+type Rows = Iterable<Readonly<Record<string, unknown>>>;
+
+/** Undefined where the database does not answer: it cannot be read, is locked, has another schema. */
+function query<Result>(
+  databasePath: string,
+  statement: string,
+  paths: readonly StorePath[],
+  collect: (rows: Rows) => Result | undefined,
+): Result | undefined {
   try {
     const schema = readFileSync(join(dirname(databasePath), "schema"), "utf8").trim();
     if (schema !== SCHEMA_VERSION) return undefined;
@@ -43,10 +69,7 @@ export function readClosure(
     using database = new DatabaseSync(databasePath, { readOnly: true, timeout: 0 });
     // Without a write-ahead log Nix locks by files that SQLite's usual way does not look at.
     if (database.prepare("PRAGMA journal_mode").get()?.journal_mode !== "wal") return undefined;
-    const objects = collectObjects(database.prepare(CLOSURE).iterate(JSON.stringify(paths)));
-    return objects !== undefined && paths.every((path) => objects.has(path))
-      ? [...objects.values()]
-      : undefined;
+    return collect(database.prepare(statement).iterate(JSON.stringify(paths)));
   } catch (error) {
     // A system's or SQLite's. One of the latter: who may not write beside a write-ahead log may read
     // it only while somebody else has it open.
@@ -54,6 +77,8 @@ export function readClosure(
     throw error;
   }
 }
+
+const VALID = "SELECT path FROM ValidPaths WHERE path IN (SELECT value FROM json_each(?))";
 
 /** One statement, so that it sees one state whatever is written meanwhile. */
 const CLOSURE = `
@@ -66,9 +91,7 @@ const CLOSURE = `
   LEFT JOIN Refs ON Refs.referrer = node.id
   LEFT JOIN ValidPaths AS target ON target.id = Refs.reference`;
 
-function collectObjects(
-  rows: Iterable<Readonly<Record<string, unknown>>>,
-): ReadonlyMap<string, StoreObject> | undefined {
+function collectObjects(rows: Rows): ReadonlyMap<string, StoreObject> | undefined {
   const objects = new Map<string, StoreObject & { readonly references: string[] }>();
   for (const { path, narSize, reference } of rows) {
     if (typeof path !== "string" || typeof narSize !== "number") return undefined;

@@ -38,6 +38,7 @@ describe("readConfig", () => {
       webPath: null,
       ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
       ...{ holdMs: 50_000, maxBuilds: 4, maxEvaluations: 2, maxQueue: 100 },
+      ...{ build: "missing", maxSourceBuilds: null },
       maxClosureBytes: 34_359_738_368,
       failureMemoryMs: 60_000,
       trackMs: 604_800_000,
@@ -63,6 +64,9 @@ describe("readConfig", () => {
     [{ NIXPORT_HOLD: "900" }, { holdMs: 900_000 }],
     [{ NIXPORT_MAX_BUILDS: "1" }, { maxBuilds: 1 }],
     [{ NIXPORT_MAX_EVALUATIONS: "3" }, { maxEvaluations: 3 }],
+    [{ NIXPORT_BUILD: "never" }, { build: "never" }],
+    [{ NIXPORT_BUILD: "always" }, { build: "always" }],
+    [{ NIXPORT_MAX_SOURCE_BUILDS: "0" }, { maxSourceBuilds: 0 }],
     [{ NIXPORT_MAX_QUEUE: "0" }, { maxQueue: 0 }],
     [{ NIXPORT_MAX_CLOSURE_BYTES: "5000" }, { maxClosureBytes: 5000 }],
     [{ NIXPORT_FAILURE_MEMORY: "0" }, { failureMemoryMs: 0 }],
@@ -211,6 +215,10 @@ describe("readConfig", () => {
     [{ NIXPORT_ACCESS: "everyone" }, /^NIXPORT_ACCESS is "everyone": anyone or edge/],
     [{ NIXPORT_ACCESS: "edge" }, /^NIXPORT_ACCESS is edge: NIXPORT_SECRET/],
     [{ NIXPORT_LOG_LEVEL: "loud" }, /^NIXPORT_LOG_LEVEL is "loud": one of/],
+    [
+      { NIXPORT_BUILD: "sometimes" },
+      /^NIXPORT_BUILD is "sometimes": one of never, missing, always$/,
+    ],
     ...["gcs", "s3"].map((backend): [EnvironmentVariables, RegExp] => [
       { NIXERY_STORAGE_BACKEND: backend },
       new RegExp(`^NIXERY_STORAGE_BACKEND is "${backend}": only filesystem is built in`),

@@ -4,7 +4,7 @@ import { parseClosure, queryClosure } from "../../../origin/nix/closure.ts";
 import { lookUp } from "../../../origin/nix/evaluate.ts";
 import { realise } from "../../../origin/nix/realise.ts";
 import { parseStorePath, type StorePath, storePathName } from "../../../registry/store-path.ts";
-import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
+import { derivation, NO_CACHES, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
 const A = "q6mm9hawl0d096xrwhgsf5qry1j3j6sk-a";
 const B = "xay8zrw8mankf3j22z9z0cn77av1g1rm-b";
@@ -110,6 +110,7 @@ describe("queryClosure", () => {
     }
     const realised = await realise(nix, wanted, {
       rootsDir: await tempDir(t),
+      policy: NO_CACHES,
       builderTimeoutSeconds: 60,
       deadlineMs: 60_000,
       signal: AbortSignal.any([]),

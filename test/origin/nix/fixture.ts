@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import type { BuildPolicy } from "../../../origin/nix/build-policy.ts";
 import { findNix, type NixTool, type NixToolOptions } from "../../../origin/nix/nix-tool.ts";
 import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
 
@@ -13,6 +14,9 @@ export const OTHER_SYSTEM = process.arch === "arm64" ? "x86_64-linux" : "aarch64
 
 // Nothing a test builds is in a cache, and asking for it would only cost time.
 export const TEST_NIX_CONFIG = "sandbox = false\nsubstituters =\nmax-jobs = 2\n";
+
+/** As an operator has it who sets nothing, where Nix has no caches. */
+export const NO_CACHES: BuildPolicy = { build: "missing", maxSourceBuilds: null, caches: [] };
 
 export async function tempDir(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "nixport-test-"));

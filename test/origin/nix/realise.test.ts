@@ -10,6 +10,7 @@ import { type RealiseOptions, realise, type WantedOutputs } from "../../../origi
 import { parseStorePath } from "../../../registry/store-path.ts";
 import {
   derivation,
+  NO_CACHES,
   OTHER_SYSTEM,
   packageSet,
   SYSTEM,
@@ -69,6 +70,7 @@ async function prepare(
     dir,
     options: {
       rootsDir: join(dir, "roots"),
+      policy: NO_CACHES,
       builderTimeoutSeconds: 50,
       deadlineMs: 60_000,
       signal: never,

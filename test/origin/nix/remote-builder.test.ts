@@ -10,7 +10,15 @@ import { lookUp } from "../../../origin/nix/evaluate.ts";
 import type { NixLog } from "../../../origin/nix/nix-log.ts";
 import type { NixTool } from "../../../origin/nix/nix-tool.ts";
 import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
-import { derivation, packageSet, SYSTEM, tempDir, testNix, untilEnded } from "./fixture.ts";
+import {
+  derivation,
+  NO_CACHES,
+  packageSet,
+  SYSTEM,
+  tempDir,
+  testNix,
+  untilEnded,
+} from "./fixture.ts";
 
 const never = AbortSignal.any([]);
 const canMount = spawnSync("unshare", ["--mount", "true"]).status === 0;
@@ -67,7 +75,7 @@ async function prepare(
   const [answer] = await lookUp(nix, source, SYSTEM, ["package"], never);
   assert(answer?.lookup.kind === "found");
   const limits = { rootsDir: join(dir, "roots"), builderTimeoutSeconds: 50, deadlineMs: 60_000 };
-  return { wanted: [answer.lookup], limits: { ...limits, signal: never } };
+  return { wanted: [answer.lookup], limits: { ...limits, policy: NO_CACHES, signal: never } };
 }
 
 describe("a machine whose Nix builds elsewhere", options, () => {

@@ -1,0 +1,167 @@
+// Why something was not realised although nothing is wrong with any package: told from what Nix and
+// builders say. The one place that knows which words mean a cache, the network or this host.
+
+import { linesOf } from "./nix-error.ts";
+
+/** Never remembered: it may be gone the next time. */
+export type Hindrance =
+  /** A binary cache did not answer, or not with what it should. */
+  | { readonly kind: "cache-failed"; readonly cache: string | null; readonly reason: string }
+  /** What a package is built from could not be downloaded. */
+  | { readonly kind: "source-unreachable"; readonly derivation: string; readonly reason: string }
+  | { readonly kind: "host-failed"; readonly reason: string }
+  | NotBuilt;
+
+/** No cache has what they make, and so much may not be built. */
+export interface NotBuilt {
+  readonly kind: "not-in-caches";
+  readonly count: number;
+  /** The first of them. */
+  readonly derivations: readonly string[];
+  /** How many might be; null where the operator has nothing built. */
+  readonly limit: number | null;
+}
+
+const HINDRANCES: Readonly<Record<Hindrance["kind"], true>> = {
+  ...{ "cache-failed": true, "source-unreachable": true },
+  ...{ "host-failed": true, "not-in-caches": true },
+};
+
+export function isHindrance(failure: { readonly kind: string }): failure is Hindrance {
+  return Object.hasOwn(HINDRANCES, failure.kind);
+}
+
+/** A path that a cache offers without a signature of a key that is trusted here. */
+export interface Unsigned {
+  readonly cache: string;
+  readonly path: string;
+}
+
+type CacheFailure = Extract<Hindrance, { kind: "cache-failed" }>;
+type HostFailure = Extract<Hindrance, { kind: "host-failed" }>;
+
+const MAX_REASON_CHARACTERS = 500;
+
+/** What of Nix's messages says that it is not the fault of what was to be realised. */
+export function readHindrance(messages: string): CacheFailure | HostFailure | undefined {
+  return readHostFailure(messages) ?? readCacheFailure(messages);
+}
+
+/** In the order of this list, whatever Nix said first. */
+const HOST_FAILURES: readonly (readonly [said: RegExp, reason: string])[] = [
+  [/No space left on device|disk is full|lack of free disk space/, "no space is left on its disk"],
+  [
+    /cannot connect to (?:socket|daemon)|cannot open connection to remote store|unexpected end-of-file|Nix daemon disconnected/,
+    "the Nix daemon does not answer",
+  ],
+  [
+    /nable to start any build|local builds are disabled/,
+    "it may build nothing itself (max-jobs = 0), and no builder elsewhere can",
+  ],
+  [/Cannot allocate memory|std::bad_alloc|unable to fork/, "it is out of memory"],
+  [/Too many open files/, "too many files are open"],
+  [/failed due to signal 9\b/, "a builder was killed, most likely for want of memory"],
+];
+
+export function readHostFailure(messages: string): HostFailure | undefined {
+  const said = ownLines(messages).join("\n");
+  const reason = HOST_FAILURES.find(([pattern]) => pattern.test(said))?.[1];
+  return reason === undefined ? undefined : { kind: "host-failed", reason };
+}
+
+export function readCacheFailure(messages: string): CacheFailure | undefined {
+  const lines = ownLines(messages);
+  const unsigned = readUnsigned(messages);
+  if (unsigned !== undefined) return unsignedFailure(unsigned, []);
+  for (const line of lines) {
+    const failure = cacheFailureIn(line);
+    if (failure !== undefined) return failure;
+  }
+  return undefined;
+}
+
+function cacheFailureIn(line: string): CacheFailure | undefined {
+  const download = /unable to download '([^']*)': (.*)/.exec(line);
+  if (download !== null) return cacheFailure(download[1], downloadReason(download[2] ?? ""));
+  const lacking = /file '([^']*)' does not exist in binary cache '([^']*)'/.exec(line);
+  if (lacking !== null) return cacheFailure(lacking[2], `it lists ${lacking[1]} and lacks it`);
+  const wrong = /hash mismatch importing path '([^']*)'/.exec(line)?.[1];
+  if (wrong !== undefined) return cacheFailure(undefined, `${wrong} has a wrong hash`);
+  const none = /'([^']*)' does not appear to be a binary cache/.exec(line)?.[1];
+  if (none !== undefined) return cacheFailure(none, "it does not answer as a binary cache does");
+  const lost =
+    /cannot add path '([^']*)' because it lacks a (?:valid )?signature/.exec(line)?.[1] ??
+    /some substitutes for the outputs of derivation '([^']*)' failed/.exec(line)?.[1];
+  return lost === undefined ? undefined : cacheFailure(undefined, line.replace(/^error:\s*/, ""));
+}
+
+/** The path that a cache offers unsigned, and whose offer Nix did not take. */
+export function readUnsigned(messages: string): Unsigned | undefined {
+  for (const line of ownLines(messages)) {
+    const [, path, cache] = UNSIGNED.exec(line) ?? [];
+    if (path !== undefined && cache !== undefined) return { path, cache };
+  }
+  return undefined;
+}
+
+/** 2.8's wording, and that of newer versions. */
+const UNSIGNED =
+  /(?:the|ignoring) substitute for '([^']*)' from '([^']*)'.* not signed by any of the keys/;
+
+/** `signers`: names of the keys that did sign it, as far as they are known. */
+export function unsignedFailure(
+  { cache, path }: Unsigned,
+  signers: readonly string[],
+): CacheFailure {
+  const by = signers.length === 0 ? "" : `, but by ${signers.join(" and ")}`;
+  return cacheFailure(cache, `${path} is not signed by a key that is trusted here${by}`);
+}
+
+export function cacheFailure(cache: string | undefined, reason: string): CacheFailure {
+  const host = cache === undefined ? null : (URL.parse(cache)?.host ?? cache);
+  return { kind: "cache-failed", cache: host, reason: reason.slice(0, MAX_REASON_CHARACTERS) };
+}
+
+function downloadReason(said: string): string {
+  if (/partial file/.test(said)) return "a download was cut short";
+  return said.replace(/^(HTTP error \d+).*$/, "$1");
+}
+
+/** Of a builder's own failure: what keeps it from being the package's. */
+export function readBuildHindrance(
+  derivation: string,
+  said: { readonly reason: string; readonly log: readonly string[] },
+  isFixedOutput: boolean,
+): Hindrance | undefined {
+  const lines = linesOf(said.log.join("\n"));
+  const full = lines.find((line) => /No space left on device/.test(line));
+  const host = readHostFailure([said.reason, full ?? ""].join("\n"));
+  if (host !== undefined) return host;
+  if (!isFixedOutput) return undefined;
+  const unreached = lines.findLast((line) => UNREACHED.test(line));
+  if (unreached === undefined) return undefined;
+  const reason = unreached.trim().replace(/^(?:error|fatal):\s*/, "");
+  return { kind: "source-unreachable", derivation, reason: reason.slice(0, MAX_REASON_CHARACTERS) };
+}
+
+/**
+ * Of Nix's own fetcher, curl and git. Only fixed-output derivations may use the network, so that
+ * anything else may say so of a test of its own. A server that answers that there is no such thing
+ * is believed.
+ */
+const UNREACHED = new RegExp(
+  [
+    /unable to download '[^']*': (?!HTTP error 4(?:0[0-7]|1\d))/,
+    // Host not found, no connection, cut short, timed out, TLS, nothing sent, send, receive, HTTP/2.
+    /^\s*curl: \((?:5|6|7|16|18|28|35|52|55|56|92)\)/,
+    /The requested URL returned error: (?:408|429|5\d\d)/,
+    /^fatal: unable to (?:access|connect)|Could not resolve host|Temporary failure in name resolution/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+);
+
+/** Without the lines that Nix quotes of builders. */
+function ownLines(messages: string): readonly string[] {
+  return linesOf(messages).filter((line) => !/^\s*>/.test(line));
+}

@@ -1,0 +1,261 @@
+// Substitute or build, with the machine's own Nix and a cache that misbehaves: what a cache was meant
+// to have is never built from source.
+
+import assert from "node:assert/strict";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
+import type { BuildPolicy } from "../../../origin/nix/build-policy.ts";
+import { lookUp } from "../../../origin/nix/evaluate.ts";
+import type { NixTool } from "../../../origin/nix/nix-tool.ts";
+import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
+import { type Fault, type FaultyCache, openFaultyCache } from "./faulty-cache.ts";
+import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
+
+const limit = { timeout: 60_000 };
+const never = AbortSignal.any([]);
+
+/** Every builder notes that it ran. */
+function packages(dir: string): string {
+  const build = (name: string, extra = "") =>
+    derivation(
+      `${name}-1`,
+      `echo > ${dir}/${name}; echo from source > $out`,
+      `salt = "${dir}"; ${extra}`,
+    );
+  return `rec {
+    library = ${build("library")};
+    program = ${build("program", "inherit library;")};
+    other = ${build("other")};
+    tool = ${build("tool")};
+    # Of which only the tool is in the cache.
+    own = ${build("own", "inherit tool;")};
+    more = ${build("more", "inherit own;")};
+  }`;
+}
+
+const NAMES = ["library", "program", "other", "tool", "own", "more"];
+
+interface House {
+  readonly nix: NixTool;
+  readonly cache: FaultyCache;
+  readonly started: string[];
+  readonly wanted: (...names: readonly string[]) => readonly WantedOutputs[];
+  readonly options: RealiseOptions;
+  /** Names of the packages whose builders ran. */
+  readonly built: () => Promise<readonly string[]>;
+}
+
+async function prepare(t: TestContext, policy: Partial<BuildPolicy> = {}): Promise<House> {
+  const dir = await tempDir(t);
+  const cache = await openFaultyCache(t);
+  const started: string[] = [];
+  const config = [
+    ...["sandbox = false", "build-users-group =", "max-jobs = 2", "download-attempts = 1"],
+    ...[`substituters = ${cache.url}`, `trusted-public-keys = ${cache.publicKey}`, ""],
+  ];
+  const nix = await testNix({
+    // What Nix remembers of caches is no other test's.
+    env: { NIX_CONFIG: config.join("\n"), XDG_CACHE_HOME: join(dir, "cache") },
+    onSpawn: (program, args) => started.push(`${program} ${args.slice(0, 2).join(" ")}`),
+  });
+  const source = await packageSet(t, nix, packages(dir));
+  const found = new Map<string, WantedOutputs>();
+  for (const { name, lookup } of await lookUp(nix, source, SYSTEM, NAMES, never)) {
+    assert(lookup.kind === "found", JSON.stringify(lookup));
+    found.set(name, lookup);
+  }
+  const pathOf = (name: string) => found.get(name)?.outputs[0]?.path ?? "";
+  cache.add(pathOf("library"), "from the cache");
+  cache.add(pathOf("program"), pathOf("library"), [pathOf("library")]);
+  cache.add(pathOf("other"), "from the cache");
+  cache.add(pathOf("tool"), "from the cache");
+  started.length = 0;
+  return {
+    ...{ nix, cache, started },
+    wanted: (...names) => names.flatMap((name) => found.get(name) ?? []),
+    options: {
+      rootsDir: join(dir, "roots"),
+      policy: { build: "missing", maxSourceBuilds: 20, caches: [cache.url], ...policy },
+      ...{ builderTimeoutSeconds: 50, deadlineMs: 60_000, signal: never },
+    },
+    async built() {
+      const ran = await Promise.all(
+        NAMES.map((name) =>
+          access(join(dir, name)).then(
+            () => [name],
+            () => [],
+          ),
+        ),
+      );
+      return ran.flat();
+    },
+  };
+}
+
+/** What is said of each that was not realised. */
+async function failuresOf(house: House, names: readonly string[]) {
+  const result = await realise(house.nix, house.wanted(...names), house.options);
+  assert(result.kind === "realised" || result.kind === "build-failed", JSON.stringify(result));
+  await result.release();
+  if (result.kind === "realised") return [];
+  return result.failures.map(({ wanted, ...failure }) => ({
+    name: names.find((name) => house.wanted(name).includes(wanted)),
+    ...failure,
+  }));
+}
+
+const faults: readonly (readonly [title: string, path: RegExp, fault: Fault, reason: RegExp])[] = [
+  ["hangs up", /nix-cache-info/, { kind: "refuse" }, /^Server returned nothing/],
+  [
+    "has an error of its own",
+    /nix-cache-info/,
+    { kind: "status", status: 500 },
+    /^HTTP error 500$/,
+  ],
+  ["is none", /./, { kind: "status", status: 404 }, /does not answer as a binary cache/],
+  ["fails to say what it has", /narinfo/, { kind: "status", status: 500 }, /^HTTP error 500$/],
+  ["cuts what it says short", /narinfo/, { kind: "cut", afterBytes: 60 }, /cut short$/],
+  ["hangs up when asked", /narinfo/, { kind: "refuse" }, /^Server returned nothing/],
+  [
+    ...(["is signed by somebody else", /narinfo/, { kind: "bad-signature" }] as const),
+    /-program-1 is not signed by a key that is trusted here, but by stranger-1$/,
+  ],
+  ["lacks a file it lists", /nar\//, { kind: "missing" }, /it lists nar\/\w+\.nar and lacks it$/],
+  ["fails to give a file", /nar\//, { kind: "status", status: 500 }, /^HTTP error 500$/],
+  ["cuts a file short", /nar\//, { kind: "cut", afterBytes: 60 }, /cut short$/],
+  ["gives a file that is another", /nar\//, { kind: "corrupt" }, /-library-1 has a wrong hash$/],
+  ["hangs up at a file", /nar\//, { kind: "refuse" }, /^Server returned nothing/],
+];
+
+describe("a package that a cache was meant to have", limit, () => {
+  for (const [title, path, fault, reason] of faults) {
+    test(`is not built from source where the cache ${title}`, async (t) => {
+      const house = await prepare(t);
+      house.cache.fault(path, fault);
+      const [failure, ...others] = await failuresOf(house, ["program"]);
+      assert(failure?.kind === "cache-failed", JSON.stringify(failure));
+      assert.match(failure.reason, reason);
+      assert.equal(failure.cache, new URL(house.cache.url).host);
+      assert.deepEqual(others, []);
+      assert.deepEqual(await house.built(), []);
+    });
+  }
+
+  test("keeps no other from being had that the cache does give", async (t) => {
+    const house = await prepare(t);
+    const [other] = house.wanted("other");
+    const hash = other?.outputs[0]?.path.slice(11, 43) ?? "";
+    house.cache.fault(new RegExp(`nar/(?!${hash})`), { kind: "status", status: 500 });
+    const failures = await failuresOf(house, ["program", "other"]);
+    assert.deepEqual(
+      failures.map(({ name, kind }) => [name, kind]),
+      [["program", "cache-failed"]],
+    );
+    assert.deepEqual(await house.built(), []);
+  });
+
+  test("is fetched, in two processes, and in one once it is there", async (t) => {
+    const house = await prepare(t);
+    assert.deepEqual(await failuresOf(house, ["program", "other"]), []);
+    assert.deepEqual(house.started, [
+      "nix-store --realise --dry-run",
+      `nix-store --realise ${house.wanted("program")[0]?.outputs[0]?.path}`,
+    ]);
+    house.started.length = 0;
+    assert.deepEqual(await failuresOf(house, ["program", "other"]), []);
+    assert.equal(house.started.length, 1);
+    assert.deepEqual(await house.built(), []);
+  });
+
+  test("is built where the operator has all built that cannot be fetched", async (t) => {
+    for (const [path, fault] of [
+      [/nix-cache-info/, { kind: "refuse" }],
+      // Nix 2.8 itself does not survive a narinfo with an error here.
+      [/nar\//, { kind: "corrupt" }],
+    ] as const) {
+      const house = await prepare(t, { build: "always", maxSourceBuilds: null });
+      house.cache.fault(path, fault);
+      assert.deepEqual(await failuresOf(house, ["program"]), []);
+      assert.deepEqual(await house.built(), ["library", "program"], String(path));
+    }
+  });
+});
+
+describe("a package that no cache has", limit, () => {
+  test("is built of what the caches do have, and said before", async (t) => {
+    const house = await prepare(t);
+    const said: number[] = [];
+    const options = {
+      ...house.options,
+      onBuilds: (builds: readonly string[]) => void said.push(builds.length),
+    };
+    const result = await realise(house.nix, house.wanted("more", "program"), options);
+    assert.equal(result.kind, "realised", JSON.stringify(result));
+    assert.deepEqual(said, [2]);
+    assert.deepEqual(await house.built(), ["own", "more"]);
+  });
+
+  test("is not begun where more would be built than may be", async (t) => {
+    const house = await prepare(t, { maxSourceBuilds: 1 });
+    const failures = await failuresOf(house, ["more", "program"]);
+    const derivations = house.wanted("own", "more").map((each) => each.derivation);
+    assert.deepEqual(failures, [
+      { name: "more", kind: "not-in-caches", count: 2, derivations, limit: 1 },
+    ]);
+    assert.deepEqual(await house.built(), []);
+  });
+
+  test("is not built where nothing may be", async (t) => {
+    const house = await prepare(t, { build: "never", maxSourceBuilds: null });
+    const failures = await failuresOf(house, ["own", "program"]);
+    const derivations = house.wanted("own").map((each) => each.derivation);
+    assert.deepEqual(failures, [
+      { name: "own", kind: "not-in-caches", count: 1, derivations, limit: null },
+    ]);
+    assert.deepEqual(await house.built(), []);
+  });
+
+  test("is not built where what it needs cannot be fetched", async (t) => {
+    const house = await prepare(t);
+    house.cache.fault(/nar\//, { kind: "status", status: 503 });
+    const failures = await failuresOf(house, ["own"]);
+    assert.deepEqual(
+      failures.map(({ name, kind }) => [name, kind]),
+      [["own", "cache-failed"]],
+    );
+    assert.deepEqual(await house.built(), []);
+  });
+
+  test("is fetched once the cache has it, whatever it said a moment ago", async (t) => {
+    const house = await prepare(t, { build: "never", maxSourceBuilds: null });
+    assert.equal((await failuresOf(house, ["own"])).length, 1);
+    const [own] = house.wanted("own");
+    house.cache.add(own?.outputs[0]?.path ?? "", "from the cache");
+    assert.deepEqual(await failuresOf(house, ["own"]), []);
+  });
+
+  test("is built without asking a cache where the host has none", async (t) => {
+    const house = await prepare(t, { caches: [], maxSourceBuilds: null });
+    house.cache.fault(/./, { kind: "missing" });
+    assert.deepEqual(await failuresOf(house, ["program"]), []);
+    assert.equal(house.started.length, 1);
+  });
+});
+
+describe("a store path wanted without a derivation", limit, () => {
+  test("is gone where the caches say so, and not where one does not answer", async (t) => {
+    const house = await prepare(t);
+    const path = house.wanted("own")[0]?.outputs[0]?.path ?? assert.fail();
+    const gone = { derivation: path, outputs: [{ name: "out", path }] };
+    for (const kind of ["derivation-gone", "cache-failed"]) {
+      const result = await realise(house.nix, [gone], house.options);
+      assert(result.kind === "build-failed");
+      assert.deepEqual(
+        result.failures.map((failure) => failure.kind),
+        [kind],
+      );
+      house.cache.fault(/narinfo/, { kind: "status", status: 502 });
+    }
+  });
+});

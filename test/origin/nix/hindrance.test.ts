@@ -1,0 +1,347 @@
+// What Nix 2.8, 2.26 and 2.34 really wrote, with the names of paths shortened: which of it is of a
+// package, and which of a cache, the network or the host.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { builderLog } from "../../../origin/nix/builder-log.ts";
+import {
+  type Hindrance,
+  isHindrance,
+  readBuildHindrance,
+  readHindrance,
+} from "../../../origin/nix/hindrance.ts";
+import { parsePlan, refuseBuilds } from "../../../origin/nix/realise-plan.ts";
+
+const TOP = "/nix/store/mgyjs009fnsvy5841mgm83f75irlggyq-top-1";
+const DEP = "/nix/store/hnm4v3sispad5c008ll12c5zbn2qp3wm-dep-1";
+const CACHE = "http://127.0.0.1:36477";
+const HOST = "127.0.0.1:36477";
+
+type Row = readonly [title: string, stderr: string, expected: Hindrance | undefined];
+
+function ofCache(reason: string, cache: string | null = HOST): Hindrance {
+  return { kind: "cache-failed", cache, reason };
+}
+
+describe("readHindrance", () => {
+  const unsigned = `${TOP} is not signed by a key that is trusted here`;
+  const noSpace: Hindrance = { kind: "host-failed", reason: "no space is left on its disk" };
+  const noDaemon: Hindrance = { kind: "host-failed", reason: "the Nix daemon does not answer" };
+  const noBuilder: Hindrance = {
+    kind: "host-failed",
+    reason: "it may build nothing itself (max-jobs = 0), and no builder elsewhere can",
+  };
+  const rows: readonly Row[] = [
+    [
+      "2.8: a cache that hangs up",
+      `warning: unable to download '${CACHE}/nix-cache-info': Server returned nothing (no headers, no data) (52)`,
+      ofCache("Server returned nothing (no headers, no data) (52)"),
+    ],
+    [
+      "2.26: a cache that hangs up",
+      `warning: unable to download '${CACHE}/nix-cache-info': Server returned nothing (no headers, no data) (52) Empty reply from server`,
+      ofCache("Server returned nothing (no headers, no data) (52) Empty reply from server"),
+    ],
+    [
+      "2.8: an error of the cache",
+      `warning: unable to download '${CACHE}/nix-cache-info': HTTP error 500 ('Internal Server Error')
+
+         response body:
+
+         a fault`,
+      ofCache("HTTP error 500"),
+    ],
+    [
+      "2.26, coloured: an error of the cache",
+      `\u001b[31;1merror:\u001b[0m unable to \u001b[35;1mdownload\u001b[0m '\u001b[35;1m${CACHE}/hnm4.narinfo\u001b[0m': HTTP error \u001b[35;1m500\u001b[0m\u001b[35;1m\u001b[0m`,
+      ofCache("HTTP error 500"),
+    ],
+    [
+      "2.8: what is no cache",
+      `warning: '${CACHE}' does not appear to be a binary cache`,
+      ofCache("it does not answer as a binary cache does"),
+    ],
+    [
+      "2.8: a file cut short",
+      `error: unable to download '${CACHE}/nar/hnm4.nar': HTTP error 200 ('OK') (curl error: Transferred a partial file)
+error: build of '${TOP}' failed`,
+      ofCache("a download was cut short"),
+    ],
+    [
+      "2.26: a file cut short",
+      `error: unable to download '${CACHE}/nar/hnm4.nar': HTTP error 200 (curl error: Transferred a partial file)`,
+      ofCache("a download was cut short"),
+    ],
+    [
+      "2.8: a file that is not there",
+      `error: file 'nar/hnm4.nar' does not exist in binary cache '${CACHE}'
+error: build of '${TOP}' failed`,
+      ofCache("it lists nar/hnm4.nar and lacks it"),
+    ],
+    [
+      "2.34: a file that is not there",
+      `warning: file 'nar/hnm4.nar' does not exist in binary cache '${CACHE}'
+error: some references of path '${TOP}' could not be realised`,
+      ofCache("it lists nar/hnm4.nar and lacks it"),
+    ],
+    [
+      "all: a file that is another",
+      `error: hash mismatch importing path '${DEP}';
+         specified: sha256:0kgsw0zzjjffw4ivnhg1mpp6l3cgvs0q06has0k7hsm65la4wjzw
+         got:       sha256:1z7z8zbixkvh9vs30wypvmcf6lp2drai114gzkqc0vzqwyqbgwr3`,
+      ofCache(`${DEP} has a wrong hash`, null),
+    ],
+    [
+      "2.8: a signature of somebody else",
+      `warning: the substitute for '${TOP}' from '${CACHE}' is not signed by any of the keys in 'trusted-public-keys'
+error: build of '${TOP}' failed`,
+      ofCache(unsigned),
+    ],
+    [
+      "2.26: a signature of somebody else",
+      `warning: ignoring substitute for '${TOP}' from '${CACHE}', as it's not signed by any of the keys in 'trusted-public-keys'`,
+      ofCache(unsigned),
+    ],
+    [
+      "2.8: substitutes of a derivation",
+      `error: some substitutes for the outputs of derivation '${TOP}.drv' failed (usually happens due to networking issues); try '--fallback' to build derivation from source`,
+      ofCache(
+        `some substitutes for the outputs of derivation '${TOP}.drv' failed (usually happens due to networking issues); try '--fallback' to build derivation from source`,
+        null,
+      ),
+    ],
+    ["all: no room", "error: writing to file: No space left on device", noSpace],
+    [
+      "all: no daemon",
+      "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': No such file or directory",
+      noDaemon,
+    ],
+    ["2.8: a daemon that died", "error: unexpected end-of-file", noDaemon],
+    [
+      "2.26: a daemon that died",
+      "error: Nix daemon disconnected unexpectedly (maybe it crashed?)",
+      noDaemon,
+    ],
+    [
+      "2.8: nothing to build on",
+      `error: unable to start any build; either increase '--max-jobs' or enable remote builds.
+       https://nixos.org/manual/nix/stable/advanced-topics/distributed-builds.html`,
+      noBuilder,
+    ],
+    [
+      "2.26: nothing to build on",
+      `error:
+                           Unable to start any build;
+                           either increase '--max-jobs' or enable remote builds.`,
+      noBuilder,
+    ],
+    [
+      "2.34: nothing to build on",
+      `error: Cannot build '${DEP}.drv'.
+       Reason: local builds are disabled (max-jobs = 0)
+       Hint: set 'max-jobs' to a non-zero value to enable local builds, or configure remote builders via 'builders'`,
+      noBuilder,
+    ],
+    [
+      "all: words of a builder, quoted",
+      `error: builder for '${TOP}.drv' failed with exit code 1;
+       last 2 log lines:
+       > error: unable to download '${CACHE}/x': HTTP error 500
+       > write: No space left on device`,
+      undefined,
+    ],
+    ["all: a failed builder", `error: builder for '${TOP}.drv' failed with exit code 1`, undefined],
+  ];
+  for (const [title, stderr, expected] of rows) {
+    test(title, () => {
+      const found = readHindrance(stderr);
+      assert.deepEqual(found, expected);
+      if (found !== undefined) assert(isHindrance(found));
+    });
+  }
+});
+
+describe("readBuildHindrance", () => {
+  const failed = `builder for '${TOP}.drv' failed with exit code 1`;
+  const fetching = (said: string) => [
+    "\u001b[31;1merror:\u001b[0m",
+    `       … writing file '${TOP}'`,
+    `       \u001b[31;1merror:\u001b[0m unable to \u001b[35;1mdownload\u001b[0m 'http://x.invalid/x': ${said}`,
+  ];
+  const unreached = (reason: string): Hindrance => ({
+    ...{ kind: "source-unreachable", derivation: `${TOP}.drv`, reason },
+  });
+  const rows: readonly (readonly [
+    title: string,
+    reason: string,
+    log: readonly string[],
+    isFixedOutput: boolean,
+    expected: Hindrance | undefined,
+  ])[] = [
+    [
+      "2.8: builtin:fetchurl without a connection",
+      failed,
+      ["error: unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)"],
+      true,
+      unreached("unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)"),
+    ],
+    [
+      "2.26: builtin:fetchurl without a name server",
+      failed,
+      fetching("\u001b[35;1mCould not resolve hostname\u001b[0m (\u001b[35;1m6\u001b[0m)"),
+      true,
+      unreached("unable to download 'http://x.invalid/x': Could not resolve hostname (6)"),
+    ],
+    [
+      "2.26: builtin:fetchurl and a server with an error",
+      failed,
+      fetching("HTTP error 503"),
+      true,
+      unreached("unable to download 'http://x.invalid/x': HTTP error 503"),
+    ],
+    [
+      "2.26: builtin:fetchurl, cut short",
+      failed,
+      fetching("HTTP error 200 (curl error: Transferred a partial file)"),
+      true,
+      unreached(
+        "unable to download 'http://x.invalid/x': HTTP error 200 (curl error: Transferred a partial file)",
+      ),
+    ],
+    ["2.26: builtin:fetchurl of what is gone", failed, fetching("HTTP error 404"), true, undefined],
+    [
+      "curl without a connection",
+      failed,
+      ["curl: (7) Failed to connect to h.example port 443: Connection refused", "giving up"],
+      true,
+      unreached("curl: (7) Failed to connect to h.example port 443: Connection refused"),
+    ],
+    [
+      "curl of what is gone",
+      failed,
+      ["curl: (22) The requested URL returned error: 404"],
+      true,
+      undefined,
+    ],
+    [
+      "git without a name server",
+      failed,
+      ["fatal: unable to access 'https://h.example/r/': Could not resolve host: h.example"],
+      true,
+      unreached("unable to access 'https://h.example/r/': Could not resolve host: h.example"),
+    ],
+    [
+      "curl in a build that may not use the network",
+      failed,
+      ["curl: (6) Could not resolve host: h.example"],
+      false,
+      undefined,
+    ],
+    [
+      "2.8: a builder that was killed",
+      `builder for '${TOP}.drv' failed due to signal 9 (Killed)`,
+      [],
+      false,
+      { kind: "host-failed", reason: "a builder was killed, most likely for want of memory" },
+    ],
+    [
+      "2.34: a builder that was killed",
+      "builder failed due to signal 9 (Killed).",
+      [],
+      false,
+      { kind: "host-failed", reason: "a builder was killed, most likely for want of memory" },
+    ],
+    [
+      "all: a builder without room",
+      failed,
+      ["cp: error writing 'x': No space left on device", "make: *** [all] Error 1"],
+      false,
+      { kind: "host-failed", reason: "no space is left on its disk" },
+    ],
+    ["all: a builder that crashed", "failed due to signal 11", ["begun"], false, undefined],
+    ["all: a builder that failed", failed, ["wrong"], true, undefined],
+    [
+      "all: a source that is another",
+      `hash mismatch in fixed-output derivation '${TOP}.drv':`,
+      [],
+      true,
+      undefined,
+    ],
+  ];
+  for (const [title, reason, log, isFixedOutput, expected] of rows) {
+    test(title, () => {
+      const found = readBuildHindrance(`${TOP}.drv`, { reason, log }, isFixedOutput);
+      assert.deepEqual(found, expected);
+    });
+  }
+});
+
+describe("builderLog", () => {
+  test("has words where builtin:fetchurl wrote Nix's events", () => {
+    assert.deepEqual(
+      builderLog([
+        `@nix {"action":"start","fields":["http://127.0.0.1:1/x"],"id":1,"level":4,"text":"downloading","type":101}`,
+        `@nix {"action":"result","fields":[0,0,0,0],"id":1,"type":105}`,
+        `@nix {"action":"msg","level":0,"msg":"first\\n\\nsecond"}`,
+        `@nix {"action":"stop","id":1}`,
+        `@nix {"action":"msg","level":0,"ms`,
+        "",
+        "@nix is what I am built with",
+        "error: unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)",
+      ]),
+      [
+        "first",
+        "second",
+        "@nix is what I am built with",
+        "error: unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)",
+      ],
+    );
+  });
+});
+
+describe("parsePlan", () => {
+  test("reads what is to be built and fetched, in the words of all versions", () => {
+    const plan = parsePlan(`these 2 derivations will be built:
+  ${DEP}.drv
+  ${TOP}.drv
+these 2 paths will be fetched (0.3 KiB download, 0.3 KiB unpacked):
+  ${DEP}
+  ${TOP}
+`);
+    assert.deepEqual(plan, {
+      ...{ kind: "plan", builds: [`${DEP}.drv`, `${TOP}.drv`] },
+      ...{ fetches: [DEP, TOP], unknown: [], leftOut: undefined },
+    });
+  });
+
+  test("reads one of each, and what nothing is known of", () => {
+    const plan =
+      parsePlan(`warning: ignoring the client-specified setting 'narinfo-cache-negative-ttl', because it is a restricted setting and you are not a trusted user
+this derivation will be built:
+  ${TOP}.drv
+this path will be fetched (0.00 MiB download, 0.00 MiB unpacked):
+  ${DEP}
+don't know how to build these paths (may be caused by read-only store access):
+  ${TOP}
+`);
+    assert.deepEqual([plan.builds, plan.fetches, plan.unknown], [[`${TOP}.drv`], [DEP], [TOP]]);
+    assert.equal(plan.leftOut, undefined);
+  });
+
+  // With `fallback = true` in nix.conf this is no error to Nix 2.26, which then would build.
+  test("distrusts what a plan would build when a cache was left out", () => {
+    const plan = parsePlan(`disabling binary cache '${CACHE}' for 60 seconds
+error: unable to download '${CACHE}/hnm4.narinfo': HTTP error 500
+
+       response body:
+
+       a fault
+this derivation will be built:
+  ${TOP}.drv
+`);
+    const caches = [CACHE];
+    const missing = { build: "missing", maxSourceBuilds: 20, caches } as const;
+    assert.deepEqual(refuseBuilds(missing, plan), ofCache("HTTP error 500"));
+    assert.equal(refuseBuilds({ ...missing, build: "always" }, plan), undefined);
+  });
+});
