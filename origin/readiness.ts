@@ -70,6 +70,7 @@ async function ask(options: ReadinessOptions): Promise<Readiness> {
     case "timed-out":
     case "cancelled":
     case "busy":
+    case "host-failed":
     case "nix-too-old":
       return withoutLookup(answer.lookup, options);
     default:
@@ -87,6 +88,8 @@ function withoutLookup(lookup: NoLookup, { source, missedNix, env }: ReadinessOp
     case "cancelled":
     case "busy":
       return noAnswer("it could not be asked");
+    case "host-failed":
+      return but(`this machine cannot evaluate now: ${lookup.reason}`);
     // Neither waiting nor a change of the set mends that, only whoever sees this start.
     case "nix-too-old": {
       const { version, needed } = lookup;

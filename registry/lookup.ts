@@ -30,9 +30,11 @@ export interface FoundImage {
 /** What a name was found to be. */
 export type Found = FoundPackage | FoundImage;
 
-export type LookupFailure =
-  | { readonly kind: "missing"; readonly near: readonly string[] }
-  | { readonly kind: "not-a-package"; readonly what: string; readonly near: readonly string[] }
+/** What the package set has and does not give. */
+export type Refusal = {
+  /** Name and version of the package that is refused, where it is one that this one needs. */
+  readonly dependency?: string;
+} & (
   | { readonly kind: "unfree"; readonly licenses: readonly string[] }
   | { readonly kind: "broken" }
   | {
@@ -42,6 +44,12 @@ export type LookupFailure =
       readonly name: string | null;
     }
   | { readonly kind: "unsupported"; readonly system: string }
+);
+
+export type LookupFailure =
+  | { readonly kind: "missing"; readonly near: readonly string[] }
+  | { readonly kind: "not-a-package"; readonly what: string; readonly near: readonly string[] }
+  | Refusal
   | { readonly kind: "evaluation-failed"; readonly message: string }
   /** An image of `nixportImages` that is none: `attribute` is at fault. */
   | { readonly kind: "bad-image"; readonly attribute: string; readonly reason: string };
@@ -106,19 +114,22 @@ export function parseFound(json: unknown): Found | undefined {
   return parsed.success ? parsed.output : undefined;
 }
 
+const dependency = v.exactOptional(v.string());
+
 const lookupSchema: v.GenericSchema<unknown, Lookup> = v.variant("kind", [
   foundPackageFields,
   foundImageFields,
   v.object({ kind: v.literal("missing"), near: v.array(v.string()) }),
   v.object({ kind: v.literal("not-a-package"), what: v.string(), near: v.array(v.string()) }),
-  v.object({ kind: v.literal("unfree"), licenses: v.array(v.string()) }),
-  v.object({ kind: v.literal("broken") }),
+  v.object({ kind: v.literal("unfree"), licenses: v.array(v.string()), dependency }),
+  v.object({ kind: v.literal("broken"), dependency }),
   v.object({
     kind: v.literal("insecure"),
     vulnerabilities: v.array(v.string()),
     name: v.nullable(v.string()),
+    dependency,
   }),
-  v.object({ kind: v.literal("unsupported"), system: v.string() }),
+  v.object({ kind: v.literal("unsupported"), system: v.string(), dependency }),
   v.object({ kind: v.literal("evaluation-failed"), message: v.string() }),
   v.object({ kind: v.literal("bad-image"), attribute: v.string(), reason: v.string() }),
 ]);

@@ -1,7 +1,7 @@
 // Why one package cannot be had, in words for people and as an entry of `detail` for programs. Both
 // are bounded, and neither says anything of this host.
 
-import type { LookupFailure } from "../../registry/lookup.ts";
+import type { LookupFailure, Refusal } from "../../registry/lookup.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import { publicText } from "./public-text.ts";
 
@@ -33,6 +33,8 @@ export interface PackageDetail {
   readonly near?: readonly string[];
   /** `not-a-package`: what it is, such as `set`. */
   readonly what?: string;
+  /** `unfree`, `broken`, `insecure`, `unsupported`: the package it needs of which that is said. */
+  readonly dependency?: string;
   /** `unfree`. */
   readonly licenses?: readonly string[];
   /** `insecure`: why. */
@@ -83,13 +85,19 @@ function facts(failure: PackageFailure, most: number): Facts {
     case "not-a-package":
       return { what: failure.what, near: items(failure.near) };
     case "unfree":
-      return { licenses: items(failure.licenses), allow: { allowUnfree: true } };
+      return {
+        ...needed(failure),
+        licenses: items(failure.licenses),
+        allow: { allowUnfree: true },
+      };
     case "broken":
-      return { allow: { allowBroken: true } };
-    case "insecure":
-      return { vulnerabilities: items(failure.vulnerabilities), ...permitted(failure.name) };
+      return { ...needed(failure), allow: { allowBroken: true } };
+    case "insecure": {
+      const vulnerabilities = items(failure.vulnerabilities);
+      return { ...needed(failure), vulnerabilities, ...permitted(failure.name) };
+    }
     case "unsupported":
-      return { system: failure.system };
+      return { ...needed(failure), system: failure.system };
     case "evaluation-failed":
       return { message: text(failure.message) };
     case "bad-image":
@@ -122,16 +130,16 @@ function explain(name: PackageName, failure: PackageFailure): string {
       return `${name} is a ${failure.what}, not a package${suggest(failure.near)}`;
     case "unfree": {
       const licenses = listed(failure.licenses) || "not named";
-      return `${name} has an unfree licence (${licenses}), ${refused({ allowUnfree: true })}`;
+      return `${refusedOf(name, failure)} has an unfree licence (${licenses}), ${refused({ allowUnfree: true })}`;
     }
     case "broken":
-      return `${name} is marked broken, ${refused({ allowBroken: true })}`;
+      return `${refusedOf(name, failure)} is marked broken, ${refused({ allowBroken: true })}`;
     case "insecure": {
       const why = listed(failure.vulnerabilities) || "why is not said";
-      return `${name} is marked insecure (${why}), ${refused(permitted(failure.name).allow)}`;
+      return `${refusedOf(name, failure)} is marked insecure (${why}), ${refused(permitted(failure.name).allow)}`;
     }
     case "unsupported":
-      return `${name} does not support ${failure.system}`;
+      return `${refusedOf(name, failure)} does not support ${failure.system}`;
     case "evaluation-failed":
       return `${name} cannot be evaluated: ${failure.message}`;
     case "bad-image":
@@ -151,6 +159,15 @@ function explain(name: PackageName, failure: PackageFailure): string {
     default:
       return failure satisfies never;
   }
+}
+
+/** The subject of what is said of a refused package. */
+function refusedOf(name: PackageName, { dependency }: Refusal): string {
+  return dependency === undefined ? name : `${name} needs ${items([dependency])}, which`;
+}
+
+function needed({ dependency }: Refusal): Pick<PackageDetail, "dependency"> {
+  return dependency === undefined ? {} : { dependency: items([dependency]).join() };
 }
 
 function permitted(name: string | null): Pick<Required<PackageDetail>, "allow"> {

@@ -89,6 +89,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       case "cancelled":
       case "unreachable":
       case "nix-too-old":
+      case "host-failed":
         return;
       case "evaluation-failed":
         if (lookup.message !== UNEXPLAINED) failures.store(keyOf(question), lookup);
@@ -160,6 +161,7 @@ export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
     case "cancelled":
     case "unreachable":
     case "nix-too-old":
+    case "host-failed":
     case "busy":
       return true;
     default:

@@ -2,15 +2,18 @@
 // that took it down or did not evaluate.
 
 import type { Lookup } from "../../registry/lookup.ts";
+import { type HostFailure, readHostFailure } from "./hindrance.ts";
 import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
 import { evaluationMessage, evaluationPlace, fetchFailure, neededVersion } from "./nix-error.ts";
 import type { NixTool } from "./nix-tool.ts";
 import { featureOptions, type PinnedSource } from "./pinned-source.ts";
+import { type RefusedPackage, readRefusal } from "./refused-package.ts";
 
 /** No answer: nothing is known of the name, and asking again may succeed. */
 export type LookupStopped =
   | { readonly kind: "timed-out"; readonly afterMs: number }
   | { readonly kind: "cancelled" }
+  | HostFailure
   /** The package source could not be fetched. */
   | { readonly kind: "unreachable"; readonly message: string }
   | NixTooOld;
@@ -109,7 +112,9 @@ async function lookUpBatch(question: Question, names: readonly string[]): Promis
   const answers = await lookUpAtOnce(question, names);
   if (answers !== "died") return answers;
   const loading = await evaluate(question, []);
-  if (loading.kind === "unreachable") return names.map(() => loading);
+  if (loading.kind === "unreachable" || loading.kind === "host-failed") {
+    return names.map(() => loading);
+  }
   if (loading.kind === "died") return names.map(() => deathOf(question, loading));
   return await lookUpHalves(question, names);
 }
@@ -124,9 +129,10 @@ async function lookUpAtOnce(
     case "stopped":
       return names.map(question.stopped);
     case "unreachable":
+    case "host-failed":
       return names.map(() => batch);
     case "died":
-      return names.length > 1 ? "died" : [deathOf(question, batch)];
+      return names.length > 1 ? "died" : [deathOf(question, batch, names[0])];
     case "answered":
       return await mapConcurrently(batch.answers, (answer, index) =>
         answer.kind === "failed" ? explain(question, names[index] ?? "") : answer,
@@ -160,8 +166,8 @@ async function explain(question: Question, name: string): Promise<Lookup | Looku
   question.explanationsLeft -= 1;
   const again = await evaluate(question, [name], ["--arg", "strict", "true"]);
   if (again.kind === "stopped") return question.stopped();
-  if (again.kind === "unreachable") return again;
-  if (again.kind === "died") return deathOf(question, again);
+  if (again.kind === "unreachable" || again.kind === "host-failed") return again;
+  if (again.kind === "died") return deathOf(question, again, name);
   const [answer] = again.answers;
   if (answer === undefined || answer.kind === "failed") {
     throw new Error(`a strict lookup of ${JSON.stringify(name)} gave no answer`);
@@ -169,10 +175,36 @@ async function explain(question: Question, name: string): Promise<Lookup | Looku
   return answer;
 }
 
-function deathOf({ nix }: Question, { message, needed }: Died): Lookup | NixTooOld {
-  return needed === undefined
+/** Of one name, or without it of the source as a whole. */
+function deathOf({ nix, system }: Question, died: Died, name?: string): Lookup | NixTooOld {
+  const { message, needed, refused } = died;
+  if (needed !== undefined) return { kind: "nix-too-old", version: nix.version, needed };
+  return name === undefined || refused === undefined
     ? { kind: "evaluation-failed", message }
-    : { kind: "nix-too-old", version: nix.version, needed };
+    : refusalOf(refused, name, system);
+}
+
+/** What the set refuses is no failure of it, also where it is a package that another needs. */
+function refusalOf(refused: RefusedPackage, name: string, system: string): Lookup {
+  const { name: refusedName, ...reason } = refused;
+  const needed = isVersionOf(refusedName, name) ? {} : { dependency: refusedName };
+  switch (reason.kind) {
+    case "unfree":
+    case "broken":
+      return { ...reason, ...needed };
+    case "insecure":
+      return { ...reason, name: refusedName, ...needed };
+    case "unsupported":
+      return { ...reason, system, ...needed };
+    default:
+      return reason satisfies never;
+  }
+}
+
+/** Whether `foo-1.0` is what the attribute `set.Foo` gives. */
+function isVersionOf(nameAndVersion: string, attribute: string): boolean {
+  const own = attribute.slice(attribute.lastIndexOf(".") + 1).toLowerCase();
+  return nameAndVersion.toLowerCase().replace(/-\d.*$/, "") === own;
 }
 
 interface Died {
@@ -181,11 +213,13 @@ interface Died {
   /** Where in the package set, as far as Nix says it: `default.nix:3:1`. */
   readonly place?: string;
   readonly needed?: string;
+  readonly refused?: RefusedPackage;
 }
 
 type Evaluated =
   | { readonly kind: "answered"; readonly answers: readonly LookupAnswer[] }
   | Died
+  | HostFailure
   | { readonly kind: "unreachable"; readonly message: string }
   | { readonly kind: "stopped" };
 
@@ -232,11 +266,16 @@ async function evaluate(
 function failedEvaluation(stderr: string): Evaluated {
   const unfetched = fetchFailure(stderr);
   if (unfetched !== undefined) return { kind: "unreachable", message: unfetched };
+  const message = evaluationMessage(stderr);
+  const host = readHostFailure(message);
+  if (host !== undefined) return host;
   const [place, needed] = [evaluationPlace(stderr), neededVersion(stderr)];
+  const refused = readRefusal(stderr);
   return {
-    ...{ kind: "died", message: evaluationMessage(stderr) },
+    ...{ kind: "died", message },
     ...(place !== undefined && { place }),
     ...(needed !== undefined && { needed }),
+    ...(refused !== undefined && { refused }),
   };
 }
 

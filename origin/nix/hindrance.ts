@@ -38,7 +38,7 @@ export interface Unsigned {
 }
 
 type CacheFailure = Extract<Hindrance, { kind: "cache-failed" }>;
-type HostFailure = Extract<Hindrance, { kind: "host-failed" }>;
+export type HostFailure = Extract<Hindrance, { kind: "host-failed" }>;
 
 const MAX_REASON_CHARACTERS = 500;
 

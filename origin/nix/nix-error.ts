@@ -15,6 +15,8 @@ export function evaluationMessage(stderr: string): string {
   const start = lines.findLastIndex((line) => /^\s*error:\s*\S/.test(line));
   const message: string[] = [];
   for (const line of start < 0 ? lines.filter((text) => text !== "") : lines.slice(start)) {
+    // What nixpkgs adds is advice for people at a shell of their own.
+    if (line.trim() === "" && /refusing to evaluate/i.test(message.join(" "))) break;
     if (message.length > 0 && /^\s*(at |… |\d+\||\(use '--show-trace'|\(stack trace)/.test(line))
       break;
     const text = line.trim();

@@ -55,6 +55,19 @@ describe("an origin on a channel of nixpkgs", { skip: missingWorld() }, () => {
     ["broken-tool", /broken-tool is marked broken.*\{"allowBroken":true\}/],
     ["insecure-tool", /insecure \(CVE-2026-0001.*Packages":\["insecure-tool-1\.1\.1w"\]\}/],
     ["unsupported-tool", /unsupported-tool does not support /],
+    [
+      "needs-unfree",
+      /^needs-unfree needs unfree-tool-[\d.]+, which has an unfree licence \(unfree\), which this registry refuses; its operator could allow it with NIXPORT_NIXPKGS_CONFIG=\{"allowUnfree":true\}$/,
+    ],
+    ["needs-broken", /^needs-broken needs broken-tool-[\d.]+, which is marked broken, /],
+    [
+      "needs-insecure",
+      /^needs-insecure needs insecure-tool-1\.1\.1w, .*CVE-2026-0001.*Packages":\["insecure-tool-1\.1\.1w"\]\}$/,
+    ],
+    [
+      "needs-unsupported",
+      /^needs-unsupported needs unsupported-tool-[\d.]+, which does not support \w+-linux$/,
+    ],
     ["greeter", /greeter cannot be evaluated: .*renamed to\/replaced by 'hello'/],
     ["pkgs.pkgsbuildhost", /is a set, not a package/],
   ];

@@ -17,6 +17,7 @@ import {
   foundPackageSchema,
   foundSchema,
   parseFound,
+  parseLookup,
   storePathSchema,
 } from "../../registry/lookup.ts";
 import { MAX_PINS_PER_TAG, parsePin, pinSchema, tagPinsSchema } from "../../registry/pin.ts";
@@ -251,4 +252,20 @@ test("recordLayers names every layer of a record", () => {
     ],
   );
   assert.equal(recordLayers({ ...RECORD, fallback: null }).length, 3);
+});
+
+describe("parseLookup", () => {
+  test("takes refusals with and without the dependency that is refused", () => {
+    for (const refusal of [
+      { kind: "unfree", licenses: ["a"] },
+      { kind: "broken" },
+      { kind: "insecure", vulnerabilities: ["CVE-1"], name: "x-1.0" },
+      { kind: "unsupported", system: "x86_64-linux" },
+    ]) {
+      assert.deepEqual(parseLookup(refusal), refusal);
+      const needed = { ...refusal, dependency: "x-1.0" };
+      assert.deepEqual(parseLookup(needed), needed);
+      assert.equal(parseLookup({ ...refusal, dependency: 1 }), undefined);
+    }
+  });
 });

@@ -37,6 +37,36 @@ describe("failureError", () => {
       /operator has to upgrade Nix: the package set needs 2\.18 or newer, and 2\.8\.0 runs here$/,
     ],
     [{ kind: "cancelled" }, "UNAVAILABLE", /going down$/],
+    [
+      { kind: "cache-failed", cache: "cache.nixos.org", reason: "HTTP error 500" },
+      "UNAVAILABLE",
+      /^the binary cache cache\.nixos\.org does not give what it should have: HTTP error 500; it is not built from source instead, so try again later$/,
+    ],
+    [
+      { kind: "cache-failed", cache: null, reason: "at /srv/my/place" },
+      "UNAVAILABLE",
+      /^the binary cache of this registry does not .*: at …\/place; /,
+    ],
+    [
+      { kind: "source-unreachable", derivation: DERIVATION, reason: "curl: (7) Refused" },
+      "UNAVAILABLE",
+      /^what \/nix\/store\/\w+-a-1\.drv is made of cannot be downloaded: curl: \(7\) Refused; /,
+    ],
+    [
+      { kind: "host-failed", reason: "no space is left on its disk" },
+      "UNAVAILABLE",
+      /^the host of this registry cannot do it now: no space is left on its disk; try again later$/,
+    ],
+    [
+      { kind: "not-in-caches", count: 1, derivations: [DERIVATION], limit: null },
+      "UNAVAILABLE",
+      /^no binary cache has what the derivation a-1 makes, and this registry builds nothing from source \(NIXPORT_BUILD=never\)$/,
+    ],
+    [
+      { kind: "not-in-caches", count: 229, derivations: [DERIVATION], limit: 20 },
+      "UNAVAILABLE",
+      /^no binary cache has what 229 derivations make \(a-1 and 228 more\), and this registry builds 20 for one pull at most \(NIXPORT_MAX_SOURCE_BUILDS\)$/,
+    ],
     [{ kind: "too-many-layers", count: 130 }, "MANIFEST_UNKNOWN", /130 layers.*mount 125/],
     [{ kind: "busy", waiting: 100 }, "TOOMANYREQUESTS", /100 wait already; try again later$/],
     [
@@ -113,6 +143,29 @@ describe("failureError", () => {
       { vulnerabilities: ["CVE-1"], allow: { permittedInsecurePackages: ["0ad-1.2"] } },
     ],
     [
+      { kind: "unfree", licenses: ["a"], dependency: "b-1.0" },
+      `0ad needs b-1.0, which has an unfree licence (a), ${ALLOWED}{"allowUnfree":true}`,
+      { dependency: "b-1.0", licenses: ["a"], allow: { allowUnfree: true } },
+    ],
+    [
+      { kind: "broken", dependency: "b-1.0" },
+      `0ad needs b-1.0, which is marked broken, ${ALLOWED}{"allowBroken":true}`,
+      { dependency: "b-1.0", allow: { allowBroken: true } },
+    ],
+    [
+      { kind: "insecure", vulnerabilities: [], name: "b-1.0", dependency: "b-1.0" },
+      `0ad needs b-1.0, which is marked insecure (why is not said), ${ALLOWED}{"permittedInsecurePackages":["b-1.0"]}`,
+      {
+        ...{ dependency: "b-1.0", vulnerabilities: [] },
+        allow: { permittedInsecurePackages: ["b-1.0"] },
+      },
+    ],
+    [
+      { kind: "unsupported", system: "aarch64-linux", dependency: "b-1.0" },
+      "0ad needs b-1.0, which does not support aarch64-linux",
+      { dependency: "b-1.0", system: "aarch64-linux" },
+    ],
+    [
       { kind: "unsupported", system: "aarch64-linux" },
       "0ad does not support aarch64-linux",
       { system: "aarch64-linux" },
@@ -172,6 +225,7 @@ describe("failureError", () => {
   const endless: readonly PackageFailure[] = [
     { kind: "missing", near: lines },
     { kind: "unfree", licenses: lines },
+    { kind: "broken", dependency: long },
     { kind: "insecure", vulnerabilities: lines, name: "x" },
     { kind: "insecure", vulnerabilities: [], name: long },
     { kind: "evaluation-failed", message: long },
