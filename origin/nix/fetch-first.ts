@@ -7,12 +7,12 @@ import { needsPlan } from "./build-policy.ts";
 import {
   cacheFailure,
   type Hindrance,
-  readHindrance,
+  readFetchFailure,
   readUnsigned,
   unsignedFailure,
 } from "./hindrance.ts";
 import { findSigners } from "./narinfo-signers.ts";
-import { evaluationMessage } from "./nix-error.ts";
+import { createNixLog } from "./nix-log.ts";
 import type { RealiseFailure } from "./realise-failures.ts";
 import {
   findGone,
@@ -34,9 +34,11 @@ export interface Fetched {
 }
 
 export async function fetchFirst(job: Job, wanted: readonly WantedOutputs[]): Promise<Fetched> {
-  const { policy, onBuilds } = job.options;
+  const { policy, onLog, onBuilds } = job.options;
   const missing = needsPlan(policy) ? findMissing(job, wanted) : [];
   if (missing.length === 0) return { failures: [], pending: wanted };
+  // Its turn has come, though there is nothing to tell yet.
+  onLog?.(createNixLog());
   const gone = await findGone(job, missing);
   const plan = await askPlan(job, targetsOf(missing, gone));
   if (plan.kind !== "plan") return without(wanted, missing, plan);
@@ -90,7 +92,7 @@ async function explain({ options, signal }: Job, messages: string): Promise<Hind
   if (unsigned !== undefined) {
     return unsignedFailure(unsigned, await findSigners(unsigned, signal));
   }
-  const hindrance = readHindrance(messages) ?? cacheFailure(undefined, evaluationMessage(messages));
+  const hindrance = readFetchFailure(messages);
   const { caches } = options.policy;
   return hindrance.kind === "cache-failed" && hindrance.cache === null && caches.length === 1
     ? cacheFailure(caches[0], hindrance.reason)

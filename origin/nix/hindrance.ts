@@ -1,7 +1,7 @@
 // Why something was not realised although nothing is wrong with any package: told from what Nix and
 // builders say. The one place that knows which words mean a cache, the network or this host.
 
-import { linesOf } from "./nix-error.ts";
+import { evaluationMessage, linesOf } from "./nix-error.ts";
 
 /** Never remembered: it may be gone the next time. */
 export type Hindrance =
@@ -87,12 +87,21 @@ function cacheFailureIn(line: string): CacheFailure | undefined {
   if (lacking !== null) return cacheFailure(lacking[2], `it lists ${lacking[1]} and lacks it`);
   const wrong = /hash mismatch importing path '([^']*)'/.exec(line)?.[1];
   if (wrong !== undefined) return cacheFailure(undefined, `${wrong} has a wrong hash`);
+  const damaged = /(?:Failed to open|bad) archive(?:: | \()(.*?)\)?$/.exec(line)?.[1];
+  if (damaged !== undefined) return cacheFailure(undefined, `a file is damaged: ${damaged}`);
   const none = /'([^']*)' does not appear to be a binary cache/.exec(line)?.[1];
   if (none !== undefined) return cacheFailure(none, "it does not answer as a binary cache does");
   const lost =
     /cannot add path '([^']*)' because it lacks a (?:valid )?signature/.exec(line)?.[1] ??
     /some substitutes for the outputs of derivation '([^']*)' failed/.exec(line)?.[1];
   return lost === undefined ? undefined : cacheFailure(undefined, line.replace(/^error:\s*/, ""));
+}
+
+/** Where nothing was built: whatever Nix could not do first, it did not get from a cache. */
+export function readFetchFailure(messages: string): CacheFailure | HostFailure {
+  const first = ownLines(messages).find((line) => /^error:\s*\S/.test(line));
+  const reason = first?.replace(/^error:\s*/, "") ?? evaluationMessage(messages);
+  return readHindrance(messages) ?? cacheFailure(undefined, reason);
 }
 
 /** The path that a cache offers unsigned, and whose offer Nix did not take. */
@@ -113,7 +122,7 @@ export function unsignedFailure(
   { cache, path }: Unsigned,
   signers: readonly string[],
 ): CacheFailure {
-  const by = signers.length === 0 ? "" : `, but by ${signers.join(" and ")}`;
+  const by = signers.length === 0 ? "" : `, but as ${signers.join(" and ")}`;
   return cacheFailure(cache, `${path} is not signed by a key that is trusted here${by}`);
 }
 
@@ -123,7 +132,9 @@ export function cacheFailure(cache: string | undefined, reason: string): CacheFa
 }
 
 function downloadReason(said: string): string {
-  if (/partial file/.test(said)) return "a download was cut short";
+  // The status came, and then not all of the body.
+  const broken = /^HTTP error 2\d\d.*\(curl error: (.*)\)/.exec(said)?.[1];
+  if (broken !== undefined) return `a download was cut short: ${broken}`;
   return said.replace(/^(HTTP error \d+).*$/, "$1");
 }
 

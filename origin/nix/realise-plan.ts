@@ -31,9 +31,11 @@ export async function askPlan(job: Job, targets: readonly string[]): Promise<Pla
   const signal = AbortSignal.any([job.signal, deadline]);
   const args = [
     ...["--realise", "--dry-run", ...new Set(targets), ...fallback(job)],
-    // Nix believes for an hour that a cache lacks what it lacked. Whom the daemon does not trust may
+    // Nix believes for an hour that a cache lacks what it lacked, and for a month what it said of a
+    // path, signatures and all: what was mended would not be seen. Whom the daemon does not trust may
     // not say so, and is only warned.
     ...["--option", "narinfo-cache-negative-ttl", "0"],
+    ...["--option", "narinfo-cache-positive-ttl", "0"],
   ];
   try {
     const result = await run({ ...job, signal }, args, { keepStderrBytes: KEEP_PLAN_BYTES });

@@ -40,6 +40,17 @@ in rec {
   failing = make "failing-1.0" "echo one line; echo in $PWD; echo this went wrong >&2; exit 7";
   dependent = make "dependent-1.0" "cat \${failing}; echo > $out";
   failing-too = make "failing-too-1.0" "exit 8";
+  # What is no fault of theirs.
+  unfetched = builtins.derivation {
+    name = "source-1.0"; system = "builtin"; builder = "builtin:fetchurl";
+    url = "http://127.0.0.1:1/source"; salt = "${salt}"; executable = false; unpack = false;
+    outputHashMode = "flat"; outputHashAlgo = "sha256";
+    outputHash = "0000000000000000000000000000000000000000000000000000";
+  };
+  needs-unfetched = make "needs-unfetched-1.0" "cat \${unfetched}; echo > $out";
+  killed = make "killed-1.0" "echo begun; kill -9 $$";
+  roomless = make "roomless-1.0" "echo 'cp: error writing x: No space left on device'; exit 1";
+
   slow = make "slow-1.0" "echo still at it; exec sleep 1000";
 
   # A shell in which one package has a name that no layer can hold, and another may not build.

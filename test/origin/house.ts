@@ -15,7 +15,7 @@ export const REPOSITORY_PREFIX = process.arch === "arm64" ? "arm64/" : "";
 const ENV: Readonly<Record<string, string>> = {
   PATH: process.env.PATH ?? "",
   HOME: process.env.HOME ?? "/root",
-  NIX_CONFIG: "sandbox = false\nsubstituters =\nmax-jobs = 2\n",
+  NIX_CONFIG: "sandbox = false\nsubstituters =\nmax-jobs = 2\ndownload-attempts = 1\n",
 };
 
 /** `salt` makes everything build anew. */

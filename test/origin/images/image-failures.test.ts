@@ -166,6 +166,34 @@ describe("a package that cannot be had", limit, () => {
   });
 });
 
+describe("what is no fault of a package", limit, () => {
+  const unfetched =
+    /^what \/nix\/store\/\w+-source-1\.0\.drv is made of cannot be downloaded: unable to download 'http:\/\/127\.0\.0\.1:1\/source': .*\(7\).*; try again later$/;
+  const rows: readonly [name: string, reason: string, message: RegExp][] = [
+    ["unfetched", "source-unreachable", unfetched],
+    ["needs-unfetched", "source-unreachable", unfetched],
+    ["killed", "host-failed", /^the host .*: a builder was killed, .*; try again later$/],
+    ["roomless", "host-failed", /^the host .*: no space is left on its disk; try again later$/],
+  ];
+  for (const [name, reason, message] of rows) {
+    test(`makes ${name} UNAVAILABLE with the reason, logged and not remembered`, async (t) => {
+      const house = await fresh(t);
+      const refused = await refusal(house, name);
+      assert.deepEqual([refused.status, refused.code], [503, "UNAVAILABLE"], refused.message);
+      assert.match(refused.message, message);
+      assert.deepEqual(
+        refused.detail.map((each) => each.reason as string),
+        [reason],
+      );
+      const line = house.lines.find(({ msg }) => msg === "not realised");
+      assert.deepEqual([line?.level, line?.kind], [50, reason]);
+      house.forget();
+      await refusal(house, name);
+      assert(startedIn(house).builds > 0);
+    });
+  }
+});
+
 describe("what is remembered of it", limit, () => {
   test("is for ever what the set says, so a later pull starts no process", async (t) => {
     const house = await fresh(t);

@@ -65,12 +65,17 @@ describe("readHindrance", () => {
       "2.8: a file cut short",
       `error: unable to download '${CACHE}/nar/hnm4.nar': HTTP error 200 ('OK') (curl error: Transferred a partial file)
 error: build of '${TOP}' failed`,
-      ofCache("a download was cut short"),
+      ofCache("a download was cut short: Transferred a partial file"),
     ],
     [
       "2.26: a file cut short",
       `error: unable to download '${CACHE}/nar/hnm4.nar': HTTP error 200 (curl error: Transferred a partial file)`,
-      ofCache("a download was cut short"),
+      ofCache("a download was cut short: Transferred a partial file"),
+    ],
+    [
+      "2.8: a file cut short under TLS",
+      `error: unable to download '${CACHE}/nar/hnm4.nar': HTTP error 200 ('OK') (curl error: Failure when receiving data from the peer)`,
+      ofCache("a download was cut short: Failure when receiving data from the peer"),
     ],
     [
       "2.8: a file that is not there",
@@ -90,6 +95,17 @@ error: some references of path '${TOP}' could not be realised`,
          specified: sha256:0kgsw0zzjjffw4ivnhg1mpp6l3cgvs0q06has0k7hsm65la4wjzw
          got:       sha256:1z7z8zbixkvh9vs30wypvmcf6lp2drai114gzkqc0vzqwyqbgwr3`,
       ofCache(`${DEP} has a wrong hash`, null),
+    ],
+    [
+      "all: a file that cannot be unpacked",
+      `error: Failed to open archive (Zstd decompression failed: Data corruption detected)
+error: build of '${TOP}' failed`,
+      ofCache("a file is damaged: Zstd decompression failed: Data corruption detected", null),
+    ],
+    [
+      "2.8: a file that is no archive",
+      "error: bad archive: unknown field ccnsents",
+      ofCache("a file is damaged: unknown field ccnsents", null),
     ],
     [
       "2.8: a signature of somebody else",
