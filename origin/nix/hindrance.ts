@@ -172,7 +172,19 @@ const UNREACHED = new RegExp(
     .join("|"),
 );
 
-/** Without the lines that Nix quotes of builders. */
+/** Without the lines that Nix quotes of builders, and without failures that it tries again after. */
 function ownLines(messages: string): readonly string[] {
-  return linesOf(messages).filter((line) => !/^\s*>/.test(line));
+  const said: string[][] = [];
+  for (const line of linesOf(messages)) {
+    // What is indented, or empty, goes on with the message before.
+    if (/^\S/.test(line)) said.push([line]);
+    else said.at(-1)?.push(line);
+  }
+  const isPassing = (lines: readonly string[]) => lines.some((line) => RETRYING.test(line));
+  return said
+    .filter((lines) => !isPassing(lines))
+    .flat()
+    .filter((line) => !/^\s*>/.test(line));
 }
+
+const RETRYING = /; retrying (?:from offset \d+ )?in \d+ ms/;

@@ -43,6 +43,21 @@ describe("readHindrance", () => {
       ofCache("Server returned nothing (no headers, no data) (52) Empty reply from server"),
     ],
     [
+      "2.34: a cache that answers at the second attempt",
+      `warning: unable to download '${CACHE}/nix-cache-info': Could not resolve hostname (6) Could not resolve host: cache.invalid; retrying in 264 ms (attempt 1/5)`,
+      undefined,
+    ],
+    [
+      "2.8: a cache that answers at the second attempt",
+      `warning: error: unable to download '${CACHE}/nix-cache-info': HTTP error 503 ('Service Unavailable')
+
+       response body:
+
+       503; retrying in 338 ms
+warning: unable to download '${CACHE}/nar/hnm4.nar': Timeout was reached; retrying from offset 4096 in 250 ms`,
+      undefined,
+    ],
+    [
       "2.8: an error of the cache",
       `warning: unable to download '${CACHE}/nix-cache-info': HTTP error 500 ('Internal Server Error')
 
