@@ -24,6 +24,7 @@ import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts"
 import type { Outbox } from "./backfill/outbox.ts";
 import { failureError } from "./failures/failures.ts";
 import type { LostLayers, Remade } from "./images/lost-layers.ts";
+import type { PackedLayers } from "./images/packed-layers.ts";
 import {
   type BuiltForPlatforms,
   buildForPlatforms,
@@ -31,16 +32,20 @@ import {
 } from "./images/platform-images.ts";
 import type { TaggedImages } from "./images/tagged-images.ts";
 import type { Log } from "./log.ts";
+import { factsOf, layersOf, openPullNote, type PullNote } from "./pull-note.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
 import { hold, type StillUnderWay, type Wait } from "./waiting/hold.ts";
 import type { WebSite } from "./web/site.ts";
+import type { StageLog } from "./waiting/stage-log.ts";
 
 export interface AppOptions {
   /** What a name without a platform is built for, unless the edge asks for others. */
   readonly platforms: Platforms;
   readonly images: TaggedImages;
   readonly lost: LostLayers;
+  readonly layers: Pick<PackedLayers, "watch">;
+  readonly stages: StageLog;
   readonly store: BlobStore;
   /** Absent where there is no edge to fill. */
   readonly outbox: Outbox | null;
@@ -61,13 +66,15 @@ export function createApp(options: AppOptions): Hono {
     const request = context.req.raw;
     const startedMs = options.now();
     options.log.debug({ method: request.method, path: context.req.path }, "asked");
-    const response = await answer(options, request);
+    const note = openPullNote();
+    const response = await answer(options, request, note);
     options.log.info(
       {
         method: request.method,
         path: context.req.path,
         status: response.status,
         ms: options.now() - startedMs,
+        ...note.facts(),
       },
       "answered",
     );
@@ -76,20 +83,26 @@ export function createApp(options: AppOptions): Hono {
   return app;
 }
 
-async function answer(options: AppOptions, request: Request): Promise<Response> {
+async function answer(options: AppOptions, request: Request, note: PullNote): Promise<Response> {
   try {
     const url = new URL(request.url);
     if (options.web !== null && !isBelowV2(url)) return await options.web.serve(request, url);
     const route = parseRoute(request.method, url);
     await authorise(options, request, url);
-    return await serve(options, request, route);
+    return await serve(options, request, route, note);
   } catch (error) {
-    if (error instanceof RegistryError) return errorResponse(error, request.method);
+    if (error instanceof RegistryError) {
+      note.refused(error);
+      return errorResponse(error, request.method);
+    }
     if (request.signal.aborted) {
+      note.left();
       return errorResponse(new RegistryError("UNAVAILABLE", "the client has left"), request.method);
     }
     options.log.error({ err: error, path: request.url }, "a request failed");
-    return errorResponse(new RegistryError("UNKNOWN", "internal error"), request.method);
+    const failed = new RegistryError("UNKNOWN", "internal error");
+    note.refused(failed);
+    return errorResponse(failed, request.method);
   }
 }
 
@@ -102,13 +115,18 @@ async function authorise(options: AppOptions, request: Request, url: URL): Promi
   throw new RegistryError("UNAUTHORIZED", "this origin answers its edge only: pull from the edge");
 }
 
-async function serve(options: AppOptions, request: Request, route: Route): Promise<Response> {
+async function serve(
+  options: AppOptions,
+  request: Request,
+  route: Route,
+  note: PullNote,
+): Promise<Response> {
   switch (route.kind) {
     case "ping":
       return pingResponse(request.method);
     case "manifest":
       return route.reference.kind === "tag"
-        ? serveTag(options, request, route.recipe, route.reference.tag)
+        ? serveTag(options, request, { ...route, tag: route.reference.tag }, note)
         : serveManifest(options, request, route.reference.digest);
     case "blob":
       return serveBlob(options, request, route.digest);
@@ -122,15 +140,19 @@ async function serve(options: AppOptions, request: Request, route: Route): Promi
 async function serveTag(
   options: AppOptions,
   request: Request,
-  recipe: NamedRecipe,
-  tag: Tag,
+  { repository, recipe, tag }: TaggedName,
+  note: PullNote,
 ): Promise<Response> {
   const asked = parsePlatforms(request.headers.get(PLATFORMS_HEADER) ?? "");
   const variant = chooseVariant(request.headers);
+  note.asked(repository, tag, variant);
   const wanted = wantedImage(recipe, asked ?? options.platforms, request.headers, variant);
-  const built = await heldBuild(options, request, { wanted, tag, variant });
+  const newBytes = options.layers.watch();
+  const name = { image: repository, tag, variant };
+  const built = await heldBuild(options, request, { wanted, name, newBytes });
   if (built.kind === "still-under-way") throw failureError(built);
   if (built.kind === "failed") throw built.error;
+  note.built(built, newBytes(layersOf(built)));
   const response = manifestResponse(request, built.manifest, "tag");
   const { headers } = response;
   headers.set(PIN_HEADER, built.pinned.pin);
@@ -146,19 +168,30 @@ async function serveTag(
   return response;
 }
 
+interface TaggedName {
+  /** As the client spelled it. */
+  readonly repository: string;
+  readonly recipe: NamedRecipe;
+  readonly tag: Tag;
+}
+
 interface WantedBuild {
   readonly wanted: WantedImage;
-  readonly tag: Tag;
-  readonly variant: Variant;
+  readonly name: { readonly image: string; readonly tag: Tag; readonly variant: Variant };
+  readonly newBytes: ReturnType<PackedLayers["watch"]>;
 }
 
 function heldBuild(
-  { images, store, outbox, holdMs, log }: AppOptions,
+  { images, store, outbox, holdMs, stages, log, now }: AppOptions,
   request: Request,
-  { wanted, tag, variant }: WantedBuild,
+  { wanted, name, newBytes }: WantedBuild,
 ): Promise<BuiltForPlatforms | FailedBuild | StillUnderWay> {
+  const startedMs = now();
+  const { image, tag, variant } = name;
   const build = async (wait: Wait) => {
-    const built = await buildForPlatforms({ images, store }, wanted, tag, variant, wait);
+    const built = await stages.watch({ image, tag }, wait, (watched) =>
+      buildForPlatforms({ images, store }, wanted, tag, variant, watched),
+    );
     // On disk before the answer: whatever a client was given reaches the edge, even after a kill. But
     // an earlier revision must not replace the newer one that may wait there.
     if (built.kind !== "failed" && built.movedTo === null) {
@@ -170,9 +203,18 @@ function heldBuild(
     holdMs,
     client: isAsynchronous(request) ? null : request.signal,
     onLate: (late) => {
-      const path = new URL(request.url).pathname;
-      if (late.status === "rejected") log.error({ err: late.reason, path }, "a late build failed");
-      else log.info({ path, outcome: late.value.kind }, "built after its request was answered");
+      const facts = { path: new URL(request.url).pathname, ...name, ms: now() - startedMs };
+      if (late.status === "rejected") {
+        log.error({ err: late.reason, ...facts }, "a late build failed");
+        return;
+      }
+      const { value } = late;
+      const more =
+        value.kind === "failed"
+          ? { answer: "failed", message: value.error.message }
+          : factsOf(value, newBytes(layersOf(value)));
+      const outcome = value.kind;
+      log.info({ ...facts, outcome, ...more }, "built after its request was answered");
     },
   });
 }

@@ -40,6 +40,7 @@ import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
 import { openFilesystemStore } from "./storage/filesystem.ts";
 import { openWebSite } from "./web/site.ts";
+import { createStageLog } from "./waiting/stage-log.ts";
 
 export interface Origin {
   readonly url: string;
@@ -155,6 +156,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     images: createTaggedImages({ pins, images, refresh, tracked }),
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
+    ...{ layers, stages: createStageLog({ log, now }) },
     ...{ store, outbox, access, holdMs, secretKeys, log, now },
   });
   const server = createAdaptorServer({ fetch: app.fetch });

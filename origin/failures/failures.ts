@@ -161,7 +161,7 @@ function stillBuilding(stage: Stage): RegistryError {
   return unavailable(detail, `not ready yet: ${describeStage(stage)}; try again`, 1);
 }
 
-function describeStage(stage: Stage): string {
+export function describeStage(stage: Stage): string {
   switch (stage.kind) {
     case "looking-up":
       return "looking the packages up";

@@ -23,6 +23,8 @@ export interface BuiltImage {
   readonly pinned: PinnedTag;
   readonly ingredients: readonly Ingredient[];
   readonly packing: PackingId;
+  /** All that it was composed of was known before it was asked for. */
+  readonly isRemembered: boolean;
 }
 
 export type ImageResult = BuiltImage | BuildFailure;
@@ -43,6 +45,7 @@ type Gathered =
       readonly kind: "gathered";
       readonly ingredients: readonly Ingredient[];
       readonly records: readonly PackageRecord[];
+      readonly isRemembered: boolean;
     }
   | DerivationGone
   | BuildFailure;
@@ -104,7 +107,9 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
       if (composed.kind !== "composed") return composed;
       const { image } = composed;
       await storeImage(image);
-      return { kind: "built", image, pinned, ingredients, packing: records.packings[form] };
+      const { isRemembered } = gathered;
+      const packing = records.packings[form];
+      return { kind: "built", image, pinned, ingredients, packing, isRemembered };
     },
   };
 
@@ -138,7 +143,8 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
       complete.map(({ name, found: each }) => storeLookup(store, pinned, system, name, each)),
     );
     const { records: own, failures } = made;
-    return failureOf(failures) ?? { kind: "gathered", ingredients, records: own };
+    const isRemembered = made.isRemembered && found.every((each) => each.isRemembered);
+    return failureOf(failures) ?? { kind: "gathered", ingredients, records: own, isRemembered };
   }
 
   /** The config first: a stored manifest never names a missing blob. */

@@ -19,6 +19,8 @@ import type { AskedName, AskedNames } from "./asked-names.ts";
 export interface NamedLookup {
   readonly name: PackageName;
   readonly lookup: Lookup | NoLookup;
+  /** Nix was not asked. */
+  readonly isRemembered: boolean;
 }
 
 /** Nothing was found out: asking again may go better. */
@@ -139,7 +141,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       return names.map((name, index) => {
         const lookup = recalled[index] ?? byName.get(name);
         if (lookup === undefined) throw new Error(`no lookup of ${name}`);
-        return { name, lookup };
+        return { name, lookup, isRemembered: recalled[index] !== undefined };
       });
     },
     async evaluate(pinned, system, names, signal) {

@@ -23,6 +23,7 @@ import { type ArchiveEntry, archiveEntries, packEntries } from "../layers/entrie
 import type { PackedLayer, SegmentTask } from "../layers/layer.ts";
 import type { Packer, PackRequest } from "../layers/packer.ts";
 import type { Log } from "../log.ts";
+import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
@@ -56,6 +57,8 @@ export interface PackedLayers {
   bundle(bundle: BundleToPack): Promise<LayerRecord>;
   links(making: Extract<Making, { readonly kind: "links" }>): Promise<LayerRecord>;
   making(digest: Digest): Promise<Making | undefined>;
+  /** From now on: the bytes of those of some layers that were packed since, each counted once. */
+  watch(): (digests: Iterable<Digest>) => number;
   /** Writes what is remembered of layers, now and from then on. */
   close(): Promise<void>;
 }
@@ -66,6 +69,9 @@ export interface PackedLayersOptions {
   readonly log: Pick<Log, "info" | "warn">;
   readonly signal: AbortSignal;
 }
+
+/** More than any pull waits for; of a layer that is no longer among them its bytes count as old. */
+const MAX_LATEST = 10_000;
 
 const form = v.picklist(FORMS);
 const makingSchema: v.GenericSchema<unknown, Making> = v.variant("kind", [
@@ -89,6 +95,8 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   const { packer, store, log, signal } = options;
   // Each value in it may be lost, and costs only a packing then.
   const notes = createWriteBehind(store, log);
+  let packedCount = 0;
+  const latest = recentValues<{ readonly place: number; readonly sizeBytes: number }>(MAX_LATEST);
   const keyOf = (bundle: BundleToPack) =>
     storageKey.build(packerId(bundle.form), bundle.storePaths, bundle.view?.of ?? null);
   const packing = joinBatches<BundleToPack, LayerRecord>(keyOf, (bundles) =>
@@ -163,11 +171,17 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
       rememberJson(storageKey.segment(packerId(form), storePath), place);
     }
     rememberMaking(layer, { kind: "bundle", form, storePaths, viewOf: view?.of ?? null });
+    countPacked(packed);
     rememberJson(keyOf(bundle), layerOf(packed));
   }
 
   function rememberMaking(digest: Digest, making: Making): void {
     rememberJson(storageKey.making(digest), making);
+  }
+
+  function countPacked({ digest, sizeBytes }: LayerRecord): void {
+    packedCount += 1;
+    latest.store(digest, { place: packedCount, sizeBytes });
   }
 
   function rememberJson(key: StorageKey, value: unknown): void {
@@ -189,6 +203,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
       if ((await store.sizeBytes(key)) === undefined) {
         await store.store(key, bytes);
         rememberMaking(packed.digest, making);
+        countPacked(packed);
       }
       return layerOf(packed);
     },
@@ -196,6 +211,16 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
       const bytes = await notes.lookup(storageKey.making(digest));
       const parsed = v.safeParse(makingSchema, bytes && parseStoredJson(bytes));
       return parsed.success ? parsed.output : undefined;
+    },
+    watch() {
+      const before = packedCount;
+      return (digests) => {
+        if (packedCount === before) return 0;
+        const packed = [...new Set(digests)].flatMap((digest) => latest.lookup(digest) ?? []);
+        return packed
+          .filter(({ place }) => place > before)
+          .reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      };
     },
     close: notes.close,
   };

@@ -38,6 +38,8 @@ export interface RecordsResult {
   /** Of the parts, in their order, but for those that failed. */
   readonly records: readonly PackageRecord[];
   readonly failures: readonly NamedFailure[];
+  /** Nothing was realised or packed. */
+  readonly isRemembered: boolean;
 }
 
 export interface Records {
@@ -228,7 +230,7 @@ export function createRecords(options: RecordsOptions): Records {
         if (result.kind === "record") records.push(result.record);
         else failures.push(...result.failures.flatMap((one) => named(one, each, ingredients)));
       }
-      return { records, failures };
+      return { records, failures, isRemembered: open.length === 0 };
     },
   };
 }

@@ -39,7 +39,7 @@ async function readiness(
     lookups: {
       find: async (_pinned, _system, names) => {
         const found = await lookup;
-        return names.map((name) => ({ name, lookup: found }));
+        return names.map((name) => ({ name, lookup: found, isRemembered: false }));
       },
     },
     ...(options.waitMs !== undefined && { waitMs: options.waitMs }),

@@ -99,7 +99,10 @@ export async function stockImage(
     answered: {
       ...{ kind: "image", recipe, manifest: image.manifest, pinned, packing },
       ...{ movedTo: null, omitted: [] },
-      built: { kind: "built", image, ingredients, packing, pinned, movedTo: null },
+      built: {
+        ...{ kind: "built", image, ingredients, packing, pinned, movedTo: null },
+        isRemembered: false,
+      },
     },
   };
 }

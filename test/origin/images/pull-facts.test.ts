@@ -1,0 +1,121 @@
+// What the log says of a pull: the fields by which programs count what was made and what was
+// remembered.
+
+import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { describe, test } from "node:test";
+import { temporaryDirectory } from "../fixture.ts";
+import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
+import { plantGatedSet, until } from "./gated-set.ts";
+
+const nameOf = (name: string) => `${REPOSITORY_PREFIX}${name}`;
+const pathOf = (name: string) => `/v2/${nameOf(name)}/manifests/latest`;
+
+/** The facts of the last answer besides its path and how long it took. */
+function lastAnswer({ lines }: House): Readonly<Record<string, unknown>> {
+  const answered = lines.findLast(({ msg }) => msg === "answered");
+  assert(answered !== undefined);
+  const { level: _, time: __, msg: ___, path: ____, method: _____, ms, pin, ...facts } = answered;
+  assert(Number.isInteger(ms));
+  return { ...facts, hasPin: typeof pin === "string" };
+}
+
+const sizeOf = (layers: readonly { readonly size: number }[]) =>
+  layers.reduce((sum, { size }) => sum + size, 0);
+
+describe("the log of a pull says", { timeout: 60_000 }, () => {
+  test("what was made, how much of it is new, and that the next is remembered", async (t) => {
+    const house = await startHouse(t, await plantSet(t), await temporaryDirectory(t));
+    const of = (name: string) => ({ image: nameOf(name), tag: "latest", variant: "oci-zstd" });
+    const OK = { status: 200, hasPin: true };
+
+    const hello = await house.pull("hello");
+    const newBytes = sizeOf(hello.manifest.layers);
+    assert(newBytes > 0);
+    assert.deepEqual(lastAnswer(house), { ...OK, ...of("hello"), answer: "made", newBytes });
+
+    await house.pull("hello");
+    const remembered = { answer: "remembered", newBytes: 0 };
+    assert.deepEqual(lastAnswer(house), { ...OK, ...of("hello"), ...remembered });
+
+    // Shares a large layer and the ground with the first.
+    const hullo = await house.pull("hullo");
+    const known = new Set(hello.manifest.layers.map(({ digest }) => digest));
+    const fresh = hullo.manifest.layers.filter(({ digest }) => !known.has(digest));
+    assert(fresh.length > 0 && fresh.length < hullo.manifest.layers.length);
+    const made = { answer: "made", newBytes: sizeOf(fresh) };
+    assert.deepEqual(lastAnswer(house), { ...OK, ...of("hullo"), ...made });
+
+    // A combination of what is known is composed only.
+    await house.pull("hello/hullo");
+    assert.deepEqual(lastAnswer(house), { ...OK, ...of("hello/hullo"), ...remembered });
+
+    await house.pull("hello", { Accept: "application/vnd.docker.distribution.manifest.v2+json" });
+    const docker = lastAnswer(house);
+    assert.deepEqual([docker.variant, docker.answer], ["docker-gzip", "made"]);
+  });
+
+  test("what its client was told of why there is none", async (t) => {
+    const house = await startHouse(t, await plantSet(t), await temporaryDirectory(t));
+    await house.request(pathOf("helo"));
+    const failed = { answer: "failed", code: "MANIFEST_UNKNOWN" };
+    assert.deepEqual(lastAnswer(house), {
+      ...{ status: 404, hasPin: false, ...failed },
+      ...{ image: nameOf("helo"), tag: "latest", variant: "oci-zstd" },
+      message: "no package helo (did you mean hello?)",
+    });
+  });
+
+  test("no image of what is no pull by tag", async (t) => {
+    const house = await startHouse(t, await plantSet(t), await temporaryDirectory(t));
+    const { digest } = await house.pull("sh");
+    await house.request(`/v2/${nameOf("sh")}/manifests/${digest}`);
+    assert.deepEqual(lastAnswer(house), { status: 200, hasPin: false });
+    await house.request("/v2/x/blobs/bad");
+    const { message, ...facts } = lastAnswer(house);
+    assert.deepEqual(facts, { status: 400, code: "DIGEST_INVALID", hasPin: false });
+  });
+
+  test("that an earlier revision answered while the source is silent", async (t) => {
+    const setPath = await plantSet(t);
+    const house = await startHouse(t, setPath, await temporaryDirectory(t));
+    await house.pull("sh");
+    await rm(setPath, { recursive: true });
+    await house.pull("sh");
+    assert.equal(lastAnswer(house).answer, "stale");
+  });
+
+  test("that it is still under way, and what came of it behind its answer", async (t) => {
+    const set = await plantGatedSet(t);
+    const house = await startHouse(t, set.path, await temporaryDirectory(t), { NIXPORT_HOLD: "1" });
+    const asked = house.request(pathOf("one"));
+    await set.running("one");
+    assert.equal((await asked).status, 503);
+    const { answer, message } = lastAnswer(house);
+    assert.deepEqual(
+      [answer, message],
+      ["still-under-way", /building/.exec(String(message))?.input],
+    );
+    const stage = house.lines.find(({ msg }) => msg === "under way");
+    if (stage !== undefined) assert.equal(stage.image, nameOf("one"));
+    await set.open("one");
+    const late = () => house.lines.find(({ msg }) => /^built after/.test(msg));
+    await until("the build has ended", () => late() !== undefined);
+    const line = late();
+    assert(line !== undefined);
+    assert.deepEqual([line.image, line.tag, line.answer], [nameOf("one"), "latest", "made"]);
+    assert(Number(line.newBytes) > 0);
+  });
+
+  test("that its client has left", async (t) => {
+    const set = await plantGatedSet(t);
+    const house = await startHouse(t, set.path, await temporaryDirectory(t));
+    const client = new AbortController();
+    const left = house.request(pathOf("one"), { signal: client.signal }).catch(() => "left");
+    await set.running("one");
+    client.abort();
+    assert.equal(await left, "left");
+    await until("it is answered", () => house.pending() === 0);
+    assert.equal(lastAnswer(house).answer, "left");
+  });
+});
