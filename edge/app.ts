@@ -2,7 +2,8 @@
 
 import { type Context, Hono } from "hono";
 import { errorResponse, RegistryError } from "../registry/error.ts";
-import { isIngest, parseIngestRoute, parseRoute } from "../registry/route.ts";
+import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/route.ts";
+import { chooseVariant } from "../registry/variant.ts";
 import { clientNetwork } from "./client-network.ts";
 import type { Edge, LogLine } from "./edge.ts";
 import { type Env, readSettings } from "./env.ts";
@@ -42,23 +43,45 @@ export function createApp(options: AppOptions): Hono<{ Bindings: Env }> {
 
 async function answer(options: AppOptions, context: AppContext): Promise<Response> {
   const request = context.req.raw;
+  const startedMs = options.now();
   const edge = createEdge(options, context);
-  const response = await respond(edge, request);
+  const response = await respond(edge, request, startedMs);
   edge.trail.writeTo(response.headers);
   return response;
 }
 
-async function respond(edge: Edge, request: Request): Promise<Response> {
+async function respond(edge: Edge, request: Request, startedMs: number): Promise<Response> {
   try {
     const url = new URL(request.url);
     // Parsed before anything is read: a wrong path or name costs no storage access.
     if (isIngest(url)) {
       return await ingest(edge, request, url, parseIngestRoute(request.method, url));
     }
-    return await handle(edge, request, parseRoute(request.method, url));
+    const route = parseRoute(request.method, url);
+    const response = await handle(edge, request, route);
+    if (edge.logsPulls) logPull(edge, { request, route, response, startedMs });
+    return response;
   } catch (error) {
     return errorResponse(boundary(edge, request, error), request.method);
   }
+}
+
+interface Answered {
+  readonly request: Request;
+  readonly route: Route;
+  readonly response: Response;
+  readonly startedMs: number;
+}
+
+/** What was cached: of what it was asked for itself, the origin says more. */
+function logPull(edge: Edge, { request, route, response, startedMs }: Answered): void {
+  const tier = edge.trail.tier();
+  if (tier === undefined || route.kind !== "manifest" || route.reference.kind !== "tag") return;
+  const { repository: image, reference } = route;
+  const variant = chooseVariant(request.headers);
+  const answer = response.headers.has("Warning") ? "stale" : "remembered";
+  const facts = { image, tag: reference.tag, variant, status: response.status, answer, tier };
+  edge.log({ level: "info", event: "answered", ...facts, ms: edge.now() - startedMs });
 }
 
 /** The only place where an unexpected error becomes an answer, which says nothing of its cause. */
@@ -86,7 +109,7 @@ function createEdge(
     isolate.told.add(problem);
     log({ level: "error", event: "misconfigured", problem });
   }
-  const { originUrl, secretKeys, pinFreshMs, originWaitMs, platforms } = settings;
+  const { originUrl, secretKeys, pinFreshMs, originWaitMs, platforms, logsPulls } = settings;
   return {
     kv: env.KV,
     r2: env.R2,
@@ -96,6 +119,7 @@ function createEdge(
     secretKeys,
     pinFreshMs,
     platforms,
+    logsPulls,
     now,
     log,
     origin: createOrigin({

@@ -27,6 +27,7 @@ export interface Edge {
   readonly pinFreshMs: number;
   /** What a name without a platform is answered for. */
   readonly platforms: Platforms;
+  readonly logsPulls: boolean;
   readonly now: () => number;
   readonly trail: Trail;
   /** Throws TOOMANYREQUESTS for a client that asks for too much of what is not here. */

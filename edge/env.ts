@@ -12,6 +12,7 @@ export interface Env {
   readonly PIN_FRESH_SECONDS?: string;
   readonly ORIGIN_WAIT_SECONDS?: string;
   readonly PLATFORMS?: string;
+  readonly LOG_PULLS?: string;
 }
 
 export interface Settings {
@@ -21,6 +22,8 @@ export interface Settings {
   readonly pinFreshMs: number;
   readonly originWaitMs: number;
   readonly platforms: Platforms;
+  /** Of local starts, where a person reads along: a line for each pull by tag that was cached. */
+  readonly logsPulls: boolean;
   /** What is wrong with the environment. Pulls of what is cached go on all the same. */
   readonly problem: string | undefined;
 }
@@ -63,6 +66,7 @@ export function readSettings(env: Env): Settings {
     pinFreshMs,
     originWaitMs,
     platforms: platforms ?? DEFAULT_PLATFORMS,
+    logsPulls: env.LOG_PULLS === "1",
     problem: problems.length > 0 ? problems.join("; ") : undefined,
   };
 }

@@ -10,6 +10,8 @@ export interface Trail {
   miss(): void;
   time<Result>(step: TimedStep, work: () => Promise<Result>): Promise<Result>;
   writeTo(headers: Headers): void;
+  /** The tier that answered; undefined where none has. */
+  readonly tier: () => Tier | undefined;
 }
 
 /** `clock` in milliseconds; in a Worker it only moves with I/O, which is what is measured here. */
@@ -18,11 +20,15 @@ export function createTrail(clock: () => number): Trail {
   const durationsMs = new Map<TimedStep, number>();
   // Neither asked for nor kept in a cache: the ping, and what the parser answers.
   let status = "nixport; fwd=bypass";
+  let answered: Tier | undefined;
   return {
+    tier: () => answered,
     hit(tier) {
+      answered = tier;
       status = `nixport; hit; detail=${tier}`;
     },
     miss() {
+      answered = undefined;
       status = "nixport; fwd=miss";
     },
     async time(step, work) {

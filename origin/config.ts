@@ -6,6 +6,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import type { Platforms } from "../registry/platforms.ts";
 import { parseSecretKeys, type SecretKey } from "../registry/token.ts";
+import { type LogStyle, readLogStyle } from "./configured-log.ts";
 import { readPlatforms } from "./configured-platforms.ts";
 import { readNixpkgsConfig, readSource } from "./configured-source.ts";
 import { SOURCE_BUILDS, type SourceBuilds } from "./nix/build-policy.ts";
@@ -48,7 +49,7 @@ export interface Config {
   readonly popularityUrl: string | null;
   /** Null: what was counted of the package set is used for ever. */
   readonly popularityRefreshMs: number | null;
-  readonly logLevel: string;
+  readonly logStyle: LogStyle;
 }
 
 export type ConfigResult =
@@ -57,12 +58,11 @@ export type ConfigResult =
 
 export const DEFAULT_PORT = 8788;
 export const MAX_PORT = 65_535;
-const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 const DAY_MS = 86_400_000;
 
 export function readConfig(env: EnvironmentVariables): ConfigResult {
   const variables = openVariables(env);
-  const { text, url, problems } = variables;
+  const { url, problems } = variables;
   const source = readSource(variables);
   const platforms = readPlatforms(variables);
   const config = {
@@ -72,12 +72,8 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     ...readBuilds(variables),
     nixpkgsConfig: readNixpkgsConfig(variables),
     popularityUrl: url("NIX_POPULARITY_URL", ["http", "https", "file"]),
-    logLevel: text("NIXPORT_LOG_LEVEL") ?? "info",
+    logStyle: readLogStyle(variables),
   };
-  if (!LOG_LEVELS.includes(config.logLevel)) {
-    const said = JSON.stringify(config.logLevel);
-    variables.problem(`NIXPORT_LOG_LEVEL is ${said}: one of ${LOG_LEVELS.join(", ")}`);
-  }
   if (problems.length > 0 || source === undefined || platforms === undefined) {
     return { kind: "invalid", problems };
   }

@@ -33,6 +33,7 @@ const TEST_TOOLS: readonly Tool[] = [
   // runs in a sandbox.
   ["openssl", "openssl"],
   ["busybox", "busybox-static"],
+  ["script", "bsdutils"],
   // A minimal Debian has neither.
   ["mount", "mount"],
   ["umount", "mount"],

@@ -2,7 +2,9 @@
 
 import { parseArgs } from "node:util";
 import { DEFAULT_PORT, MAX_PORT } from "../config.ts";
+import { readLogStyle } from "../configured-log.ts";
 import { readPlatforms } from "../configured-platforms.ts";
+import { lineWriter } from "../log.ts";
 import { openVariables } from "../variables.ts";
 import { edgeProblem } from "./edge-runtime.ts";
 import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
@@ -37,17 +39,24 @@ await endWith(async () => {
   const pinFreshSeconds = integer("PIN_FRESH_SECONDS", undefined, 0, MAX_SECONDS);
   const originWaitSeconds = integer("ORIGIN_WAIT_SECONDS", undefined, 0, MAX_SECONDS);
   const platforms = readPlatforms(variables);
+  const style = readLogStyle(variables);
   const port = integer("EDGE_PORT", DEFAULT_EDGE_PORT, 0, MAX_PORT);
   if (problems.length > 0) fail(wrongConfiguration(problems));
   const noEdge = await edgeProblem(process.env);
   if (noEdge !== undefined) fail(`the edge cannot run here: ${noEdge}`);
   // Loads the runtime's packages, which is for naught where it does not start.
   const { startEdge } = await import("./workerd.ts");
+  const writeLine = lineWriter(style, process.stderr.isTTY === true, {
+    ...{ part: "edge", isVerbose: style.level === "debug" },
+    write: (line) => void process.stderr.write(line),
+  });
   const edge = await startEdge({
     port,
     statePath,
     originUrl: `http://127.0.0.1:${originPort}`,
     secret: await localSecret(statePath),
+    logPulls: style.level === "info" || style.level === "debug",
+    onLog: (line) => writeLine(`${line}\n`),
     ...(platforms !== undefined && { platforms }),
     ...(pinFreshSeconds !== undefined && { pinFreshSeconds }),
     ...(originWaitSeconds !== undefined && { originWaitSeconds }),

@@ -37,7 +37,7 @@ export async function serveOrigin(
   const result = readConfig(env);
   if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
   const { config } = result;
-  const starting = startOrigin({ config, env, log: createLog(config.logLevel) });
+  const starting = startOrigin({ config, env, log: createLog(config.logStyle) });
   const started = await Promise.race([starting, stopped]);
   // Stopped while it asks its source or counts: what that has started ends with this process.
   if (started === undefined) return;

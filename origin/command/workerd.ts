@@ -29,6 +29,8 @@ export interface EdgeOptions {
   readonly platforms?: Platforms;
   /** Another module than the Worker's own, such as one that wraps it in a test. */
   readonly entryPath?: string;
+  /** A line for each pull by tag that is answered from what is cached. */
+  readonly logPulls?: boolean;
   /** Off by default: behind 127.0.0.1 all clients share one address. */
   readonly limitMisses?: boolean;
   /** Gets what the Worker logs, line by line. */
@@ -71,6 +73,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       ...(options.originWaitSeconds !== undefined && {
         ORIGIN_WAIT_SECONDS: String(options.originWaitSeconds),
       }),
+      ...(options.logPulls && { LOG_PULLS: "1" }),
       ...(options.platforms && { PLATFORMS: formatPlatforms(options.platforms) }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],

@@ -6,8 +6,12 @@
  * component stays, since it helps to find the place.
  */
 export function publicText(text: string): string {
-  const lines = text.toWellFormed().replace(TERMINAL_CONTROL, "").replace(/\r\n?/g, "\n");
-  return lines.replace(PLACES, (...match) => publicPlace(match.at(-1)));
+  return plainText(text).replace(PLACES, (...match) => publicPlace(match.at(-1)));
+}
+
+/** What a terminal shows as it is: lines, without what moves a cursor or turns writing round. */
+export function plainText(text: string): string {
+  return text.toWellFormed().replace(TERMINAL_CONTROL, "").replace(/\r\n?/g, "\n");
 }
 
 const ESCAPE = String.fromCharCode(27);

@@ -12,6 +12,7 @@ import {
 import { NIXPKGS_URL } from "../../origin/sources/source.ts";
 
 const SECRET = "0123456789abcdef";
+const LOG_STYLE = { level: "info", format: null, colours: null } as const;
 const SOURCE = { NIXERY_CHANNEL: "nixos-unstable" };
 
 function configOf(env: EnvironmentVariables): Config {
@@ -42,7 +43,8 @@ describe("readConfig", () => {
       maxClosureBytes: 34_359_738_368,
       failureMemoryMs: 60_000,
       trackMs: 604_800_000,
-      ...{ packWorkers: null, popularityUrl: null, popularityRefreshMs: null, logLevel: "info" },
+      ...{ packWorkers: null, popularityUrl: null, popularityRefreshMs: null },
+      logStyle: LOG_STYLE,
     });
   });
 
@@ -80,7 +82,13 @@ describe("readConfig", () => {
     [{ NIXPORT_STATE: "/a/../b" }, { statePath: "/b", storagePath: "/b/origin" }],
     [{ STORAGE_PATH: "/s", NIXERY_STORAGE_BACKEND: "filesystem" }, { storagePath: "/s" }],
     [{ WEB_DIR: "/srv/../web/" }, { webPath: "/web" }],
-    [{ NIXPORT_LOG_LEVEL: "silent" }, { logLevel: "silent" }],
+    [{ NIXPORT_LOG_LEVEL: "silent" }, { logStyle: { ...LOG_STYLE, level: "silent" } }],
+    [{ NIXPORT_LOG_FORMAT: "text" }, { logStyle: { ...LOG_STYLE, format: "text" } }],
+    [{ NO_COLOR: "1" }, { logStyle: { ...LOG_STYLE, colours: false } }],
+    [{ NO_COLOR: "" }, { logStyle: LOG_STYLE }],
+    [{ TERM: "dumb" }, { logStyle: { ...LOG_STYLE, colours: false } }],
+    [{ FORCE_COLOR: "1", NO_COLOR: "1" }, { logStyle: { ...LOG_STYLE, colours: true } }],
+    [{ FORCE_COLOR: "0" }, { logStyle: { ...LOG_STYLE, colours: false } }],
     [{ HOST: "::1" }, { host: "::1", access: "anyone" }],
     [
       { HOST: "0.0.0.0", NIXPORT_SECRET: SECRET },
