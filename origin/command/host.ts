@@ -89,7 +89,7 @@ function neededFor(packages: Packages, env: Readonly<Record<string, string>>): r
   return [needed, { tools: DEBIAN_SET_TOOLS, folders: DEBIAN_SET_PATH }];
 }
 
-async function nixpkgsAnswers(): Promise<boolean> {
+export async function nixpkgsAnswers(): Promise<boolean> {
   const answers = await Promise.all(
     ["https://cache.nixos.org/nix-cache-info", "https://github.com/NixOS/nixpkgs"].map(
       async (url) => {

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { programEnvironment } from "../nix/program-environment.ts";
 import type { EnvironmentVariables } from "../variables.ts";
 import { prepareHost, type Say } from "./host.ts";
-import { localSecret } from "./local-secret.ts";
+import { existingSecret, localSecret } from "./local-secret.ts";
 
 export const DEFAULT_EDGE_PORT = 8787;
 
@@ -30,4 +30,25 @@ export async function localEnvironment(
     ...prepared.env,
     NIXPORT_STATE: statePath,
   };
+}
+
+/** The same of what is there already: nothing is installed, made or asked for. */
+export async function existingEnvironment(
+  env: EnvironmentVariables,
+): Promise<Readonly<Record<string, string>>> {
+  const statePath = statePathOf(env);
+  // A state that cannot be read is the storage's line to say.
+  const secret = await existingSecret(statePath, env).catch(() => undefined);
+  return {
+    // Without a secret there never was an edge on this machine that this origin could fill.
+    ...(secret === undefined ? {} : { NIXPORT_EDGE_URL: edgeUrlOf(env), NIXPORT_SECRET: secret }),
+    ...definedOnly(env),
+    NIXPORT_STATE: statePath,
+  };
+}
+
+function definedOnly(env: EnvironmentVariables): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value?.trim() ? [[name, value]] : [])),
+  );
 }

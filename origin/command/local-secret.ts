@@ -34,6 +34,14 @@ export async function localSecret(
   return agreed;
 }
 
+/** What localSecret would give of what is there already. */
+export async function existingSecret(
+  statePath: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string | undefined> {
+  return env.NIXPORT_SECRET?.trim() || (await readSecret(join(statePath, "secret")));
+}
+
 async function readSecret(path: string): Promise<string | undefined> {
   try {
     return (await readFile(path, "utf8")).trim() || undefined;

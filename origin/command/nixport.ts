@@ -1,6 +1,7 @@
 // `npm run nixport -- <command>`: what an operator does by hand, one word for each.
 
 import { basename } from "node:path";
+import { doctor } from "./doctor.ts";
 import { popularity } from "./popularity.ts";
 import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
 import { origin } from "./serve-origin.ts";
@@ -9,6 +10,7 @@ import { verify } from "./verify.ts";
 
 const SUBCOMMANDS = new Map<string, Subcommand>([
   ["origin", origin],
+  ["doctor", doctor],
   ["popularity", popularity],
   ["verify", verify],
 ]);

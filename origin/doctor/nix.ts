@@ -1,0 +1,130 @@
+// The host's Nix: whether it is there and new enough, how it has its store, and what it may do.
+
+import { existsSync } from "node:fs";
+import { type NixSettings, readNixSettings } from "../nix/nix-settings.ts";
+import { findNix } from "../nix/nix-tool.ts";
+import { type Check, failed, notChecked, ok, type Seen, warning } from "./finding.ts";
+import { isAtLeast, neededNix } from "./needed-nix.ts";
+import type { StoreInfo } from "./store-info.ts";
+import { type FoundNix, isDebianSet, type Subject, type SubjectSource } from "./subject.ts";
+
+const NO_NIX = "there is no Nix to ask";
+const NO_SETTINGS = "Nix does not say what its nix.conf comes to";
+
+export function nixChecks(subject: Subject): readonly Check[] {
+  const check = (name: string, look: Check["look"]): Check => ({
+    ...{ group: "nix", check: name, isCheap: true, look },
+  });
+  const ofStore = (look: (info: StoreInfo) => Seen | Promise<Seen>) => async () => {
+    const info = await subject.store();
+    return info === undefined ? notChecked(NO_NIX) : look(info);
+  };
+  return [
+    check("found", async () => describeFound(await subject.findNix())),
+    check("version", async () => checkVersion(await subject.findNix(), await subject.source())),
+    check("store", ofStore(describeStore)),
+    check("trusted", ofStore(describeTrust)),
+    check(
+      "sandbox",
+      ofStore((info) => checkSandbox(subject, info)),
+    ),
+    check("jobs", async () => checkJobs(await subject.settings())),
+  ];
+}
+
+function describeFound(found: FoundNix): Seen {
+  switch (found.kind) {
+    case "found":
+      return ok(`Nix ${found.nix.version}, ${found.path}`);
+    case "absent":
+      return failed(
+        "no Nix on PATH, nor where its installers put it",
+        "install Nix (Debian: apt-get install nix-bin; elsewhere https://nixos.org/download), or run npm start, which does it on Debian",
+      );
+    case "silent":
+      return failed(found.why, "run nix --version by hand and see what keeps it from answering");
+    default:
+      return found satisfies never;
+  }
+}
+
+function checkVersion(found: FoundNix, known: SubjectSource): Seen {
+  if (found.kind !== "found") return notChecked(NO_NIX);
+  const { version } = found.nix;
+  const { version: least, who } = neededNix("source" in known ? known.source : null);
+  const saw = `${version}; ${who} needs ${least} or newer`;
+  if (isAtLeast(version, least)) return ok(saw);
+  return failed(saw, `upgrade Nix to ${least} or newer, or name another source of packages`);
+}
+
+function describeStore(info: StoreInfo): Seen {
+  switch (info.kind) {
+    case "silent":
+      return failed(
+        `the store does not answer: ${info.why}`,
+        info.isDaemon
+          ? "start the daemon (systemctl start nix-daemon.socket), and see that this user may reach /nix/var/nix/daemon-socket (allowed-users in nix.conf)"
+          : "run nix store ping by hand and see what it says; if /nix is not this user's, run: sudo install --directory --owner=$USER /nix",
+      );
+    case "store": {
+      const mode = info.isDaemon ? "by its daemon" : "single-user";
+      if (info.root === null) return ok(`${mode}, ${info.url}, at /nix/store`);
+      return failed(
+        `${mode}, ${info.url}: its store paths lie in ${info.root}, not in /nix/store`,
+        "layers are packed from /nix/store: run sudo install --directory --owner=$USER /nix /nix/var/nix, or use the daemon",
+      );
+    }
+    default:
+      return info satisfies never;
+  }
+}
+
+function describeTrust(info: StoreInfo): Seen {
+  if (info.kind !== "store") return notChecked("the store does not answer");
+  if (!info.isDaemon) return ok("this user has the store for itself");
+  if (info.isTrusted === null) return notChecked("this version of Nix does not say");
+  if (info.isTrusted) return ok("the daemon trusts this user");
+  return ok("the daemon does not trust this user, who takes nix.conf as it is");
+}
+
+/** The builders of the Debian-backed set use programs of the host, which a sandbox hides. */
+async function checkSandbox(subject: Subject, info: StoreInfo): Promise<Seen> {
+  const isHostsOwn = info.kind === "store" && info.isDaemon && info.isTrusted !== true;
+  // Of a user whom it does not trust the daemon takes no setting of this kind.
+  const settings = await (isHostsOwn ? hostSettings(subject) : subject.settings());
+  if (settings === undefined) return notChecked(NO_SETTINGS);
+  const saw = settings.sandbox === true ? "on" : settings.sandbox === false ? "off" : "relaxed";
+  const isNeeded = isDebianSet(await subject.source(), subject.statePath);
+  if (settings.sandbox !== true || !isNeeded || !isHostsOwn) return ok(saw);
+  return failed(
+    "on, and this user may not turn it off, which the Debian-backed set needs",
+    "set sandbox = relaxed in /etc/nix/nix.conf, or add this user to trusted-users, and restart the daemon",
+  );
+}
+
+async function hostSettings({ nixEnv }: Subject): Promise<NixSettings | undefined> {
+  const { NIX_CONFIG: _, ...env } = await nixEnv();
+  const nix = await findNix({ env });
+  return nix && (await readNixSettings(nix));
+}
+
+function checkJobs(settings: NixSettings | undefined): Seen {
+  if (settings === undefined) return notChecked(NO_SETTINGS);
+  const { maxJobs, builders } = settings;
+  const machines = countBuilders(builders);
+  const saw = `max-jobs ${maxJobs}, ${machines}`;
+  if (maxJobs > 0 || machines !== "no other builders") return ok(saw);
+  return warning(
+    `${saw}: what no cache has cannot be built`,
+    "set max-jobs in nix.conf to 1 or more, or name builders",
+  );
+}
+
+/** How many and no more: a builder's line names users and keys. */
+function countBuilders(builders: string): string {
+  const file = /^@(.*)$/.exec(builders.trim())?.[1];
+  if (file !== undefined && !existsSync(file)) return "no other builders";
+  if (file !== undefined) return `builders of ${file}`;
+  const count = builders.split(/[;\n]/).filter((line) => line.trim() !== "").length;
+  return count === 0 ? "no other builders" : `${count} other builders`;
+}

@@ -1,0 +1,133 @@
+// What is examined: the environment as an origin would have it, read without preparing the machine,
+// and what several checks need to know of it, asked once.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { LATEST } from "../../registry/reference.ts";
+import { type Config, readConfig } from "../config.ts";
+import { SOURCE_VARIABLES } from "../configured-source.ts";
+import { type NixSettings, readNixSettings } from "../nix/nix-settings.ts";
+import { findNix, type NixTool, nixPath } from "../nix/nix-tool.ts";
+import { configured } from "../sources/configured.ts";
+import { createResolver } from "../sources/resolve.ts";
+import type { Resolution, Source } from "../sources/source.ts";
+import { readStoreInfo, type StoreInfo } from "./store-info.ts";
+
+export interface SubjectOptions {
+  /** What an origin on this machine would be started with. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly statePath: string;
+  /** The edge's URL is this machine's default: nobody has said that there is one. */
+  readonly isEdgeAssumed: boolean;
+  readonly nixpkgsAnswers: () => Promise<boolean>;
+  /** NIX_CONFIG as npm start sets it for the Debian-backed set. */
+  readonly debianSetNixConfig: (before: string | undefined) => string;
+  /** Ends whatever is being asked. */
+  readonly signal: AbortSignal;
+}
+
+export type FoundNix =
+  | { readonly kind: "found"; readonly nix: NixTool; readonly path: string }
+  | { readonly kind: "absent" }
+  | { readonly kind: "silent"; readonly why: string };
+
+export type SubjectSource =
+  | { readonly kind: "configured" | "would-take"; readonly source: Source }
+  /** The set that npm start would make of Debian's archive. */
+  | { readonly kind: "would-make" }
+  | { readonly kind: "wrong" };
+
+export interface Subject {
+  /** What Nix would run in. */
+  readonly nixEnv: () => Promise<Readonly<Record<string, string>>>;
+  readonly statePath: string;
+  readonly isEdgeAssumed: boolean;
+  /** Null where it is wrong. Its source is a stand-in where the environment names none. */
+  readonly config: Config | null;
+  readonly problems: readonly string[];
+  readonly findNix: () => Promise<FoundNix>;
+  /** Undefined without Nix, as its settings are. */
+  readonly store: () => Promise<StoreInfo | undefined>;
+  readonly settings: () => Promise<NixSettings | undefined>;
+  readonly source: () => Promise<SubjectSource>;
+  /** What `latest` is of a source; undefined where there is none to ask, or no Nix. */
+  readonly resolution: () => Promise<Resolution | undefined>;
+}
+
+export function openSubject(options: SubjectOptions): Subject {
+  const { env, statePath, isEdgeAssumed, signal } = options;
+  const isNamed = SOURCE_VARIABLES.some((name) => env[name]?.trim());
+  const read = readConfig(isNamed ? env : { ...env, NIXERY_CHANNEL: "nixos-unstable" });
+  const config = read.kind === "config" ? read.config : null;
+  const nixEnv = once(async () => {
+    const isOwn = isDebianSet(await source(), statePath);
+    if (isNamed || !isOwn) return env;
+    return { ...env, NIX_CONFIG: options.debianSetNixConfig(env.NIX_CONFIG) };
+  });
+  const find = once(async () => locateNix(await nixEnv()));
+  const nix = async () => {
+    const found = await find();
+    return found.kind === "found" ? found.nix : undefined;
+  };
+  const source = once(async (): Promise<SubjectSource> => {
+    if (config === null) return { kind: "wrong" };
+    if (isNamed) return { kind: "configured", source: config.source };
+    if (await options.nixpkgsAnswers()) return { kind: "would-take", source: config.source };
+    const path = debianSetIn(statePath);
+    return existsSync(path)
+      ? { kind: "would-take", source: { kind: "path", path } }
+      : { kind: "would-make" };
+  });
+  return {
+    ...{ nixEnv, statePath, isEdgeAssumed, config, source, findNix: find },
+    problems: read.kind === "invalid" ? read.problems : [],
+    store: once(async () => {
+      const tool = await nix();
+      return tool && (await readStoreInfo(tool, await nixEnv(), signal));
+    }),
+    settings: once(async () => {
+      const tool = await nix();
+      return tool && (await readNixSettings(tool, signal));
+    }),
+    resolution: once(async () => {
+      const [tool, known] = await Promise.all([nix(), source()]);
+      if (tool === undefined || config === null || !("source" in known)) return undefined;
+      const resolver = createResolver({
+        ...{ source: known.source, nix: tool, env, now: Date.now, signal },
+      });
+      const resolved = await resolver.resolve(LATEST);
+      return resolved.kind === "pinned" ? configured(resolved, config.nixpkgsConfig) : resolved;
+    }),
+  };
+}
+
+/** The set that npm start makes of Debian's archive. */
+export function isDebianSet(known: SubjectSource, statePath: string): boolean {
+  if (!("source" in known)) return known.kind === "would-make";
+  return known.source.kind === "path" && known.source.path === debianSetIn(statePath);
+}
+
+function debianSetIn(statePath: string): string {
+  return join(statePath, "debian");
+}
+
+async function locateNix(env: Readonly<Record<string, string>>): Promise<FoundNix> {
+  try {
+    const nix = await findNix({ env });
+    if (nix === undefined) return { kind: "absent" };
+    const path = nixPath(env)
+      .map((folder) => join(folder, "nix"))
+      .find((each) => existsSync(each));
+    return { kind: "found", nix, path: path ?? "nix" };
+  } catch (error) {
+    return { kind: "silent", why: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function once<Result>(ask: () => Promise<Result>): () => Promise<Result> {
+  let asked: Promise<Result> | undefined;
+  return () => {
+    asked ??= ask();
+    return asked;
+  };
+}

@@ -1,0 +1,191 @@
+// The doctor's own rules: how checks are run, what a source needs, where limits lie, and the page.
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { examine } from "../../../origin/doctor/examine.ts";
+import {
+  about,
+  type Check,
+  failed,
+  notChecked,
+  ok,
+  warning,
+} from "../../../origin/doctor/finding.ts";
+import { describeFiles, describeMemory } from "../../../origin/doctor/limits.ts";
+import { isAtLeast, neededNix } from "../../../origin/doctor/needed-nix.ts";
+import { formatFailed, formatPage } from "../../../origin/doctor/page.ts";
+import { sourceChecks } from "../../../origin/doctor/source.ts";
+import { describeSpace } from "../../../origin/doctor/storage.ts";
+import { openSubject } from "../../../origin/doctor/subject.ts";
+import { temporaryDirectory } from "../fixture.ts";
+
+const never = new AbortController().signal;
+
+describe("examine", () => {
+  const check = (name: string, look: Check["look"], deadlineMs?: number): Check => ({
+    ...{ group: "nix", check: name, isCheap: true, look },
+    ...(deadlineMs !== undefined && { deadlineMs }),
+  });
+
+  test("gives a line of its own to a check that throws, hangs or sees several things", async () => {
+    const { promise: hanging, resolve } = Promise.withResolvers<never>();
+    let given: AbortSignal | undefined;
+    const checks = [
+      check("throws", () => Promise.reject(new Error("broken"))),
+      check(
+        "hangs",
+        (signal) => {
+          given = signal;
+          return hanging;
+        },
+        10,
+      ),
+      check("several", async () => [about("a", ok("one")), about("b", ok("two"))]),
+      check("fine", async () => ok("fine")),
+    ];
+    const told: string[] = [];
+    const findings = await examine(checks, never, (finding) => told.push(finding.check));
+    assert.deepEqual(
+      findings.map((each) => [each.check, each.state, each.about, each.saw]),
+      [
+        ["throws", "failed", null, "broken"],
+        ["hangs", "failed", null, "no answer within 0.01 s"],
+        ["several", "ok", "a", "one"],
+        ["several", "ok", "b", "two"],
+        ["fine", "ok", null, "fine"],
+      ],
+    );
+    assert.deepEqual(told.toSorted(), ["fine", "hangs", "several", "several", "throws"]);
+    assert.equal(given?.aborted, true, "what it has started is told to end");
+    resolve(undefined as never);
+  });
+
+  test("runs all at once", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waits = check("waits", async () => {
+      await promise;
+      return ok("waited");
+    });
+    const frees = check("frees", async () => {
+      resolve();
+      return ok("freed");
+    });
+    assert.equal((await examine([waits, frees], never)).length, 2);
+  });
+});
+
+describe("what a source needs of Nix", () => {
+  test("is nixpkgs' own floor for nixpkgs", () => {
+    const nixpkgs = { kind: "nixpkgs", url: "", channel: "nixos-unstable" } as const;
+    assert.equal(neededNix(nixpkgs).version, "2.18");
+    assert.equal(neededNix({ kind: "path", path: "/" }).version, "2.8");
+    assert.equal(neededNix(null).version, "2.8");
+  });
+
+  const versions: readonly [version: string, least: string, isEnough: boolean][] = [
+    ["2.18", "2.18", true],
+    ["2.18.0", "2.18", true],
+    ["2.9.9", "2.18", false],
+    ["2.31.2", "2.18", true],
+    ["3.0", "2.18", true],
+    ["2.18", "2.18.1", false],
+    ["1.11.16", "2.8", false],
+  ];
+  for (const [version, least, isEnough] of versions) {
+    test(`${version} is ${isEnough ? "" : "not "}${least} or newer`, () => {
+      assert.equal(isAtLeast(version, least), isEnough);
+    });
+  }
+});
+
+describe("limits", () => {
+  const rows = [
+    ["memory for all evaluations", describeMemory(2e9, 2), "ok", /^2\.0 GB available; one/],
+    ["memory for fewer", describeMemory(1e9, 2), "warning", /2 may run at once$/],
+    ["memory for none", describeMemory(5e8, 1), "failed", /^500 MB available/],
+    ["files without a limit", describeFiles(undefined), "ok", /^no limit$/],
+    ["many files", describeFiles(4096), "ok", /^4096$/],
+    ["some files", describeFiles(1024), "warning", /^1024$/],
+    ["few files", describeFiles(1023), "failed", /^1023$/],
+    ["much space", describeSpace(1e10, "x"), "ok", /^10\.0 GB free$/],
+    ["little space", describeSpace(9e9, "x"), "warning", /^9\.0 GB free$/],
+    ["no space", describeSpace(9e8, "x"), "failed", /^900 MB free$/],
+  ] as const;
+  for (const [title, { state, saw }, expected, words] of rows) {
+    test(`${title}: ${expected}`, () => {
+      assert.equal(state, expected);
+      assert.match(saw, words);
+    });
+  }
+
+  test("name the number of evaluations that fit", () => {
+    assert.match(describeMemory(1.3e9, 4).toDo ?? "", /NIXPORT_MAX_EVALUATIONS=2,/);
+  });
+});
+
+describe("the source that would be taken", () => {
+  const rows = [
+    ["nixpkgs where it answers", true, false, /npm start would take nixpkgs nixos-unstable; nixp/],
+    ["the set of Debian's archive that is there", false, true, /would take the package set at /],
+    ["one that is still to be made", false, false, /would make a set of Debian's archive/],
+  ] as const;
+  for (const [title, answers, isThere, saw] of rows) {
+    test(`is ${title}`, async (t) => {
+      const statePath = await temporaryDirectory(t);
+      if (isThere) await mkdir(join(statePath, "debian"));
+      const subject = openSubject({
+        ...{ env: {}, statePath, isEdgeAssumed: true, signal: never },
+        nixpkgsAnswers: async () => answers,
+        debianSetNixConfig: () => "",
+      });
+      const [which] = sourceChecks(subject);
+      const [finding] = await examine(which === undefined ? [] : [which], never);
+      assert.match(finding?.saw ?? "", saw);
+    });
+  }
+});
+
+describe("the page", () => {
+  const findings = [
+    { group: "nix", check: "found", ...ok("Nix 2.8.0, /usr/bin/nix") },
+    { group: "nix", check: "version", ...failed("2.8.0", "upgrade") },
+    { group: "caches", check: "substituter", ...about("https://c", warning("slow", "wait\nlong")) },
+    { group: "edge", check: "clock", ...notChecked("\x1b[2Jit does not\u202e say") },
+  ] as const;
+
+  test("has what was seen in groups, and what to do below it", () => {
+    assert.deepEqual(formatPage(findings, false).split("\n"), [
+      "Nix",
+      "  ok          found       Nix 2.8.0, /usr/bin/nix",
+      "  failed      version     2.8.0",
+      "              → upgrade",
+      "",
+      "Caches",
+      "  warning     substituter https://c: slow",
+      "              → wait long",
+      "",
+      "Edge",
+      "  not checked clock       it does not say",
+      "",
+      "1 failed, 1 warning, 1 ok, 1 not checked",
+      "",
+    ]);
+  });
+
+  test("has colours for a terminal", () => {
+    const [heading, first, second] = formatPage(findings, true).split("\n");
+    assert.equal(heading, "\x1b[1mNix\x1b[22m");
+    assert.equal(first, "  \x1b[32mok          \x1b[39mfound       Nix 2.8.0, /usr/bin/nix");
+    assert.equal(second, "  \x1b[31mfailed      \x1b[39mversion     2.8.0");
+  });
+
+  test("is a line for what failed where nobody asked for a page", () => {
+    assert.equal(formatFailed(findings[1]), "failed: nix version: 2.8.0 → upgrade");
+    assert.equal(
+      formatFailed(findings[2]),
+      "failed: caches substituter: https://c: slow → wait long",
+    );
+  });
+});
