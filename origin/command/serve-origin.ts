@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { readConfig } from "../config.ts";
+import { examineBesideStart } from "../doctor/beside-start.ts";
 import { createLog } from "../log.ts";
 import { startOrigin } from "../main.ts";
 import { programEnvironment } from "../nix/program-environment.ts";
@@ -37,10 +38,13 @@ export async function serveOrigin(
   const result = readConfig(env);
   if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
   const { config } = result;
+  // Of one that npm start has started, that says it.
+  const examined = process.send === undefined ? examineBesideStart(env, config.statePath) : null;
   const starting = startOrigin({ config, env, log: createLog(config.logStyle) });
   const started = await Promise.race([starting, stopped]);
   // Stopped while it asks its source or counts: what that has started ends with this process.
   if (started === undefined) return;
+  for (const line of examined?.end() ?? []) process.stdout.write(`${line}\n`);
   const serving = `origin at ${started.url}, serving ${describeSource(config.source)}`;
   sayListening(serving, started.shortcoming);
   await stopped;

@@ -6,8 +6,9 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DEFAULT_PORT } from "../config.ts";
+import { examineBesideStart } from "../doctor/beside-start.ts";
 import { edgeProblem } from "./edge-runtime.ts";
-import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
+import { edgeUrlOf, localEnvironment, statePathOf } from "./local-environment.ts";
 import { endWith, fail, isListening, onStop } from "./process.ts";
 
 const HELP = `usage: npm start
@@ -42,6 +43,7 @@ await endWith(async () => {
   if (prepared === undefined) return;
   const noEdge = await edgeProblem(prepared);
   const env = noEdge === undefined ? prepared : withoutLocalEdge(prepared);
+  const examined = examineBesideStart(env, statePathOf(env));
   const originUrl = `http://127.0.0.1:${env.PORT?.trim() || DEFAULT_PORT}`;
   const edgeUrl = edgeUrlOf(env);
   const parts = noEdge === undefined ? (["origin", "edge"] as const) : (["origin"] as const);
@@ -56,6 +58,7 @@ await endWith(async () => {
       ...children.map(({ ended }) => ended.then(() => "ended" as const)),
       stopped.then(() => "stopped" as const),
     ]);
+    for (const line of examined.end()) process.stdout.write(`${line}\n`);
     if (outcome === "ended") fail("a part did not start; its message is above");
     if (outcome === "late") fail(`not ready within ${READY_DEADLINE_MS / 1000} s`);
     if (outcome === "ready") {

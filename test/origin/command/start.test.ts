@@ -23,8 +23,11 @@ async function start(
   port: number,
   edgePort: number,
   env: Readonly<Record<string, string>> = {},
+  /** What runs the command that follows it. */
+  before: readonly string[] = [],
 ): Promise<Started> {
-  const child = spawn(process.execPath, [COMMAND], {
+  const [program = "", ...args] = [...before, process.execPath, COMMAND];
+  const child = spawn(program, args, {
     env: {
       ...process.env,
       ...{ PORT: String(port), EDGE_PORT: String(edgePort), NIXPORT_LOG_LEVEL: "silent" },
@@ -90,6 +93,20 @@ describe("npm start", { timeout: 120_000 }, () => {
     const line = `^nixport ready, but the package set does not load: syntax error, .*; ${urls}$`;
     assert.match(output, new RegExp(line, "m"));
     assert.equal((await fetch(`http://127.0.0.1:${edgePort}/v2/`)).status, 200);
+  });
+
+  test("says what is wrong with the machine before it is ready", async (t) => {
+    const [port, edgePort] = [await freePort(), await freePort()];
+    const fewFiles = ["sh", "-c", 'ulimit -n 512; exec "$0" "$@"'];
+    const child = await start(t, port, edgePort, {}, fewFiles);
+    let output = "";
+    for await (const chunk of child.stdout) {
+      output += chunk;
+      if (output.includes("nixport ready")) break;
+    }
+    assert.match(output, /^failed: limits open files: 512 → raise the limit.*\nnixport ready/m);
+    child.kill("SIGINT");
+    assert.deepEqual(await once(child, "exit"), [0, null]);
   });
 
   test("starts the origin alone where the edge's runtime does not start, and says why", async (t) => {
