@@ -71,7 +71,7 @@ function describeStore(info: StoreInfo): Seen {
       if (info.root === null) return ok(`${mode}, ${info.url}, at /nix/store`);
       return failed(
         `${mode}, ${info.url}: its store paths lie in ${info.root}, not in /nix/store`,
-        "layers are packed from /nix/store: run sudo install --directory --owner=$USER /nix /nix/var/nix, or use the daemon",
+        "layers are packed from /nix/store: unset NIX_REMOTE, or run sudo install --directory --owner=$USER /nix /nix/store /nix/var /nix/var/nix, or use the daemon",
       );
     }
     default:

@@ -75,6 +75,7 @@ async function answers({ resolution }: Subject): Promise<Seen> {
 async function loads(subject: Subject, signal: AbortSignal): Promise<Seen> {
   const [found, resolved] = await Promise.all([subject.findNix(), subject.resolution()]);
   if (found.kind !== "found" || resolved?.kind !== "pinned") return notChecked(NO_SOURCE);
+  if ((await subject.store())?.kind === "silent") return notChecked("the store does not answer");
   const system = systemOf(process.arch === "arm64" ? "arm64" : "amd64");
   const [answer] = await lookUp(found.nix, resolved.source, system, ["cacert"], signal);
   const lookup = answer?.lookup;

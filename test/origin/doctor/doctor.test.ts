@@ -126,6 +126,14 @@ describe("nixport doctor", limit, () => {
     assert.equal(find("storage", "folder").state, "ok");
   });
 
+  test("asks a store that does not answer for nothing more", async (t) => {
+    const refused = "echo 'Store URL: daemon'; echo refused >&2; exit 1";
+    const path = `${await plantNix(t, nixOf("2.31.2", refused))}:${PATH}`;
+    const { find } = await doctor(t, { NIXERY_PKGS_PATH: await plantSmallSet(t), PATH: path });
+    assert.equal(find("nix", "trusted").state, "not-checked");
+    assert.equal(find("source", "loads").state, "not-checked");
+  });
+
   test("sees what nix.conf says that keeps everything from being built", async (t) => {
     const { find } = await doctor(t, {
       NIXERY_PKGS_PATH: await plantSmallSet(t),
