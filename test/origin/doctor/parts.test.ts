@@ -23,7 +23,7 @@ import { temporaryDirectory } from "../fixture.ts";
 
 const never = new AbortController().signal;
 
-describe("examine", () => {
+describe("examine", { timeout: 10_000 }, () => {
   const check = (name: string, look: Check["look"], deadlineMs?: number): Check => ({
     ...{ group: "nix", check: name, isCheap: true, look },
     ...(deadlineMs !== undefined && { deadlineMs }),

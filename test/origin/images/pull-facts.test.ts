@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
@@ -53,6 +54,18 @@ describe("the log of a pull says", { timeout: 60_000 }, () => {
     await house.pull("hello", { Accept: "application/vnd.docker.distribution.manifest.v2+json" });
     const docker = lastAnswer(house);
     assert.deepEqual([docker.variant, docker.answer], ["docker-gzip", "made"]);
+  });
+
+  test("that a record was made anew, though all its layers were there", async (t) => {
+    const [setPath, statePath] = [await plantSet(t), await temporaryDirectory(t)];
+    const first = await startHouse(t, setPath, statePath);
+    await first.pull("hello");
+    await first.origin.close();
+    await rm(join(statePath, "origin/records"), { recursive: true });
+    const second = await startHouse(t, setPath, statePath);
+    await second.pull("hello");
+    const { answer, newBytes } = lastAnswer(second);
+    assert.deepEqual([answer, newBytes], ["made", 0]);
   });
 
   test("what its client was told of why there is none", async (t) => {
