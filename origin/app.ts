@@ -36,8 +36,8 @@ import { factsOf, layersOf, openPullNote, type PullNote } from "./pull-note.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import { storageKey } from "./storage/keys.ts";
 import { hold, type StillUnderWay, type Wait } from "./waiting/hold.ts";
-import type { WebSite } from "./web/site.ts";
 import type { StageLog } from "./waiting/stage-log.ts";
+import type { WebSite } from "./web/site.ts";
 
 export interface AppOptions {
   /** What a name without a platform is built for, unless the edge asks for others. */

@@ -39,8 +39,8 @@ import { rememberPins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
 import { openFilesystemStore } from "./storage/filesystem.ts";
-import { openWebSite } from "./web/site.ts";
 import { createStageLog } from "./waiting/stage-log.ts";
+import { openWebSite } from "./web/site.ts";
 
 export interface Origin {
   readonly url: string;

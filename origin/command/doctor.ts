@@ -1,9 +1,13 @@
 // `nixport doctor`: one page of what is there and what is wrong, without changing anything.
 
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { readLogStyle } from "../configured-log.ts";
 import { allChecks } from "../doctor/checks.ts";
 import { examine } from "../doctor/examine.ts";
+import type { Finding } from "../doctor/finding.ts";
 import { formatPage } from "../doctor/page.ts";
 import { openSubject } from "../doctor/subject.ts";
 import { openVariables } from "../variables.ts";
@@ -42,14 +46,19 @@ export const doctor: Subcommand = {
   },
 };
 
-async function findingsOf({ env, signal }: CommandContext) {
-  const subject = openSubject({
-    env: await existingEnvironment(env),
-    statePath: statePathOf(env),
-    isEdgeAssumed: !env.NIXPORT_EDGE_URL?.trim(),
-    ...{ nixpkgsAnswers, debianSetNixConfig, signal },
-  });
-  return await examine(allChecks(subject), signal);
+async function findingsOf({ env, signal }: CommandContext): Promise<readonly Finding[]> {
+  const scratchPath = await mkdtemp(join(tmpdir(), "nixport-doctor-"));
+  try {
+    const subject = openSubject({
+      env: await existingEnvironment(env, scratchPath),
+      statePath: statePathOf(env),
+      isEdgeAssumed: !env.NIXPORT_EDGE_URL?.trim(),
+      ...{ nixpkgsAnswers, debianSetNixConfig, signal },
+    });
+    return await examine(allChecks(subject), signal);
+  } finally {
+    await rm(scratchPath, { recursive: true, force: true });
+  }
 }
 
 function wantsColours({ env }: CommandContext): boolean {

@@ -1,7 +1,8 @@
 // The environment of a local start: what the user set, and for the rest one machine's defaults, in
 // which the origin and the edge started apart find each other.
 
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { programEnvironment } from "../nix/program-environment.ts";
 import type { EnvironmentVariables } from "../variables.ts";
 import { prepareHost, type Say } from "./host.ts";
@@ -32,17 +33,22 @@ export async function localEnvironment(
   };
 }
 
-/** The same of what is there already: nothing is installed, made or asked for. */
+/**
+ * The same of what is there already: nothing is installed, made or asked for. What Nix writes down
+ * goes where an origin has had it write, else to the scratch folder.
+ */
 export async function existingEnvironment(
   env: EnvironmentVariables,
+  scratchPath: string,
 ): Promise<Readonly<Record<string, string>>> {
   const statePath = statePathOf(env);
+  const hasCache = existsSync(join(statePath, "cache"));
   // A state that cannot be read is the storage's line to say.
   const secret = await existingSecret(statePath, env).catch(() => undefined);
   return {
     // Without a secret there never was an edge on this machine that this origin could fill.
     ...(secret === undefined ? {} : { NIXPORT_EDGE_URL: edgeUrlOf(env), NIXPORT_SECRET: secret }),
-    ...definedOnly(env),
+    ...definedOnly(programEnvironment(env, hasCache ? statePath : scratchPath)),
     NIXPORT_STATE: statePath,
   };
 }

@@ -9,6 +9,8 @@ import type { StoreInfo } from "./store-info.ts";
 import { type FoundNix, isDebianSet, type Subject, type SubjectSource } from "./subject.ts";
 
 const NO_NIX = "there is no Nix to ask";
+const START_DAEMON =
+  "start the daemon (systemctl start nix-daemon.socket), and see that this user may reach /nix/var/nix/daemon-socket (its group, and allowed-users in nix.conf)";
 const NO_SETTINGS = "Nix does not say what its nix.conf comes to";
 
 export function nixChecks(subject: Subject): readonly Check[] {
@@ -22,7 +24,10 @@ export function nixChecks(subject: Subject): readonly Check[] {
   return [
     check("found", async () => describeFound(await subject.findNix())),
     check("version", async () => checkVersion(await subject.findNix(), await subject.source())),
-    check("store", ofStore(describeStore)),
+    check("store", async () => {
+      const found = await subject.findNix();
+      return found.kind === "storeless" ? describeProblem(found.why) : ofStore(describeStore)();
+    }),
     check("trusted", ofStore(describeTrust)),
     check(
       "sandbox",
@@ -36,6 +41,8 @@ function describeFound(found: FoundNix): Seen {
   switch (found.kind) {
     case "found":
       return ok(`Nix ${found.nix.version}, ${found.path}`);
+    case "storeless":
+      return ok(`Nix ${found.version}, ${found.path}`);
     case "absent":
       return failed(
         "no Nix on PATH, nor where its installers put it",
@@ -49,12 +56,19 @@ function describeFound(found: FoundNix): Seen {
 }
 
 function checkVersion(found: FoundNix, known: SubjectSource): Seen {
-  if (found.kind !== "found") return notChecked(NO_NIX);
-  const { version } = found.nix;
+  if (found.kind === "absent" || found.kind === "silent") return notChecked(NO_NIX);
+  const { version } = found.kind === "found" ? found.nix : found;
   const { version: least, who } = neededNix("source" in known ? known.source : null);
   const saw = `${version}; ${who} needs ${least} or newer`;
   if (isAtLeast(version, least)) return ok(saw);
   return failed(saw, `upgrade Nix to ${least} or newer, or name another source of packages`);
+}
+
+/** Its first line says what is wrong, and others what to do. */
+function describeProblem(why: string): Seen {
+  const [saw = "", ...toDo] = why.split("\n");
+  const isRefused = /daemon-socket|connect to socket/.test(why);
+  return failed(saw, [...(isRefused ? [START_DAEMON] : []), ...toDo].join("; ") || "as it says");
 }
 
 function describeStore(info: StoreInfo): Seen {
@@ -62,17 +76,11 @@ function describeStore(info: StoreInfo): Seen {
     case "silent":
       return failed(
         `the store does not answer: ${info.why}`,
-        info.isDaemon
-          ? "start the daemon (systemctl start nix-daemon.socket), and see that this user may reach /nix/var/nix/daemon-socket (allowed-users in nix.conf)"
-          : "run nix store ping by hand and see what it says; if /nix is not this user's, run: sudo install --directory --owner=$USER /nix",
+        info.isDaemon ? START_DAEMON : "run nix store ping by hand and see what keeps it",
       );
     case "store": {
       const mode = info.isDaemon ? "by its daemon" : "single-user";
-      if (info.root === null) return ok(`${mode}, ${info.url}, at /nix/store`);
-      return failed(
-        `${mode}, ${info.url}: its store paths lie in ${info.root}, not in /nix/store`,
-        "layers are packed from /nix/store: unset NIX_REMOTE, or run sudo install --directory --owner=$USER /nix /nix/store /nix/var /nix/var/nix, or use the daemon",
-      );
+      return ok(`${mode}, ${info.url}, at ${info.directory}`);
     }
     default:
       return info satisfies never;

@@ -1,8 +1,6 @@
 // Which store the host's Nix uses, and how: asked of Nix, whose words changed their place and name
 // over the versions.
 
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { NixTool } from "../nix/nix-tool.ts";
 import { isAtLeast } from "./needed-nix.ts";
 
@@ -13,8 +11,8 @@ export type StoreInfo =
       readonly isDaemon: boolean;
       /** Null where this version does not say. */
       readonly isTrusted: boolean | null;
-      /** The folder that store paths really lie in, where that is not /nix/store. */
-      readonly root: string | null;
+      /** Where the files of /nix/store really are. */
+      readonly directory: string;
     }
   | { readonly kind: "silent"; readonly isDaemon: boolean; readonly why: string };
 
@@ -28,8 +26,7 @@ export function infoCommand({ version }: Pick<NixTool, "version">): "info" | "pi
 }
 
 export async function readStoreInfo(
-  nix: Pick<NixTool, "run" | "version">,
-  env: Readonly<Record<string, string>>,
+  nix: Pick<NixTool, "run" | "version" | "storeDirectory">,
   signal: AbortSignal,
 ): Promise<StoreInfo> {
   const result = await nix.run(
@@ -49,22 +46,8 @@ export async function readStoreInfo(
   return {
     ...{ kind: "store", url, isDaemon },
     isTrusted: trusted === undefined ? null : trusted === "1",
-    root: isDaemon ? null : rootOf(env, url),
+    directory: nix.storeDirectory,
   };
-}
-
-/**
- * A store below a root of its own is called `local` all the same. Without a /nix that it could use,
- * Nix takes one in the user's home.
- */
-function rootOf(env: Readonly<Record<string, string>>, url: string): string | null {
-  const named = env.NIX_REMOTE || url;
-  const root = /[?&]root=([^&]*)/.exec(named)?.[1];
-  if (root !== undefined) return decodeURIComponent(root);
-  if (named.startsWith("/")) return named;
-  if (existsSync("/nix/var/nix") || process.getuid?.() === 0) return null;
-  const data = env.XDG_DATA_HOME || join(env.HOME ?? "/", ".local/share");
-  return join(data, "nix/root");
 }
 
 function lastLine(text: string): string {

@@ -7,11 +7,15 @@ import { LATEST } from "../../registry/reference.ts";
 import { type Config, readConfig } from "../config.ts";
 import { SOURCE_VARIABLES } from "../configured-source.ts";
 import { type NixSettings, readNixSettings } from "../nix/nix-settings.ts";
-import { findNix, type NixTool, nixPath } from "../nix/nix-tool.ts";
+import { findNix, type NixTool, nixPath, parseNixVersion } from "../nix/nix-tool.ts";
+import { runProcess } from "../nix/spawn.ts";
+import { StoreProblem } from "../nix/store-place.ts";
 import { configured } from "../sources/configured.ts";
 import { createResolver } from "../sources/resolve.ts";
 import type { Resolution, Source } from "../sources/source.ts";
 import { readStoreInfo, type StoreInfo } from "./store-info.ts";
+
+const VERSION_DEADLINE_MS = 10_000;
 
 export interface SubjectOptions {
   /** What an origin on this machine would be started with. */
@@ -28,6 +32,13 @@ export interface SubjectOptions {
 
 export type FoundNix =
   | { readonly kind: "found"; readonly nix: NixTool; readonly path: string }
+  /** There, but its store is of no use. */
+  | {
+      readonly kind: "storeless";
+      readonly version: string;
+      readonly path: string;
+      readonly why: string;
+    }
   | { readonly kind: "absent" }
   | { readonly kind: "silent"; readonly why: string };
 
@@ -83,7 +94,7 @@ export function openSubject(options: SubjectOptions): Subject {
     problems: read.kind === "invalid" ? read.problems : [],
     store: once(async () => {
       const tool = await nix();
-      return tool && (await readStoreInfo(tool, await nixEnv(), signal));
+      return tool && (await readStoreInfo(tool, signal));
     }),
     settings: once(async () => {
       const tool = await nix();
@@ -112,15 +123,19 @@ function debianSetIn(statePath: string): string {
 }
 
 async function locateNix(env: Readonly<Record<string, string>>): Promise<FoundNix> {
+  const folders = nixPath(env);
+  const path = folders.map((folder) => join(folder, "nix")).find((each) => existsSync(each));
   try {
     const nix = await findNix({ env });
-    if (nix === undefined) return { kind: "absent" };
-    const path = nixPath(env)
-      .map((folder) => join(folder, "nix"))
-      .find((each) => existsSync(each));
-    return { kind: "found", nix, path: path ?? "nix" };
+    return nix === undefined ? { kind: "absent" } : { kind: "found", nix, path: path ?? "nix" };
   } catch (error) {
-    return { kind: "silent", why: error instanceof Error ? error.message : String(error) };
+    const why = error instanceof Error ? error.message : String(error);
+    if (!(error instanceof StoreProblem) || path === undefined) return { kind: "silent", why };
+    const asked = await runProcess(path, ["--version"], { env, deadlineMs: VERSION_DEADLINE_MS });
+    const version = asked.kind === "exited" ? parseNixVersion(asked.stdout) : undefined;
+    return version === undefined
+      ? { kind: "silent", why }
+      : { kind: "storeless", version, path, why };
   }
 }
 

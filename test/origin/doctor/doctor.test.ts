@@ -91,12 +91,6 @@ describe("nixport doctor", limit, () => {
       ...{ check: "trusted", state: "not-checked", saw: /^this version of Nix does not say$/ },
     },
     {
-      title: "a store elsewhere",
-      script: nixOf("2.31.2", LOCAL),
-      env: { NIX_REMOTE: "local?root=/srv/root" },
-      ...{ check: "store", state: "failed", saw: /lie in \/srv\/root, not in \/nix\/store$/ },
-    },
-    {
       title: "that Nix does not say what its settings are",
       script: nixOf("2.31.2", LOCAL),
       ...{ check: "jobs", state: "not-checked", saw: /nix\.conf/ },
@@ -132,6 +126,38 @@ describe("nixport doctor", limit, () => {
     const { find } = await doctor(t, { NIXERY_PKGS_PATH: await plantSmallSet(t), PATH: path });
     assert.equal(find("nix", "trusted").state, "not-checked");
     assert.equal(find("source", "loads").state, "not-checked");
+  });
+
+  test("sees where the files of a store below another root are", async (t) => {
+    const root = await temporaryDirectory(t);
+    const set = await plantSmallSet(t);
+    const { find } = await doctor(t, { NIXERY_PKGS_PATH: set, NIX_REMOTE: `local?root=${root}` });
+    const { state, saw } = find("nix", "store");
+    assert.deepEqual([state, saw], ["ok", `single-user, local, at ${root}/nix/store`]);
+  });
+
+  test("sees a store that cannot be used, of a Nix that is there", async (t) => {
+    const set = await plantSmallSet(t);
+    const remote = { NIX_REMOTE: "unix:///nowhere/socket" };
+    const { find } = await doctor(t, { NIXERY_PKGS_PATH: set, ...remote });
+    assert.equal(find("nix", "found").state, "ok");
+    assert.equal(find("nix", "version").state, "ok");
+    const { state, saw, toDo } = find("nix", "store");
+    assert.equal(state, "failed");
+    // Some versions find out when they open the store, others when they are asked for something.
+    assert.match(saw, /^(?:Nix cannot use its store|the store does not answer): .*nowhere\/socket/);
+    assert.match(toDo ?? "", /start the daemon/);
+    assert.equal(find("source", "loads").state, "not-checked");
+  });
+
+  test("sees a store whose paths no image can hold", async (t) => {
+    const set = await plantSmallSet(t);
+    const { find } = await doctor(t, { NIXERY_PKGS_PATH: set, NIX_STORE_DIR: "/elsewhere/store" });
+    assert.equal(find("nix", "version").state, "ok");
+    const { state, saw } = find("nix", "store");
+    assert.equal(state, "failed");
+    assert.match(saw, /^Nix keeps its store at \/elsewhere\/store/);
+    assert.equal(find("nix", "jobs").state, "not-checked");
   });
 
   test("sees what nix.conf says that keeps everything from being built", async (t) => {
