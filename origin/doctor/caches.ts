@@ -8,14 +8,10 @@ import { readLimited } from "../../registry/body.ts";
 import type { NixSettings } from "../nix/nix-settings.ts";
 import { findNix, type NixTool } from "../nix/nix-tool.ts";
 import { about, type Check, failed, notChecked, ok, type Seen, warning } from "./finding.ts";
+import { PINNED_PATH } from "./needed-nix.ts";
 import { infoCommand } from "./store-info.ts";
 import type { Subject } from "./subject.ts";
 
-/** What the caches of nixpkgs have, whichever: a release of Nix. */
-export const KNOWN_PATH =
-  process.arch === "arm64"
-    ? "/nix/store/xnybj9lk0kwvmr2va253avanq7m3cpyg-nix-2.31.2"
-    : "/nix/store/x30lnlgk1s16rynrfslbf8phr6h6rqf2-nix-2.31.2";
 const CACHE_DEADLINE_MS = 12_000;
 const ASK_DEADLINE_MS = 10_000;
 const CONNECT_SECONDS = 5;
@@ -99,7 +95,8 @@ async function lookAtCache(nix: NixTool, url: string, signal: AbortSignal): Prom
     );
   }
   const rank = told?.priority === undefined ? "" : `, priority ${told.priority}`;
-  const verified = await ask(["store", "verify", "--no-contents", KNOWN_PATH]);
+  // A path that the caches of nixpkgs have, whichever.
+  const verified = await ask(["store", "verify", "--no-contents", PINNED_PATH]);
   if (verified.kind === "exited" && verified.code === 0) {
     return ok(`answers${rank}, signs with a key that is trusted`);
   }

@@ -3,8 +3,9 @@
 import { existsSync } from "node:fs";
 import { type NixSettings, readNixSettings } from "../nix/nix-settings.ts";
 import { findNix } from "../nix/nix-tool.ts";
+import { isOlder } from "../nix/version.ts";
 import { type Check, failed, notChecked, ok, type Seen, warning } from "./finding.ts";
-import { isAtLeast, neededNix } from "./needed-nix.ts";
+import { describeNeed, NEWER_NIX, neededNix } from "./needed-nix.ts";
 import type { StoreInfo } from "./store-info.ts";
 import { type FoundNix, isDebianSet, type Subject, type SubjectSource } from "./subject.ts";
 
@@ -55,13 +56,14 @@ function describeFound(found: FoundNix): Seen {
   }
 }
 
-function checkVersion(found: FoundNix, known: SubjectSource): Seen {
+async function checkVersion(found: FoundNix, known: SubjectSource): Promise<Seen> {
   if (found.kind === "absent" || found.kind === "silent") return notChecked(NO_NIX);
   const { version } = found.kind === "found" ? found.nix : found;
-  const { version: least, who } = neededNix("source" in known ? known.source : null);
-  const saw = `${version}; ${who} needs ${least} or newer`;
-  if (isAtLeast(version, least)) return ok(saw);
-  return failed(saw, `upgrade Nix to ${least} or newer, or name another source of packages`);
+  const needed = await neededNix("source" in known ? known.source : null);
+  const saw = `${version}; the package source ${describeNeed(needed)}`;
+  if (!isOlder(version, needed.version)) return ok(saw);
+  // Of a branch that needs less than is usual, only its own tree says so.
+  return needed.isKnown ? failed(saw, NEWER_NIX) : warning(saw, NEWER_NIX);
 }
 
 /** Its first line says what is wrong, and others what to do. */

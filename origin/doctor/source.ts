@@ -4,7 +4,7 @@ import { systemOf } from "../../registry/recipe.ts";
 import { lookUp } from "../nix/evaluate.ts";
 import { describeSource } from "../sources/source.ts";
 import { type Check, failed, notChecked, ok, type Seen } from "./finding.ts";
-import { neededNix } from "./needed-nix.ts";
+import { describeNeed, neededNix } from "./needed-nix.ts";
 import type { Subject } from "./subject.ts";
 
 /** Of git, which is given 20 s. */
@@ -36,8 +36,8 @@ async function which({ source }: Subject): Promise<Seen> {
       );
     case "configured":
     case "would-take": {
-      const { version, who } = neededNix(known.source);
-      const described = `${describeSource(known.source)}; ${who} needs Nix ${version} or newer`;
+      const need = describeNeed(await neededNix(known.source));
+      const described = `${describeSource(known.source)}, which ${need}`;
       return ok(
         known.kind === "configured"
           ? described

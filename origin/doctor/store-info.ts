@@ -1,8 +1,8 @@
-// Which store the host's Nix uses, and how: asked of Nix, whose words changed their place and name
-// over the versions.
+// Which store the host's Nix uses, and how, or why it does not answer.
 
 import type { NixTool } from "../nix/nix-tool.ts";
-import { isAtLeast } from "./needed-nix.ts";
+import { parseStoreAccess } from "../nix/store-access.ts";
+import { isOlder } from "../nix/version.ts";
 
 export type StoreInfo =
   | {
@@ -22,7 +22,7 @@ const INFO_SINCE = "2.19";
 
 /** Of `nix store`: asks a store whether it is there. */
 export function infoCommand({ version }: Pick<NixTool, "version">): "info" | "ping" {
-  return isAtLeast(version, INFO_SINCE) ? "info" : "ping";
+  return isOlder(version, INFO_SINCE) ? "ping" : "info";
 }
 
 export async function readStoreInfo(
@@ -35,27 +35,20 @@ export async function readStoreInfo(
     { deadlineMs: DEADLINE_MS, signal },
   );
   if (result.kind !== "exited") return { kind: "silent", isDaemon: false, why: result.kind };
-  // Old versions write to standard error.
-  const words = `${result.stdout}\n${result.stderr}`;
-  const url = /^Store URL: (.*)$/m.exec(words)?.[1]?.trim() ?? "";
-  const isDaemon = /^(?:daemon|unix:|ssh)/.test(url) || /daemon-socket/.test(result.stderr);
-  if (result.code !== 0 || url === "") {
+  // For people, and so on either output, depending on the version.
+  const access = parseStoreAccess(`${result.stdout}\n${result.stderr}`);
+  if (result.code !== 0 || access === undefined) {
+    const isDaemon = access?.through === "daemon" || /daemon-socket/.test(result.stderr);
     return { kind: "silent", isDaemon, why: lastLine(result.stderr) };
   }
-  const trusted = /^Trusted: ([01])$/m.exec(words)?.[1];
   return {
-    ...{ kind: "store", url, isDaemon },
-    isTrusted: trusted === undefined ? null : trusted === "1",
+    ...{ kind: "store", url: access.url, isDaemon: access.through === "daemon" },
+    isTrusted: access.trusted ?? null,
     directory: nix.storeDirectory,
   };
 }
 
 function lastLine(text: string): string {
-  return (
-    text
-      .trim()
-      .split("\n")
-      .at(-1)
-      ?.replace(/^error: /, "") ?? ""
-  );
+  const [last = ""] = text.trim().split("\n").slice(-1);
+  return last.replace(/^error: /, "");
 }

@@ -7,15 +7,13 @@ import { LATEST } from "../../registry/reference.ts";
 import { type Config, readConfig } from "../config.ts";
 import { SOURCE_VARIABLES } from "../configured-source.ts";
 import { type NixSettings, readNixSettings } from "../nix/nix-settings.ts";
-import { findNix, type NixTool, nixPath, parseNixVersion } from "../nix/nix-tool.ts";
-import { runProcess } from "../nix/spawn.ts";
+import { askNixVersion, findNix, type NixTool, nixPath } from "../nix/nix-tool.ts";
 import { StoreProblem } from "../nix/store-place.ts";
 import { configured } from "../sources/configured.ts";
 import { createResolver } from "../sources/resolve.ts";
 import type { Resolution, Source } from "../sources/source.ts";
+import { withNewerNix } from "./needed-nix.ts";
 import { readStoreInfo, type StoreInfo } from "./store-info.ts";
-
-const VERSION_DEADLINE_MS = 10_000;
 
 export interface SubjectOptions {
   /** What an origin on this machine would be started with. */
@@ -71,9 +69,11 @@ export function openSubject(options: SubjectOptions): Subject {
   const read = readConfig(isNamed ? env : { ...env, NIXERY_CHANNEL: "nixos-unstable" });
   const config = read.kind === "config" ? read.config : null;
   const nixEnv = once(async () => {
-    const isOwn = isDebianSet(await source(), statePath);
-    if (isNamed || !isOwn) return env;
-    return { ...env, NIX_CONFIG: options.debianSetNixConfig(env.NIX_CONFIG) };
+    const known = await source();
+    const isOwn = !isNamed && isDebianSet(known, statePath);
+    const own = isOwn ? { NIX_CONFIG: options.debianSetNixConfig(env.NIX_CONFIG) } : {};
+    const named = "source" in known ? known.source : null;
+    return await withNewerNix({ ...env, ...own }, statePath, named);
   });
   const find = once(async () => locateNix(await nixEnv()));
   const nix = async () => {
@@ -123,19 +123,19 @@ function debianSetIn(statePath: string): string {
 }
 
 async function locateNix(env: Readonly<Record<string, string>>): Promise<FoundNix> {
+  const asked = await askNixVersion({ env });
+  if (asked.kind === "absent") return asked;
+  if (asked.kind === "unusable")
+    return { kind: "silent", why: `nix --version answers ${asked.said}` };
   const folders = nixPath(env);
   const path = folders.map((folder) => join(folder, "nix")).find((each) => existsSync(each));
+  const place = { version: asked.version, path: path ?? "nix" };
   try {
     const nix = await findNix({ env });
-    return nix === undefined ? { kind: "absent" } : { kind: "found", nix, path: path ?? "nix" };
+    return nix === undefined ? { kind: "absent" } : { kind: "found", nix, path: place.path };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    if (!(error instanceof StoreProblem) || path === undefined) return { kind: "silent", why };
-    const asked = await runProcess(path, ["--version"], { env, deadlineMs: VERSION_DEADLINE_MS });
-    const version = asked.kind === "exited" ? parseNixVersion(asked.stdout) : undefined;
-    return version === undefined
-      ? { kind: "silent", why }
-      : { kind: "storeless", version, path, why };
+    if (!(error instanceof StoreProblem)) throw error;
+    return { kind: "storeless", ...place, why: error.message };
   }
 }
 

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, type TestContext, test } from "node:test";
-import { KNOWN_PATH } from "../../../origin/doctor/caches.ts";
+import { PINNED_PATH } from "../../../origin/doctor/needed-nix.ts";
 import { doctor, plantSmallSet } from "./fixture.ts";
 
 const INFO = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n";
@@ -27,10 +27,10 @@ function makeKey(name: string): Key {
 }
 
 function narinfo({ privateKey, text }: Key): string {
-  const fingerprint = `1;${KNOWN_PATH};${NAR_HASH};1000;`;
+  const fingerprint = `1;${PINNED_PATH};${NAR_HASH};1000;`;
   const signature = sign(null, Buffer.from(fingerprint), privateKey).toString("base64");
   return [
-    ...[`StorePath: ${KNOWN_PATH}`, "URL: nar/x.nar", "Compression: none"],
+    ...[`StorePath: ${PINNED_PATH}`, "URL: nar/x.nar", "Compression: none"],
     ...[`NarHash: ${NAR_HASH}`, "NarSize: 1000", "References: "],
     ...[`Sig: ${text.split(":")[0]}:${signature}`, ""],
   ].join("\n");
@@ -46,7 +46,7 @@ async function serve(t: TestContext, answer: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** A cache with KNOWN_PATH, signed; without a key it has nothing. */
+/** A cache with PINNED_PATH, signed; without a key it has nothing. */
 function cacheOf(key: Key | null): RequestListener {
   return ({ url }, response) => {
     if (url === "/nix-cache-info") response.end(INFO);
