@@ -2,8 +2,7 @@
 // One process per question at a time, and its answer counts for a moment, failure or not: neither a
 // flood of unknown tags nor a remote that hangs piles processes up.
 
-import { nixPath, withoutOwnVariables } from "../nix/nix-tool.ts";
-import { runProcess } from "../nix/spawn.ts";
+import { GIT_MISSING, gitReason, isMissing, runGit } from "./git-process.ts";
 import type { RemoteRefs } from "./refs.ts";
 
 export interface GitRemote {
@@ -36,7 +35,6 @@ export const ANSWER_LIFE_MS = 5000;
 const DEADLINE_MS = 20_000;
 // Some 200,000 refs; no others than branches and tags are sent.
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
-const MAX_REASON_CHARACTERS = 300;
 
 export function openGitRemote(options: GitRemoteOptions): GitRemote {
   return {
@@ -63,32 +61,24 @@ async function listRemote(
   flags: readonly string[],
   patterns: readonly string[],
 ): Promise<Listed> {
-  const result = await runProcess(
-    "git",
-    ["ls-remote", "--quiet", ...flags, "--", url, ...patterns],
-    {
-      // Never wait for a password that nobody is there to type.
-      env: {
-        ...withoutOwnVariables(env),
-        PATH: nixPath(env).join(":"),
-        ...{ GIT_TERMINAL_PROMPT: "0", SSH_ASKPASS_REQUIRE: "never" },
-      },
-      deadlineMs: DEADLINE_MS,
-      maxStdoutBytes: MAX_OUTPUT_BYTES,
-      ...(signal && { signal }),
-    },
-  );
+  const args = ["ls-remote", "--quiet", ...flags, "--", url, ...patterns];
+  const result = await runGit(env, args, {
+    deadlineMs: DEADLINE_MS,
+    maxStdoutBytes: MAX_OUTPUT_BYTES,
+    ...(signal && { signal }),
+  });
   switch (result.kind) {
     case "exited":
       return result.code === 0
         ? { kind: "listed", commits: commitsIn(result.stdout) }
-        : unreachable(reasonOf(result.stderr));
+        : unreachable(gitReason(result.stderr));
     case "timed-out":
       return unreachable(`git did not answer within ${DEADLINE_MS / 1000} s`);
     case "too-much-output":
       return unreachable(`the repository has more refs than fit ${MAX_OUTPUT_BYTES >> 20} MiB`);
-    case "cancelled":
     case "not-started":
+      return unreachable(isMissing(result) ? GIT_MISSING : "git could not be started");
+    case "cancelled":
     case "signalled":
       return unreachable("git did not answer");
     default:
@@ -116,13 +106,6 @@ function refsOf(commits: ReadonlyMap<string, string>): RemoteRefs {
     else tags.set(name, commits.get(`${ref}^{}`) ?? commit);
   }
   return { branches, tags };
-}
-
-/** Git says what is wrong first, and ends with advice. */
-function reasonOf(stderr: string): string {
-  const lines = stderr.trim().split("\n");
-  const reason = lines.find((line) => /^(?:fatal|error): /.test(line)) ?? lines.at(-1) ?? "";
-  return reason.replace(/^(?:fatal|error): /, "").slice(0, MAX_REASON_CHARACTERS);
 }
 
 function unreachable(message: string): Unreachable {

@@ -5,6 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { failureError } from "../../../origin/failures/failures.ts";
+import { GIT_MISSING } from "../../../origin/sources/git-process.ts";
 import { createResolver, type Environment } from "../../../origin/sources/resolve.ts";
 import {
   describeSource,
@@ -153,7 +154,7 @@ describe("a tag of a git repository", limit, () => {
     const source: Source = { kind: "git", url: "/x" };
     const env = { PATH: await temporaryDirectory(t) };
     const found = await resolveTag(source, tagOf("latest"), env);
-    assert.deepEqual(found, { kind: "unreachable", message: "git did not answer" });
+    assert.deepEqual(found, { kind: "unreachable", message: GIT_MISSING });
   });
 
   test("does not exist in an empty repository", async (t) => {
