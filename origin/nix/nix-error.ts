@@ -45,7 +45,7 @@ export function evaluationPlace(stderr: string): string | undefined {
  */
 export function fetchFailure(stderr: string): string | undefined {
   const message = evaluationMessage(stderr);
-  if (/^unable to download /.test(message)) {
+  if (UNFETCHED.test(message)) {
     return /HTTP error 4(?:0[134]|10)/.test(message) ? undefined : message;
   }
   if (!/^program 'git' failed/.test(message)) return undefined;
@@ -77,6 +77,9 @@ export function neededVersion(stderr: string): string | undefined {
   )?.[1];
 }
 
+/** Newer Nix unpacks while it downloads, and says so first; what is cut or no archive may be whole next time. */
+const UNFETCHED =
+  /^(?:unable to download |failed to (?:open|extract|read from) archive|cannot read file '.*' from tarball)/i;
 const GIT_UNREACHED =
   /^fatal: unable to (?:access|connect)|^fatal: Could not read from remote|^ssh: (?:connect to host|Could not resolve)/i;
 

@@ -76,6 +76,19 @@ describe("fetchFailure", () => {
       undefined,
     ],
     ["error: infinite recursion encountered", undefined],
+    [
+      "error: failed to open archive: Unrecognized archive format",
+      "failed to open archive: Unrecognized archive format",
+    ],
+    [
+      "error: Failed to open archive (Source threw exception: error: unable to download 'https://h.example/x': HTTP error 500)",
+      "Failed to open archive (Source threw exception: error: unable to download 'https://h.example/x': HTTP error 500)",
+    ],
+    [
+      "error: Failed to open archive (Source threw exception: error: unable to download 'https://h.example/x': HTTP error 404)",
+      undefined,
+    ],
+    ["error: cannot read file 'set/blob' from tarball", "cannot read file 'set/blob' from tarball"],
   ];
   for (const [stderr, reason] of rows) {
     test(`is ${reason ?? "none"} for ${stderr}`, () => assert.equal(fetchFailure(stderr), reason));
