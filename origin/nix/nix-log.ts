@@ -11,14 +11,22 @@ export interface NixLog {
   /** One line of standard error, without its end. */
   read(line: string): void;
   progress(): BuildProgress;
+  /** Of files that are being downloaded, and those that were. */
+  transfers(): Transfers;
   /** Errors and warnings, for those who read the text of older versions. */
   messages(): string;
   /** The end of a builder's output, as far as this process of Nix has shown it. */
   tailOf(derivation: string): readonly string[];
 }
 
+/** `expectedBytes` is 0 where a server does not say how much it sends. */
+export interface Transfers {
+  readonly doneBytes: number;
+  readonly expectedBytes: number;
+}
+
 /** Numbers of Nix's logging.hh, the same from 2.8 to 2.31. */
-const ACTIVITY = { copyPath: 100, builds: 104, build: 105 } as const;
+const ACTIVITY = { copyPath: 100, fileTransfer: 101, builds: 104, build: 105 } as const;
 const RESULT = { buildLogLine: 101, progress: 105, setExpected: 106 } as const;
 const WARNING_LEVEL = 1;
 
@@ -62,6 +70,7 @@ export function createNixLog(): NixLog {
   const activities = new Map<number, Activity>();
   /** Of activities that have ended. */
   let copiedBytes = 0;
+  let transferredBytes = 0;
   let builds = { done: 0, expected: 0 };
   const tails = recentValues<string[]>(MAX_TAILS);
   let messages = "";
@@ -80,6 +89,7 @@ export function createNixLog(): NixLog {
     const ended = activities.get(id);
     activities.delete(id);
     if (ended?.type === ACTIVITY.copyPath) copiedBytes += ended.done;
+    if (ended?.type === ACTIVITY.fileTransfer) transferredBytes += ended.done;
   }
 
   function result({ id, type, fields }: Extract<Event, { action: "result" }>): void {
@@ -148,6 +158,13 @@ export function createNixLog(): NixLog {
           expectedBytes: Math.max(begun, told),
         },
       };
+    },
+    transfers() {
+      const open = [...activities.values()].filter(({ type }) => type === ACTIVITY.fileTransfer);
+      const doneBytes = open.reduce((sum, { done }) => sum + done, transferredBytes);
+      const isTold = open.every(({ expected }) => expected > 0);
+      const leftBytes = open.reduce((sum, { done, expected }) => sum + expected - done, 0);
+      return { doneBytes, expectedBytes: isTold ? doneBytes + leftBytes : 0 };
     },
     messages: () => messages.slice(-MAX_MESSAGES_CHARACTERS),
     tailOf: (derivation) => tails.lookup(derivation) ?? [],

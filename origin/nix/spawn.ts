@@ -199,7 +199,8 @@ function splitLines(onLine: (line: string) => void) {
   let rest = "";
   return {
     push(chunk: Buffer): void {
-      const parts = (rest + decoder.write(chunk)).split("\n");
+      // What shows its progress in place, as git does, ends its lines with a carriage return.
+      const parts = (rest + decoder.write(chunk)).split(/\r?\n|\r/);
       rest = (parts.pop() ?? "").slice(0, MAX_LINE_CHARACTERS);
       for (const line of parts) onLine(line);
     },

@@ -53,6 +53,15 @@ const COPYING = `
 @nix {"action":"result","fields":[65536,5000464,0,0],"id":24833500905482,"type":105}
 @nix {"action":"result","fields":[131072,5000464,0,0],"id":24833500905481,"type":105}`;
 
+/** 2.8 and 2.26: a file whose server says how large it is, and one whose server does not. */
+const FETCHING = `
+@nix {"action":"start","fields":["https://h.example/x.tar.gz"],"id":86397562126336,"level":4,"text":"downloading 'https://h.example/x.tar.gz'","type":101}
+@nix {"action":"result","fields":[0,0,0,0],"id":86397562126336,"type":105}
+@nix {"action":"result","fields":[500000,3000859,0,0],"id":86397562126336,"type":105}`;
+const UNMEASURED = `
+@nix {"action":"start","fields":["https://h.example/y"],"id":86397562126337,"level":4,"parent":0,"text":"downloading 'https://h.example/y'","type":101}
+@nix {"action":"result","fields":[70000,0,0,0],"id":86397562126337,"type":105}`;
+
 /** Newer versions name the parent of an activity, and say in an error what built and why it failed. */
 const NEWER = `
 @nix {"action":"start","fields":["${BAD}","",1,1],"id":4294967297,"level":3,"parent":0,"text":"building '${BAD}'","type":105}
@@ -79,6 +88,16 @@ describe("the log of Nix", () => {
       expected: 4,
       running: [],
     });
+  });
+
+  test("counts the bytes of downloads, and what is to come where servers say so", () => {
+    assert.deepEqual(createNixLog().transfers(), { doneBytes: 0, expectedBytes: 0 });
+    const known = { doneBytes: 500_000, expectedBytes: 3_000_859 };
+    assert.deepEqual(read(FETCHING).transfers(), known);
+    const both = read(FETCHING, UNMEASURED).transfers();
+    assert.deepEqual(both, { doneBytes: 570_000, expectedBytes: 0 });
+    const ended = read(UNMEASURED, '@nix {"action":"stop","id":86397562126337}', FETCHING);
+    assert.deepEqual(ended.transfers(), { doneBytes: 570_000, expectedBytes: 3_070_859 });
   });
 
   test("says how much is downloaded, and keeps what is through", () => {
