@@ -1,12 +1,13 @@
 # Fetches a pinned source (JSON; the fields are in README.md): `files`, the folder or the file that
 # it is, and `flake`, the outputs of one. The origin asks for revisions only: which one a tag means
-# was decided before. By hand (image.nix) a path may come without its hash, a git source as a
-# branch, and nixpkgs as a channel.
+# was decided before; and once it has fetched one, it says where the files lie in the store, so that
+# nothing is asked of the network here. By hand (image.nix) a path may come without its hash, a git
+# source as a branch, and nixpkgs as a channel.
 { source }:
 
 let
   inherit (builtins)
-    baseNameOf fetchGit fetchTarball fromJSON getFlake head match replaceStrings;
+    baseNameOf fetchGit fetchTarball fromJSON getFlake head match replaceStrings storePath;
 
   pinned = fromJSON source;
 
@@ -22,10 +23,13 @@ let
     } // (if pinned ? narHash then { sha256 = pinned.narHash; } else { }));
 
   # A commit is looked for on its branch when that is known, because all refs of a large repository
-  # hold every pull request ever made. Without it the commit may be on any branch or tag.
+  # hold every pull request ever made. Without it the commit may be on any branch or tag. A
+  # `shallow` repository holds the commit alone.
   gitTree = fetchGit ({ inherit (pinned) url; }
     // (if pinned ? commit then { rev = pinned.commit; } else { })
-    // (if pinned ? ref then { inherit (pinned) ref; } else { allRefs = true; }));
+    // (if pinned.shallow or false then { shallow = true; }
+    else if pinned ? ref then { inherit (pinned) ref; }
+    else { allRefs = true; }));
 
   # A reference that is not locked would be looked up anew by each evaluation.
   flake =
@@ -42,7 +46,8 @@ in
 {
   inherit pinned flake;
   files =
-    if pinned.kind == "path" then pinnedPath
+    if pinned ? files then storePath pinned.files
+    else if pinned.kind == "path" then pinnedPath
     else if pinned.kind == "nixpkgs" then fetchTarball "${pinned.url}/archive/${pinned.commit}.tar.gz"
     else if pinned.kind == "git" then "${gitTree}"
     else if pinned.kind == "flake" then flakeFolder

@@ -36,6 +36,7 @@ export interface Config {
   readonly maxSourceBuilds: number | null;
   readonly builderTimeoutSeconds: number;
   readonly buildDeadlineMs: number;
+  readonly fetchDeadlineMs: number;
   readonly holdMs: number;
   readonly maxBuilds: number;
   readonly maxEvaluations: number;
@@ -114,6 +115,7 @@ function readNumbers({ integer }: Variables) {
     port: integer("PORT", DEFAULT_PORT, 0, MAX_PORT),
     builderTimeoutSeconds: integer("NIX_TIMEOUT", 60, 1, 86_400),
     buildDeadlineMs: 1000 * integer("NIXPORT_BUILD_DEADLINE", 600, 1, 86_400),
+    fetchDeadlineMs: 1000 * integer("NIXPORT_FETCH_DEADLINE", 1800, 1, 86_400),
     // Below the 60 s after which common proxies give up.
     holdMs: 1000 * integer("NIXPORT_HOLD", 50, 1, 86_400),
     // One that downloads leaves the machine to one that builds; Nix has a limit of its own in each.

@@ -29,15 +29,18 @@ import { clearRoots } from "./nix/gc-roots.ts";
 import { readNixSettings } from "./nix/nix-settings.ts";
 import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
 import { renewableNix } from "./nix/renewable-nix.ts";
+import { ofFetched } from "./popularity/fetched-set.ts";
 import { obtainPopularity, offerPopularity } from "./popularity/obtain.ts";
 import { countSmallSet } from "./popularity/small-set.ts";
 import { askReadiness, NotReady, type Readiness } from "./readiness.ts";
 import { createRefresh } from "./refresh/refresh.ts";
 import { openTracked } from "./refresh/tracked.ts";
 import { configured, configurePins } from "./sources/configured.ts";
+import { rememberedPins } from "./sources/pin-memory.ts";
 import { rememberPins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
+import { openTrees } from "./sources/trees.ts";
 import { openFilesystemStore } from "./storage/filesystem.ts";
 import { createStageLog } from "./waiting/stage-log.ts";
 import { openWebSite } from "./web/site.ts";
@@ -64,6 +67,9 @@ export interface OriginOptions {
   readonly now?: () => number;
 }
 
+const DAY_MS = 86_400_000;
+/** One of nixpkgs takes some 300 MB in the store. */
+const MAX_TREES = 50;
 const DRAIN_DEADLINE_MS = 5000;
 /** A build may take long before its first byte; a request line may not. */
 const HEADERS_DEADLINE_MS = 30_000;
@@ -92,6 +98,13 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   await clearRoots(rootsDir);
   const store = await openFilesystemStore(config.storagePath);
   const { source, pinFreshMs, nixpkgsConfig, secretKeys } = config;
+  const trees = await openTrees({
+    ...{ nix, env, folder: join(config.statePath, "sources"), maxQueue: config.maxQueue },
+    ...{ deadlineMs: config.fetchDeadlineMs, keepMs: Math.max(config.trackMs, DAY_MS) },
+    maxTrees: MAX_TREES,
+    ...{ pinsOfTags: () => rememberedPins(store), log, now, signal },
+  });
+  await trees.prune();
   const notes = { store, sourceId: sourceId(source), keepMs: config.trackMs, now, log };
   const tracked = await openTracked(notes);
   const refresh = createRefresh({ tracked, log, now, signal });
@@ -104,20 +117,27 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const memory = { forMs: config.failureMemoryMs, now };
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const lookups = rememberLookups({
-    ...{ ...config, nix, store, asked, signal, bringNix: renewable.bring },
+    ...{ ...config, nix, trees, store, asked, signal, bringNix: renewable.bring },
     failures: rememberFailures(memory),
   });
   const system = systemOf(config.platforms[0]);
   const [shortcoming, popularity] = await Promise.all([
     askReadiness({
-      ...{ source, pins, lookups, nix, system, log, signal },
+      ...{ source, pins, lookups, trees, nix, system, log, signal },
       missedNix: renewable.missed,
       env,
     }).then(unlessRefused),
     obtainPopularity({
       ...{ url: config.popularityUrl, source, refreshMs: config.popularityRefreshMs },
-      ...{ pins, store, log, now, signal },
-      countSet: ({ source }) => countSmallSet({ env, onSpawn }, source, signal),
+      pins: {
+        resolve: pins.resolve,
+        carriedPopularity: (tag) => ofFetched(trees, tag, signal, pins.carriedPopularity),
+      },
+      ...{ store, log, now, signal },
+      countSet: (tag) =>
+        ofFetched(trees, tag, signal, ({ source }) =>
+          countSmallSet({ env, onSpawn }, source, signal),
+        ),
     }),
   ]).catch((error) => {
     stop.abort(error);
@@ -171,7 +191,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     async close() {
       stop.abort(new Error("the origin is going down"));
       await Promise.all([closeServer(server), outbox?.close(), packer.close(), pins.settled()]);
-      await refresh.settled();
+      await Promise.all([refresh.settled(), trees.settled()]);
       await Promise.all([tracked.close(), layers.close()]);
     },
   };

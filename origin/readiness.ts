@@ -12,6 +12,7 @@ import type { TooOld } from "./nix/fitting-nix.ts";
 import type { NixTool } from "./nix/nix-tool.ts";
 import type { PinnedTag, Pins } from "./sources/pins.ts";
 import { describeSource, isCommit, type Source } from "./sources/source.ts";
+import type { Trees } from "./sources/trees.ts";
 
 export type Readiness =
   | { readonly kind: "ready" }
@@ -24,6 +25,7 @@ export interface ReadinessOptions {
   readonly source: Source;
   readonly pins: Pick<Pins, "resolve">;
   readonly lookups: Pick<Lookups, "find">;
+  readonly trees: Pick<Trees, "obtain">;
   readonly nix: NixTool;
   readonly system: System;
   readonly log: Log;
@@ -71,6 +73,7 @@ async function ask(options: ReadinessOptions): Promise<Readiness> {
     case "cancelled":
     case "busy":
     case "host-failed":
+    case "unknown-tag":
     case "nix-too-old":
       return withoutLookup(answer.lookup, options);
     default:
@@ -83,6 +86,8 @@ function withoutLookup(lookup: NoLookup, { source, missedNix, env }: ReadinessOp
   switch (lookup.kind) {
     case "unreachable":
       return noAnswer(lookup.message);
+    case "unknown-tag":
+      return but(`latest cannot be had: ${lookup.message}`);
     case "timed-out":
       return noAnswer(`not within ${lookup.afterMs / 1000} s`);
     case "cancelled":
@@ -110,9 +115,11 @@ function withoutLookup(lookup: NoLookup, { source, missedNix, env }: ReadinessOp
 async function describeFailure(
   message: string,
   pinned: PinnedTag,
-  { nix, system, source, signal }: ReadinessOptions,
+  { nix, system, source, trees, signal }: ReadinessOptions,
 ): Promise<Readiness> {
-  const failure = await askLoadFailure(nix, pinned.source, system, signal);
+  const tree = await trees.obtain(pinned, signal);
+  if (tree.kind !== "there") return noAnswer(message);
+  const failure = await askLoadFailure(nix, tree.source, system, signal);
   if (failure === undefined) return but(`${PROBE}, which every image has, fails: ${message}`);
   const place = failure.place === undefined ? "" : ` (${failure.place})`;
   const why = `the package set does not load: ${failure.message}${place}`;

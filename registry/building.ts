@@ -39,11 +39,16 @@ export function describeProgress({ builds, downloads }: BuildProgress): string {
     const names = running.slice(0, MAX_NAMES).join(", ");
     parts.push(`building ${done + running.length} of ${expected}: ${names}${more}`);
   }
-  const { doneBytes, expectedBytes } = downloads;
-  if (expectedBytes > doneBytes) {
-    parts.push(`downloading ${megabytes(doneBytes)} of ${megabytes(expectedBytes)} MB`);
+  if (downloads.expectedBytes > downloads.doneBytes) {
+    parts.push(`downloading ${describeBytes(downloads)}`);
   }
   return parts.join("; ");
+}
+
+/** `40 of 120 MB`, or `40 MB` where nobody says how many there will be. */
+export function describeBytes({ doneBytes, expectedBytes }: BuildProgress["downloads"]): string {
+  const done = megabytes(doneBytes);
+  return expectedBytes === 0 ? `${done} MB` : `${done} of ${megabytes(expectedBytes)} MB`;
 }
 
 function megabytes(bytes: number): number {

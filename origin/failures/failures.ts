@@ -1,7 +1,7 @@
 // Every way in which an image cannot be had, and the one place that puts it into words for a
 // client.
 
-import { describeProgress, type StillBuilding } from "../../registry/building.ts";
+import { describeBytes, describeProgress, type StillBuilding } from "../../registry/building.ts";
 import { MAX_LAYERS } from "../../registry/compose.ts";
 import { RegistryError } from "../../registry/error.ts";
 import type { PackageName } from "../../registry/recipe.ts";
@@ -167,6 +167,8 @@ export function describeStage(stage: Stage): string {
       return "looking the packages up";
     case "queued":
       return "waiting for other builds";
+    case "fetching":
+      return `fetching the package set${stage.doneBytes === 0 ? "" : `: ${describeBytes(stage)}`}`;
     case "realising":
       return describeProgress(stage.progress) || "getting the packages";
     case "packing":

@@ -120,6 +120,7 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
     { signal, onStage }: Wait,
   ): Promise<Gathered> {
     const system = systemOf(recipe.architecture);
+    onStage(() => lookups.stage(pinned));
     const found = await lookups.find(pinned, system, recipe.packages, signal);
     const failed: FailedPackage[] = [];
     for (const { name, lookup } of found) {

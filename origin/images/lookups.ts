@@ -9,11 +9,13 @@ import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/evaluate.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import { recentValues } from "../recent.ts";
 import type { PinnedTag } from "../sources/pins.ts";
+import type { NoTree, Trees } from "../sources/trees.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
+import type { Stage } from "../waiting/hold.ts";
 import { joinBatches } from "../waiting/join.ts";
-import { type Busy, createSlots } from "../waiting/slots.ts";
+import { createSlots } from "../waiting/slots.ts";
 import type { AskedName, AskedNames } from "./asked-names.ts";
 
 export interface NamedLookup {
@@ -24,7 +26,7 @@ export interface NamedLookup {
 }
 
 /** Nothing was found out: asking again may go better. */
-export type NoLookup = LookupStopped | Busy;
+export type NoLookup = LookupStopped | NoTree;
 
 export interface Lookups {
   /** One per name, in order. Rejects with the signal's reason when that is aborted. */
@@ -41,10 +43,13 @@ export interface Lookups {
     names: readonly PackageName[],
     signal: AbortSignal,
   ): Promise<void>;
+  /** What finding names at a pin waits for. */
+  stage(pinned: PinnedTag): Stage;
 }
 
 export interface LookupsOptions {
   readonly nix: NixTool;
+  readonly trees: Pick<Trees, "obtain" | "stage">;
   readonly store: BlobStore;
   readonly maxEvaluations: number;
   readonly maxQueue: number;
@@ -66,7 +71,7 @@ interface Question {
 }
 
 export function rememberLookups(options: LookupsOptions): Lookups {
-  const { nix, store, asked, failures } = options;
+  const { nix, trees, store, asked, failures } = options;
   const slots = createSlots({ atOnce: options.maxEvaluations, waiting: options.maxQueue });
   const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
   const keyOf = ({ pinned, system, name }: Question) => storageKey.lookup(pinned.pin, system, name);
@@ -111,8 +116,11 @@ export function rememberLookups(options: LookupsOptions): Lookups {
     if (first === undefined) return [];
     const names = questions.map((question) => question.name);
     const signal = AbortSignal.any([options.signal, unwanted]);
-    const { pinned, system } = first;
-    const askNix = () => slots.run(() => lookUp(nix, pinned.source, system, names, signal), signal);
+    // Before its turn: whoever waits for a download keeps nobody from evaluating.
+    const tree = await trees.obtain(first.pinned, signal);
+    if (tree.kind !== "there") return questions.map(() => tree);
+    const askNix = () =>
+      slots.run(() => lookUp(nix, tree.source, first.system, names, signal), signal);
     let answers = await askNix();
     const needed = neededOf(answers);
     if (needed !== undefined && (await options.bringNix(needed))) answers = await askNix();
@@ -147,6 +155,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
     async evaluate(pinned, system, names, signal) {
       await asking.all(toQuestions(pinned, system, names), signal);
     },
+    stage: (pinned) => trees.stage(pinned) ?? { kind: "looking-up" },
   };
 }
 
@@ -164,6 +173,7 @@ export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
     case "unreachable":
     case "nix-too-old":
     case "host-failed":
+    case "unknown-tag":
     case "busy":
       return true;
     default:

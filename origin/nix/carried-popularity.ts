@@ -11,7 +11,7 @@ export type CarriedPopularity =
   | { readonly kind: "read"; readonly text: string | null }
   | { readonly kind: "failed"; readonly reason: string };
 
-/** A start waits for it. What is fetched by then serves the first pull as well. */
+/** A start waits for it. */
 const DEADLINE_MS = 20_000;
 const answerSchema = v.nullable(v.string());
 
@@ -33,7 +33,7 @@ export async function readCarriedPopularity(
   );
   signal?.throwIfAborted();
   if (result.kind === "timed-out") {
-    return failed(`the package set was not fetched in ${DEADLINE_MS / 1000} s`);
+    return failed(`the package set was not read in ${DEADLINE_MS / 1000} s`);
   }
   if (result.kind !== "exited") return failed(`evaluation ${result.kind}`);
   if (result.code !== 0) return failed(evaluationMessage(result.stderr));

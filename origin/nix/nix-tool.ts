@@ -44,7 +44,7 @@ const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
 /** lookup.nix and all that it imports. */
 export const LOOKUP_EXPRESSIONS = ["lookup.nix", "load.nix", "source.nix", "whole-image.nix"];
 const VERSION_DEADLINE_MS = 10_000;
-// Fetching and unpacking nixpkgs is part of a first evaluation.
+// Of a set that is in the store, on a machine that is busy.
 const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;
 
 /** Undefined when this machine has no Nix; throws a StoreProblem when its store is of no use. */

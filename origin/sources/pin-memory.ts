@@ -46,6 +46,19 @@ const storedSchema = v.object({
   ]),
 });
 
+/** Of all tags of all sources that this storage has served. */
+export async function rememberedPins(
+  store: Pick<BlobStore, "list" | "lookup">,
+): Promise<ReadonlySet<Pin>> {
+  const pins = new Set<Pin>();
+  for (const key of await store.list("pins/")) {
+    const bytes = await store.lookup(key);
+    const parsed = v.safeParse(storedSchema, bytes && parseStoredJson(bytes));
+    if (parsed.success) pins.add(parsed.output.pin);
+  }
+  return pins;
+}
+
 export function openPinMemory(store: BlobStore, sourceId: string): PinMemory {
   /** Null for a tag that was forgotten. */
   const recent = recentValues<{ readonly pinned: PinnedTag | null; readonly storedMs: number }>(

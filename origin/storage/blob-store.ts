@@ -24,4 +24,4 @@ export interface BlobStore {
 }
 
 /** The collections that may be listed: those of bounded size. */
-export type StoragePrefix = "outbox/";
+export type StoragePrefix = "outbox/" | "pins/";

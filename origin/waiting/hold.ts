@@ -15,6 +15,7 @@ export interface Wait {
 export type Stage =
   | { readonly kind: "looking-up" }
   | { readonly kind: "queued" }
+  | { readonly kind: "fetching"; readonly doneBytes: number; readonly expectedBytes: number }
   | { readonly kind: "realising"; readonly progress: BuildProgress }
   | { readonly kind: "packing" };
 

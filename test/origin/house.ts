@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type EnvironmentVariables, readConfig } from "../../origin/config.ts";
 import { type Origin, startOrigin } from "../../origin/main.ts";
+import type { Source } from "../../origin/sources/source.ts";
 import { type Ending, type LogLine, readableLog, temporaryDirectory } from "./fixture.ts";
 
 const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
@@ -86,11 +87,19 @@ export interface Pulled {
   };
 }
 
+/** What no variable of the environment can say. */
+export interface Overrides {
+  /** Such as nixpkgs elsewhere than on GitHub. */
+  readonly source?: Source;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export async function startHouse(
   t: Ending,
   setPath: string,
   statePath: string,
   variables: EnvironmentVariables = {},
+  over: Overrides = {},
 ): Promise<House> {
   const settings = { NIXERY_PKGS_PATH: setPath, NIXPORT_STATE: statePath, PORT: "0" };
   const result = readConfig({ ...settings, NIXPORT_PACK_WORKERS: "1", ...variables });
@@ -102,7 +111,9 @@ export async function startHouse(
   };
   let passedMs = 0;
   const now = () => Date.now() + passedMs;
-  const origin = await startOrigin({ config: result.config, env: ENV, log, onSpawn, now });
+  const config = { ...result.config, ...(over.source && { source: over.source }) };
+  const env = { ...ENV, ...over.env };
+  const origin = await startOrigin({ config, env, log, onSpawn, now });
   t.after(() => origin.close());
   started.length = 0;
   const request = (path: string, init?: RequestInit) => fetch(`${origin.url}${path}`, init);

@@ -35,6 +35,7 @@ async function readiness(
       ...{ kind: "too-old", version: "2.8.0", needed: "2.18" },
       ...{ why: "no cache has it", isManaged: false },
     }),
+    trees: { obtain: async ({ source }) => ({ kind: "there", source }) },
     pins: { resolve: async () => options.pin ?? pinned },
     lookups: {
       find: async (_pinned, _system, names) => {

@@ -93,6 +93,18 @@ describe("failureError", () => {
   const stages: readonly [stage: Stage, message: RegExp][] = [
     [{ kind: "looking-up" }, /^not ready yet: looking the packages up; try again$/],
     [{ kind: "queued" }, /waiting for other builds/],
+    [
+      { kind: "fetching", doneBytes: 0, expectedBytes: 0 },
+      /: fetching the package set; try again$/,
+    ],
+    [
+      { kind: "fetching", doneBytes: 31_000_000, expectedBytes: 0 },
+      /: fetching the package set: 31 MB; try again$/,
+    ],
+    [
+      { kind: "fetching", doneBytes: 31_000_000, expectedBytes: 42_000_000 },
+      /: fetching the package set: 31 of 42 MB; try again$/,
+    ],
     [{ kind: "realising", progress }, /: building 1 of 2: gcc-13;/],
     [
       { kind: "realising", progress: { ...progress, builds: { ...progress.builds, running: [] } } },
