@@ -37,7 +37,9 @@ export function describeProgress({ builds, downloads }: BuildProgress): string {
   if (running.length > 0) {
     const more = running.length > MAX_NAMES ? ` and ${running.length - MAX_NAMES} more` : "";
     const names = running.slice(0, MAX_NAMES).join(", ");
-    parts.push(`building ${done + running.length} of ${expected}: ${names}${more}`);
+    // Nix tells of a builder that runs before it counts it among those to come.
+    const begun = done + running.length;
+    parts.push(`building ${begun} of ${Math.max(begun, expected)}: ${names}${more}`);
   }
   if (downloads.expectedBytes > downloads.doneBytes) {
     parts.push(`downloading ${describeBytes(downloads)}`);

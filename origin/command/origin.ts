@@ -18,9 +18,7 @@ await endWith(async () => {
     return;
   }
   const stopped = onStop();
-  const say = (line: string) =>
-    process.stdout.write(`${line}
-`);
+  const say = (line: string) => process.stdout.write(`${line}\n`);
   // Stopped while it installs or fetches: what that has started ends with this process.
   const env = await Promise.race([localEnvironment(process.env, say), stopped]);
   if (env !== undefined) await serveOrigin(env, stopped);

@@ -17,6 +17,8 @@ describe("describeProgress", () => {
       { builds: { done: 0, expected: 9, running: ["a", "b", "c", "d", "e"] } },
       "building 5 of 9: a, b, c and 2 more",
     ],
+    // Nix may tell of builders before it counts them.
+    [{ builds: { done: 4, expected: 4, running: ["a", "b"] } }, "building 6 of 6: a, b"],
     // What is expected before it is known whether it is built or fetched is not worth a word.
     [{ builds: { done: 0, expected: 5, running: [] } }, ""],
     [{ downloads: { doneBytes: 40e6, expectedBytes: 120.4e6 } }, "downloading 40 of 120 MB"],
