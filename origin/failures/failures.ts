@@ -138,6 +138,11 @@ export function failureError(failure: BuildFailure): RegistryError {
   }
 }
 
+/** Whether trying again may go better, as clients are told. */
+export function mayPass(failure: BuildFailure): boolean {
+  return failureError(failure).options.retryAfterSeconds !== undefined;
+}
+
 /**
  * One line or more for each package. A builder that ran out of its own time would do so again, and
  * skopeo and podman show no body of a 5xx: so that is told as what fails for good.

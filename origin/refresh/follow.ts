@@ -3,8 +3,9 @@
 import { canonicalRecipe, type PackageName, type System, systemOf } from "../../registry/recipe.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { AnsweredImage } from "../backfill/outbox.ts";
+import { failureError, mayPass } from "../failures/failures.ts";
 import type { Images } from "../images/images.ts";
-import type { Lookups } from "../images/lookups.ts";
+import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
 import { oneImage } from "../images/platform-images.ts";
 import type { Log } from "../log.ts";
 import { MAX_NAMES_PER_EVALUATION } from "../nix/evaluate.ts";
@@ -26,7 +27,7 @@ export interface Waiting {
 export interface Move {
   readonly tag: Tag;
   readonly to: PinnedTag;
-  /** Those that are neither made nor have failed. */
+  /** Those that are neither made nor have failed for good. */
   readonly waiting: Map<string, Waiting>;
   /** Aborted by the next move of the tag, and when the origin goes down. */
   readonly signal: AbortSignal;
@@ -41,73 +42,89 @@ export interface FollowOptions {
   readonly quiet: () => Promise<void>;
 }
 
-export function createFollower(
-  options: FollowOptions & RefreshWork,
-): (move: Move) => Promise<void> {
+/** Resolves with why images wait on, for one of them; null where none does. */
+export type Follower = (move: Move) => Promise<string | null>;
+
+export function createFollower(options: FollowOptions & RefreshWork): Follower {
   const { tracked, log, now, quiet, lookups, images, give } = options;
 
-  async function follow(move: Move): Promise<void> {
+  async function follow(move: Move): Promise<string | null> {
     const { tag, to, waiting } = move;
     const startedMs = now();
     const count = waiting.size;
     let made = 0;
+    const hindered = new Map<string, string>();
     try {
-      await lookUpAll(move);
+      await lookUpAll(move, hindered);
       for (const [key, { image }] of waiting) {
+        if (hindered.has(key)) continue;
         await quiet();
         if (move.signal.aborted) break;
-        if (await make(move, image)) made += 1;
-        waiting.delete(key);
+        const attempt = await make(move, image);
+        if (attempt.kind === "made") made += 1;
+        if (attempt.kind === "hindered") hindered.set(key, attempt.reason);
+        else waiting.delete(key);
       }
     } catch (error) {
       if (!move.signal.aborted) log.error({ err: error, tag, pin: to.pin }, "a refresh failed");
+      waiting.clear();
     }
     log.info({ tag, pin: to.pin, images: count, made, ms: now() - startedMs }, "refreshed");
+    const [reason = null] = hindered.values();
+    return reason;
   }
 
-  /** All names of all images in one evaluation. An image without all its packages is given up. */
-  async function lookUpAll(move: Move): Promise<void> {
+  /**
+   * All names of all images in one evaluation. An image without all its packages is given up, one of
+   * which nothing could be found out is hindered.
+   */
+  async function lookUpAll(move: Move, hindered: Map<string, string>): Promise<void> {
     const { tag, to, waiting } = move;
     const open = [...waiting].map(([key, { image }]) => ({ key, recipe: image.recipe }));
     for (const [architecture, group] of Map.groupBy(open, (each) => each.recipe.architecture)) {
       const names = [...new Set(group.flatMap(({ recipe }) => recipe.packages))];
-      const reasons = await reasonsAgainst(names, systemOf(architecture), move);
+      const unfound = await findUnfound(names, systemOf(architecture), move);
       for (const { key, recipe } of group) {
-        const missing = recipe.packages.filter((name) => reasons.has(name));
+        const missing = unfound.filter(({ name }) => recipe.packages.includes(name));
         if (missing.length === 0) continue;
+        const reason = missing.map(describeUnfound).join(", ");
+        if (missing.every(({ lookup }) => isStopped(lookup))) {
+          hindered.set(key, reason);
+          continue;
+        }
         waiting.delete(key);
-        const reason = missing.map((name) => `${name}: ${reasons.get(name)}`).join(", ");
         log.warn({ recipe: canonicalRecipe(recipe), tag, pin: to.pin, reason }, "not refreshed");
       }
     }
   }
 
-  /** Why names are no packages at the new pin, for those that are none. */
-  async function reasonsAgainst(
+  /** The names that are no packages at the new pin, or of which that is not known. */
+  async function findUnfound(
     names: readonly PackageName[],
     system: System,
     { to, signal: wanted }: Move,
-  ): Promise<ReadonlyMap<PackageName, string>> {
-    const reasons = new Map<PackageName, string>();
+  ): Promise<readonly NamedLookup[]> {
+    const unfound: NamedLookup[] = [];
     // More names than one process takes are questions of their own, each with the whole deadline.
     for (let start = 0; start < names.length; start += MAX_NAMES_PER_EVALUATION) {
       const batch = names.slice(start, start + MAX_NAMES_PER_EVALUATION);
       await quiet();
-      for (const { name, lookup } of await lookups.find(to, system, batch, wanted)) {
-        if (lookup.kind !== "found") reasons.set(name, lookup.kind);
-      }
+      const found = await lookups.find(to, system, batch, wanted);
+      unfound.push(...found.filter(({ lookup }) => lookup.kind !== "found"));
     }
-    return reasons;
+    return unfound;
   }
 
-  async function make({ tag, to, signal: wanted }: Move, image: TrackedImage): Promise<boolean> {
+  async function make({ tag, to, signal: wanted }: Move, image: TrackedImage): Promise<Attempt> {
     const { recipe, variant } = image;
     const facts = { recipe: canonicalRecipe(recipe), tag, pin: to.pin };
+    const startedMs = now();
     try {
       const built = await images.build(recipe, to, variant, { signal: wanted, onStage: () => {} });
       if (built.kind !== "built") {
+        if (mayPass(built)) return { kind: "hindered", reason: failureError(built).message };
         log.warn({ ...facts, reason: built.kind }, "not refreshed");
-        return false;
+        return { kind: "failed" };
       }
       await give({
         tag,
@@ -115,12 +132,23 @@ export function createFollower(
         answered: oneImage({ recipe, built: { ...built, movedTo: null } }),
       });
       tracked.made(image, to.pin);
-      return true;
+      log.debug({ ...facts, ms: now() - startedMs }, "refreshed an image");
+      return { kind: "made" };
     } catch (error) {
       if (!wanted.aborted) log.error({ ...facts, err: error }, "not refreshed");
-      return false;
+      return { kind: "failed" };
     }
   }
 
   return follow;
+}
+
+type Attempt =
+  | { readonly kind: "made" }
+  /** It would again. */
+  | { readonly kind: "failed" }
+  | { readonly kind: "hindered"; readonly reason: string };
+
+function describeUnfound({ name, lookup }: NamedLookup): string {
+  return `${name}: ${lookup.kind === "unreachable" ? lookup.message : lookup.kind}`;
 }

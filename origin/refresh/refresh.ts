@@ -1,12 +1,20 @@
 // What follows when a tag moves: the images of it that were pulled in the last days are made at the
 // new pin, in the background and one at a time, and given to the edge, so that its pointers move
-// without anyone waiting. Until an image is there, its earlier pin answers.
+// without anyone waiting. Until an image is there, its earlier pin answers; what a forge or a cache
+// keeps from being made is tried again.
 
 import type { Tag } from "../../registry/reference.ts";
 import type { Log } from "../log.ts";
 import { recentValues } from "../recent.ts";
+import { createFailingTags } from "../sources/failing-tags.ts";
 import type { PinnedTag } from "../sources/pins.ts";
-import { createFollower, type Move, type RefreshWork, type Waiting } from "./follow.ts";
+import {
+  createFollower,
+  type Follower,
+  type Move,
+  type RefreshWork,
+  type Waiting,
+} from "./follow.ts";
 import { imageKey, type NamedImage, type Tracked, type TrackedImage } from "./tracked.ts";
 
 export interface Refresh {
@@ -42,19 +50,49 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const { tracked, log, now, signal } = options;
   const moves = new Map<Tag, Move>();
   const followed = recentValues<true>(MAX_TAGS);
+  const hindered = createFailingTags(now);
   let pulls = 0;
   let onQuiet = () => {};
-  let follow: ((move: Move) => Promise<void>) | undefined;
+  let follow: Follower | undefined;
   let isRunning = false;
   let running = Promise.resolve();
 
-  async function run(follow: (move: Move) => Promise<void>): Promise<void> {
+  async function run(follow: Follower): Promise<void> {
     isRunning = true;
-    for (let [move] = moves.values(); move && !signal.aborted; [move] = moves.values()) {
-      await follow(move);
-      if (moves.get(move.tag) === move) moves.delete(move.tag);
+    for (let move = nextMove(); move && !signal.aborted; move = nextMove()) {
+      limitStandIns(move, (untilMs) => Math.min(untilMs, now() + STAND_IN_MS));
+      const hindrance = await follow(move);
+      if (signal.aborted || moves.get(move.tag) !== move) continue;
+      if (hindrance === null) end(move);
+      else rest(move, hindrance);
     }
     isRunning = false;
+  }
+
+  function nextMove(): Move | undefined {
+    return [...moves.values()].find(({ tag }) => !hindered.isResting(tag));
+  }
+
+  function end({ tag }: Move): void {
+    moves.delete(tag);
+    hindered.remove(tag);
+  }
+
+  /**
+   * Until the tag is pulled again after a while. Nothing is being made that would be worth a wait, so
+   * the earlier pin answers as long as it takes.
+   */
+  function rest(move: Move, reason: string): void {
+    const { tag, to, waiting } = move;
+    for (const [key, { standIn }] of waiting) if (standIn === undefined) waiting.delete(key);
+    if (waiting.size === 0) {
+      end(move);
+      return;
+    }
+    limitStandIns(move, () => Number.POSITIVE_INFINITY);
+    const retrySeconds = hindered.add(tag, reason) / 1000;
+    const facts = { tag, pin: to.pin, images: waiting.size, retrySeconds, reason };
+    log.warn(facts, "earlier images stay until the new ones can be made");
   }
 
   /** A user's pull goes first. */
@@ -80,6 +118,14 @@ export function createRefresh(options: RefreshOptions): Refresh {
     return { pinned: from, untilMs: now() + STAND_IN_MS };
   }
 
+  function limitStandIns({ waiting }: Move, limit: (untilMs: number) => number): void {
+    for (const [key, { image, standIn }] of waiting) {
+      if (standIn === undefined) continue;
+      const { pinned, untilMs } = standIn;
+      waiting.set(key, { image, standIn: { pinned, untilMs: limit(untilMs) } });
+    }
+  }
+
   function begin(tag: Tag, from: PinnedTag | undefined, to: PinnedTag): void {
     followed.store(tag, true);
     const waiting = new Map(
@@ -89,6 +135,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     );
     moves.get(tag)?.stop();
     moves.delete(tag);
+    hindered.remove(tag);
     if (waiting.size === 0) return;
     log.info({ tag, pin: to.pin, images: waiting.size }, "refreshing");
     const replaced = new AbortController();
@@ -109,6 +156,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     },
     moved: begin,
     resolved(tag, pinned) {
+      if (moves.has(tag)) runOn();
       if (pinned.immutable || followed.lookup(tag)) return;
       followed.store(tag, true);
       if (tracked.of(tag).some(({ pin }) => pin !== pinned.pin)) begin(tag, undefined, pinned);

@@ -1,9 +1,11 @@
-// In which order images are made when a tag has moved: users first, the last pulled next.
+// In which order images are made when a tag has moved: users first, the last pulled next; and what
+// becomes of those that cannot be made for now.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import type { BuildFailure } from "../../../origin/failures/failures.ts";
 import type { Images } from "../../../origin/images/images.ts";
-import type { Lookups } from "../../../origin/images/lookups.ts";
+import type { Lookups, NoLookup } from "../../../origin/images/lookups.ts";
 import { createRefresh } from "../../../origin/refresh/refresh.ts";
 import { openTracked } from "../../../origin/refresh/tracked.ts";
 import type { PinnedTag } from "../../../origin/sources/pins.ts";
@@ -41,32 +43,47 @@ function image(name: string) {
   return { recipe: recipeOf(name), tag, variant: "oci-zstd" as const };
 }
 
+const FAILED: BuildFailure = { kind: "too-many-layers", count: 1000 };
+const UNREACHABLE = { kind: "unreachable", message: "the forge is down" } as const;
+
 /** A refresh whose images end when the test says so: what is asked of them is all that counts here. */
 async function workshop(t: TestContext, names: readonly string[]) {
   const store = await openFilesystemStore(await temporaryDirectory(t));
   const { log } = readableLog();
-  const now = () => 0;
+  let nowMs = 0;
+  const now = () => nowMs;
   const tracked = await openTracked({ store, sourceId: "x", keepMs: 1, now, log });
   for (const name of names) tracked.pulled(image(name), pinned("1").pin);
   const refresh = createRefresh({ tracked, log, now, signal });
   const begun: string[] = [];
-  let end = () => {};
+  let end: (failure?: BuildFailure) => void = () => {};
+  let stopped: NoLookup | undefined;
   const images: Images = {
     async build({ packages }) {
       begun.push(packages.filter((name) => !isImplicit(name)).join("/"));
-      const { promise, resolve } = Promise.withResolvers<void>();
-      end = resolve;
-      await promise;
-      return { kind: "cancelled" };
+      const { promise, resolve } = Promise.withResolvers<BuildFailure>();
+      end = (failure = FAILED) => resolve(failure);
+      return await promise;
     },
   };
-  const lookups: Pick<Lookups, "find"> = { find: async () => [] };
+  const lookups: Pick<Lookups, "find"> = {
+    async find(_pinned, _system, names) {
+      return stopped ? names.map((name) => ({ name, lookup: stopped as NoLookup })) : [];
+    },
+  };
   return {
     refresh,
     start: () => refresh.start({ lookups: lookups as Lookups, images, give: async () => {} }),
     begun,
     begins: (count: number) => until(`${count} are begun`, () => begun.length === count),
-    end: () => end(),
+    end: (failure?: BuildFailure) => end(failure),
+    /** From now on nothing is found out of any name, for this reason. */
+    stopLookups(reason: NoLookup | undefined) {
+      stopped = reason;
+    },
+    pass(ms: number) {
+      nowMs += ms;
+    },
   };
 }
 
@@ -129,6 +146,89 @@ describe("images of a tag that moved", limit, () => {
     assert.equal(refresh.standIn(image("a"), to)?.pin, pinned("1").pin);
     start();
     await begins(1);
+    end();
+    await refresh.settled();
+  });
+});
+
+describe("images of a tag that moved which cannot be made for now", limit, () => {
+  const [from, to] = [pinned("1"), pinned("2")];
+
+  test("stay at the earlier pin, and are made when the tag is pulled after a while", async (t) => {
+    const { refresh, start, begun, begins, end, pass } = await workshop(t, ["a", "b"]);
+    const standIns = () => ["a", "b"].map((name) => refresh.standIn(image(name), to)?.pin ?? null);
+    start();
+    refresh.moved(tag, from, to);
+    await begins(1);
+    end(UNREACHABLE);
+    await begins(2);
+    end(FAILED);
+    await refresh.settled();
+    pass(86_400_000);
+    assert.deepEqual(standIns(), [null, from.pin]);
+
+    refresh.resolved(tag, to);
+    await begins(3);
+    // An answer of half an hour ago is worth less than a wait for what is being made.
+    pass(1_800_000);
+    assert.deepEqual(standIns(), [null, null]);
+    end(FAILED);
+    await refresh.settled();
+    assert.deepEqual(begun, ["b", "a", "b"]);
+  });
+
+  test("are left alone for longer each time", async (t) => {
+    const { refresh, start, begun, begins, end, pass } = await workshop(t, ["a"]);
+    start();
+    refresh.moved(tag, from, to);
+    for (const [restMs, tries] of [
+      [2000, 1],
+      [4000, 2],
+      [8000, 3],
+    ] as const) {
+      await begins(tries);
+      end(UNREACHABLE);
+      await refresh.settled();
+      pass(restMs - 1);
+      refresh.resolved(tag, to);
+      await refresh.settled();
+      assert.equal(begun.length, tries);
+      pass(1);
+      refresh.resolved(tag, to);
+    }
+    await begins(4);
+    end();
+    await refresh.settled();
+  });
+
+  test("are not begun while the source itself does not answer", async (t) => {
+    const { refresh, start, begun, begins, end, stopLookups, pass } = await workshop(t, ["a", "b"]);
+    stopLookups(UNREACHABLE);
+    start();
+    refresh.moved(tag, from, to);
+    await refresh.settled();
+    assert.deepEqual(begun, []);
+    assert.equal(refresh.standIn(image("a"), to)?.pin, from.pin);
+    stopLookups(undefined);
+    pass(2000);
+    refresh.resolved(tag, to);
+    for (const count of [1, 2]) {
+      await begins(count);
+      end();
+    }
+    await refresh.settled();
+  });
+
+  test("go with the next move", async (t) => {
+    const { refresh, start, begins, end } = await workshop(t, ["a"]);
+    start();
+    refresh.moved(tag, from, to);
+    await begins(1);
+    end(UNREACHABLE);
+    await refresh.settled();
+    refresh.moved(tag, to, pinned("3"));
+    assert.equal(refresh.standIn(image("a"), pinned("3"))?.pin, from.pin);
+    await begins(2);
     end();
     await refresh.settled();
   });
