@@ -19,7 +19,7 @@ type Fields = Readonly<Record<string, unknown>>;
 type Paint = (style: Parameters<typeof styleText>[0], text: string) => string;
 
 /** One for each layer and process of Nix: these only help to find a fault. */
-const FOR_FAULTS = new Set(["packed", "started", "asked"]);
+const FOR_FAULTS = new Set(["packed", "started", "ended", "asked"]);
 /** Said elsewhere in a line. */
 const NOT_LISTED = new Set(["level", "time", "msg", "event", "err", "cause"]);
 const MAX_VALUE_CHARACTERS = 200;

@@ -27,8 +27,9 @@ import { buildPolicy, describeBuilds } from "./nix/build-policy.ts";
 import { bringNix } from "./nix/fitting-nix.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
 import { readNixSettings } from "./nix/nix-settings.ts";
-import { findNix, type NixToolOptions } from "./nix/nix-tool.ts";
+import { findNix } from "./nix/nix-tool.ts";
 import { renewableNix } from "./nix/renewable-nix.ts";
+import { logRuns, type OnSpawn } from "./nix/run-log.ts";
 import { ofFetched } from "./popularity/fetched-set.ts";
 import { obtainPopularity, offerPopularity } from "./popularity/obtain.ts";
 import { countSmallSet } from "./popularity/small-set.ts";
@@ -62,7 +63,7 @@ export interface OriginOptions {
   /** What Nix and git run in. */
   readonly env: Environment;
   readonly log: Log;
-  readonly onSpawn?: NixToolOptions["onSpawn"];
+  readonly onSpawn?: OnSpawn;
   /** The wall clock, unless a test has its own. */
   readonly now?: () => number;
 }
@@ -79,9 +80,10 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const stop = new AbortController();
   const { signal } = stop;
   const now = options.now ?? Date.now;
-  const onSpawn = (program: string, args: readonly string[]) => {
-    log.info({ program, args: args.slice(0, 4) }, "started");
-    options.onSpawn?.(program as Parameters<NonNullable<NixToolOptions["onSpawn"]>>[0], args);
+  const logRun = logRuns(log, now);
+  const onSpawn: OnSpawn = (...run) => {
+    logRun(...run);
+    options.onSpawn?.(...run);
   };
 
   const found = await findNix({ env, onSpawn });

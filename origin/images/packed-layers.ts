@@ -117,6 +117,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     if (known !== undefined) return known;
     const { storePaths, view, form, sizeBytes, group } = bundle;
     if (storePaths.length === 0) return await packView(bundle);
+    const startedMs = performance.now();
     const viewTar = view === null ? undefined : archiveEntries(view.entries);
     const segments = await Promise.all(storePaths.map((path) => findSegment(path, form)));
     const destination = store.stagingPath();
@@ -125,8 +126,10 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     const layer = layerOf(packed);
     remember(bundle, packed);
     const joined = packed.segments.filter(({ isJoined }) => isJoined).length;
+    // With its wait for a thread.
+    const ms = Math.round(performance.now() - startedMs);
     log.info(
-      { digest: layer.digest, sizeBytes: layer.sizeBytes, storePaths, form, joined },
+      { digest: layer.digest, sizeBytes: layer.sizeBytes, storePaths, form, joined, ms },
       "packed",
     );
     return layer;

@@ -36,8 +36,12 @@ export interface NixToolOptions {
   /** The environment Nix runs in: PATH, HOME, NIX_CONFIG, NIX_REMOTE, credentials of git. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly evaluationDeadlineMs?: number;
-  /** Called with every process started, for the log and for tests that count them. */
-  readonly onSpawn?: (program: NixProgram, args: readonly string[]) => void;
+  /** Called with every process started and its end, for the log and for tests that count them. */
+  readonly onSpawn?: (
+    program: NixProgram,
+    args: readonly string[],
+    ended: Promise<SpawnResult>,
+  ) => void;
 }
 
 const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
@@ -74,8 +78,9 @@ export type FoundNix =
 export async function askNixVersion({ env: outer, onSpawn }: NixToolOptions): Promise<FoundNix> {
   const env = nixEnvironment(outer);
   const run: NixRunner = (program, args, limits) => {
-    onSpawn?.(program, args);
-    return runProcess(program, args, { ...limits, env });
+    const ended = runProcess(program, args, { ...limits, env });
+    onSpawn?.(program, args, ended);
+    return ended;
   };
   const result = await run("nix", ["--version"], { deadlineMs: VERSION_DEADLINE_MS });
   if (result.kind === "not-started") return { kind: "absent" };

@@ -45,8 +45,15 @@ export function rememberPins(options: PinsOptions): Pins {
   const refreshing = new Map<Tag, Promise<void>>();
   const joined = joinBatches<Tag, PinResult>(
     (tag) => tag,
-    (tags) => Promise.all(tags.map(async (tag) => remember(tag, await resolver.resolve(tag)))),
+    (tags) => Promise.all(tags.map(async (tag) => remember(tag, await ask(tag)))),
   );
+
+  async function ask(tag: Tag): Promise<Resolution> {
+    const startedMs = now();
+    const resolution = await resolver.resolve(tag);
+    log.debug({ tag, kind: resolution.kind, ms: now() - startedMs }, "resolved");
+    return resolution;
+  }
 
   async function remember(tag: Tag, resolution: Resolution): Promise<PinResult> {
     if (resolution.kind === "pinned" && resolution.immutable) {
