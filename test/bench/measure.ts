@@ -49,7 +49,11 @@ export async function usedCpuSeconds(pid: number): Promise<number> {
 }
 
 export async function peakRssBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "latin1");
+  return peakRssIn(await readFile(`/proc/${pid}/status`, "latin1"));
+}
+
+/** Of `/proc/<pid>/status`; not a number where the process has ended. */
+export function peakRssIn(status: string): number {
   return 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN);
 }
 

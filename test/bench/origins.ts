@@ -5,13 +5,16 @@ import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { type Digest, digestHex } from "../../registry/digest.ts";
+import { parseJson } from "../../registry/json.ts";
 import { OCI_MANIFEST } from "../../registry/media-type.ts";
 import { VARIANT_HEADER, type Variant } from "../../registry/variant.ts";
 import { peakRssBytes, usedCpuSeconds } from "./measure.ts";
 import { endProgram, startProgram } from "./processes.ts";
+import type { LogLine } from "./stages.ts";
 
 export interface RunningOrigin {
   readonly url: string;
+  readonly pid: number;
   readonly storagePath: string;
   usedCpuSeconds(): Promise<number>;
   peakRssBytes(): Promise<number>;
@@ -39,16 +42,28 @@ export interface Descriptor {
 const ORIGIN_PROGRAM = resolve(import.meta.dirname, "../../origin/command/origin.ts");
 const PULL_DEADLINE_MS = 2 * 60_000;
 
+export interface Surroundings {
+  /** Before the words of the command; it must become the command's own process. */
+  readonly launcher?: readonly string[];
+  /** Called with each line of the log, which is shown otherwise. */
+  readonly onLogLine?: (line: LogLine) => void;
+}
+
 export async function startOrigin(
   env: Readonly<Record<string, string>>,
   statePath: string,
+  { launcher = [], onLogLine }: Surroundings = {},
 ): Promise<RunningOrigin> {
   await mkdir(statePath, { recursive: true });
   const storagePath = join(statePath, "origin");
-  const child = startProgram(process.execPath, [ORIGIN_PROGRAM], {
+  const [program = "", ...args] = [...launcher, process.execPath, ORIGIN_PROGRAM];
+  const child = startProgram(program, args, {
     env: { ...env, NIXPORT_STATE: statePath, STORAGE_PATH: storagePath },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", onLogLine === undefined ? "inherit" : "pipe"],
   });
+  if (child.stderr !== null) {
+    createInterface(child.stderr).on("line", (line) => onLogLine?.(parseLine(line)));
+  }
   const pid = child.pid;
   if (pid === undefined || child.stdout === null) throw new Error("the origin did not start");
   const url = await new Promise<string>((found, reject) => {
@@ -59,17 +74,23 @@ export async function startOrigin(
     child.once("exit", (code) => reject(new Error(`the origin ended with code ${code}`)));
   });
   return {
-    url,
-    storagePath,
+    ...{ url, pid, storagePath },
     usedCpuSeconds: () => usedCpuSeconds(pid),
     peakRssBytes: () => peakRssBytes(pid),
     stop: () => endProgram(child),
   };
 }
 
+function parseLine(text: string): LogLine {
+  const parsed = parseJson(text);
+  return typeof parsed === "object" && parsed !== null ? (parsed as LogLine) : { msg: text };
+}
+
+/** `image`: with a tag, or `latest`. */
 export async function pullManifest(url: string, image: string, variant: Variant): Promise<Pulled> {
   const startedMs = performance.now();
-  const response = await fetch(`${url}/v2/${image}/manifests/latest`, {
+  const [name = "", tag = "latest"] = image.split(":");
+  const response = await fetch(`${url}/v2/${name}/manifests/${tag}`, {
     headers: { Accept: OCI_MANIFEST, [VARIANT_HEADER]: variant },
     signal: AbortSignal.timeout(PULL_DEADLINE_MS),
   });

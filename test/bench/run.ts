@@ -6,11 +6,18 @@ import { measureCold } from "./cold.ts";
 import { measureCombinations } from "./combinations.ts";
 import { measureGraph } from "./graph-rows.ts";
 import { measureMemory } from "./memory.ts";
+import { measureNixpkgs } from "./nixpkgs.ts";
 import { measurePacking } from "./packing.ts";
 import { killAll } from "./processes.ts";
 import { measurePulls } from "./pulls.ts";
 import { printBars, printSection, type Section } from "./report.ts";
-import { makeScratch, openWorkbench, removeScratch, type Workbench } from "./workbench.ts";
+import {
+  type Bench,
+  makeScratch,
+  openWorkbench,
+  removeScratch,
+  type Workbench,
+} from "./workbench.ts";
 
 const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = {
   packing: measurePacking,
@@ -20,10 +27,15 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
   graph: measureGraph,
   pulls: measurePulls,
 };
+/** They bring their own package set. */
+const APART: Readonly<Record<string, (bench: Bench) => Promise<Section>>> = {
+  nixpkgs: measureNixpkgs,
+};
+const NAMES = [...Object.keys(PARTS), ...Object.keys(APART)];
 
 const HELP = `usage: npm run bench [-- OPTION ...]
 
-  --only PART   one part only, may be repeated: ${Object.keys(PARTS).join(", ")}
+  --only PART   one part only, may be repeated: ${NAMES.join(", ")}
   --rounds N    measure each case N times (default 3)
   --json        print JSON instead of tables
   --help        print this
@@ -44,8 +56,8 @@ if (values.help) {
   process.exit(0);
 }
 const rounds = Number(values.rounds);
-const names = values.only ?? Object.keys(PARTS);
-const unknown = names.find((name) => PARTS[name] === undefined);
+const names = values.only ?? NAMES;
+const unknown = names.find((name) => !NAMES.includes(name));
 if (unknown !== undefined || !Number.isInteger(rounds) || rounds < 1) {
   process.stderr.write(HELP);
   process.exit(2);
@@ -53,6 +65,8 @@ if (unknown !== undefined || !Number.isInteger(rounds) || rounds < 1) {
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const scratch = await makeScratch();
+// What parts put into the temporary directory goes with it, also where the run is given up.
+process.env.TMPDIR = scratch;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
     killAll();
@@ -63,14 +77,20 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 const startedMs = performance.now();
 const sections: Section[] = [];
 try {
-  const bench = await openWorkbench(scratch, rounds, say);
-  for (const [name, measure] of Object.entries(PARTS)) {
-    if (!names.includes(name)) continue;
+  const report = async (name: string, measured: Promise<Section>) => {
     say(`measuring ${name}`);
-    const section = await measure(bench);
+    const section = await measured;
     sections.push(section);
     if (!values.json) process.stdout.write(printSection(section));
+  };
+  const chosen = <Each>(parts: Readonly<Record<string, Each>>) =>
+    Object.entries(parts).filter(([name]) => names.includes(name));
+  const parts = chosen(PARTS);
+  if (parts.length > 0) {
+    const bench = await openWorkbench(scratch, rounds, say);
+    for (const [name, measure] of parts) await report(name, measure(bench));
   }
+  for (const [name, measure] of chosen(APART)) await report(name, measure({ scratch, rounds }));
 } catch (error) {
   process.exitCode = 1;
   say(`the benchmark failed: ${error instanceof Error ? error.stack : error}`);

@@ -11,13 +11,16 @@ import type { StorePath } from "../../registry/store-path.ts";
 import { pullManifest, readJson, startOrigin } from "./origins.ts";
 import { isOnPath, runProgram } from "./processes.ts";
 
-export interface Workbench {
+export interface Bench {
   /** Removed at the end. */
   readonly scratch: string;
-  /** What the origin runs in: a package source is named in it. */
-  readonly env: Readonly<Record<string, string>>;
   /** How often each case is measured. */
   readonly rounds: number;
+}
+
+export interface Workbench extends Bench {
+  /** What the origin runs in: a package source is named in it. */
+  readonly env: Readonly<Record<string, string>>;
   /** The store paths of all packages the benchmark uses, sorted. All are realised. */
   readonly storePaths: readonly StorePath[];
   /** The program of `baseline/`; absent where there is no Go to build it. */
