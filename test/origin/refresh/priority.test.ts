@@ -68,7 +68,9 @@ async function workshop(t: TestContext, names: readonly string[]) {
   };
   const lookups: Pick<Lookups, "find"> = {
     async find(_pinned, _system, names) {
-      return stopped ? names.map((name) => ({ name, lookup: stopped as NoLookup })) : [];
+      if (stopped === undefined) return [];
+      const lookup = stopped;
+      return names.map((name) => ({ name, lookup, isRemembered: false }));
     },
   };
   return {
