@@ -5,7 +5,7 @@ import { parseDependencies } from "./dependencies.ts";
 import { run } from "./run.ts";
 import { compareVersions } from "./version.ts";
 
-const APT_HELPER = "/usr/lib/apt/apt-helper";
+export const APT_HELPER = "/usr/lib/apt/apt-helper";
 
 export interface DebianPackage {
   readonly name: string;

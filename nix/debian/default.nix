@@ -75,24 +75,51 @@ let
       )
     );
 
+  # What builds, whatever for: Debian's own programs, so that no build needs anything of its machine
+  # and all of them can run in a sandbox. busybox has no .deb here, since nothing could unpack it.
+  tools =
+    let
+      own =
+        locks.${buildSystem} or (throw "the Debian package set has no tools that run on ${buildSystem}");
+    in
+    derivation rec {
+      name = "debian-build-tools";
+      system = buildSystem;
+      busybox = "${./busybox + "/${buildSystem}"}/busybox";
+      builder = busybox;
+      args = [
+        "sh"
+        ./tools.sh
+      ];
+      debs = map fetch own.tools;
+      inherit (own) multiarch;
+      loader = baseNameOf own.loader;
+      elf = ./elf.pl;
+    };
+
+  # Those that a cycle of dependencies has made one have one path, and the fix-ups of all.
+  keysOf = key: [ key ] ++ lock.packages.${key}.merged or [ ];
+
   make =
     key: entry:
     let
-      debs = map fetch entry.debs;
-      fixups = ./fixups + "/${key}.sh";
       built = derivation {
         inherit (entry) name;
-        inherit debs;
+        debs = map fetch entry.debs;
         inherit (lock) loader multiarch;
         system = buildSystem;
-        builder = "/bin/bash";
+        builder = "${tools}/bin/bash";
         args = [ ./unpack.sh ];
-        # The tools of the build are the host's: dpkg-deb, tar, patchelf, sed.
-        __noChroot = true;
+        inherit tools;
+        # The tools are to be found by the build alone.
+        disallowedReferences = [ tools ];
+        elf = ./elf.pl;
         package = key;
-        inputs = map (reached: "${reached}=${packages.${reached}}") (closureOf key);
+        inputs = builtins.concatMap (
+          reached: map (name: "${name}=${packages.${reached}}") (keysOf reached)
+        ) (closureOf key);
         shell = if entry.shell then "${packages.${lock.shell}}" else "";
-        fixups = if builtins.pathExists fixups then "${fixups}" else "";
+        fixups = builtins.filter builtins.pathExists (map (name: ./fixups + "/${name}.sh") (keysOf key));
       };
     in
     built

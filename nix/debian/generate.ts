@@ -7,10 +7,11 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { type AptIndex, AptIndexAbsent, readAptIndex } from "./apt-index.ts";
 import { nativeTarget, TARGETS, type Target } from "./architectures.ts";
+import { type Busybox, bringBusybox } from "./busybox.ts";
 import { fetchForeignIndex } from "./foreign-index.ts";
-import { type Lock, lockFileName, popularityOf } from "./lock.ts";
+import { busyboxFileName, type Lock, lockFileName, popularityOf } from "./lock.ts";
 import { type LockSummary, makeLock, summarise } from "./make-lock.ts";
-import { TABLES, type Tables } from "./packages.ts";
+import { TABLES, type Tables, TOOL_TABLES } from "./packages.ts";
 import { resolve } from "./resolve.ts";
 import { CommandError } from "./run.ts";
 import { writeSetFolder } from "./set-folder.ts";
@@ -61,15 +62,16 @@ export async function generateDebianSet(options: GenerateOptions): Promise<Summa
   if (native === undefined) throw new DebianSetError(process.arch, ["no machine type of this set"]);
   const foreign = TARGETS.filter((target) => target !== native);
   const fetchIndex = options.foreignIndex ?? fetchForeignIndex;
+  const outDir = resolvePath(options.outDir);
   const [own, ...others] = await Promise.all([
-    readAptIndex(native.architecture).then((index) => lockOf(native, index)),
+    lockNative(native, outDir),
     ...foreign.map((target) => lockForeign(target, fetchIndex)),
   ]);
   const locked = [own, ...others.filter((each) => "lock" in each)];
   const first = TARGETS.flatMap((target) => locked.find((each) => each.target === target) ?? [])[0];
-  const outDir = resolvePath(options.outDir);
-  const files: Record<string, string> = {
+  const files: Record<string, string | Uint8Array> = {
     "popularity.json": json(popularityOf((first ?? own).lock)),
+    [busyboxFileName(native.system)]: own.busybox,
   };
   for (const { target, lock } of locked) files[lockFileName(target.system)] = json(lock);
   const absent: Absent[] = [];
@@ -82,6 +84,27 @@ export async function generateDebianSet(options: GenerateOptions): Promise<Summa
   }
   const changed = await writeSetFolder(outDir, files);
   return { outDir, changed, locks: locked.map(({ summary }) => summary), absent };
+}
+
+// With the program for the first build, of which the folder may have an earlier one.
+async function lockNative(
+  target: Target,
+  outDir: string,
+): Promise<Locked & { readonly busybox: Uint8Array }> {
+  const locked = lockOf(target, await readAptIndex(target.architecture));
+  const earlier = await earlierBusybox(target, outDir);
+  const { deb, program } = await bringBusybox(locked.lock.busybox, earlier);
+  return { ...locked, lock: { ...locked.lock, busybox: deb }, busybox: program };
+}
+
+async function earlierBusybox({ system }: Target, outDir: string): Promise<Busybox | undefined> {
+  try {
+    const lock = await readFile(join(outDir, lockFileName(system)), "utf8");
+    const program = await readFile(join(outDir, busyboxFileName(system)));
+    return { deb: (JSON.parse(lock) as Lock).busybox, program };
+  } catch {
+    return undefined;
+  }
 }
 
 async function lockForeign(
@@ -99,10 +122,13 @@ async function lockForeign(
 function lockOf(target: Target, index: AptIndex): Locked {
   const tables = tablesFor(target);
   const resolution = resolve(index, tables);
-  if (resolution.kind === "failed") {
-    throw new DebianSetError(target.architecture, resolution.problems);
+  const toolResolution = resolve(index, TOOL_TABLES);
+  if (resolution.kind === "failed" || toolResolution.kind === "failed") {
+    const all = [resolution, toolResolution];
+    const problems = all.flatMap((each) => (each.kind === "failed" ? each.problems : []));
+    throw new DebianSetError(target.architecture, [...new Set(problems)]);
   }
-  const lock = makeLock(target, resolution, tables);
+  const lock = makeLock(target, resolution, toolResolution.packages, tables);
   return { target, lock, summary: summarise(target, lock, resolution.packages) };
 }
 

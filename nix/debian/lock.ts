@@ -16,6 +16,7 @@ export interface LockedPackage {
   readonly homepage?: string;
   readonly dependencies: readonly string[];
   readonly shell: boolean;
+  readonly merged?: readonly string[];
   readonly debs: readonly LockedDeb[];
 }
 
@@ -35,12 +36,20 @@ export interface Lock {
   readonly multiarch: string;
   readonly loader: string;
   readonly shell: string;
+  readonly busybox: LockedDeb;
+  readonly tools: readonly LockedDeb[];
   readonly attributes: AttributeSet;
   readonly packages: Readonly<Record<string, LockedPackage>>;
 }
 
 export function lockFileName(system: string): string {
   return `lock.${system}.json`;
+}
+
+// The program that the first build runs in. It goes by the name of its file, and a file that is a
+// store path by itself has another.
+export function busyboxFileName(system: string): string {
+  return `busybox/${system}/busybox`;
 }
 
 // Everything `name` reaches, itself included, sorted.

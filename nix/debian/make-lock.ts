@@ -1,9 +1,17 @@
 // From the graph of store paths to the lock that default.nix reads, and to figures about it.
 
 import { basename } from "node:path";
+import type { DebianPackage } from "./apt-index.ts";
 import type { Target } from "./architectures.ts";
-import { type AttributeSet, closureOf, type Lock, type LockedAttribute, leaves } from "./lock.ts";
-import type { RootRow, Tables } from "./packages.ts";
+import {
+  type AttributeSet,
+  closureOf,
+  type Lock,
+  type LockedAttribute,
+  type LockedDeb,
+  leaves,
+} from "./lock.ts";
+import { BUSYBOX, type RootRow, type Tables } from "./packages.ts";
 import type { Packages, Resolution } from "./resolve.ts";
 import { storeName } from "./version.ts";
 
@@ -22,17 +30,25 @@ export interface LockSummary {
   readonly roots: readonly RootSummary[];
 }
 
+type Resolved = Extract<Resolution, { kind: "resolved" }>;
+
 export function makeLock(
   { architecture, multiarch, loader }: Target,
-  { packages, rootPackages }: Extract<Resolution, { kind: "resolved" }>,
+  { packages, rootPackages }: Resolved,
+  toolPackages: Packages,
   tables: Tables,
 ): Lock {
+  const all = Object.values(toolPackages).flatMap(({ members }) => members);
+  const busybox = all.find(({ name }) => name === BUSYBOX);
+  if (busybox === undefined) throw new Error(`${BUSYBOX} is no root of the tools`);
   return {
     formatVersion: 1,
     architecture,
     multiarch,
     loader,
     shell: tables.shell,
+    busybox: lockedDeb(busybox),
+    tools: lockedDebs(all.filter((tool) => tool !== busybox)),
     attributes: attributeSet(tables.roots, rootPackages),
     packages: lockedPackages(packages),
   };
@@ -66,18 +82,10 @@ function attributeSet(
 
 function lockedPackages(packages: Packages): Lock["packages"] {
   return Object.fromEntries(
-    Object.entries(packages).map(([key, { name, version, dependencies, shell, members }]) => {
+    Object.entries(packages).map(([key, one]) => {
+      const { name, version, dependencies, shell, merged, members } = one;
       const [first] = members;
       const homepage = first?.homepage;
-      const debs = members.map((member) => ({
-        package: member.name,
-        version: member.version,
-        file: storeName(basename(member.url)),
-        // As apt does: some servers read a bare `+` as a space.
-        url: member.url.replaceAll("+", "%2b").replaceAll("~", "%7e"),
-        sizeBytes: member.sizeBytes,
-        sha256: member.sha256,
-      }));
       return [
         key,
         {
@@ -87,11 +95,28 @@ function lockedPackages(packages: Packages): Lock["packages"] {
           ...(homepage === undefined ? {} : { homepage }),
           dependencies,
           shell,
-          debs: sortedBy(debs, (deb) => deb.package),
+          ...(merged === undefined ? {} : { merged }),
+          debs: lockedDebs(members),
         },
       ];
     }),
   );
+}
+
+function lockedDebs(members: readonly DebianPackage[]): readonly LockedDeb[] {
+  return sortedBy(members.map(lockedDeb), (deb) => deb.package);
+}
+
+function lockedDeb({ name, version, url, sizeBytes, sha256 }: DebianPackage): LockedDeb {
+  return {
+    package: name,
+    version,
+    file: storeName(basename(url)),
+    // As apt does: some servers read a bare `+` as a space.
+    url: url.replaceAll("+", "%2b").replaceAll("~", "%7e"),
+    sizeBytes,
+    sha256,
+  };
 }
 
 export function summarise({ system }: Target, lock: Lock, packages: Packages): LockSummary {

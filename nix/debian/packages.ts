@@ -158,6 +158,19 @@ export const WITHOUT_SHELL: readonly string[] = [
   "tty",
 ];
 
+// What the packages are built with, and nothing of the machine's own; and what these are made with.
+export const BUSYBOX = "busybox-static";
+export const TOOLS: readonly string[] = [
+  "bash",
+  "coreutils",
+  "dpkg",
+  "findutils",
+  "grep",
+  "perl-base",
+  "sed",
+  "tar",
+];
+
 // The group every script's `#!` line leads to.
 export const SHELL = "bash";
 
@@ -179,4 +192,13 @@ export const TABLES: Tables = {
   droppedDependencies: DROPPED_DEPENDENCIES,
   withoutShell: WITHOUT_SHELL,
   shell: SHELL,
+};
+
+// The tools are one store path, which no image gets to see.
+export const TOOL_TABLES: Tables = {
+  ...TABLES,
+  roots: [BUSYBOX, ...TOOLS].map((name) => [name, name, undefined]),
+  groups: [],
+  extraDependencies: {},
+  droppedDependencies: {},
 };

@@ -1,7 +1,8 @@
-// Turns the roots table and apt's index into the graph of store paths: groups merged, what only
-// maintainer scripts need left out, no cycle. Every problem is reported, not only the first.
+// Turns the roots table and apt's index into the graph of store paths: groups and cycles merged, what
+// only maintainer scripts need left out. Every problem is reported, not only the first.
 
 import type { AptIndex, DebianPackage } from "./apt-index.ts";
+import { mergeCycles } from "./cycles.ts";
 import { closureOf } from "./lock.ts";
 import type { Tables } from "./packages.ts";
 import { storeName, storeVersion } from "./version.ts";
@@ -11,6 +12,8 @@ export interface ResolvedPackage {
   readonly version: string;
   readonly dependencies: readonly string[];
   readonly shell: boolean;
+  // The keys that it stands for besides its own, where they depended on one another in a circle.
+  readonly merged?: readonly string[];
   readonly members: readonly DebianPackage[]; // the one that gives version and description first
 }
 
@@ -27,14 +30,18 @@ export type Resolution =
 export function resolve(index: AptIndex, tables: Tables): Resolution {
   const problems: string[] = [];
   const reached = walk(index, tables, problems);
-  const packages = merge(reached, tables);
-  for (const cycle of cyclesOf(packages)) {
-    problems.push(`dependency cycle: ${cycle.join(", ")} (make them a group)`);
-  }
+  const packages = mergeCycles(merge(reached, tables), tables);
   if (packages[tables.shell] === undefined) problems.push(`the shell ${tables.shell} is no root`);
   if (problems.length > 0) return { kind: "failed", problems };
+  const keys = Object.entries(packages).flatMap(([key, { merged = [] }]) =>
+    merged.map((other) => [other, key] as const),
+  );
+  const keyOf = new Map(keys);
   const rootPackages = new Map(
-    tables.roots.map(([, debianPackage]) => [debianPackage, groupName(debianPackage, tables)]),
+    tables.roots.map(([, debianPackage]) => {
+      const group = groupName(debianPackage, tables);
+      return [debianPackage, keyOf.get(group) ?? group];
+    }),
   );
   return { kind: "resolved", packages: addShell(packages, tables), rootPackages };
 }
@@ -97,7 +104,7 @@ function groupName(debianPackage: string, tables: Tables): string {
   return groupOf(debianPackage, tables)?.name ?? storeName(debianPackage);
 }
 
-type Unshelled = Readonly<Record<string, Omit<ResolvedPackage, "shell">>>;
+export type Unshelled = Readonly<Record<string, Omit<ResolvedPackage, "shell">>>;
 
 function merge(reached: ReadonlyMap<string, Reached>, tables: Tables): Unshelled {
   const byGroup = new Map<string, Reached[]>();
@@ -135,30 +142,4 @@ function addShell(packages: Unshelled, tables: Tables): Packages {
   return Object.fromEntries(
     Object.entries(packages).map(([name, one]) => [name, { ...one, shell: !without.has(name) }]),
   );
-}
-
-// Tarjan's strongly connected components of more than one member, each sorted.
-export function cyclesOf(
-  packages: Readonly<Record<string, Pick<ResolvedPackage, "dependencies">>>,
-): readonly (readonly string[])[] {
-  const order = new Map<string, number>();
-  const stack: string[] = [];
-  const cycles: string[][] = [];
-  const visit = (name: string): number => {
-    const mine = order.size;
-    let low = mine;
-    order.set(name, mine);
-    stack.push(name);
-    for (const next of packages[name]?.dependencies ?? []) {
-      if (!order.has(next)) low = Math.min(low, visit(next));
-      else if (stack.includes(next)) low = Math.min(low, order.get(next) ?? low);
-    }
-    if (low === mine) {
-      const component = stack.splice(stack.indexOf(name));
-      if (component.length > 1) cycles.push(component.sort());
-    }
-    return low;
-  };
-  for (const name of Object.keys(packages)) if (!order.has(name)) visit(name);
-  return cycles;
 }

@@ -3,7 +3,7 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-const COPIED = ["default.nix", "unpack.sh", "fixups"];
+const COPIED = ["default.nix", "tools.sh", "unpack.sh", "elf.pl", "fixups"];
 
 // How often others that start at the same time may come in between.
 const MAX_ATTEMPTS = 20;
@@ -13,7 +13,7 @@ const MAX_ATTEMPTS = 20;
 // none.
 export async function writeSetFolder(
   outDir: string,
-  generated: Readonly<Record<string, string>>,
+  generated: Readonly<Record<string, string | Uint8Array>>,
 ): Promise<boolean> {
   await mkdir(dirname(outDir), { recursive: true });
   const work = await mkdtemp(`${outDir}.new-`);
@@ -23,7 +23,12 @@ export async function writeSetFolder(
     for (const name of COPIED) {
       await cp(join(import.meta.dirname, name), join(fresh, name), { recursive: true });
     }
-    for (const [name, text] of Object.entries(generated)) await writeFile(join(fresh, name), text);
+    for (const [name, content] of Object.entries(generated)) {
+      // What is no text is a program.
+      const mode = typeof content === "string" ? 0o644 : 0o755;
+      await mkdir(dirname(join(fresh, name)), { recursive: true });
+      await writeFile(join(fresh, name), content, { mode });
+    }
     const content = await contentOf(fresh);
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -59,7 +64,7 @@ async function contentOf(folder: string): Promise<string | undefined> {
   const files = entries.filter((entry) => !entry.isDirectory());
   const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
   const texts = await Promise.all(
-    paths.map(async (path) => [path.slice(folder.length), await readFile(path, "utf8")]),
+    paths.map(async (path) => [path.slice(folder.length), await readFile(path, "latin1")]),
   );
   return JSON.stringify(texts);
 }

@@ -2,22 +2,19 @@
 # programs that find their loader, libraries and interpreters there. Runs nothing it unpacks.
 #
 # Environment, from default.nix: out; package, its key in the lock; debs; inputs, `key=path` of all
-# it depends on; shell, the store path of bash or empty; loader and multiarch; fixups, a script or
-# empty. What a package needs beyond the general rules is in fixups/<key>.sh, sourced at the end.
+# it depends on; shell, the store path of bash or empty; loader and multiarch; tools, what tools.sh
+# made; elf, elf.pl; fixups, scripts. What a package needs beyond the general rules is in
+# fixups/<key>.sh, sourced at the end.
 
 set -euo pipefail
 shopt -s nullglob dotglob
-export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL=C PATH=$tools/bin PERL5LIB=$tools/lib/perl-base
 umask 022
 
 fail() {
   echo "$package: $*" >&2
   exit 1
 }
-
-for tool in dpkg-deb tar patchelf find sort sed; do
-  [[ -n $(type -P "$tool") ]] || fail "$tool is not installed on this machine"
-done
 
 declare -A input=()
 for pair in $inputs; do input[${pair%%=*}]=${pair#*=}; done
@@ -168,28 +165,15 @@ index_libraries() {
   done
 }
 
+# Reads the files to fix from its input.
 fix_elf() {
-  local file=$1 needed library folder rpath= options=()
-  # Static programs and object files have no list of libraries; patchelf refuses them.
-  needed=$(patchelf --print-needed "$file" 2>/dev/null) || return 0
-  [[ -n $needed ]] || return 0
-  for library in $needed; do
-    folder=${library_folder[$library]-}
-    if [[ -z $folder && $file == "$out/lib"/*/*/*.so ]]; then
-      # A plugin for what Debian only recommends (tc/q_atm.so): it could not be loaded anyway.
-      rm "$file"
-      return 0
-    fi
-    [[ -n $folder ]] || fail "${file#"$out"/} needs $library, which no dependency has"
-    [[ :$rpath: == *:$folder:* ]] || rpath+=${rpath:+:}$folder
-  done
-  if [[ -x $file ]] && patchelf --print-interpreter "$file" >/dev/null 2>&1; then
-    [[ -n ${input[glibc]-} ]] || fail "${file#"$out"/} needs glibc, which is no dependency"
-    options+=(--set-interpreter "${input[glibc]}/$loader")
-  fi
-  # RPATH and not RUNPATH: what a library opens at run time (libc: libgcc_s.so.1) is looked up in
-  # the program's RPATH too.
-  patchelf "${options[@]}" --force-rpath --set-rpath "$rpath" "$file"
+  local library glibc=${input[glibc]-}
+  {
+    for library in "${!library_folder[@]}"; do
+      printf '%s\t%s\n' "$library" "${library_folder[$library]}"
+    done
+    cat
+  } | perl "$elf" "${glibc:+$glibc/$loader}" || fail "has files that could not run"
 }
 
 # The store path of a program that a script names; the answer is in $program, empty if there is
@@ -241,14 +225,15 @@ fix_script() {
 }
 
 fix_files() {
-  local file magic
+  local file magic programs=()
   while IFS= read -r -d '' file; do
     IFS= read -r -d '' -n 4 magic <"$file" || true
     case $magic in
-      $'\177ELF') fix_elf "$file" ;;
+      $'\177ELF') programs+=("$file") ;;
       '#!'*) [[ ! -x $file ]] || fix_script "$file" ;;
     esac
   done < <(find "$out" -type f -size +3c -print0 | sort -z)
+  [[ ${#programs[@]} -eq 0 ]] || printf '%s\n' "${programs[@]}" | fix_elf
 }
 
 # ---- For fix-ups
@@ -289,6 +274,6 @@ if [[ $package != glibc ]]; then
   fix_files
 fi
 cd "$out"
-if [[ -n $fixups ]]; then . "$fixups"; fi
+for fixup in $fixups; do . "$fixup"; done
 cd /
 prune

@@ -15,7 +15,7 @@ const STORE = "/nix/store";
 /** Since 2.10, Nix of a user for whom this does not exist keeps its store in their home instead. */
 const STATE = "/nix/var/nix";
 const SOCKET_FOLDER = `${STATE}/daemon-socket`;
-const SOCKET = `${SOCKET_FOLDER}/socket`;
+export const DAEMON_SOCKET = `${SOCKET_FOLDER}/socket`;
 const SYSTEMD_UNITS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 const BUILD_GROUP = "nixbld";
 const BUILD_USERS = 8;
@@ -29,7 +29,7 @@ export async function storeSteps(env: Env): Promise<readonly RootStep[]> {
     await mkdir("/nix", { recursive: true });
     return await buildUserSteps(env);
   }
-  if (canUse(SOCKET)) return [];
+  if (canUse(DAEMON_SOCKET)) return [];
   refuseClosedSocket();
   await makeOwnFolders();
   if (canUse(STORE) && canUse(STATE)) return [];
@@ -71,7 +71,7 @@ function refuseStoreOfOthers(): void {
   if (!hasUnit("nix-daemon.socket") && !hasUnit("nix-daemon.service") && isEmptyStore()) return;
   const owner = stat(STORE)?.uid ?? 0;
   throw new HostProblem(
-    `${STORE} belongs to the user ${owner}, and no Nix daemon answers at ${SOCKET}; run one of these once as root, then start again:\n` +
+    `${STORE} belongs to the user ${owner}, and no Nix daemon answers at ${DAEMON_SOCKET}; run one of these once as root, then start again:\n` +
       "  systemctl enable --now nix-daemon.socket    (where Nix was installed for several users)\n" +
       `  chown --recursive ${userName()} /nix    (where nobody else uses it)`,
   );

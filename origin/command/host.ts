@@ -1,31 +1,22 @@
 // Prepares the machine: programs that are missing, a store for a fresh Nix, and the package source
 // where the environment names none. A machine that has what is needed is not touched.
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { absentText, generateDebianSet } from "../../nix/debian/generate.ts";
 import { SOURCE_VARIABLES } from "../configured-source.ts";
 import { nixPath } from "../nix/nix-tool.ts";
 import type { EnvironmentVariables } from "../variables.ts";
-import { carryOut, isRoot, type Say } from "./as-root.ts";
-import { debianSetObstacle } from "./debian-set-obstacle.ts";
+import { canUse, carryOut, isRoot, type Say } from "./as-root.ts";
 import { chooseNixpkgs, fittingEnvironment } from "./host-nix.ts";
 import { installSteps, type Needed, type Tool } from "./host-packages.ts";
-import { HostProblem } from "./host-problem.ts";
-import { storeNixConfig, storeSteps } from "./host-store.ts";
+import { DAEMON_SOCKET, storeNixConfig, storeSteps } from "./host-store.ts";
 
 export type { Say } from "./as-root.ts";
 
 const NIX_TOOLS: readonly Tool[] = [["nix-store", "nix-bin"]];
 /** Asks channels and repositories what their branches are, and fetches from the latter. */
 const GIT_TOOLS: readonly Tool[] = [["git", "git"]];
-/** What the Debian-backed set unpacks and patches with. */
-const DEBIAN_SET_TOOLS: readonly Tool[] = [
-  ["patchelf", "patchelf"],
-  ["dpkg-deb", "dpkg"],
-  ["xz", "xz-utils"],
-];
-/** Where its builders look for them (nix/debian/unpack.sh), whatever PATH is here. */
-const DEBIAN_SET_PATH = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const PROBE_DEADLINE_MS = 5000;
 
 export interface PreparedHost {
@@ -57,7 +48,6 @@ export async function prepareHost(
     case "nixpkgs": {
       const nixpkgs = await chooseNixpkgs(own, statePath, say);
       if (nixpkgs.kind === "fits") return { env: nixpkgs.env };
-      await carryOut(async () => installSteps(neededFor("debian", own)), own, say);
       const { reason } = nixpkgs;
       return { env: { ...own, ...(await prepareDebianSet(own, statePath, say, reason)) } };
     }
@@ -84,9 +74,7 @@ const LOCAL_SOURCE: (typeof SOURCE_VARIABLES)[number] = "NIXERY_PKGS_PATH";
 function neededFor(packages: Packages, env: Readonly<Record<string, string>>): readonly Needed[] {
   const usesGit = packages === "remote" || packages === "nixpkgs";
   const tools = usesGit ? [...NIX_TOOLS, ...GIT_TOOLS] : NIX_TOOLS;
-  const needed = { tools, folders: nixPath(env) };
-  if (packages !== "debian") return [needed];
-  return [needed, { tools: DEBIAN_SET_TOOLS, folders: DEBIAN_SET_PATH }];
+  return [{ tools, folders: nixPath(env) }];
 }
 
 export async function nixpkgsAnswers(): Promise<boolean> {
@@ -113,10 +101,6 @@ async function prepareDebianSet(
   say: Say,
   reason: string,
 ): Promise<Readonly<Record<string, string>>> {
-  const obstacle = await debianSetObstacle(env);
-  if (obstacle !== undefined) {
-    throw new HostProblem(`${reason}, and the Debian-backed set cannot be built: ${obstacle}`);
-  }
   const out = join(statePath, "debian");
   const { locks, absent } = await generateDebianSet({ outDir: out });
   say(`package source: ${locks[0]?.roots.length} packages made of Debian's, since ${reason}`);
@@ -125,12 +109,14 @@ async function prepareDebianSet(
 }
 
 /**
- * Its builders use the host's dpkg-deb and patchelf, which a sandbox would hide; and where nixpkgs
- * cannot be reached, asking a binary cache would cost each build five seconds of waiting.
+ * Where nixpkgs cannot be reached, asking a binary cache would cost each build five seconds. The
+ * set's builders work in a sandbox, so that is the host's to choose; where it has not, they go
+ * without, since many a container lets nobody make one. A daemon takes none of this from its users.
  */
 export function debianSetNixConfig(before: string | undefined): string {
-  const own = ["sandbox = false", "substituters =", "max-jobs = auto"];
-  if (!isRoot()) own.push("build-users-group =");
+  const own = ["substituters =", "max-jobs = auto"];
+  if (!existsSync("/etc/nix/nix.conf")) own.push("sandbox = false");
+  if (!isRoot() && !canUse(DAEMON_SOCKET)) own.push("build-users-group =");
   return withLines(before, own);
 }
 

@@ -1,0 +1,122 @@
+// elf.pl: where a program's loader and libraries are written into it, and what stays as it was.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, type TestContext, test } from "node:test";
+import { type ElfShape, makeElf, readElf } from "./elf-file.ts";
+
+const SCRIPT = join(import.meta.dirname, "../../../nix/debian/elf.pl");
+const LOADER = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-glibc-2.41/lib/ld-linux-x86-64.so.2";
+const FOLDERS = {
+  "libc.so.6": "/nix/store/glibc/lib",
+  "libm.so.6": "/nix/store/glibc/lib",
+  "libz.so.1": "/nix/store/zlib/lib",
+};
+const skip = spawnSync("perl", ["-v"]).status !== 0 && "needs perl";
+
+// What became of a file with these bytes, and what elf.pl said.
+async function changed(
+  t: TestContext,
+  original: Buffer,
+  { name = "bin/program", mode = 0o755, loader = LOADER } = {},
+) {
+  const work = await mkdtemp(join(tmpdir(), "nixport-elf-"));
+  t.after(() => rm(work, { recursive: true }));
+  const file = join(work, name);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, original, { mode });
+  const libraries = Object.entries(FOLDERS).map(([library, folder]) => `${library}\t${folder}\n`);
+  const input = `${libraries.join("")}${file}\n`;
+  const { status, stderr } = spawnSync("perl", [SCRIPT, loader], { input, encoding: "utf8" });
+  const bytes = existsSync(file) ? await readFile(file) : undefined;
+  return { status, stderr, bytes };
+}
+
+describe("elf.pl", { skip }, () => {
+  const program: ElfShape = {
+    needed: ["libz.so.1", "libm.so.6", "libc.so.6"],
+    interpreter: "/lib64/ld-linux-x86-64.so.2",
+  };
+
+  const shapes: readonly (readonly [string, ElfShape])[] = [
+    ["with addresses of the loader's choice", program],
+    ["with fixed addresses", { ...program, base: 0x400000 }],
+    ["with several notes", { ...program, notes: 3 }],
+    ["with a search path of its own", { ...program, runpath: "/usr/lib/private" }],
+    ["with the least room there can be", { ...program, spareEntries: 2 }],
+  ];
+  for (const [name, shape] of shapes) {
+    test(`points a program ${name} to its loader and libraries`, async (t) => {
+      const original = makeElf(shape);
+      const { status, stderr, bytes = Buffer.alloc(0) } = await changed(t, original);
+      assert.deepEqual([status, stderr], [0, ""]);
+      const [before, after] = [readElf(original), readElf(bytes)];
+      assert.equal(after.interpreter, LOADER);
+      assert.equal(after.rpath, "/nix/store/zlib/lib:/nix/store/glibc/lib");
+      assert.equal(after.runpath, undefined);
+      assert.deepEqual(after.needed, shape.needed);
+      assert.equal(after.headers.length, before.headers.length);
+
+      // Nothing that was loaded moves, and what is new lies above it, readable only.
+      assert.deepEqual(after.loads.slice(0, -1), before.loads);
+      const [last, added] = after.loads.slice(-2);
+      assert(last && added);
+      assert(added.address >= last.address + last.memory);
+      assert.deepEqual([added.flags, added.address % 4096], [4, added.offset % 4096]);
+      assert.equal(added.offset + added.size, bytes.length);
+    });
+  }
+
+  const untouched: readonly (readonly [string, Buffer])[] = [
+    ["a static program", makeElf({ needed: [] })],
+    [
+      "a file of another word size",
+      Buffer.concat([Buffer.from("\x7fELF\x01\x01"), Buffer.alloc(80)]),
+    ],
+    ["a file cut short", makeElf(program).subarray(0, 40)],
+  ];
+  for (const [name, original] of untouched) {
+    test(`leaves ${name} alone`, async (t) => {
+      const { status, bytes } = await changed(t, original);
+      assert.equal(status, 0);
+      assert.deepEqual(bytes, original);
+    });
+  }
+
+  test("leaves the loader that a file names which nobody can execute", async (t) => {
+    const { bytes = Buffer.alloc(0) } = await changed(t, makeElf(program), { mode: 0o644 });
+    assert.equal(readElf(bytes).interpreter, program.interpreter);
+    assert.match(readElf(bytes).rpath ?? "", /glibc/);
+  });
+
+  test("removes a plugin that nothing could load", async (t) => {
+    const plugin = makeElf({ needed: ["libatm.so.1"] });
+    const name = "lib/tc/plugins/q_atm.so";
+    const { status, bytes } = await changed(t, plugin, { name });
+    assert.deepEqual([status, bytes], [0, undefined]);
+  });
+
+  const refused: readonly (readonly [string, Buffer, RegExp])[] = [
+    ["a library that is nowhere", makeElf({ needed: ["libgone.so.3"] }), /needs libgone\.so\.3/],
+    ["no program header to spare", makeElf({ ...program, notes: 0 }), /no program header to spare/],
+    ["no entry to spare", makeElf({ ...program, spareEntries: 1 }), /no entry in its dynamic/],
+  ];
+  for (const [name, original, message] of refused) {
+    test(`tells of ${name}, and leaves the file as it was`, async (t) => {
+      const { status, stderr, bytes } = await changed(t, original);
+      assert.equal(status, 1);
+      assert.match(stderr, message);
+      assert.deepEqual(bytes, original);
+    });
+  }
+
+  test("tells of a program whose package has no C library", async (t) => {
+    const { status, stderr } = await changed(t, makeElf(program), { loader: "" });
+    assert.equal(status, 1);
+    assert.match(stderr, /needs glibc, which is no dependency/);
+  });
+});
