@@ -56,7 +56,8 @@ export async function deploy(options: DeploymentOptions = {}): Promise<Deploymen
     ...(process.env as Record<string, string>),
     NIXPORT_STATE: statePath,
     NIXERY_PKGS_PATH: options.packages ?? DEBIAN_SET,
-    NIX_CONFIG: debianSetNixConfig(process.env.NIX_CONFIG),
+    // The packages of the tests' own sets are built with the host's programs.
+    NIX_CONFIG: `${debianSetNixConfig(process.env.NIX_CONFIG)}\nsandbox = false`,
     PORT: String(port),
     EDGE_PORT: String(edgePort),
     ...options.env,
