@@ -15,6 +15,7 @@ import {
   processesNaming,
   until,
 } from "../origin/images/gated-set.ts";
+import { hidesHost } from "../origin/nix/sandbox-shell.ts";
 import { missingBlobs, missingClient, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 
@@ -78,7 +79,7 @@ async function assertNothingLeft(
   await until("Nix and its builders have ended", isOver, LEFT_LIMIT_MS);
 }
 
-describe("a build that is pulled through the edge", limit, () => {
+describe("a build that is pulled through the edge", { ...limit, skip: hidesHost }, () => {
   test("is started once for twenty clients", async (t) => {
     const { deployment, origin } = await start(t);
     const pulls = Array.from({ length: 20 }, () =>
@@ -164,7 +165,7 @@ describe("a build that is pulled through the edge", limit, () => {
   });
 });
 
-describe("skopeo", { ...limit, skip: missingClient("skopeo") }, () => {
+describe("skopeo", { ...limit, skip: hidesHost || missingClient("skopeo") }, () => {
   test("that is killed while it waits at the origin takes its build with it", async (t) => {
     const running = await start(t);
     const { host } = new URL(running.deployment.originUrl);

@@ -7,6 +7,7 @@ import { chmod, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { hidesHost, SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
 import { missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 
@@ -33,7 +34,7 @@ beforeEach(async (context) => {
 
 afterEach(() => deployment?.close());
 
-describe("an origin killed", () => {
+describe("an origin killed", { skip: hidesHost }, () => {
   test("in the middle of a build builds again after its start", async () => {
     const refused = pullManifest(deployment.originUrl, "slow").catch((error: unknown) => error);
     // A writer can open the fifo only when the builder reads from it.
@@ -142,7 +143,7 @@ async function writeSet(salt: string): Promise<string> {
   package = name: script: derivation {
     inherit name;
     system = builtins.currentSystem;
-    builder = "/bin/sh";
+    builder = ${SHELL_BUILDER};
     args = [ "-c" "PATH=/bin:/usr/bin; mkdir -p $out/bin; echo \${name} > $out/bin/\${name}; \${script}" ];
     salt = ${JSON.stringify(salt)};
   };

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { digestOf } from "../../registry/digest.ts";
+import { SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
 import { get, missingBlobs, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 
@@ -85,7 +86,7 @@ const SET = `let
   package = name: dependencies: size: derivation {
     inherit name;
     system = builtins.currentSystem;
-    builder = "/bin/sh";
+    builder = ${SHELL_BUILDER};
     args = [ "-c" ''
       PATH=/bin:/usr/bin; mkdir -p $out/bin; echo \${name} > $out/bin/\${name}
       echo \${toString dependencies} > $out/references; head -c \${toString size} /dev/zero > $out/zeros

@@ -4,13 +4,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Ending, temporaryDirectory } from "./fixture.ts";
+import { SHELL_BUILDER } from "./nix/sandbox-shell.ts";
 
 /** `salt` makes everything build anew. */
 function failingSet(salt: string): string {
   return `{ system, config ? { } }:
 let
   make = name: script: derivation {
-    inherit name system; builder = "/bin/sh"; PATH = "/bin:/usr/bin"; salt = "${salt}";
+    inherit name system; builder = ${SHELL_BUILDER}; PATH = "/bin:/usr/bin"; salt = "${salt}";
     args = [ "-c" script ];
   };
   good = name: make name "mkdir -p $out/bin; echo \${name} > $out/bin/\${name}";

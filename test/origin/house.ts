@@ -8,6 +8,7 @@ import { type EnvironmentVariables, readConfig } from "../../origin/config.ts";
 import { type Origin, startOrigin } from "../../origin/main.ts";
 import type { Source } from "../../origin/sources/source.ts";
 import { type Ending, type LogLine, readableLog, temporaryDirectory } from "./fixture.ts";
+import { SHELL_BUILDER } from "./nix/sandbox-shell.ts";
 
 const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
 export const REPOSITORY_PREFIX = process.arch === "arm64" ? "arm64/" : "";
@@ -23,7 +24,7 @@ const ENV: Readonly<Record<string, string>> = {
 function packageSet(salt: string): string {
   return `let
     make = name: script: extra: derivation ({
-      inherit name; system = "${SYSTEM}"; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      inherit name; system = "${SYSTEM}"; builder = ${SHELL_BUILDER}; PATH = "/bin:/usr/bin";
       salt = "${salt}"; args = [ "-c" script ];
     } // extra) // { version = "1.0"; meta.license.spdxId = "MIT"; };
     file = path: "mkdir -p $(dirname $out/\${path}); echo \${path} > $out/\${path}; chmod 755 $out/\${path}";

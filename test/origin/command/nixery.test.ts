@@ -15,6 +15,7 @@ import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readConfig } from "../../../origin/config.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
+import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";
 import { createRepository, GIT_ENV } from "../sources/git-repository.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../origin/command/origin.ts", import.meta.url));
@@ -25,7 +26,7 @@ const POPULAR = "library-1.0";
 const PACKAGE_SET = `{ system ? builtins.currentSystem, ... }:
   let
     make = name: file: derivation {
-      inherit name; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      inherit name; system = builtins.currentSystem; builder = ${SHELL_BUILDER}; PATH = "/bin:/usr/bin";
       args = [ "-c" "mkdir -p $(dirname $out/\${file}); echo '#!/bin/sh' > $out/\${file}; chmod 755 $out/\${file}" ];
     } // { inherit system; pname = name; version = "1.0"; };
     program = name: make "\${name}-1.0" "bin/\${name}";

@@ -6,6 +6,7 @@ import { chmod, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
+import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";
 
 const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
 export const GATED = ["one", "two", "three"] as const;
@@ -31,7 +32,7 @@ function expression(gates: string): string {
   '';`;
   return `let
     make = name: script: derivation {
-      name = "\${name}-1.0"; system = "${SYSTEM}"; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      name = "\${name}-1.0"; system = "${SYSTEM}"; builder = ${SHELL_BUILDER}; PATH = "/bin:/usr/bin";
       salt = "${gates}"; args = [ "-c" script ];
     };
     file = path: "mkdir -p $out/etc; echo \${path} > $out/etc/\${path}";

@@ -13,6 +13,7 @@ import {
 } from "../../../registry/media-type.ts";
 import { endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, startHouse } from "../house.ts";
+import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";
 
 const TAKES_INDEX = `${OCI_MANIFEST}, ${OCI_INDEX}`;
 const atEnd = endOfFile();
@@ -23,7 +24,7 @@ function packageSet(salt: string): string {
   return `{ system }: let
     isArm = system == "aarch64-linux";
     make = name: script: derivation {
-      name = "\${name}-1.0"; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      name = "\${name}-1.0"; system = builtins.currentSystem; builder = ${SHELL_BUILDER}; PATH = "/bin:/usr/bin";
       salt = "${salt}"; for = system; args = [ "-c" script ];
     } // { inherit system; version = "1.0"; };
     text = name: make name "mkdir -p $out/bin; echo $for > $out/bin/\${name}";

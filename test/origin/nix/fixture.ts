@@ -8,6 +8,7 @@ import { setImmediate } from "node:timers/promises";
 import type { BuildPolicy } from "../../../origin/nix/build-policy.ts";
 import { findNix, type NixTool, type NixToolOptions } from "../../../origin/nix/nix-tool.ts";
 import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
+import { SHELL_BUILDER } from "./sandbox-shell.ts";
 
 export const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
 export const OTHER_SYSTEM = process.arch === "arm64" ? "x86_64-linux" : "aarch64-linux";
@@ -41,7 +42,7 @@ export const NO_NIX: Pick<NixTool, "run" | "expressions"> = {
 
 /** A derivation in Nix's language; `script` is run by /bin/sh and `salt` makes it build anew. */
 export function derivation(name: string, script: string, extra = ""): string {
-  return `(derivation { name = "${name}"; system = "${SYSTEM}"; builder = "/bin/sh";
+  return `(derivation { name = "${name}"; system = "${SYSTEM}"; builder = ${SHELL_BUILDER};
     PATH = "/bin:/usr/bin"; args = [ "-c" ''${script}'' ]; ${extra} })`;
 }
 

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { chmod, open } from "node:fs/promises";
 import { join } from "node:path";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
+import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";
 import { createRepository } from "../sources/git-repository.ts";
 
 const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
@@ -23,7 +24,7 @@ export interface NumberedSet {
 function expression(salt: string, count: number, changes: Readonly<Record<string, string>>) {
   return `let
     make = name: script: extra: derivation ({
-      inherit name; system = "${SYSTEM}"; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      inherit name; system = "${SYSTEM}"; builder = ${SHELL_BUILDER}; PATH = "/bin:/usr/bin";
       salt = "${salt}"; args = [ "-c" script ];
     } // extra);
     changes = builtins.fromJSON ''${JSON.stringify(changes)}'';
