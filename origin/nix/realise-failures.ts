@@ -77,7 +77,8 @@ async function describe(
 ): Promise<RealiseFailure> {
   const { derivation, reason, timedOutAfterSeconds: afterSeconds } = error;
   const shown = builderLog(error.log.length > 0 ? error.log : nixLog.tailOf(derivation));
-  const log = shown.length > 0 ? shown : await readLog(job, derivation);
+  // A daemon tells as many lines as its own configuration says.
+  const log = (shown.length > 0 ? shown : await readLog(job, derivation)).slice(-MAX_LOG_LINES);
   if (afterSeconds !== null) {
     return { kind: "builder-timed-out", wanted, derivation, afterSeconds, log };
   }

@@ -160,8 +160,8 @@ describe("queryClosure", () => {
     assert(found?.lookup.kind === "found");
     const root = parseStorePath(found.lookup.derivation) as StorePath;
     const graph = await queryClosure({ ...nix, database: undefined }, [root]);
-    const names = graph.map(({ path }) => storePathName(path)).sort();
-    assert.deepEqual(names, ["library.drv", "top.drv"]);
+    const names = graph.map(({ path }) => storePathName(path)).filter((name) => /drv$/.test(name));
+    assert.deepEqual(names.sort(), ["library.drv", "top.drv"]);
     assert.deepEqual(await queryClosure(nix, [root]), graph);
   });
 
