@@ -11,7 +11,7 @@ import { plantFailingSet } from "../failing-set.ts";
 import { endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 
-const limit = { timeout: 60_000 };
+const limit = { timeout: 180_000 };
 const atEnd = endOfFile();
 let setPath: string;
 
