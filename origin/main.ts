@@ -26,7 +26,6 @@ import type { Log } from "./log.ts";
 import { buildPolicy, describeBuilds } from "./nix/build-policy.ts";
 import { bringNix } from "./nix/fitting-nix.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
-import { readNixSettings } from "./nix/nix-settings.ts";
 import { findNix } from "./nix/nix-tool.ts";
 import { renewableNix } from "./nix/renewable-nix.ts";
 import { logRuns, type OnSpawn } from "./nix/run-log.ts";
@@ -95,7 +94,6 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     ...{ log, now },
   });
   const { nix } = renewable;
-  const settings = await readNixSettings(nix, signal);
   const rootsDir = join(config.statePath, "gcroots");
   await clearRoots(rootsDir);
   const store = await openFilesystemStore(config.storagePath);
@@ -154,8 +152,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const packerReady = packer.start();
   const layers = createPackedLayers({ packer, store, log, signal });
   const maker = createRecordMaker({ layers, popularity, storeDirectory });
-  const policy = buildPolicy(config, settings);
-  log.info(describeBuilds(policy, settings), "how packages are made");
+  const policy = buildPolicy(config, nix.settings);
+  log.info(describeBuilds(policy, nix.settings), "how packages are made");
   const held = createHeldPaths({ ...config, nix, rootsDir, policy, log, signal });
   const failures = rememberFailures<RecordFailure>(memory);
   const parts = { nix, store, maker, held, failures };

@@ -10,7 +10,6 @@ import type { PopularityData } from "../layers/popularity.ts";
 import { buildPolicy } from "../nix/build-policy.ts";
 import { queryClosure } from "../nix/closure.ts";
 import { clearRoots } from "../nix/gc-roots.ts";
-import { readNixSettings } from "../nix/nix-settings.ts";
 import { findNix, type NixTool } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import { realise } from "../nix/realise.ts";
@@ -137,10 +136,9 @@ async function realiseAll(
   const { builderTimeoutSeconds } = config;
   // A run that was killed has left its own, which would keep all of the set in the store.
   await clearRoots(rootsDir);
-  const settings = await readNixSettings(nix, signal);
   const result = await realise(nix, packages, {
     // The limit of a pull is none of a whole set's, unless the operator has set one.
-    policy: { ...buildPolicy(config, settings), maxSourceBuilds: config.maxSourceBuilds },
+    policy: { ...buildPolicy(config, nix.settings), maxSourceBuilds: config.maxSourceBuilds },
     ...{ rootsDir, builderTimeoutSeconds, signal, deadlineMs: EVALUATION_DEADLINE_MS },
   });
   signal.throwIfAborted();

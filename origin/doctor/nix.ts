@@ -1,13 +1,13 @@
 // The host's Nix: whether it is there and new enough, how it has its store, and what it may do.
 
 import { existsSync } from "node:fs";
-import { type NixSettings, readNixSettings } from "../nix/nix-settings.ts";
+import type { NixSettings } from "../nix/nix-settings.ts";
 import { findNix } from "../nix/nix-tool.ts";
 import { isOlder } from "../nix/version.ts";
 import { type Check, failed, notChecked, ok, type Seen, warning } from "./finding.ts";
 import { describeNeed, NEWER_NIX, neededNix } from "./needed-nix.ts";
 import type { StoreInfo } from "./store-info.ts";
-import { type FoundNix, isDebianSet, type Subject, type SubjectSource } from "./subject.ts";
+import type { FoundNix, Subject, SubjectSource } from "./subject.ts";
 
 const NO_NIX = "there is no Nix to ask";
 const START_DAEMON =
@@ -32,7 +32,7 @@ export function nixChecks(subject: Subject): readonly Check[] {
     check("trusted", ofStore(describeTrust)),
     check(
       "sandbox",
-      ofStore((info) => checkSandbox(subject, info)),
+      ofStore((info) => describeSandbox(subject, info)),
     ),
     check("jobs", async () => checkJobs(await subject.settings())),
   ];
@@ -97,25 +97,17 @@ function describeTrust(info: StoreInfo): Seen {
   return ok("the daemon does not trust this user, who takes nix.conf as it is");
 }
 
-/** The builders of the Debian-backed set use programs of the host, which a sandbox hides. */
-async function checkSandbox(subject: Subject, info: StoreInfo): Promise<Seen> {
+/** Of a user whom it does not trust, a daemon takes no setting of this kind: the host's counts. */
+async function describeSandbox(subject: Subject, info: StoreInfo): Promise<Seen> {
   const isHostsOwn = info.kind === "store" && info.isDaemon && info.isTrusted !== true;
-  // Of a user whom it does not trust the daemon takes no setting of this kind.
   const settings = await (isHostsOwn ? hostSettings(subject) : subject.settings());
   if (settings === undefined) return notChecked(NO_SETTINGS);
-  const saw = settings.sandbox === true ? "on" : settings.sandbox === false ? "off" : "relaxed";
-  const isNeeded = isDebianSet(await subject.source(), subject.statePath);
-  if (settings.sandbox !== true || !isNeeded || !isHostsOwn) return ok(saw);
-  return failed(
-    "on, and this user may not turn it off, which the Debian-backed set needs",
-    "set sandbox = relaxed in /etc/nix/nix.conf, or add this user to trusted-users, and restart the daemon",
-  );
+  return ok(settings.sandbox === true ? "on" : settings.sandbox === false ? "off" : "relaxed");
 }
 
 async function hostSettings({ nixEnv }: Subject): Promise<NixSettings | undefined> {
   const { NIX_CONFIG: _, ...env } = await nixEnv();
-  const nix = await findNix({ env });
-  return nix && (await readNixSettings(nix));
+  return (await findNix({ env }))?.settings;
 }
 
 function checkJobs(settings: NixSettings | undefined): Seen {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { LATEST } from "../../registry/reference.ts";
 import { type Config, readConfig } from "../config.ts";
 import { SOURCE_VARIABLES } from "../configured-source.ts";
-import { type NixSettings, readNixSettings } from "../nix/nix-settings.ts";
+import type { NixSettings } from "../nix/nix-settings.ts";
 import { askNixVersion, findNix, type NixTool, nixPath } from "../nix/nix-tool.ts";
 import { StoreProblem } from "../nix/store-place.ts";
 import { configured } from "../sources/configured.ts";
@@ -96,10 +96,7 @@ export function openSubject(options: SubjectOptions): Subject {
       const tool = await nix();
       return tool && (await readStoreInfo(tool, signal));
     }),
-    settings: once(async () => {
-      const tool = await nix();
-      return tool && (await readNixSettings(tool, signal));
-    }),
+    settings: async () => (await nix())?.settings,
     resolution: once(async () => {
       const [tool, known] = await Promise.all([nix(), source()]);
       if (tool === undefined || config === null || !("source" in known)) return undefined;
@@ -113,7 +110,7 @@ export function openSubject(options: SubjectOptions): Subject {
 }
 
 /** The set that npm start makes of Debian's archive. */
-export function isDebianSet(known: SubjectSource, statePath: string): boolean {
+function isDebianSet(known: SubjectSource, statePath: string): boolean {
   if (!("source" in known)) return known.kind === "would-make";
   return known.source.kind === "path" && known.source.path === debianSetIn(statePath);
 }

@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type NixSettings, readNixSettings } from "./nix-settings.ts";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
 import { findStoreDatabase } from "./store-database.ts";
 import { findStoreDirectory } from "./store-place.ts";
@@ -23,6 +24,8 @@ export interface NixTool {
   readonly database: string | undefined;
   /** Where the files of `/nix/store` really are. */
   readonly storeDirectory: string;
+  /** As the host's nix.conf and the environment have them; undefined where Nix does not say. */
+  readonly settings: NixSettings | undefined;
   readonly run: NixRunner;
 }
 
@@ -57,13 +60,15 @@ export async function findNix(options: NixToolOptions): Promise<NixTool | undefi
   if (found.kind === "absent") return undefined;
   if (found.kind === "unusable") throw new Error(`nix --version did not answer: ${found.said}`);
   const { version, run } = found;
+  const settings = readNixSettings({ run });
+  const storeDirectory = await findStoreDirectory(run, settings);
   return {
     version,
     expressions: EXPRESSIONS,
     expressionsId: await hashOf(LOOKUP_EXPRESSIONS),
     evaluationDeadlineMs: options.evaluationDeadlineMs ?? DEFAULT_EVALUATION_DEADLINE_MS,
     database: findStoreDatabase(nixEnvironment(options.env)),
-    storeDirectory: await findStoreDirectory(run),
+    ...{ storeDirectory, settings: await settings },
     run,
   };
 }

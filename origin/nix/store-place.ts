@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { STORE_DIRECTORY } from "../layers/tar.ts";
 import { evaluationMessage } from "./nix-error.ts";
-import { readNixSettings } from "./nix-settings.ts";
+import type { NixSettings } from "./nix-settings.ts";
 import type { NixRunner } from "./nix-tool.ts";
 
 /** What its user must mend before Nix can be of use here, in words for them. */
@@ -16,9 +16,12 @@ const QUERY_DEADLINE_MS = 30_000;
 /** Places that Nix chooses by itself, all of which have their files in the usual directory. */
 const USUAL = ["", "auto", "daemon", "local"];
 
-/** Throws a StoreProblem. Both questions are asked of the Nix that will be used. */
-export async function findStoreDirectory(run: NixRunner): Promise<string> {
-  const [logical, settings] = await Promise.all([askLogical(run), readNixSettings({ run })]);
+/** Throws a StoreProblem. The settings are those of the Nix that `run` starts. */
+export async function findStoreDirectory(
+  run: NixRunner,
+  reading: Promise<NixSettings | undefined>,
+): Promise<string> {
+  const [logical, settings] = await Promise.all([askLogical(run), reading]);
   if (logical !== STORE_DIRECTORY) {
     throw new StoreProblem(
       `Nix keeps its store at ${logical}, and images hold ${STORE_DIRECTORY}: unset NIX_STORE_DIR, or use a Nix made for ${STORE_DIRECTORY}`,

@@ -12,7 +12,7 @@ function toolOf(version: string): NixTool {
     ...{ kind: "exited", code: 0, stdout: version, stderr: "" },
   });
   const none = { expressionsId: "", evaluationDeadlineMs: 0, database: "", storeDirectory: "" };
-  return { version, run, expressions: NO_NIX.expressions, ...none };
+  return { version, run, expressions: NO_NIX.expressions, settings: undefined, ...none };
 }
 
 function openWorld(fit: Fit) {

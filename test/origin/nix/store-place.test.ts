@@ -83,7 +83,7 @@ describe("findStoreDirectory", () => {
   for (const [what, answer, message] of said) {
     test(`refuses to start where ${what}`, async () => {
       const run: NixRunner = async () => ({ kind: "exited", stdout: '"/nix/store"\n', ...answer });
-      await assert.rejects(findStoreDirectory(run), { message });
+      await assert.rejects(findStoreDirectory(run, Promise.resolve(undefined)), { message });
     });
   }
 });
