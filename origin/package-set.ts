@@ -1,0 +1,120 @@
+// The package set as an origin has it: the Nix that reads it, the revisions its tags mean, their files
+// in the store, what names mean in them, and whether all that works.
+
+import { join } from "node:path";
+import { systemOf } from "../registry/recipe.ts";
+import type { Config } from "./config.ts";
+import { rememberFailures } from "./failures/failure-memory.ts";
+import { openAskedNames } from "./images/asked-names.ts";
+import { type Lookups, rememberLookups } from "./images/lookups.ts";
+import type { Popularity } from "./layers/popularity.ts";
+import type { Log } from "./log.ts";
+import { bringNix } from "./nix/fitting-nix.ts";
+import { findNix, type NixTool } from "./nix/nix-tool.ts";
+import { type RenewableNix, renewableNix } from "./nix/renewable-nix.ts";
+import type { OnSpawn } from "./nix/run-log.ts";
+import { ofFetched } from "./popularity/fetched-set.ts";
+import { obtainPopularity } from "./popularity/obtain.ts";
+import { countSmallSet } from "./popularity/small-set.ts";
+import { askReadiness, NotReady, type Readiness } from "./readiness.ts";
+import { configured, configurePins } from "./sources/configured.ts";
+import { rememberedPins } from "./sources/pin-memory.ts";
+import { type Pins, type PinsOptions, rememberPins } from "./sources/pins.ts";
+import type { Environment } from "./sources/resolve.ts";
+import { openTrees } from "./sources/trees.ts";
+import type { BlobStore } from "./storage/blob-store.ts";
+
+export interface PackageSet {
+  readonly nix: NixTool;
+  readonly pins: Pins;
+  readonly lookups: Lookups;
+  readonly popularity: Popularity;
+  /** Why nothing of it can be had for now; null where something can. */
+  readonly shortcoming: string | null;
+  /** Resolves when nothing is being fetched or asked for any more. */
+  settled(): Promise<void>;
+}
+
+export interface PackageSetOptions {
+  readonly config: Config;
+  /** What Nix and git run in. */
+  readonly env: Environment;
+  readonly store: BlobStore;
+  readonly onMoved: NonNullable<PinsOptions["onMoved"]>;
+  readonly onSpawn: OnSpawn;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+}
+
+const DAY_MS = 86_400_000;
+/** One of nixpkgs takes some 300 MB in the store. */
+const MAX_TREES = 50;
+
+/** Throws a NotReady, a StoreProblem or a PopularityProblem where a person must do something first. */
+export async function openPackageSet(options: PackageSetOptions): Promise<PackageSet> {
+  const { config, env, store, onSpawn, log, now, signal } = options;
+  const { source, nixpkgsConfig } = config;
+  const renewable = await openNix(options);
+  const { nix } = renewable;
+  const trees = await openTrees({
+    ...{ nix, env, folder: join(config.statePath, "sources"), maxQueue: config.maxQueue },
+    ...{ deadlineMs: config.fetchDeadlineMs, keepMs: Math.max(config.trackMs, DAY_MS) },
+    ...{ maxTrees: MAX_TREES, pinsOfTags: () => rememberedPins(store), log, now, signal },
+  });
+  await trees.prune();
+  const tags = rememberPins({
+    ...{ source, nix, store, env, freshMs: config.pinFreshMs, log, now, signal },
+    onMoved: (tag, from, to) =>
+      options.onMoved(tag, configured(from, nixpkgsConfig), configured(to, nixpkgsConfig)),
+  });
+  const pins = configurePins(tags, nixpkgsConfig);
+  const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
+  const lookups = rememberLookups({
+    ...{ ...config, nix, trees, store, asked, signal, bringNix: renewable.bring },
+    failures: rememberFailures({ forMs: config.failureMemoryMs, now }),
+  });
+  const [readiness, popularity] = await Promise.all([
+    askReadiness({
+      ...{ source, pins, lookups, trees, nix, env, log, signal },
+      ...{ system: systemOf(config.platforms[0]), missedNix: renewable.missed },
+    }).then(unlessRefused),
+    obtainPopularity({
+      ...{ url: config.popularityUrl, source, refreshMs: config.popularityRefreshMs },
+      ...{ store, log, now, signal },
+      pins: {
+        resolve: pins.resolve,
+        carriedPopularity: (tag) => ofFetched(trees, tag, signal, pins.carriedPopularity),
+      },
+      countSet: (tag) =>
+        ofFetched(trees, tag, signal, (fetched) =>
+          countSmallSet({ env, onSpawn }, fetched.source, signal),
+        ),
+    }),
+  ]);
+  return {
+    ...{ nix, pins, lookups, popularity },
+    shortcoming: readiness.kind === "ready-but" ? readiness.why : null,
+    async settled() {
+      await Promise.all([pins.settled(), trees.settled()]);
+    },
+  };
+}
+
+async function openNix(options: PackageSetOptions): Promise<RenewableNix> {
+  const { config, env, onSpawn, log, now, signal } = options;
+  const found = await findNix({ env, onSpawn });
+  if (found === undefined) throw new NotReady("no Nix on PATH: nix-store and nix-instantiate");
+  const fit = { env, statePath: config.statePath, onSpawn, signal };
+  return renewableNix(found, {
+    bring: (old, needed) => bringNix(old, needed, fit),
+    open: (newer) => findNix({ env: newer, onSpawn }),
+    ...{ log, now },
+  });
+}
+
+/** At once, whatever else of the start is still under way. */
+function unlessRefused(readiness: Readiness): Exclude<Readiness, { kind: "refused" }> {
+  if (readiness.kind === "refused") throw new NotReady(readiness.why);
+  return readiness;
+}
