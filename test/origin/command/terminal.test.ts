@@ -101,7 +101,7 @@ describe("an origin's log", { timeout: 60_000 }, () => {
   test("has no colours there with NO_COLOR", { skip: SKIP }, async (t) => {
     const terminal = await open(t, inTerminal, { NO_COLOR: "1" });
     await pull(terminal.url, "sh");
-    const written = await terminal.until(/made/);
+    const written = await terminal.until(/ made in /);
     assert(written.includes(`${REPOSITORY_PREFIX}sh:latest oci-zstd made in `), written);
     assert(!written.includes("\x1b["));
   });
@@ -123,7 +123,7 @@ describe("an origin's log", { timeout: 60_000 }, () => {
   test("is words there where NIXPORT_LOG_FORMAT says so", async (t) => {
     const terminal = await open(t, plainly, { NIXPORT_LOG_FORMAT: "text" });
     await pull(terminal.url, "sh");
-    const written = await terminal.until(/made/);
+    const written = await terminal.until(/ made in /);
     assert.match(written, /^\d\d:\d\d:\d\d \S*sh:latest oci-zstd made in /m);
   });
 });
