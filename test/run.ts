@@ -27,7 +27,6 @@ const TEST_TOOLS: readonly Tool[] = [
   ["containerd", "containerd"],
   ["ctr", "containerd"],
   ["dockerd", "docker.io"],
-  ["docker", "docker.io"],
   ["git", "git"],
   // What the stand-ins of the outside world need (test/stand-ins): certificates, and a shell that
   // runs in a sandbox.
@@ -41,6 +40,12 @@ const TEST_TOOLS: readonly Tool[] = [
   ["mmdebstrap", "mmdebstrap"],
   ["patchelf", "patchelf"],
 ];
+/** Up to bookworm docker.io has them. */
+const DOCKER_TOOLS: readonly Tool[] = [
+  ["docker", "docker-cli"],
+  ["docker-buildx", "docker-buildx"],
+];
+const DOCKER_PLUGINS = "/usr/libexec/docker/cli-plugins";
 /** Files that need a tool, by folder. The tests in them skip themselves where it is missing. */
 const FILES = "test/**/*.test.ts";
 const FILE_DEADLINE_MS = 8 * 60_000;
@@ -92,17 +97,19 @@ process.exit(counts.failed > 0 || counts.passed === 0 || skippedInCi ? 1 : 0);
 /** The names of tools that could not be installed. */
 async function installTools(): Promise<readonly string[]> {
   const env = process.env as Record<string, string>;
+  const path = (env.PATH ?? "").split(":");
+  const isThere = (program: string) => path.some((folder) => existsSync(join(folder, program)));
   try {
     // Also generates the Debian-backed set, whose builders' tools come with it.
     await prepareHost(process.env, statePathOf(process.env), say);
     await ensureTools(TEST_TOOLS, env, say);
+    if (!isThere("docker")) await ensureTools(DOCKER_TOOLS, env, say, [...path, DOCKER_PLUGINS]);
     return [];
   } catch (error) {
     if (!(error instanceof HostProblem)) throw error;
     say(error.message);
-    const path = (env.PATH ?? "").split(":");
-    const names = ["nix-store", ...TEST_TOOLS.map(([program]) => program)];
-    return names.filter((program) => !path.some((dir) => existsSync(join(dir, program))));
+    const names = ["nix-store", ...TEST_TOOLS.map(([program]) => program), "docker"];
+    return names.filter((program) => !isThere(program));
   }
 }
 
