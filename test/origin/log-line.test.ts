@@ -118,6 +118,11 @@ const ROWS: readonly Row[] = [
     line: undefined,
   },
   {
+    title: "no end of one",
+    record: { level: 30, time: TIME, msg: "ended", program: "nix-store", ms: 5 },
+    line: undefined,
+  },
+  {
     title: "a process of Nix where faults are looked for",
     record: { level: 30, time: TIME, msg: "started", program: "nix-store", args: ["--realise"] },
     style: { isVerbose: true },
