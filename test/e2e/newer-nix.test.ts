@@ -64,7 +64,8 @@ describe("a Nix that is too old for nixpkgs", {
     const { world, deployment } = await open(t, true);
     const first = await deployment.startOrigin();
     assert.equal(isOlder(versionUsed(first.log) ?? "0", NEEDED), false);
-    const image = await pullManifest(deployment.originUrl, "shell/git/htop");
+    await deployment.startEdge();
+    const image = await pullManifest(deployment.edgeUrl, "shell/git/htop");
     assert(image.layers.length > 0);
     await first.stop();
 
