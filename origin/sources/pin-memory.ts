@@ -21,9 +21,15 @@ export interface PinnedTag {
 
 export interface PinMemory {
   lookup(tag: Tag): Promise<PinnedTag | undefined>;
-  /** Resolves with what the tag had until then, as far as it has been looked up. */
-  store(tag: Tag, pinned: PinnedTag): Promise<PinnedTag | undefined>;
+  /** Answers with the pin from now on, whenever it is written for the next start. */
+  store(tag: Tag, pinned: PinnedTag): StoredPin;
   forget(tag: Tag): Promise<void>;
+}
+
+export interface StoredPin {
+  /** What the tag had until now, as far as it has been looked up. */
+  readonly earlier: PinnedTag | undefined;
+  readonly written: Promise<void>;
 }
 
 const MAX_TAGS_IN_MEMORY = 1000;
@@ -84,17 +90,16 @@ export function openPinMemory(store: BlobStore, sourceId: string): PinMemory {
       if (pinned !== undefined) recent.store(tag, { pinned, storedMs: pinned.resolvedAtMs });
       return pinned;
     },
-    async store(tag, pinned) {
-      const { pin, resolvedAtMs, source } = pinned;
+    store(tag, pinned) {
       const known = recent.lookup(tag);
+      const { pin, resolvedAtMs, source } = pinned;
       const isStored =
         JSON.stringify(known?.pinned?.source) === JSON.stringify(source) &&
         resolvedAtMs - (known?.storedMs ?? 0) < REWRITE_AFTER_MS;
       recent.store(tag, { pinned, storedMs: isStored ? (known?.storedMs ?? 0) : resolvedAtMs });
-      if (!isStored) {
-        await store.store(keyOf(tag), Buffer.from(JSON.stringify({ pin, resolvedAtMs, source })));
-      }
-      return known?.pinned ?? undefined;
+      const bytes = Buffer.from(JSON.stringify({ pin, resolvedAtMs, source }));
+      const written = isStored ? Promise.resolve() : store.store(keyOf(tag), bytes);
+      return { earlier: known?.pinned ?? undefined, written };
     },
     async forget(tag) {
       recent.store(tag, { pinned: null, storedMs: 0 });

@@ -31,7 +31,7 @@ export interface PinsOptions extends ResolverOptions {
   readonly log: Log;
   /**
    * Called when a tag resolves to another pin than the one remembered, also by an earlier process.
-   * The new pin is stored by then, and answered from now on.
+   * The new pin is answered from now on.
    */
   readonly onMoved?: (tag: Tag, from: PinnedTag, to: PinnedTag) => void;
 }
@@ -79,12 +79,14 @@ export function rememberPins(options: PinsOptions): Pins {
 
   async function pinnedNow(tag: Tag, pinned: PinnedTag): Promise<PinnedTag> {
     // Of several pulls that find the same move, the first one alone has the earlier pin here.
-    const earlier = await memory.store(tag, pinned);
+    const { earlier, written } = memory.store(tag, pinned);
     failing.remove(tag);
+    // Before anything is waited for: no pull may get the new pin as if nothing had moved.
     if (earlier !== undefined && earlier.pin !== pinned.pin) {
       log.info({ tag, from: earlier.pin, to: pinned.pin }, "tag moved");
       onMoved?.(tag, earlier, pinned);
     }
+    await written;
     return pinned;
   }
 

@@ -7,6 +7,7 @@ import { describe, type TestContext, test } from "node:test";
 import { ANSWER_LIFE_MS } from "../../../origin/sources/git-remote.ts";
 import { type Pins, rememberPins } from "../../../origin/sources/pins.ts";
 import type { Source } from "../../../origin/sources/source.ts";
+import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { readableLog, temporaryDirectory } from "../fixture.ts";
@@ -31,6 +32,8 @@ interface Setting {
   /** Makes the repository unreachable until it is called again. */
   takeAway(): Promise<void>;
   endProcesses(): void;
+  /** What is done before a pin is written: nothing, until a test says so. */
+  readonly disk: { beforeWriting: () => Promise<void> };
 }
 
 async function prepare(t: TestContext): Promise<Setting> {
@@ -39,6 +42,7 @@ async function prepare(t: TestContext): Promise<Setting> {
   const clock = { nowMs: 1_000_000 };
   const { log, lines } = readableLog();
   const moves: string[] = [];
+  const disk = { beforeWriting: async () => {} };
   const ended = new AbortController();
   t.after(() => ended.abort());
   const places = [repository.path, `${repository.path}-away`];
@@ -51,10 +55,17 @@ async function prepare(t: TestContext): Promise<Setting> {
     if (places[0] !== repository.path) await takeAway();
   });
   return {
-    ...{ repository, clock, lines, moves, takeAway },
+    ...{ repository, clock, lines, moves, takeAway, disk },
     endProcesses: () => ended.abort(),
     async open(source = { kind: "git", url: `file://${repository.path}` }) {
-      const store = await openFilesystemStore(root);
+      const files = await openFilesystemStore(root);
+      const store: BlobStore = {
+        ...files,
+        async store(key, bytes) {
+          await disk.beforeWriting();
+          await files.store(key, bytes);
+        },
+      };
       const options = { source, nix: NO_NIX, store, log, env: GIT_ENV, freshMs: FRESH_MS };
       return rememberPins({
         ...options,
@@ -222,6 +233,26 @@ describe("a pin", limit, () => {
     const third = await repository.commit("3");
     await refresh(await open(), clock);
     assert.deepEqual(moves.slice(1), [`latest ${second} ${third}`]);
+  });
+
+  test("that moves is told of before anyone gets it, however slow the disk is", async (t) => {
+    const { repository, clock, open, moves, disk } = await prepare(t);
+    const first = await repository.commit("1");
+    const pins = await open();
+    await pinned(pins);
+    const second = await repository.commit("2");
+    const [reached, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    disk.beforeWriting = async () => {
+      reached.resolve();
+      await written.promise;
+    };
+    clock.nowMs += FRESH_MS;
+    await pinned(pins);
+    await reached.promise;
+    assert.equal((await pinned(pins)).pin, second);
+    assert.deepEqual(moves, [`latest ${first} ${second}`]);
+    written.resolve();
+    await pins.settled();
   });
 
   test("of a local path is the new one with the first pull after a change", async (t) => {
