@@ -19,6 +19,8 @@ const IMAGES = [...CHANGING, ...STAYING];
 /** Seconds, at the origin and at the edge alike. */
 const FRESH = "1";
 const DEADLINE_MS = 60_000;
+/** Three seconds: an archive of the set has some 30 kB. */
+const SLOW_BYTES = 10_000;
 const ARCHIVE = /^GET \/NixOS\/nixpkgs\/tar\.gz\//;
 const ARCHIVE_PATH = /\/tar\.gz\//;
 
@@ -118,10 +120,13 @@ describe("a channel that moves", { skip: missingWorld() }, () => {
     sinceMove = mark();
     const since = sinceMove;
     const from = world.forge.commitOf(CHANNEL);
+    // Long enough for a pull to come between, however fast the machine is.
+    world.forge.fault(ARCHIVE_PATH, { kind: "slow", bytesPerSecond: SLOW_BYTES });
     const to = await world.forge.move(CHANNEL, ["hello", "htop"]);
     const meanwhile = await until(deployment.originUrl, "hello", (each) => warningOf(each) !== "");
     assert.deepEqual([pinOf(meanwhile), meanwhile.digest], [from, earlier.get("hello")?.digest]);
     assert.match(warningOf(meanwhile), /^299 - "nixport: latest has moved on/);
+    world.forge.mend();
 
     const { images, made, ms } = await since.refreshed(to);
     assert.deepEqual([images, made, typeof ms], [IMAGES.length, IMAGES.length, "number"]);
