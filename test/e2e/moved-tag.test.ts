@@ -68,7 +68,7 @@ describe("a tag that moves because of one package", () => {
     start = origin.log.length;
     moved = await set.commit({ [CHANGED]: "wait" });
     const deadline = AbortSignal.timeout(MOVED_DEADLINE_MS);
-    while (startedSince(start, /--realise/) === 0) {
+    while (startedSince(start, /--realise \S+\.drv/) === 0) {
       const answer = await pull("p7");
       assert.equal(answer.digest, earlier.get("p7")?.digest);
       await setTimeout(100, undefined, { signal: deadline });
@@ -88,7 +88,7 @@ describe("a tag that moves because of one package", () => {
     assert.deepEqual([refreshed?.pin, refreshed?.made], [moved, IMAGES.length]);
     // One of them fetches the revision.
     assert.equal(startedSince(start, /nix-instantiate/), 2);
-    assert.equal(startedSince(start, /--realise/), 1);
+    assert.equal(startedSince(start, /--realise \S+\.drv/), 1);
     for (const { storePaths } of linesSince(start, "packed")) {
       assert.match((storePaths as string[]).join(), /^[^,]*-p7-1\.0$/);
     }
