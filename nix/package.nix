@@ -81,7 +81,7 @@ let
         isIn = folder: relative == folder || match "${folder}/.*" relative != null;
         isPart = folder: isIn folder && (type == "directory" || match ".*[.](ts|nix|sh)" path != null);
       in ! elem relative left
-      && (relative == "package.json" || isPart "origin" || isPart "registry" || isPart "nix");
+      && (elem relative [ "LICENSE" "package.json" ] || isPart "origin" || isPart "registry" || isPart "nix");
   };
 
   program = derivation {
@@ -110,6 +110,7 @@ program // {
   inherit modules;
   meta = {
     inherit (manifest) description;
+    license.spdxId = manifest.license;
     mainProgram = "nixport";
     platforms = [ "x86_64-linux" "aarch64-linux" ];
   };

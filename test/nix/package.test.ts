@@ -134,7 +134,8 @@ describe("nix/package.nix", { skip, timeout: BUILD_DEADLINE_MS }, () => {
 
   test("is what the flake beside it gives for a set", async (t) => {
     const checkout = await createRepository(t);
-    for (const part of ["nix", "origin", "registry", "package.json", "package-lock.json"]) {
+    const files = ["LICENSE", "package.json", "package-lock.json"];
+    for (const part of ["nix", "origin", "registry", ...files]) {
       cpSync(join(ROOT, part), join(checkout.path, part), { recursive: true });
     }
     checkout.add("all");
