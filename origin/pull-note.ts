@@ -1,5 +1,5 @@
 // What the log says of one request besides its path: which image was asked for, where the answer came
-// from, and what was new. The names are stable, since programs read them; the README lists them.
+// from, and what was new. The names are stable, since programs read them; docs/operating.md lists them.
 
 import { isStillBuilding } from "../registry/building.ts";
 import type { Digest } from "../registry/digest.ts";

@@ -7,9 +7,9 @@ import { serveOrigin } from "./serve-origin.ts";
 
 const HELP = `usage: npm run origin
 
-Serves images at http://127.0.0.1:8788 and backfills the edge. Configured by the environment; the
-README's table says by which variables. Without a package source in it, nixpkgs nixos-unstable is
-served if it can be reached, else the Debian-backed set.
+Serves images at http://127.0.0.1:8788 and backfills the edge. Configured by the environment;
+docs/configuration.md has the variables. Without a package source among them, nixpkgs nixos-unstable
+is served if it can be reached, else the Debian-backed set.
 `;
 
 await endWith(async () => {

@@ -13,9 +13,9 @@ import type { Subcommand } from "./subcommand.ts";
 
 const HELP = `usage: npm run nixport -- origin
 
-Serves images at http://127.0.0.1:8788, as the environment says and nothing else; the README's table
-says by which variables. Nothing is installed, no source chosen, and no edge is filled that is not
-named.
+Serves images at http://127.0.0.1:8788, as the environment says and nothing else;
+docs/configuration.md has the variables. Nothing is installed, no source chosen, and no edge is
+filled that is not named.
 `;
 
 export const origin: Subcommand = {

@@ -21,7 +21,7 @@ prints a line starting "nixport ready". Ctrl-C ends both.
   NIXPORT_STATE   where everything is kept (.nixport); deleting it is always safe
   NIXPORT_FLAKE, NIXERY_CHANNEL, NIXERY_PKGS_REPO, NIXERY_PKGS_PATH   where packages come from
 
-The README lists the rest.
+docs/configuration.md lists the rest.
 `;
 
 /**

@@ -27,6 +27,8 @@ function configurationCheck({ problems }: Subject): Check {
     look: async () =>
       problems.length === 0
         ? ok("nothing is wrong with it")
-        : problems.map((problem) => failed(problem, "set it right; the README has a table of all")),
+        : problems.map((problem) =>
+            failed(problem, "set it right; docs/configuration.md has a table of all"),
+          ),
   };
 }
