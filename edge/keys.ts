@@ -40,18 +40,20 @@ export interface ImageName {
 }
 
 export const kvKey = {
-  pointer: async (name: ImageName) => fit(`p/${await imagePath(name)}`),
+  pointer: async (name: ImageName) => withinLimit(`p/${await imagePath(name)}`),
   tagPins: (tag: Tag) => `t/${tag}`,
   latestPins: "latest-pins",
-  lookup: (pin: Pin, system: System, name: PackageName) => fit(`l/${pin}/${system}/${name}`),
-  record: async (part: Part, packing: PackingId) => fit(`r/${packing}/${await recordName(part)}`),
+  lookup: (pin: Pin, system: System, name: PackageName) =>
+    withinLimit(`l/${pin}/${system}/${name}`),
+  record: async (part: Part, packing: PackingId) =>
+    withinLimit(`r/${packing}/${await recordName(part)}`),
   manifest: (digest: Digest) => `m/${digestHex(digest)}`,
 };
 
 export const r2Key = {
   blob: (digest: Digest) => `blobs/${digestHex(digest).slice(0, 2)}/${digestHex(digest)}`,
   manifest: (digest: Digest) => `manifests/${digestHex(digest)}`,
-  pointer: async (name: ImageName) => fit(`pointers/${await imagePath(name)}`),
+  pointer: async (name: ImageName) => withinLimit(`pointers/${await imagePath(name)}`),
   tagPins: (tag: Tag) => `tags/${tag}`,
   latestPins: "latest-pins",
   output: (storePath: StorePath) => `outputs/${storePathBase(storePath)}`,
@@ -71,7 +73,7 @@ async function recordName(part: Part): Promise<string> {
 }
 
 /** All parts of keys are ASCII, so characters are bytes. Every part has a limit of its own. */
-function fit(key: string): string {
+function withinLimit(key: string): string {
   if (key.length > MAX_KEY_BYTES) throw new Error(`a key of ${key.length} bytes`);
   return key;
 }
