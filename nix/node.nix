@@ -1,6 +1,6 @@
 # Node as a builder: `node` is the path of its program, or the program of a package. One that lies
 # outside the store is copied with its loader and libraries, since a sandbox has nothing else; so
-# are those of Node's own builds, which npm's package `node` is. Nix cannot read what others need.
+# are those of Node's own builds, which npm's packages of Node are. Nix cannot read what others need.
 { node, system }:
 
 let

@@ -1,7 +1,7 @@
 // The first step of every npm script: makes a fresh checkout runnable, then runs the command on
 // Node 24 or newer. Plain JavaScript without dependencies, since it is what a machine's own Node 20 runs.
 // The scripts start it with `exec`, else npm's SIGTERM ends the shell between them and never comes
-// here.
+// here; and on npm's own Node by its path, since `node` is the one below, which may not start.
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,8 +10,11 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-/** npm's own Node, made for glibc where that is usually found: on NixOS and Alpine it does not start. */
-const carriedNode = join(root, "node_modules/node/bin/node");
+/**
+ * The Node among npm's packages, made for glibc where that is usually found: on NixOS and Alpine it
+ * does not start.
+ */
+const carriedNode = join(root, `node_modules/node-linux-${process.arch}/bin/node`);
 const NODE_MAJOR = 24;
 const PROBE_DEADLINE_MS = 10_000;
 /**
@@ -33,17 +36,17 @@ function installPackages() {
   if (existsSync(marker) && readFileSync(marker, "utf8") === wanted && isWhole()) return;
   console.error("nixport: installing npm packages");
   let installed = npmInstall();
-  if (!installed && isNewEnough(process.versions.node)) {
+  if (!installed) {
     // The scripts of `workerd` and its like start what they have brought, which fails where that
     // does not run. Only the edge and `npm run check` need it.
     console.error("nixport: once more without the packages' install scripts");
     installed = npmInstall("--ignore-scripts");
   }
-  if (!installed) fail("npm install failed; see its messages above");
+  if (!installed) fail("npm ci failed; see its messages above");
   writeFileSync(marker, wanted);
 }
 
-/** Without npm's Node the machine's own must do, and does if it is new enough. */
+/** Without the packages' Node the machine's own must do, and does if it is new enough. */
 function isWhole() {
   return existsSync(carriedNode) || isNewEnough(process.versions.node);
 }
@@ -52,9 +55,7 @@ function npmInstall(...more) {
   // npm names its own program to its scripts; started by hand, the one on PATH must do.
   const npm = process.env.npm_execpath;
   const [program, ...before] = npm ? [process.execPath, npm] : ["npm"];
-  // Not `npm ci`: it refuses a lock file in which a registry mirror left out the optional packages
-  // of other platforms. The versions are the lock file's all the same, and it is not written.
-  const options = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", ...more];
+  const options = ["ci", "--no-audit", "--no-fund", "--loglevel=error", ...more];
   // npm keeps what it downloads below HOME, which a service often has none of.
   const hasHome = existsSync(process.env.HOME ?? "");
   if (!hasHome) options.push("--cache", join(root, "node_modules/.cache/npm"));
@@ -65,7 +66,7 @@ function npmInstall(...more) {
   return result.status === 0;
 }
 
-/** npm's Node, the one that nixport is tried with, if it starts here; else the machine's own. */
+/** The packages' Node, which nixport is tried with, if it starts here; else the machine's own. */
 function chooseNode() {
   const probe = spawnSync(carriedNode, ["--version"], {
     encoding: "utf8",

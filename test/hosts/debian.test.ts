@@ -11,7 +11,7 @@ import { type As, CHECKOUT, type Machine, startMachine } from "./machine.ts";
 import { assertPulls, plantSmallSet } from "./small-set.ts";
 
 const SET = "/srv/set";
-const NODE = `${CHECKOUT}/node_modules/node/bin/node`;
+const NODE = `${CHECKOUT}/node_modules/.bin/node`;
 const ORIGIN = `exec ${NODE} ${CHECKOUT}/origin/command/origin.ts`;
 const LISTENING = /^origin at (http:\S+),/;
 const ROOT_DEADLINE_MS = 8 * 60_000;

@@ -9,7 +9,7 @@ import { USER } from "./debian-root.ts";
 
 const PROGRAMS = ["bash", "env", "nix", "setpriv"];
 const NIX_LINKS = ["nix-build", "nix-daemon", "nix-instantiate", "nix-store"];
-const CARRIED_NODE = join(import.meta.dirname, "../../node_modules/node/bin/node");
+const CARRIED_NODE = join(import.meta.dirname, "../../node_modules/.bin/node");
 const BUILD_USERS = [31_001, 31_002, 31_003, 31_004];
 
 /** Fills an empty folder with what the Debian root has. */

@@ -48,9 +48,9 @@ describe("on a machine like NixOS", { skip: missingForRoots(), timeout: ROOT_DEA
     return started;
   }
 
-  test("npm's own Node does not start there", async (t) => {
+  test("the Node among npm's packages does not start there", async (t) => {
     const { run } = await machine(t);
-    assert.notEqual((await run(`${CHECKOUT}/node_modules/node/bin/node --version`)).code, 0);
+    assert.notEqual((await run(`${CHECKOUT}/node_modules/.bin/node --version`)).code, 0);
   });
 
   test("npm run origin serves images, on the machine's Node", async (t) => {

@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmod, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { temporaryDirectory } from "../fixture.ts";
 
-const SETUP = join(import.meta.dirname, "../../../origin/command/setup.mjs");
+const ROOT = join(import.meta.dirname, "../../..");
+const SETUP = join(ROOT, "origin/command/setup.mjs");
 const SCRIPT = "console.log(process.execPath);";
 /** What the kernel and a shell make of a program whose loader is not there. */
 const CANNOT_START = "#!/lib64/no-such-loader\n";
@@ -26,13 +27,13 @@ interface Checkout {
   asked(): Promise<readonly (readonly string[])[]>;
 }
 
-/** A checkout whose npm's Node is `node`; npm itself notes how it is called and runs `npm`. */
+/** A checkout among whose packages is `node`; npm itself notes how it is called and runs `npm`. */
 async function checkout(
   t: TestContext,
   { node, npm = "" }: { readonly node?: string; readonly npm?: string },
 ): Promise<Checkout> {
   const path = await temporaryDirectory(t);
-  const bin = join(path, "node_modules/node/bin");
+  const bin = join(path, `node_modules/node-linux-${process.arch}/bin`);
   await mkdir(join(path, "origin/command"), { recursive: true });
   await copyFile(SETUP, join(path, "origin/command/setup.mjs"));
   await writeFile(join(path, "package-lock.json"), "{}");
@@ -93,6 +94,32 @@ describe("setup.mjs", () => {
     });
   }
 
+  test("is started by every npm script where `node` is a Node that does not start", async (t) => {
+    const { path, run } = await checkout(t, { node: CANNOT_START });
+    assert.equal(run().code, 0);
+    const modules = join(path, "node_modules");
+    await mkdir(join(modules, ".bin"));
+    await symlink(`../node-linux-${process.arch}/bin/node`, join(modules, ".bin/node"));
+    const manifest = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+    const scripts = Object.values<string>(manifest.scripts).map((script) =>
+      script.replace(/(setup\.mjs) \S+\.ts.*/, "$1 script.mjs"),
+    );
+    assert(scripts.length > 0);
+    for (const script of new Set(scripts)) {
+      await writeFile(join(path, "package.json"), JSON.stringify({ scripts: { script } }));
+      const { stdout, stderr } = spawnSync("npm", ["run", "--silent", "script"], {
+        cwd: path,
+        // NixOS's: others go on to the next `node` of PATH.
+        env: {
+          PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+          npm_config_script_shell: "bash",
+        },
+        encoding: "utf8",
+      });
+      assert.equal(stdout, `${process.execPath}\n`, `${script}: ${stderr}`);
+    }
+  });
+
   test("says what to do where neither will do", async (t) => {
     const { run } = await checkout(t, { node: CANNOT_START });
     const { code, stderr } = run({ isOld: true });
@@ -103,17 +130,22 @@ describe("setup.mjs", () => {
     );
   });
 
-  test("installs without the packages' scripts where these fail, and once only", async (t) => {
-    const npm = 'if (!process.argv.includes("--ignore-scripts")) process.exit(1);';
-    const { run, asked } = await checkout(t, { npm });
-    assert.equal(run().code, 0);
-    assert.equal(run().code, 0);
-    const calls = await asked();
-    assert.deepEqual(
-      calls.map((call) => call.includes("--ignore-scripts")),
-      [false, true],
-    );
-  });
+  for (const isOld of [false, true]) {
+    test(`installs without the packages' scripts where these fail, and once only, on ${isOld ? "an old" : "a new"} Node`, async (t) => {
+      const npm = 'if (!process.argv.includes("--ignore-scripts")) process.exit(1);';
+      const { run, asked } = await checkout(t, { node: CARRIED, npm });
+      assert.partialDeepStrictEqual(run({ isOld }), { code: 0, stdout: "carried\n" });
+      assert.partialDeepStrictEqual(run({ isOld }), { code: 0, stdout: "carried\n" });
+      const calls = await asked();
+      assert.deepEqual(
+        calls.map((call) => [call[0], call.includes("--ignore-scripts")]),
+        [
+          ["ci", false],
+          ["ci", true],
+        ],
+      );
+    });
+  }
 
   for (const [home, own] of [
     ["/nonexistent", true],
@@ -127,11 +159,13 @@ describe("setup.mjs", () => {
     });
   }
 
-  test("does not try that where only npm's Node could run what follows", async (t) => {
-    const { run, asked } = await checkout(t, { npm: "process.exit(1);" });
-    const { code, stderr } = run({ isOld: true });
-    assert.equal(code, 1);
-    assert.match(stderr, /npm install failed/);
-    assert.equal((await asked()).length, 1);
+  test("says that npm failed, where it does without the scripts too, and asks it again next time", async (t) => {
+    const { run, asked } = await checkout(t, { node: CARRIED, npm: "process.exit(1);" });
+    for (const calls of [2, 4]) {
+      const { code, stderr } = run();
+      assert.equal(code, 1);
+      assert.match(stderr, /npm ci failed/);
+      assert.equal((await asked()).length, calls);
+    }
   });
 });
