@@ -1,8 +1,7 @@
 // Which layers threads without a layer of their own help with, and until when.
 
-import type { Job } from "./pack-job.ts";
+import type { Job, PackRequest } from "./pack-job.ts";
 import type { HelpTask } from "./pack-worker.ts";
-import type { PackRequest } from "./packer.ts";
 import { admitHelper, createFlag, dismissHelper, wakeHelpers } from "./shared-chunks.ts";
 
 /** Below this a layer is done before a thread that is started for it. */

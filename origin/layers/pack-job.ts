@@ -1,11 +1,24 @@
 // A request to the packer from when it is made until it settles.
 
-import type { PackedLayer } from "./layer.ts";
-import { mostHelpers } from "./pack-help.ts";
+import type { Form } from "../../registry/record.ts";
+import type { PackedLayer, SegmentTask } from "./layer.ts";
 import type { PackTask, WorkerAnswer } from "./pack-worker.ts";
-import type { PackRequest } from "./packer.ts";
 import { createFlag, createSharedChunks, type SharedChunks } from "./shared-chunks.ts";
 import { UnpackableError } from "./tar.ts";
+
+export interface PackRequest {
+  readonly segments: readonly SegmentTask[];
+  /** The tar entries of a view that the layer holds besides. */
+  readonly viewTar?: Uint8Array | undefined;
+  readonly form: Form;
+  /** An absolute path. Written; the caller syncs and renames it, or removes it after a failure. */
+  readonly destination: string;
+  /** What the paths take in the store: only for the order of work and the threads it is worth. */
+  readonly sizeBytes: number;
+  /** Whose layer it is: requests of one group are ordered among themselves. */
+  readonly group: string;
+  readonly signal?: AbortSignal;
+}
 
 export interface Job {
   readonly request: PackRequest;
@@ -19,11 +32,10 @@ export interface Job {
   readonly reject: (reason: unknown) => void;
 }
 
-/** What a thread is told to pack it. */
-export function packTask(job: Job, storeDirectory: string, workerLimit: number): PackTask {
+/** What a thread is told to pack it, which others may help. */
+export function packTask(job: Job, storeDirectory: string, mostHelpers: number): PackTask {
   const { segments, viewTar, form, destination } = job.request;
-  const helpers = mostHelpers(job.request, workerLimit);
-  if (helpers > 0) job.shared = createSharedChunks(helpers);
+  if (mostHelpers > 0) job.shared = createSharedChunks(mostHelpers);
   const task = { segments, viewTar, form, destination, storeDirectory };
   return { kind: "pack", task, cancelled: job.cancelled, shared: job.shared };
 }

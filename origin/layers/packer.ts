@@ -5,28 +5,13 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { Form } from "../../registry/record.ts";
 import { assertCompressors } from "./compression.ts";
-import type { PackedLayer, SegmentTask } from "./layer.ts";
-import { beginHelp, endHelp, type Help, jobInNeed, recall } from "./pack-help.ts";
-import { createJob, type Job, packTask, settle } from "./pack-job.ts";
+import type { PackedLayer } from "./layer.ts";
+import { beginHelp, endHelp, type Help, jobInNeed, mostHelpers, recall } from "./pack-help.ts";
+import { createJob, type Job, type PackRequest, packTask, settle } from "./pack-job.ts";
 import { createPackQueue } from "./pack-queue.ts";
 import type { WorkerAnswer, WorkerTask } from "./pack-worker.ts";
 import { finish } from "./shared-chunks.ts";
-
-export interface PackRequest {
-  readonly segments: readonly SegmentTask[];
-  /** The tar entries of a view that the layer holds besides. */
-  readonly viewTar?: Uint8Array | undefined;
-  readonly form: Form;
-  /** An absolute path. Written; the caller syncs and renames it, or removes it after a failure. */
-  readonly destination: string;
-  /** What the paths take in the store: only for the order of work and the threads it is worth. */
-  readonly sizeBytes: number;
-  /** Whose layer it is: requests of one group are ordered among themselves. */
-  readonly group: string;
-  readonly signal?: AbortSignal;
-}
 
 export interface Packer {
   /**
@@ -109,7 +94,8 @@ export function createPacker({
       const helped = job ?? jobInNeed(running.values());
       if (helped === undefined) return;
       if (job !== undefined) {
-        running.set(assign(packTask(job, storeDirectory, workerLimit)), job);
+        const helpers = mostHelpers(job.request, workerLimit);
+        running.set(assign(packTask(job, storeDirectory, helpers)), job);
       } else {
         const { help, task } = beginHelp(helped);
         helping.set(assign(task), help);
