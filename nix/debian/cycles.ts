@@ -1,7 +1,7 @@
 // Makes one package of those that depend on one another in a circle.
 
+import type { Unshelled } from "./package-graph.ts";
 import type { Tables } from "./packages.ts";
-import type { Unshelled } from "./resolve.ts";
 
 // Store paths cannot refer to one another in a circle, so what does becomes one of them. Debian's
 // releases differ in which packages do (libssl3t64 and openssl-provider-legacy since trixie).

@@ -11,8 +11,9 @@ import {
   type LockedDeb,
   leaves,
 } from "./lock.ts";
+import type { Packages } from "./package-graph.ts";
 import { BUSYBOX, type RootRow, type Tables } from "./packages.ts";
-import type { Packages, Resolution } from "./resolve.ts";
+import type { Resolution } from "./resolve.ts";
 import { storeName } from "./version.ts";
 
 export interface RootSummary {

@@ -4,20 +4,9 @@
 import type { AptIndex, DebianPackage } from "./apt-index.ts";
 import { mergeCycles } from "./cycles.ts";
 import { closureOf } from "./lock.ts";
+import type { Packages, ResolvedPackage, Unshelled } from "./package-graph.ts";
 import type { Tables } from "./packages.ts";
 import { storeName, storeVersion } from "./version.ts";
-
-export interface ResolvedPackage {
-  readonly name: string; // with the version, as in the store
-  readonly version: string;
-  readonly dependencies: readonly string[];
-  readonly shell: boolean;
-  // The keys that it stands for besides its own, where they depended on one another in a circle.
-  readonly merged?: readonly string[];
-  readonly members: readonly DebianPackage[]; // the one that gives version and description first
-}
-
-export type Packages = Readonly<Record<string, ResolvedPackage>>;
 
 export type Resolution =
   | {
@@ -103,8 +92,6 @@ function groupOf(debianPackage: string, tables: Tables) {
 function groupName(debianPackage: string, tables: Tables): string {
   return groupOf(debianPackage, tables)?.name ?? storeName(debianPackage);
 }
-
-export type Unshelled = Readonly<Record<string, Omit<ResolvedPackage, "shell">>>;
 
 function merge(reached: ReadonlyMap<string, Reached>, tables: Tables): Unshelled {
   const byGroup = new Map<string, Reached[]>();

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Lock, nameWithoutVersion, popularityOf } from "../../../nix/debian/lock.ts";
+import type { Packages } from "../../../nix/debian/package-graph.ts";
 import { ROOTS } from "../../../nix/debian/packages.ts";
-import { type Packages, type Resolution, resolve } from "../../../nix/debian/resolve.ts";
+import { type Resolution, resolve } from "../../../nix/debian/resolve.ts";
 import { index, stanza, tables } from "./fixture.ts";
 
 const BASH = stanza("bash", { "Pre-Depends": "libc6" });
