@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { nixPath } from "../nix/nix-tool.ts";
+import { nixPath } from "../nix/nix-runner.ts";
 import { carryOut, type Env, type RootStep, type Say } from "./as-root.ts";
 import { HostProblem } from "./host-problem.ts";
 

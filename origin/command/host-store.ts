@@ -5,8 +5,8 @@
 import { constants, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { userInfo } from "node:os";
+import { nixPath } from "../nix/nix-runner.ts";
 import { readNixSettings } from "../nix/nix-settings.ts";
-import { nixPath } from "../nix/nix-tool.ts";
 import { runProcess } from "../nix/spawn.ts";
 import { canUse, type Env, hasProgram, isRoot, type RootStep } from "./as-root.ts";
 import { HostProblem } from "./host-problem.ts";

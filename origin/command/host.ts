@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { absentText, generateDebianSet } from "../../nix/debian/generate.ts";
 import { SOURCE_VARIABLES } from "../configured-source.ts";
-import { nixPath } from "../nix/nix-tool.ts";
+import { nixPath } from "../nix/nix-runner.ts";
 import type { EnvironmentVariables } from "../variables.ts";
 import { canUse, carryOut, isRoot, type Say } from "./as-root.ts";
 import { chooseNixpkgs, fittingEnvironment } from "./host-nix.ts";

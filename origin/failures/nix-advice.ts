@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TooOld } from "../nix/fitting-nix.ts";
-import { nixPath } from "../nix/nix-tool.ts";
+import { nixPath } from "../nix/nix-runner.ts";
 import { PINNED_NIX } from "../nix/pinned-nix.ts";
 
 export const INSTALL_NIX = "Install Nix: https://nixos.org/download.";

@@ -6,7 +6,8 @@ import { parseJson } from "../../registry/json.ts";
 import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
 import { type FetchProblem, fetchProblem } from "./fetch-problem.ts";
 import { createNixLog, type Transfers } from "./nix-log.ts";
-import type { NixProgram, NixTool } from "./nix-tool.ts";
+import type { NixProgram } from "./nix-runner.ts";
+import type { NixTool } from "./nix-tool.ts";
 import { featureOptions, type PinnedSource } from "./pinned-source.ts";
 
 export interface FetchLimits {

@@ -3,7 +3,7 @@
 
 import * as v from "valibot";
 import { parseJson } from "../../registry/json.ts";
-import type { NixTool } from "./nix-tool.ts";
+import type { NixRunner } from "./nix-runner.ts";
 
 export interface NixSettings {
   /** URLs of binary caches, in the order of the configuration; empty where nothing is substituted. */
@@ -58,11 +58,11 @@ const settingsSchema = v.pipe(
 
 /** Undefined where Nix does not say. */
 export async function readNixSettings(
-  nix: Pick<NixTool, "run">,
+  { run }: { readonly run: NixRunner },
   signal?: AbortSignal,
 ): Promise<NixSettings | undefined> {
   for (const command of COMMANDS) {
-    const result = await nix.run(
+    const result = await run(
       "nix",
       [...command, "--json", "--extra-experimental-features", "nix-command"],
       { deadlineMs: QUERY_DEADLINE_MS, ...(signal && { signal }) },

@@ -1,17 +1,16 @@
-// Where Nix is, which version it is, and the one way to start one of its programs. How Nix builds
-// (sandbox, substituters, jobs) is the host's configuration; nothing here overrides it.
+// Which Nix there is, its version and its store. How Nix builds (sandbox, substituters, jobs) is the
+// host's configuration; nothing here overrides it.
 
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type NixRunner, type NixRunnerOptions, nixEnvironment, nixRunner } from "./nix-runner.ts";
 import { type NixSettings, readNixSettings } from "./nix-settings.ts";
-import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
+import type { SpawnResult } from "./spawn.ts";
 import { findStoreDatabase } from "./store-database.ts";
 import { findStoreDirectory } from "./store-place.ts";
 import { parseNixVersion } from "./version.ts";
-
-export type NixProgram = "nix" | "nix-build" | "nix-instantiate" | "nix-store";
 
 export interface NixTool {
   readonly version: string;
@@ -29,22 +28,8 @@ export interface NixTool {
   readonly run: NixRunner;
 }
 
-export type NixRunner = (
-  program: NixProgram,
-  args: readonly string[],
-  options: Omit<SpawnOptions, "env">,
-) => Promise<SpawnResult>;
-
-export interface NixToolOptions {
-  /** The environment Nix runs in: PATH, HOME, NIX_CONFIG, NIX_REMOTE, credentials of git. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+export interface NixToolOptions extends NixRunnerOptions {
   readonly evaluationDeadlineMs?: number;
-  /** Called with every process started and its end, for the log and for tests that count them. */
-  readonly onSpawn?: (
-    program: NixProgram,
-    args: readonly string[],
-    ended: Promise<SpawnResult>,
-  ) => void;
 }
 
 const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
@@ -80,13 +65,8 @@ export type FoundNix =
   | { readonly kind: "unusable"; readonly said: string };
 
 /** Which Nix there is, without a look at its store. */
-export async function askNixVersion({ env: outer, onSpawn }: NixToolOptions): Promise<FoundNix> {
-  const env = nixEnvironment(outer);
-  const run: NixRunner = (program, args, limits) => {
-    const ended = runProcess(program, args, { ...limits, env });
-    onSpawn?.(program, args, ended);
-    return ended;
-  };
+export async function askNixVersion(options: NixRunnerOptions): Promise<FoundNix> {
+  const run = nixRunner(options);
   const result = await run("nix", ["--version"], { deadlineMs: VERSION_DEADLINE_MS });
   if (result.kind === "not-started") return { kind: "absent" };
   const version = result.kind === "exited" ? parseNixVersion(result.stdout) : undefined;
@@ -104,35 +84,4 @@ async function hashOf(files: readonly string[]): Promise<string> {
   const hash = createHash("sha256");
   for (const file of files) hash.update(await readFile(join(EXPRESSIONS, file)));
   return hash.digest("hex").slice(0, 16);
-}
-
-function nixEnvironment(env: NixToolOptions["env"]): Record<string, string> {
-  const kept = withoutOwnVariables(env);
-  return { ...kept, PATH: nixPath(kept).join(":"), NO_COLOR: "1" };
-}
-
-/**
- * A package set can read the environment of Nix and put it into an error message, and git hands its
- * own on to helpers: no secret of ours may be in either.
- */
-export function withoutOwnVariables(env: NixToolOptions["env"]): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !name.startsWith("NIXPORT_")) kept[name] = value;
-  }
-  return kept;
-}
-
-/**
- * Where Nix's programs are looked for: on PATH, and then where its own installers put them, which a
- * service manager's PATH rarely has.
- */
-export function nixPath({ PATH, HOME }: NixToolOptions["env"]): readonly string[] {
-  return [
-    ...(PATH ?? "/usr/local/bin:/usr/bin:/bin").split(":"),
-    ...(HOME === undefined
-      ? []
-      : [`${HOME}/.nix-profile/bin`, `${HOME}/.local/state/nix/profile/bin`]),
-    ...["/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin"],
-  ];
 }

@@ -6,8 +6,8 @@
 import { join } from "node:path";
 import { STORE_DIRECTORY } from "../layers/tar.ts";
 import { evaluationMessage } from "./nix-error.ts";
+import type { NixRunner } from "./nix-runner.ts";
 import type { NixSettings } from "./nix-settings.ts";
-import type { NixRunner } from "./nix-tool.ts";
 
 /** What its user must mend before Nix can be of use here, in words for them. */
 export class StoreProblem extends Error {}

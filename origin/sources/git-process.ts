@@ -1,7 +1,7 @@
 // The one way to run git: with the host's credentials, never waiting for a password, and saying so
 // where there is no git.
 
-import { nixPath, withoutOwnVariables } from "../nix/nix-tool.ts";
+import { nixPath, withoutOwnVariables } from "../nix/nix-runner.ts";
 import { runProcess, type SpawnOptions, type SpawnResult } from "../nix/spawn.ts";
 
 export const GIT_MISSING =

@@ -11,7 +11,7 @@ import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { NixProgram } from "../../origin/nix/nix-tool.ts";
+import type { NixProgram } from "../../origin/nix/nix-runner.ts";
 import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
 import { plantSet, REPOSITORY_PREFIX } from "../origin/house.ts";
 import { SYSTEM, TEST_NIX_CONFIG, testNix } from "../origin/nix/fixture.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { NixRunner } from "../../../origin/nix/nix-tool.ts";
+import type { NixRunner } from "../../../origin/nix/nix-runner.ts";
 import {
   findStoreDirectory,
   realDirectory,
