@@ -4,9 +4,10 @@
 import { cancelBody } from "../registry/body.ts";
 import { isUnchanged, planBlob, type RequestedRange, requestedRange } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
-import { attempt, type Edge } from "./edge.ts";
+import type { Edge } from "./edge.ts";
 import { r2Key } from "./keys.ts";
 import { serveOriginBlob } from "./origin-blob.ts";
+import { attempt } from "./tiers.ts";
 
 /**
  * Only small blobs go into the location's cache: views, grounds and configs, the most frequent ones,

@@ -17,7 +17,7 @@ import { ARCHITECTURES } from "../registry/recipe.ts";
 import { digestSchema, popularityBlob, recordLayers } from "../registry/record.ts";
 import type { Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
-import type { Manifest } from "./manifest-memory.ts";
+import type { Manifest } from "./manifest.ts";
 import { manifestInR2, storeManifest } from "./manifests.ts";
 import { storePointer } from "./pointers.ts";
 import { missingKeys, overEach, requireBlobs, requireManifests } from "./presence.ts";

@@ -21,10 +21,11 @@ import { type Recipe, systemOf } from "../registry/recipe.ts";
 import { type PackageRecord, type PackingId, parsePackageRecord } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
 import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
-import { attempt, type Edge } from "./edge.ts";
+import type { Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
-import type { Manifest } from "./manifest-memory.ts";
+import type { Manifest } from "./manifest.ts";
 import { storeManifest } from "./manifests.ts";
+import { attempt } from "./tiers.ts";
 
 export interface KnownImage {
   readonly manifest: Manifest;

@@ -2,14 +2,7 @@
 // least recently used make room. An isolate has 128 MB for all its concurrent requests.
 
 import type { Digest } from "../registry/digest.ts";
-import type { ManifestType } from "../registry/media-type.ts";
-
-export interface Manifest {
-  readonly digest: Digest;
-  readonly mediaType: ManifestType;
-  /** Exactly the bytes whose digest it is: whoever makes a Manifest has hashed them. */
-  readonly bytes: Uint8Array;
-}
+import type { Manifest } from "./manifest.ts";
 
 export interface ManifestMemory {
   lookup(digest: Digest): Manifest | undefined;

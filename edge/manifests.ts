@@ -1,11 +1,11 @@
 // Manifests by digest: isolate memory, KV, R2. What a tier gives is hashed before anyone gets it, so
 // a corrupt copy is removed instead of served.
 
-import { type Digest, digestHex, digestOf } from "../registry/digest.ts";
-import { isManifestType } from "../registry/media-type.ts";
-import { type Edge, kvThenR2 } from "./edge.ts";
+import { type Digest, digestHex } from "../registry/digest.ts";
+import type { Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
-import type { Manifest } from "./manifest-memory.ts";
+import { type Manifest, verifyManifest } from "./manifest.ts";
+import { kvThenR2 } from "./tiers.ts";
 import type { Tier } from "./trail.ts";
 
 /**
@@ -76,16 +76,6 @@ export async function manifestInR2(edge: Edge, digest: Digest): Promise<Manifest
     edge.later("remove from r2", () => edge.r2.delete(key));
   }
   return manifest;
-}
-
-/** Undefined for bytes that are not what the digest names, or of a type never stored. */
-export async function verifyManifest(
-  bytes: Uint8Array,
-  digest: Digest,
-  mediaType: string | undefined,
-): Promise<Manifest | undefined> {
-  if (mediaType === undefined || !isManifestType(mediaType)) return undefined;
-  return (await digestOf(bytes)) === digest ? { digest, mediaType, bytes } : undefined;
 }
 
 /** In both, at once: whoever reads one of them finds all blobs there, since those came first. */

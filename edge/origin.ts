@@ -12,8 +12,8 @@ import { type Pin, parsePin } from "../registry/pin.ts";
 import { type PackingId, parsePackingId } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
 import { type SecretKey, signRequest } from "../registry/token.ts";
-import type { Manifest } from "./manifest-memory.ts";
-import { verifyManifest } from "./manifests.ts";
+import type { Manifest } from "./manifest.ts";
+import { verifyManifest } from "./manifest.ts";
 import { originError, unusable } from "./origin-error.ts";
 import { type OriginWait, untilBuilt } from "./origin-wait.ts";
 

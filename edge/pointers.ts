@@ -5,10 +5,11 @@ import * as v from "valibot";
 import { omittedSchema } from "../registry/image-index.ts";
 import { type Pin, pinSchema } from "../registry/pin.ts";
 import { digestSchema, type PackingId, packingIdSchema } from "../registry/record.ts";
-import { attempt, type Edge, kvThenR2 } from "./edge.ts";
+import type { Edge } from "./edge.ts";
 import { type ImageName, kvKey, r2Key } from "./keys.ts";
-import type { Manifest } from "./manifest-memory.ts";
-import { verifyManifest } from "./manifests.ts";
+import type { Manifest } from "./manifest.ts";
+import { verifyManifest } from "./manifest.ts";
+import { attempt, kvThenR2 } from "./tiers.ts";
 
 export interface Pointer {
   readonly manifest: Manifest;

@@ -20,7 +20,7 @@ import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts"
 import type { Edge } from "./edge.ts";
 import type { ImageName } from "./keys.ts";
 import { composeKnown } from "./known-image.ts";
-import type { Manifest } from "./manifest-memory.ts";
+import type { Manifest } from "./manifest.ts";
 import { lookupManifest } from "./manifests.ts";
 import type { AskedHeaders } from "./origin.ts";
 import { isUnknownTag, unusable } from "./origin-error.ts";

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createManifestMemory, type Manifest } from "../../edge/manifest-memory.ts";
+import type { Manifest } from "../../edge/manifest.ts";
+import { createManifestMemory } from "../../edge/manifest-memory.ts";
 import { OCI_MANIFEST } from "../../registry/media-type.ts";
 import { digestOfText } from "../registry/fixture.ts";
 
