@@ -23,13 +23,10 @@ import { chooseVariant, type Variant } from "../registry/variant.ts";
 import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts";
 import type { Outbox } from "./backfill/outbox.ts";
 import { failureError } from "./failures/failures.ts";
+import type { BuiltForPlatforms } from "./images/answer.ts";
 import type { LostLayers, Remade } from "./images/lost-layers.ts";
 import type { PackedLayers } from "./images/packed-layers.ts";
-import {
-  type BuiltForPlatforms,
-  buildForPlatforms,
-  type FailedBuild,
-} from "./images/platform-images.ts";
+import { buildForPlatforms, type FailedBuild } from "./images/platform-images.ts";
 import type { TaggedImages } from "./images/tagged-images.ts";
 import type { Log } from "./log.ts";
 import { factsOf, layersOf, openPullNote, type PullNote } from "./pull-note.ts";

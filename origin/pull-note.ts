@@ -7,7 +7,7 @@ import type { ErrorCode, RegistryError } from "../registry/error.ts";
 import type { Pin } from "../registry/pin.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { Variant } from "../registry/variant.ts";
-import type { BuiltForPlatforms } from "./images/platform-images.ts";
+import type { BuiltForPlatforms } from "./images/answer.ts";
 
 /** Of a pull by tag, where its answer came from. */
 export type PullAnswer =

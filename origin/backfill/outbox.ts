@@ -9,7 +9,7 @@ import { canonicalImage } from "../../registry/platforms.ts";
 import { canonicalRecipe, systemOf } from "../../registry/recipe.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
-import type { BuiltForPlatforms, PlatformBuild } from "../images/platform-images.ts";
+import type { BuiltForPlatforms, PlatformBuild } from "../images/answer.ts";
 import type { Log } from "../log.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";

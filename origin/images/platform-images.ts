@@ -2,49 +2,18 @@
 // client that takes no index. A platform that a package does not support is left out and named; any
 // other failure fails the pull, for an index that silently lost a platform would outlive the reason.
 
-import type { ComposedImage } from "../../registry/compose.ts";
 import { RegistryError } from "../../registry/error.ts";
-import { composeIndex, type OmittedPlatform, omit } from "../../registry/image-index.ts";
-import type { Pin } from "../../registry/pin.ts";
+import { composeIndex, omit } from "../../registry/image-index.ts";
 import { platformName, type WantedImage } from "../../registry/platforms.ts";
 import type { Recipe } from "../../registry/recipe.ts";
-import type { PackingId } from "../../registry/record.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { type BuildFailure, failureError, type PackageFailure } from "../failures/failures.ts";
-import type { PinnedTag } from "../sources/pins.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import type { Wait } from "../waiting/hold.ts";
-import type { TaggedImage, TaggedImages, TaggedResult } from "./tagged-images.ts";
-
-export interface PlatformBuild {
-  readonly recipe: Recipe;
-  readonly built: TaggedImage;
-}
-
-/** What a client gets, and what it was made of. */
-export type BuiltForPlatforms = Answer &
-  (
-    | ({ readonly kind: "image" } & PlatformBuild)
-    | {
-        readonly kind: "index";
-        /** What was wanted, in the order of the configuration. */
-        readonly recipes: readonly Recipe[];
-        /** At least one, all at one pin. */
-        readonly images: readonly PlatformBuild[];
-      }
-  );
-
-interface Answer {
-  readonly manifest: ComposedImage["manifest"];
-  readonly pinned: PinnedTag;
-  /** That of all its images. */
-  readonly packing: PackingId;
-  /** The pin the tag has, where an earlier one answers meanwhile. */
-  readonly movedTo: Pin | null;
-  readonly omitted: readonly OmittedPlatform[];
-}
+import { type BuiltForPlatforms, oneImage, type PlatformBuild } from "./answer.ts";
+import type { TaggedImages, TaggedResult } from "./tagged-images.ts";
 
 export interface FailedBuild {
   readonly kind: "failed";
@@ -101,13 +70,6 @@ async function buildFirst(
     if (!isUnsupported(built)) break;
   }
   return failedBuild(failed, recipes);
-}
-
-/** The answer that a single image is. */
-export function oneImage({ recipe, built }: PlatformBuild): BuiltForPlatforms {
-  const { image, pinned, packing, movedTo } = built;
-  const answer = { manifest: image.manifest, pinned, packing, movedTo, omitted: [] };
-  return { kind: "image", recipe, built, ...answer };
 }
 
 async function indexOf(

@@ -9,12 +9,8 @@ import type { Refresh } from "../refresh/refresh.ts";
 import type { Tracked } from "../refresh/tracked.ts";
 import type { PinnedTag, Pins } from "../sources/pins.ts";
 import type { Stage, Wait } from "../waiting/hold.ts";
-import type { BuiltImage, ImageResult, Images } from "./images.ts";
-
-export interface TaggedImage extends BuiltImage {
-  /** The pin the tag has, where an earlier one answers until the image is made at it. */
-  readonly movedTo: Pin | null;
-}
+import type { TaggedImage } from "./answer.ts";
+import type { ImageResult, Images } from "./images.ts";
 
 export interface TaggedImages {
   /**

@@ -4,9 +4,9 @@ import { canonicalRecipe, type PackageName, type System, systemOf } from "../../
 import type { Tag } from "../../registry/reference.ts";
 import type { AnsweredImage } from "../backfill/outbox.ts";
 import { failureError, mayPass } from "../failures/failures.ts";
+import { oneImage } from "../images/answer.ts";
 import type { Images } from "../images/images.ts";
 import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
-import { oneImage } from "../images/platform-images.ts";
 import type { Log } from "../log.ts";
 import { MAX_NAMES_PER_EVALUATION } from "../nix/evaluate.ts";
 import type { PinnedTag } from "../sources/pins.ts";
