@@ -3,7 +3,8 @@
 
 import { readSource } from "../configured-source.ts";
 import { adviseUpgrade, describeTooOld, INSTALL_NIX } from "../failures/nix-advice.ts";
-import { type Fit, fitNix, isOfNoUse, neededBy } from "../nix/fitting-nix.ts";
+import { type Fit, fitNix, isOfNoUse } from "../nix/fitting-nix.ts";
+import { neededBy } from "../sources/needed-nix.ts";
 import { describeSource } from "../sources/source.ts";
 import { openVariables } from "../variables.ts";
 import type { Env, Say } from "./as-root.ts";

@@ -2,10 +2,10 @@
 
 import { readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type Need, neededBy } from "../nix/fitting-nix.ts";
 import { askNixVersion } from "../nix/nix-tool.ts";
 import { PINNED_NIX } from "../nix/pinned-nix.ts";
 import { isOlder } from "../nix/version.ts";
+import { type Need, neededBy } from "../sources/needed-nix.ts";
 import type { Source } from "../sources/source.ts";
 
 type Environment = Readonly<Record<string, string>>;

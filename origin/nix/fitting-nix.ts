@@ -6,14 +6,13 @@
 import { mkdir, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { System } from "../../registry/recipe.ts";
-import { isCommit, type Source } from "../sources/source.ts";
 import { substitutionFailure } from "./nix-error.ts";
 import { createNixLog, type NixLog } from "./nix-log.ts";
 import { askNixVersion, type FoundNix, type NixToolOptions } from "./nix-tool.ts";
 import { PINNED_NIX, type PinnedNix } from "./pinned-nix.ts";
 import type { SpawnResult } from "./spawn.ts";
 import { askStoreAccess } from "./store-access.ts";
-import { isOlder, readNeededNix } from "./version.ts";
+import { isOlder, OLDEST_NIX } from "./version.ts";
 
 export interface FitOptions extends Pick<NixToolOptions, "onSpawn"> {
   readonly env: Readonly<Record<string, string>>;
@@ -41,34 +40,14 @@ export interface TooOld {
   readonly isManaged: boolean;
 }
 
-export interface Need {
-  readonly version: string;
-  /** A set that has not been fetched may need less than is usual. */
-  readonly isKnown: boolean;
-}
-
 type UsableNix = Pick<Extract<FoundNix, { kind: "found" }>, "version" | "run">;
 
-/** The oldest that this program is tried with. */
-const OLDEST = "2.8";
-/** What the branches of nixpkgs have needed since 2025. */
-const USUAL_FOR_NIXPKGS = "2.18";
 /** Some hundred megabytes on a slow line. */
 const BRING_DEADLINE_MS = 15 * 60_000;
 
-/** The oldest Nix that a source needs, as far as that shows before it is fetched. */
-export async function neededBy(source: Source): Promise<Need> {
-  // A commit may be of any age.
-  if (source.kind === "nixpkgs" && !isCommit(source.channel)) {
-    return { version: USUAL_FOR_NIXPKGS, isKnown: false };
-  }
-  const said = source.kind === "path" ? await readNeededNix(source.path) : undefined;
-  return { version: said === undefined || isOlder(said, OLDEST) ? OLDEST : said, isKnown: true };
-}
-
 /** Whether nothing at all can be made with it. */
 export function isOfNoUse({ version }: Pick<TooOld, "version">): boolean {
-  return isOlder(version, OLDEST);
+  return isOlder(version, OLDEST_NIX);
 }
 
 export async function fitNix(needed: string, options: FitOptions): Promise<Fit> {

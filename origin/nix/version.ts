@@ -3,6 +3,9 @@
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 
+/** The oldest that this program is tried with. */
+export const OLDEST_NIX = "2.8";
+
 /** `2.8.0` of `nix (Nix) 2.8.0`; other distributions put their own version before Nix's. */
 export function parseNixVersion(text: string): string | undefined {
   return /(\d+\.\d+(?:\.\d+)?)\S*\s*$/.exec(text.split("\n")[0] ?? "")?.[1];
