@@ -119,7 +119,7 @@ async function describeFailure(
 ): Promise<Readiness> {
   const tree = await trees.obtain(pinned, signal);
   if (tree.kind !== "there") return noAnswer(message);
-  const failure = await askLoadFailure(nix, tree.source, system, signal);
+  const failure = await askLoadFailure({ nix, source: tree.source, system, signal });
   if (failure === undefined) return but(`${PROBE}, which every image has, fails: ${message}`);
   const place = failure.place === undefined ? "" : ` (${failure.place})`;
   const why = `the package set does not load: ${failure.message}${place}`;

@@ -5,7 +5,7 @@
 import { type Found, type Lookup, parseFound } from "../../registry/lookup.ts";
 import type { PackageName, System } from "../../registry/recipe.ts";
 import type { FailureMemory } from "../failures/failure-memory.ts";
-import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/evaluate.ts";
+import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/look-up.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import { recentValues } from "../recent.ts";
 import type { PinnedTag } from "../sources/pins.ts";

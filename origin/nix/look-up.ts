@@ -2,12 +2,11 @@
 // that took it down or did not evaluate.
 
 import type { Lookup } from "../../registry/lookup.ts";
-import { type HostFailure, readHostFailure } from "./hindrance.ts";
-import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
-import { evaluationMessage, evaluationPlace, fetchFailure, neededVersion } from "./nix-error.ts";
+import { type Died, type Evaluation, evaluate } from "./evaluate.ts";
+import type { HostFailure } from "./hindrance.ts";
 import type { NixTool } from "./nix-tool.ts";
-import { featureOptions, type PinnedSource } from "./pinned-source.ts";
-import { type RefusedPackage, readRefusal } from "./refused-package.ts";
+import type { PinnedSource } from "./pinned-source.ts";
+import type { RefusedPackage } from "./refused-package.ts";
 
 /** No answer: nothing is known of the name, and asking again may succeed. */
 export type LookupStopped =
@@ -76,20 +75,6 @@ export async function lookUp(
 }
 
 /**
- * Why the package set does not even load, and where; undefined when it does, or nobody can tell. For
- * what keeps a name from being evaluated may be the name's own.
- */
-export async function askLoadFailure(
-  nix: NixTool,
-  source: PinnedSource,
-  system: string,
-  signal: AbortSignal,
-): Promise<Pick<Died, "message" | "place"> | undefined> {
-  const loading = await evaluate({ nix, source, system, signal }, [], ["--show-trace"]);
-  return loading.kind === "died" ? loading : undefined;
-}
-
-/**
  * Nix ends a string at a NUL and takes no half of a surrogate pair, so no attribute has such a
  * name.
  */
@@ -97,12 +82,8 @@ function isPossible(name: string): boolean {
   return name.isWellFormed() && !name.includes("\0");
 }
 
-interface Question {
-  readonly nix: NixTool;
-  readonly source: PinnedSource;
-  readonly system: string;
+interface Question extends Evaluation {
   explanationsLeft: number;
-  readonly signal: AbortSignal;
   readonly stopped: () => LookupStopped;
 }
 
@@ -205,78 +186,6 @@ function refusalOf(refused: RefusedPackage, name: string, system: string): Looku
 function isVersionOf(nameAndVersion: string, attribute: string): boolean {
   const own = attribute.slice(attribute.lastIndexOf(".") + 1).toLowerCase();
   return nameAndVersion.toLowerCase().replace(/-\d.*$/, "") === own;
-}
-
-interface Died {
-  readonly kind: "died";
-  readonly message: string;
-  /** Where in the package set, as far as Nix says it: `default.nix:3:1`. */
-  readonly place?: string;
-  readonly needed?: string;
-  readonly refused?: RefusedPackage;
-}
-
-type Evaluated =
-  | { readonly kind: "answered"; readonly answers: readonly LookupAnswer[] }
-  | Died
-  | HostFailure
-  | { readonly kind: "unreachable"; readonly message: string }
-  | { readonly kind: "stopped" };
-
-async function evaluate(
-  { nix, source, system, signal }: Pick<Question, "nix" | "source" | "system" | "signal">,
-  names: readonly string[],
-  more: readonly string[] = [],
-): Promise<Evaluated> {
-  const result = await nix.run(
-    "nix-instantiate",
-    [
-      // Without read-write mode no derivation is written, and then none can be realised.
-      ...["--eval", "--strict", "--json", "--read-write-mode"],
-      ...featureOptions(source),
-      `${nix.expressions}/lookup.nix`,
-      ...["--argstr", "source", JSON.stringify(source)],
-      ...["--argstr", "system", system],
-      ...["--argstr", "names", JSON.stringify(names)],
-      ...more,
-    ],
-    { deadlineMs: nix.evaluationDeadlineMs, signal },
-  );
-  switch (result.kind) {
-    case "exited":
-      if (result.code !== 0) return failedEvaluation(result.stderr);
-      return {
-        kind: "answered",
-        answers: parseLookupAnswers(JSON.parse(result.stdout), names.length),
-      };
-    case "signalled":
-      return { kind: "died", message: `the evaluation ended with ${result.signal}` };
-    case "timed-out":
-    case "cancelled":
-      return { kind: "stopped" };
-    case "not-started":
-      throw new Error("nix-instantiate could not be started", { cause: result.error });
-    case "too-much-output":
-      throw new Error(`nix-instantiate wrote more than ${result.limitBytes} bytes`);
-    default:
-      return result satisfies never;
-  }
-}
-
-function failedEvaluation(stderr: string): Evaluated {
-  const unfetched = fetchFailure(stderr);
-  if (unfetched !== undefined) return { kind: "unreachable", message: unfetched };
-  const message = evaluationMessage(stderr);
-  const host = readHostFailure(message);
-  if (host !== undefined) return host;
-  const [place, needed] = [evaluationPlace(stderr), neededVersion(stderr)];
-  const refused = readRefusal(stderr);
-  return {
-    ...{ kind: "died", message },
-    ...(place !== undefined && { place }),
-    ...(needed !== undefined && { needed }),
-    ...(refused !== undefined && { refused }),
-  };
 }
 
 async function mapConcurrently<T, R>(

@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import type { FoundPackage } from "../../registry/lookup.ts";
 import type { System } from "../../registry/recipe.ts";
-import { lookUp } from "../nix/evaluate.ts";
+import { lookUp } from "../nix/look-up.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import { featureOptions, type PinnedSource } from "../nix/pinned-source.ts";

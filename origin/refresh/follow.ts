@@ -8,7 +8,7 @@ import { oneImage } from "../images/answer.ts";
 import type { Images } from "../images/images.ts";
 import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
 import type { Log } from "../log.ts";
-import { MAX_NAMES_PER_EVALUATION } from "../nix/evaluate.ts";
+import { MAX_NAMES_PER_EVALUATION } from "../nix/look-up.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { Tracked, TrackedImage } from "./tracked.ts";
 

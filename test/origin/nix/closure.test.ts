@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { parseClosure, queryClosure } from "../../../origin/nix/closure.ts";
-import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { lookUp } from "../../../origin/nix/look-up.ts";
 import { realise } from "../../../origin/nix/realise.ts";
 import { parseStorePath, type StorePath, storePathName } from "../../../registry/store-path.ts";
 import { derivation, NO_CACHES, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";

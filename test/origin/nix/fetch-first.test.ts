@@ -6,7 +6,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import type { BuildPolicy } from "../../../origin/nix/build-policy.ts";
-import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { lookUp } from "../../../origin/nix/look-up.ts";
 import type { NixTool } from "../../../origin/nix/nix-tool.ts";
 import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
 import type { BinaryCache } from "../../stand-ins/binary-cache.ts";

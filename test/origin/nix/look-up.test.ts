@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { askLoadFailure, lookUp, type NamedLookup } from "../../../origin/nix/evaluate.ts";
+import { askLoadFailure } from "../../../origin/nix/evaluate.ts";
+import { lookUp, type NamedLookup } from "../../../origin/nix/look-up.ts";
 import { parseLookupAnswers } from "../../../origin/nix/lookup-json.ts";
 import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
@@ -227,17 +228,20 @@ describe("lookUp", () => {
   test("says why a set does not load, and where", async (t) => {
     const nix = await testNix();
     const broken = await packageSet(t, nix, "{\n  a = 1;\n  b =\n");
-    const failure = await askLoadFailure(nix, broken, SYSTEM, never);
+    const failure = await askLoadFailure({ nix, source: broken, system: SYSTEM, signal: never });
     assert.match(failure?.message ?? "", /^syntax error, unexpected end of file/);
     assert.match(failure?.place ?? "", /^default\.nix:[34]:/);
     const unknown = await packageSet(t, nix, "\n  nonsense");
-    const other = await askLoadFailure(nix, unknown, SYSTEM, never);
+    const other = await askLoadFailure({ nix, source: unknown, system: SYSTEM, signal: never });
     assert.deepEqual(
       [other?.message, other?.place],
       ["undefined variable 'nonsense'", "default.nix:2:3"],
     );
     const sound = await packageSet(t, nix, "{ a = throw ''its own''; }");
-    assert.equal(await askLoadFailure(nix, sound, SYSTEM, never), undefined);
+    assert.equal(
+      await askLoadFailure({ nix, source: sound, system: SYSTEM, signal: never }),
+      undefined,
+    );
   });
 
   test("reports a Nix that is killed, and throws when it cannot be understood", async (t) => {

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { chmod, mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { lookUp } from "../../../origin/nix/look-up.ts";
 import type { NixLog } from "../../../origin/nix/nix-log.ts";
 import type { NixTool } from "../../../origin/nix/nix-tool.ts";
 import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";

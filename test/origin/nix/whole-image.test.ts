@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { lookUp } from "../../../origin/nix/look-up.ts";
 import { type Lookup, outputPathsOf } from "../../../registry/lookup.ts";
 import { derivation, pinPath, SYSTEM, tempDir, testNix } from "./fixture.ts";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { cp, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { lookUp } from "../../../origin/nix/look-up.ts";
 import { createResolver } from "../../../origin/sources/resolve.ts";
 import type { Resolution, Source } from "../../../origin/sources/source.ts";
 import type { Lookup } from "../../../registry/lookup.ts";

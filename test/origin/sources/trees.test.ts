@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readdir, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import { lookUp } from "../../../origin/nix/evaluate.ts";
+import { lookUp } from "../../../origin/nix/look-up.ts";
 import type { NixTool } from "../../../origin/nix/nix-tool.ts";
 import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
 import { GIT_MISSING } from "../../../origin/sources/git-process.ts";
