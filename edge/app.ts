@@ -2,8 +2,8 @@
 
 import { type Context, Hono } from "hono";
 import { errorResponse, RegistryError } from "../registry/error.ts";
+import { chooseVariant } from "../registry/negotiation.ts";
 import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/route.ts";
-import { chooseVariant } from "../registry/variant.ts";
 import { clientNetwork } from "./client-network.ts";
 import type { Edge, LogLine } from "./edge.ts";
 import { type Env, readSettings } from "./env.ts";

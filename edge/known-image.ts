@@ -9,17 +9,11 @@ import { composeIndex } from "../registry/image-index.ts";
 import { type Found, parseFound } from "../registry/lookup.ts";
 import { OCTET_STREAM } from "../registry/media-type.ts";
 import { type Ingredient, partsOf } from "../registry/part.ts";
-import {
-  configIdOf,
-  configuredPin,
-  parsePin,
-  type ResolvedPin,
-  type TagPins,
-  tagPinsSchema,
-} from "../registry/pin.ts";
+import { configIdOf, configuredPin, parsePin } from "../registry/pin.ts";
 import { type Recipe, systemOf } from "../registry/recipe.ts";
 import { type PackageRecord, type PackingId, parsePackageRecord } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
+import { type ResolvedPin, type TagPins, tagPinsSchema } from "../registry/tag-pins.ts";
 import { VARIANT_TYPES, type Variant } from "../registry/variant.ts";
 import type { Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";

@@ -2,14 +2,14 @@
 // KV, where composing reads it.
 
 import * as v from "valibot";
+import type { Pin } from "../registry/pin.ts";
+import type { Tag } from "../registry/reference.ts";
 import {
   MAX_PINS_PER_TAG,
-  type Pin,
   type ResolvedPin,
   type TagPins,
   tagPinsSchema,
-} from "../registry/pin.ts";
-import type { Tag } from "../registry/reference.ts";
+} from "../registry/tag-pins.ts";
 import type { Edge } from "./edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
 

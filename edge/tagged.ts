@@ -4,6 +4,7 @@
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../registry/content.ts";
 import { manifestsOf, OMITTED_HEADER } from "../registry/image-index.ts";
 import { isIndexType } from "../registry/media-type.ts";
+import { chooseVariant } from "../registry/negotiation.ts";
 import { type Pin, parsePin } from "../registry/pin.ts";
 import {
   canonicalImage,
@@ -15,7 +16,6 @@ import {
 import type { PackingId } from "../registry/record.ts";
 import type { Tag } from "../registry/reference.ts";
 import type { Route } from "../registry/route.ts";
-import { chooseVariant } from "../registry/variant.ts";
 import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts";
 import type { Edge } from "./edge.ts";
 import type { ImageName } from "./keys.ts";

@@ -7,6 +7,7 @@ import type { Digest } from "../registry/digest.ts";
 import { errorResponse, RegistryError } from "../registry/error.ts";
 import { OMITTED_HEADER, omittedHeader } from "../registry/image-index.ts";
 import { isManifestType, type ManifestType, OCI_MANIFEST } from "../registry/media-type.ts";
+import { chooseVariant } from "../registry/negotiation.ts";
 import {
   PLATFORMS_HEADER,
   type Platforms,
@@ -19,7 +20,7 @@ import type { Tag } from "../registry/reference.ts";
 import { isBelowV2, parseRoute, type Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
 import { type SecretKey, verifyRequest } from "../registry/token.ts";
-import { chooseVariant, type Variant } from "../registry/variant.ts";
+import type { Variant } from "../registry/variant.ts";
 import { describeAge, movedWarning, staleWarning } from "../registry/warning.ts";
 import type { Outbox } from "./backfill/outbox.ts";
 import { failureError } from "./failures/failures.ts";

@@ -5,7 +5,7 @@ import * as v from "valibot";
 import type { Digest } from "./digest.ts";
 import { omittedSchema } from "./image-index.ts";
 import { type Found, foundSchema } from "./lookup.ts";
-import { type Pin, pinSchema, type TagPins, tagPinsSchema } from "./pin.ts";
+import { type Pin, pinSchema } from "./pin.ts";
 import { MAX_NAME_LENGTH, type PackageName, type System } from "./recipe.ts";
 import {
   digestSchema,
@@ -15,6 +15,7 @@ import {
   packingIdSchema,
 } from "./record.ts";
 import { parseTag, type Tag } from "./reference.ts";
+import { type TagPins, tagPinsSchema } from "./tag-pins.ts";
 import { VARIANTS, type Variant } from "./variant.ts";
 
 export interface RecordsBody {

@@ -4,8 +4,8 @@
 import * as v from "valibot";
 import { type Digest, digestOf } from "./digest.ts";
 import { type IndexType, OCI_INDEX } from "./media-type.ts";
-import { platformName } from "./platforms.ts";
 import type { Architecture, Recipe } from "./recipe.ts";
+import { platformName } from "./recipe.ts";
 import { digestSchema } from "./record.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
 

@@ -1,14 +1,16 @@
 // Which platforms a pull is for: the one its name says, else those configured, as an index where the
 // client takes one.
 
+import { takesIndex, VARIANT_HEADER } from "./negotiation.ts";
 import {
   ARCHITECTURES,
   type Architecture,
   canonicalRecipe,
   type NamedRecipe,
+  platformName,
   type Recipe,
 } from "./recipe.ts";
-import { takesIndex, VARIANT_HEADER, VARIANT_TYPES, type Variant } from "./variant.ts";
+import { VARIANT_TYPES, type Variant } from "./variant.ts";
 
 /** At least one, each once, the one for clients that take no index first. */
 export type Platforms = readonly [Architecture, ...Architecture[]];
@@ -32,11 +34,6 @@ export function parsePlatforms(text: string): Platforms | undefined {
 
 export function formatPlatforms(platforms: Platforms): string {
   return platforms.map(platformName).join(",");
-}
-
-/** As clients spell a platform. Images for Linux are all there are. */
-export function platformName(architecture: Architecture): string {
-  return `linux/${architecture}`;
 }
 
 export function wantedImage(

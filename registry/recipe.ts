@@ -123,3 +123,8 @@ function explainComponent(component: string): string {
       )}, any spelling of a package is found`
     : `${shown} is no part of an image name: lower-case letters and digits, joined by ., _, __ or -`;
 }
+
+/** As clients spell a platform. Images for Linux are all there are. */
+export function platformName(architecture: Architecture): string {
+  return `linux/${architecture}`;
+}

@@ -163,7 +163,7 @@ describe("one place", () => {
     const readers = ["registry", "edge", "origin"].flatMap((folder) =>
       filesWith(folder, /\.get\(\s*["'`]accept["'`]/i),
     );
-    assert.deepEqual(readers, ["registry/variant.ts"]);
+    assert.deepEqual(readers, ["registry/negotiation.ts"]);
   });
 });
 

@@ -6,7 +6,6 @@ import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/backf
 import { COMPOSE_VERSION } from "../../registry/compose.ts";
 import type { Digest } from "../../registry/digest.ts";
 import { type Found, parseFound } from "../../registry/lookup.ts";
-import type { TagPins } from "../../registry/pin.ts";
 import type { PackageName } from "../../registry/recipe.ts";
 import {
   type PackageRecord,
@@ -14,6 +13,7 @@ import {
   popularityBlob,
   recordLayers,
 } from "../../registry/record.ts";
+import type { TagPins } from "../../registry/tag-pins.ts";
 import { VARIANT_TYPES } from "../../registry/variant.ts";
 import type { Log } from "../log.ts";
 import { recentValues } from "../recent.ts";

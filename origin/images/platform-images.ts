@@ -4,8 +4,9 @@
 
 import { RegistryError } from "../../registry/error.ts";
 import { composeIndex, omit } from "../../registry/image-index.ts";
-import { platformName, type WantedImage } from "../../registry/platforms.ts";
+import type { WantedImage } from "../../registry/platforms.ts";
 import type { Recipe } from "../../registry/recipe.ts";
+import { platformName } from "../../registry/recipe.ts";
 import type { Tag } from "../../registry/reference.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { type BuildFailure, failureError, type PackageFailure } from "../failures/failures.ts";

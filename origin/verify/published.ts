@@ -6,6 +6,7 @@ import { PACKING_HEADER, PIN_HEADER } from "../../registry/content.ts";
 import { type Digest, digestOf } from "../../registry/digest.ts";
 import { parseJson } from "../../registry/json.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/media-type.ts";
+import { VARIANT_HEADER } from "../../registry/negotiation.ts";
 import { type Pin, parsePin } from "../../registry/pin.ts";
 import { ARCHITECTURES, type Architecture } from "../../registry/recipe.ts";
 import {
@@ -15,7 +16,7 @@ import {
   popularityBlob,
 } from "../../registry/record.ts";
 import type { Tag } from "../../registry/reference.ts";
-import { VARIANT_HEADER, VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/variant.ts";
+import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/variant.ts";
 import type { RegistryClient } from "./registry-client.ts";
 
 export interface ImageReference {

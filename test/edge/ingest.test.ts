@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type Digest, digestOf } from "../../registry/digest.ts";
-import type { TagPins } from "../../registry/pin.ts";
 import { ingestPath } from "../../registry/route.ts";
+import type { TagPins } from "../../registry/tag-pins.ts";
 import { digestOfText, packingIdOf, pinOf, tagOf } from "../registry/fixture.ts";
 import { NOW_MS } from "./controls.ts";
 import {

@@ -6,10 +6,11 @@ import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/com
 import { type Digest, digestHex, digestOf } from "../../registry/digest.ts";
 import type { FoundPackage } from "../../registry/lookup.ts";
 import { type Ingredient, partName, partsOf } from "../../registry/part.ts";
-import type { Pin, TagPins } from "../../registry/pin.ts";
+import type { Pin } from "../../registry/pin.ts";
 import { type Architecture, canonicalRecipe, systemOf } from "../../registry/recipe.ts";
 import type { LayerRecord, PackageRecord } from "../../registry/record.ts";
 import { storePathName } from "../../registry/store-path.ts";
+import type { TagPins } from "../../registry/tag-pins.ts";
 import type { Variant } from "../../registry/variant.ts";
 import { packingIdOf, recipeOf, storePathOf, tagOf } from "../registry/fixture.ts";
 

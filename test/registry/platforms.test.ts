@@ -8,6 +8,7 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from "../../registry/media-type.ts";
+import { chooseVariant } from "../../registry/negotiation.ts";
 import {
   canonicalImage,
   formatPlatforms,
@@ -18,7 +19,7 @@ import {
   wantedImage,
 } from "../../registry/platforms.ts";
 import { canonicalRecipe, type NamedRecipe, parseRepository } from "../../registry/recipe.ts";
-import { chooseVariant, VARIANTS } from "../../registry/variant.ts";
+import { VARIANTS } from "../../registry/variant.ts";
 import { recipeOf } from "./fixture.ts";
 
 const BOTH: Platforms = ["amd64", "arm64"];

@@ -20,7 +20,7 @@ import {
   parseLookup,
   storePathSchema,
 } from "../../registry/lookup.ts";
-import { MAX_PINS_PER_TAG, parsePin, pinSchema, tagPinsSchema } from "../../registry/pin.ts";
+import { parsePin, pinSchema } from "../../registry/pin.ts";
 import {
   digestSchema,
   layerRecordSchema,
@@ -30,6 +30,7 @@ import {
   parsePackingId,
   recordLayers,
 } from "../../registry/record.ts";
+import { MAX_PINS_PER_TAG, tagPinsSchema } from "../../registry/tag-pins.ts";
 import {
   bundleOf,
   digestOfText,

@@ -9,13 +9,8 @@ import {
   isManifestType,
   OCI_MANIFEST,
 } from "../../registry/media-type.ts";
-import {
-  CLIENTS,
-  chooseVariant,
-  VARIANT_HEADER,
-  VARIANT_TYPES,
-  VARIANTS,
-} from "../../registry/variant.ts";
+import { CLIENTS, chooseVariant, VARIANT_HEADER } from "../../registry/negotiation.ts";
+import { VARIANT_TYPES, VARIANTS } from "../../registry/variant.ts";
 
 const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 const DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json";

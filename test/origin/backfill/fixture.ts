@@ -10,9 +10,9 @@ import { storageKey } from "../../../origin/storage/keys.ts";
 import { digestHex, digestOf } from "../../../registry/digest.ts";
 import { composeIndex, omit } from "../../../registry/image-index.ts";
 import type { Ingredient } from "../../../registry/part.ts";
-import type { TagPins } from "../../../registry/pin.ts";
 import { systemOf } from "../../../registry/recipe.ts";
 import { type PackageRecord, recordLayers } from "../../../registry/record.ts";
+import type { TagPins } from "../../../registry/tag-pins.ts";
 import { VARIANT_TYPES, type Variant } from "../../../registry/variant.ts";
 import { bytesOf } from "../../contract/blob-store.ts";
 import {
