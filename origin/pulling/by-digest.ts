@@ -1,0 +1,72 @@
+// A pull by digest: a manifest or a blob as it is stored, or a layer made again.
+
+import { manifestResponse, planBlob } from "../../registry/content.ts";
+import type { Digest } from "../../registry/digest.ts";
+import { RegistryError } from "../../registry/error.ts";
+import { isManifestType, type ManifestType, OCI_MANIFEST } from "../../registry/media-type.ts";
+import { failureError } from "../failures/failures.ts";
+import type { LostLayers, Remade } from "../images/lost-layers.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { storageKey } from "../storage/keys.ts";
+
+export interface PullingByDigest {
+  readonly store: BlobStore;
+  readonly lost: LostLayers;
+}
+
+export async function serveManifest(
+  { store }: PullingByDigest,
+  request: Request,
+  digest: Digest,
+): Promise<Response> {
+  const bytes = await store.lookup(storageKey.manifest(digest));
+  if (bytes === undefined) {
+    throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${digest} is kept here`);
+  }
+  return manifestResponse(request, { digest, mediaType: mediaTypeOf(bytes), bytes }, "digest");
+}
+
+/** A layer that was evicted is made again, which takes as long as packing it. */
+export async function serveBlob(
+  { store, lost }: PullingByDigest,
+  request: Request,
+  digest: Digest,
+): Promise<Response> {
+  const key = storageKey.layer(digest);
+  const sizeBytes =
+    (await store.sizeBytes(key)) ?? sizeOf(await lost.remake(digest, request.signal));
+  if (sizeBytes === undefined) {
+    throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
+  }
+  const { status, headers, range } = planBlob(request, { digest, sizeBytes });
+  const bodyless = request.method === "HEAD" || status === 304 || status === 416;
+  if (bodyless) return new Response(null, { status, headers });
+  const body = await store.open(key, range);
+  if (body === undefined) throw new RegistryError("BLOB_UNKNOWN", `blob ${digest} is gone`);
+  return new Response(body, { status, headers });
+}
+
+function sizeOf(remade: Remade): number | undefined {
+  switch (remade.kind) {
+    case "remade":
+      return remade.layer.sizeBytes;
+    case "gone":
+      return undefined;
+    case "timed-out":
+      throw failureError({ ...remade, what: "build" });
+    case "cancelled":
+    case "busy":
+    case "cache-failed":
+    case "source-unreachable":
+    case "host-failed":
+      throw failureError(remade);
+    default:
+      return remade satisfies never;
+  }
+}
+
+/** A manifest says itself what it is (OCI image specification, `mediaType`). */
+function mediaTypeOf(manifest: Uint8Array): ManifestType {
+  const { mediaType } = JSON.parse(new TextDecoder().decode(manifest)) as { mediaType?: unknown };
+  return typeof mediaType === "string" && isManifestType(mediaType) ? mediaType : OCI_MANIFEST;
+}
