@@ -1,14 +1,7 @@
 // How a log is written, as the environment says it: at the origin and at a local edge alike.
 
+import type { LogStyle } from "./log.ts";
 import type { Variables } from "./variables.ts";
-
-export interface LogStyle {
-  readonly level: string;
-  /** Lines for people or for programs; null: for people where they are written to a terminal. */
-  readonly format: "text" | "json" | null;
-  /** Null: where lines for people are written to a terminal. */
-  readonly colours: boolean | null;
-}
 
 const LEVELS = ["debug", "info", "warn", "error", "silent"];
 

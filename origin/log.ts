@@ -2,10 +2,18 @@
 // process decides by its own standard error, which those that npm start has started share with it.
 
 import { type Logger, pino } from "pino";
-import type { LogStyle } from "./configured-log.ts";
 import { formatLine } from "./log-line.ts";
 
 export type Log = Pick<Logger, "debug" | "info" | "warn" | "error">;
+
+/** How it is written. */
+export interface LogStyle {
+  readonly level: string;
+  /** Lines for people or for programs; null: for people where they are written to a terminal. */
+  readonly format: "text" | "json" | null;
+  /** Null: where lines for people are written to a terminal. */
+  readonly colours: boolean | null;
+}
 
 export type WriteLine = (line: string) => void;
 
