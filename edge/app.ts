@@ -4,15 +4,15 @@ import { type Context, Hono } from "hono";
 import { errorResponse, RegistryError } from "../registry/error.ts";
 import { chooseVariant } from "../registry/negotiation.ts";
 import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/route.ts";
-import { clientNetwork } from "./client-network.ts";
-import type { Edge, LogLine } from "./edge.ts";
-import { type Env, readSettings } from "./env.ts";
 import { handle } from "./handle.ts";
-import { ingest } from "./ingest.ts";
-import { createManifestMemory, type ManifestMemory } from "./manifest-memory.ts";
-import { createOrigin, type OriginDeadlines } from "./origin.ts";
-import { createRefreshes, type Refreshes } from "./refresh.ts";
-import { createTrail } from "./trail.ts";
+import { ingest } from "./ingest/ingest.ts";
+import { createManifestMemory, type ManifestMemory } from "./isolate/manifest-memory.ts";
+import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
+import { createOrigin, type OriginDeadlines } from "./origin-client/origin.ts";
+import { clientNetwork } from "./request/client-network.ts";
+import type { Edge, LogLine } from "./request/edge.ts";
+import { type Env, readSettings } from "./request/env.ts";
+import { createTrail } from "./request/trail.ts";
 
 /** What outlives a request: plain data, which requests may share, and no promise or stream. */
 export interface Isolate {

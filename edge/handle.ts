@@ -5,10 +5,10 @@ import { manifestResponse } from "../registry/content.ts";
 import type { Digest } from "../registry/digest.ts";
 import type { Route } from "../registry/route.ts";
 import { tagListResponse } from "../registry/tags.ts";
-import { serveBlob } from "./blobs.ts";
-import type { Edge } from "./edge.ts";
-import { lookupManifest } from "./manifests.ts";
-import { type ManifestRoute, serveTag } from "./tagged.ts";
+import { serveBlob } from "./pulling/blobs.ts";
+import { type ManifestRoute, serveTag } from "./pulling/by-tag.ts";
+import type { Edge } from "./request/edge.ts";
+import { lookupManifest } from "./storage/manifests.ts";
 
 export async function handle(edge: Edge, request: Request, route: Route): Promise<Response> {
   switch (route.kind) {

@@ -137,7 +137,7 @@ describe("one place", () => {
       /\bprocess\s*\.|\benv\s*[.[]|\{[^}\n]*\}\s*=\s*env\b|cloudflare:workers/,
     );
     assert.deepEqual(
-      edge.filter((path) => !/^edge\/(?:worker|env|app)\.ts$/.test(path)),
+      edge.filter((path) => !/^edge\/(?:worker|app|request\/env)\.ts$/.test(path)),
       [],
     );
     assert.deepEqual(filesWith("registry", /\bprocess\s*\.|\benv\s*[.[]/), []);

@@ -3,7 +3,7 @@
 // because it runs in workerd while everything around it is type-checked for Node.
 
 import { createApp, createIsolate } from "../../edge/app.ts";
-import { writeLog } from "../../edge/log.ts";
+import { writeLog } from "../../edge/request/log.ts";
 import { CONTROLS_HEADER, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
 
 const isolate = createIsolate();

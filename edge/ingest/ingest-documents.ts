@@ -1,0 +1,149 @@
+// Takes records, lookups, manifests and pointers, each only when what it names is already there. So
+// the order of the backfill is kept by the edge itself, whoever sends.
+
+import * as v from "valibot";
+import {
+  lookupsBodySchema,
+  pointersBodySchema,
+  recordsBodySchema,
+} from "../../registry/backfill.ts";
+import { type Digest, digestOf } from "../../registry/digest.ts";
+import { type ErrorCode, RegistryError } from "../../registry/error.ts";
+import { parseJson } from "../../registry/json.ts";
+import { outputPathsOf } from "../../registry/lookup.ts";
+import {
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from "../../registry/media-type.ts";
+import { ARCHITECTURES } from "../../registry/recipe.ts";
+import { digestSchema, popularityBlob, recordLayers } from "../../registry/record.ts";
+import type { Manifest } from "../isolate/manifest.ts";
+import type { Edge } from "../request/edge.ts";
+import { kvKey, r2Key } from "../storage/keys.ts";
+import { manifestInR2, storeManifest } from "../storage/manifests.ts";
+import { storePointer } from "../storage/pointers.ts";
+import { storeTagPins } from "../storage/tag-pins.ts";
+import { missingKeys, overEach, requireBlobs, requireManifests } from "./presence.ts";
+
+const descriptorSchema = v.object({
+  digest: digestSchema,
+  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+});
+const manifestSchema = v.object({
+  schemaVersion: v.literal(2),
+  mediaType: v.picklist([OCI_MANIFEST, DOCKER_MANIFEST]),
+  config: descriptorSchema,
+  layers: v.array(descriptorSchema),
+});
+const indexSchema = v.object({
+  schemaVersion: v.literal(2),
+  mediaType: v.picklist([OCI_INDEX, DOCKER_MANIFEST_LIST]),
+  manifests: v.pipe(v.array(descriptorSchema), v.minLength(1), v.maxLength(ARCHITECTURES.length)),
+});
+
+export async function ingestRecords(edge: Edge, json: unknown): Promise<Response> {
+  const { records } = parseBody(recordsBodySchema, json);
+  const layers = records.flatMap(recordLayers);
+  const popularity = new Set(records.flatMap(({ packing }) => popularityBlob(packing) ?? []));
+  await requireBlobs(edge, [
+    ...layers.map(({ digest, sizeBytes }) => ({ digest, sizeBytes })),
+    ...[...popularity].map((digest) => ({ digest, sizeBytes: null })),
+  ]);
+  await overEach(records, async (record) => {
+    await edge.kv.put(await kvKey.record(record, record.packing), JSON.stringify(record));
+    await Promise.all(
+      record.outputs.map((path) => edge.r2.put(r2Key.output(path), record.packing)),
+    );
+  });
+  return acceptedResponse(200);
+}
+
+/**
+ * A lookup is taken when a record of each of its outputs was, in whatever packing: which one an image
+ * needs depends on its variant, and composing reads the records themselves anyway. R2 is asked, since
+ * KV may not show for a minute what was just written.
+ */
+export async function ingestLookups(edge: Edge, json: unknown): Promise<Response> {
+  const { pin, system, lookups } = parseBody(lookupsBodySchema, json);
+  const outputs = lookups.flatMap(({ found }) => outputPathsOf(found));
+  const keyOf = new Map(outputs.map((path) => [r2Key.output(path), path]));
+  const missing = await missingKeys(edge, [...keyOf.keys()]);
+  if (missing.length > 0) {
+    throw new RegistryError("MANIFEST_INVALID", "lookups of outputs without a record", {
+      detail: missing.map((key) => keyOf.get(key)),
+    });
+  }
+  await overEach(lookups, ({ name, found }) =>
+    edge.kv.put(kvKey.lookup(pin, system, name), JSON.stringify(found)),
+  );
+  return acceptedResponse(200);
+}
+
+export async function ingestManifest(
+  edge: Edge,
+  digest: Digest,
+  bytes: Uint8Array,
+): Promise<Response> {
+  const actual = await digestOf(bytes);
+  if (actual !== digest) throw new RegistryError("DIGEST_INVALID", `these bytes are ${actual}`);
+  const parsed = v.safeParse(v.union([manifestSchema, indexSchema]), parseJson(bytes));
+  if (!parsed.success) {
+    throw new RegistryError("MANIFEST_INVALID", "not a manifest that this registry writes");
+  }
+  const manifest = parsed.output;
+  if ("manifests" in manifest) await requireManifests(edge, sized(manifest.manifests));
+  else await requireBlobs(edge, sized([manifest.config, ...manifest.layers]));
+  await storeManifest(edge, { digest, mediaType: manifest.mediaType, bytes });
+  return acceptedResponse(201);
+}
+
+function sized(descriptors: readonly { readonly digest: Digest; readonly size: number }[]) {
+  return descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size }));
+}
+
+/**
+ * Everything is checked before anything is written. R2 is asked for the manifest: the memory of an
+ * isolate holds what the origin answered too, whose layers nobody has checked.
+ */
+export async function ingestPointers(edge: Edge, json: unknown): Promise<Response> {
+  const { tag, image } = parseBody(pointersBodySchema, json);
+  const nowMs = edge.now();
+  let manifest: Manifest | undefined;
+  if (image !== null) {
+    manifest = await manifestInR2(edge, image.digest);
+    if (manifest === undefined) {
+      throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${image.digest} was put here`);
+    }
+  }
+  // A clock ahead of ours must not keep later pointers out.
+  const past = (resolvedAtMs: number) => Math.min(resolvedAtMs, nowMs);
+  if (tag !== null) {
+    const pins = tag.pins.pins.map((each) => ({ ...each, resolvedAtMs: past(each.resolvedAtMs) }));
+    await storeTagPins(edge, tag.tag, { ...tag.pins, pins });
+  }
+  if (image !== null && manifest !== undefined) {
+    const { pin, packing } = image;
+    const resolvedAtMs = past(image.resolvedAtMs);
+    const omitted = image.omitted ?? undefined;
+    await storePointer(edge, image, { manifest, pin, packing, resolvedAtMs, omitted });
+  }
+  return acceptedResponse(200);
+}
+
+export function parseBody<Output>(
+  schema: v.GenericSchema<unknown, Output>,
+  json: unknown,
+  code: ErrorCode = "MANIFEST_INVALID",
+): Output {
+  const parsed = v.safeParse(schema, json);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const at = v.getDotPath(issue);
+  throw new RegistryError(code, `the body is not as it should be: ${at ?? ""} ${issue.message}`);
+}
+
+export function acceptedResponse(status: 200 | 201, body: unknown = {}): Response {
+  return Response.json(body, { status, headers: { "Cache-Control": "no-store" } });
+}

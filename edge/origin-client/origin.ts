@@ -1,0 +1,221 @@
+// The only caller of the origin. A request carries our token and nothing of the client's but a range;
+// of an answer only what was checked goes on. Absence is what the origin itself says in a registry
+// error; everything else that is no content is 503.
+
+import * as v from "valibot";
+import { cancelBody, readLimited } from "../../registry/body.ts";
+import { PACKING_HEADER, PIN_HEADER } from "../../registry/content.ts";
+import { type Digest, parseDigest } from "../../registry/digest.ts";
+import { RegistryError } from "../../registry/error.ts";
+import { OMITTED_HEADER, omittedSchema } from "../../registry/image-index.ts";
+import { type Pin, parsePin } from "../../registry/pin.ts";
+import { type PackingId, parsePackingId } from "../../registry/record.ts";
+import type { Tag } from "../../registry/reference.ts";
+import { type SecretKey, signRequest } from "../../registry/token.ts";
+import type { Manifest } from "../isolate/manifest.ts";
+import { verifyManifest } from "../isolate/manifest.ts";
+import { originError, unusable } from "./origin-error.ts";
+import { type OriginWait, untilBuilt } from "./origin-wait.ts";
+
+export type OriginReference =
+  | { readonly kind: "tag"; readonly tag: Tag }
+  | { readonly kind: "digest"; readonly digest: Digest };
+
+export interface OriginManifest {
+  readonly manifest: Manifest;
+  readonly pin: Pin | undefined;
+  readonly packing: PackingId | undefined;
+  readonly warning: string | undefined;
+  /** The platforms that an index lacks. */
+  readonly omitted: string | undefined;
+}
+
+/** What is wanted of the origin, as `originHeaders` says it. */
+export type AskedHeaders = Readonly<Record<string, string>>;
+
+/** Whole with 200; a part with 206; with 416 no body. Not verified yet. */
+export interface OriginBlob {
+  readonly status: 200 | 206 | 416;
+  readonly headers: Headers;
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
+/**
+ * All of them throw RegistryError for whatever is no content. What a client waits for is given up
+ * when it leaves, which the origin then sees.
+ */
+export interface Origin {
+  /** Waits while the origin says that it is building. */
+  manifest(
+    repository: string,
+    reference: OriginReference,
+    asked: AskedHeaders,
+  ): Promise<OriginManifest>;
+  /**
+   * Makes the origin resolve and build a tag, without moving the manifest, whoever leaves: work
+   * behind an answer is cut short after 30 s, and the origin builds on.
+   */
+  refresh(repository: string, tag: Tag, asked: AskedHeaders): Promise<void>;
+  blob(method: "GET" | "HEAD", digest: Digest, range: string | null): Promise<OriginBlob>;
+}
+
+export interface OriginOptions {
+  readonly url: string | undefined;
+  readonly secretKeys: readonly SecretKey[];
+  readonly now: () => number;
+  readonly fetch: (request: Request) => Promise<Response>;
+  readonly wait: OriginWait;
+  readonly deadlinesMs?: OriginDeadlines;
+}
+
+export interface OriginDeadlines {
+  /** The origin itself answers before this, with an error that says more. */
+  readonly manifestMs: number;
+  /** Until the headers of a blob; its body then takes what it takes. */
+  readonly blobMs: number;
+}
+
+/** The origin answers a slow build within a minute, unless its operator says otherwise. */
+const DEADLINES: OriginDeadlines = { manifestMs: 120_000, blobMs: 30_000 };
+/** Some clients stop at about 4 MB. */
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+/** Blobs are global; the path needs a name, and any will do. */
+const ANY_REPOSITORY = "nixport";
+const WARNING = /^299 - "[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}"$/;
+
+type Method = "GET" | "HEAD";
+
+/** Seen by the origin as RFC 7240 says it: the image is wanted though nobody waits for it. */
+const NOBODY_WAITS = { Prefer: "respond-async" };
+
+export function createOrigin(options: OriginOptions): Origin {
+  const { manifestMs, blobMs } = options.deadlinesMs ?? DEADLINES;
+  const { wait } = options;
+
+  /** Keeps the deadline until `read` is done with the answer. */
+  async function ask<Result>(
+    method: Method,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    deadlineMs: number,
+    read: (response: Response) => Promise<Result>,
+    client?: AbortSignal,
+  ): Promise<Result> {
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), deadlineMs);
+    const signal = client ? AbortSignal.any([deadline.signal, client]) : deadline.signal;
+    try {
+      const response = await options.fetch(await request(method, path, headers, signal));
+      return await read(response);
+    } catch (cause) {
+      if (cause instanceof RegistryError) throw cause;
+      if (client?.aborted) throw new RegistryError("UNAVAILABLE", "the client has left", { cause });
+      const what = deadline.signal.aborted ? "did not answer in time" : "cannot be reached";
+      throw new RegistryError("UNAVAILABLE", `not cached here, and the origin ${what}; try again`, {
+        cause,
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function request(
+    method: Method,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Request> {
+    if (options.url === undefined) throw new Error("ORIGIN_URL names no origin");
+    const url = new URL(path, options.url);
+    const signed = { method, path: url.pathname };
+    const token =
+      options.secretKeys.length > 0 &&
+      (await signRequest(options.secretKeys, "edge", signed, options.now()));
+    return new Request(url, {
+      method,
+      headers: {
+        ...headers,
+        ...(token && { Authorization: `Bearer ${token}` }),
+        // A coded body would be decoded on the way, and its length and digest would not match.
+        "Accept-Encoding": "identity",
+      },
+      redirect: "manual",
+      signal,
+    });
+  }
+
+  return {
+    manifest(repository, reference, asked) {
+      const last = reference.kind === "tag" ? reference.tag : reference.digest;
+      const path = `/v2/${repository}/manifests/${last}`;
+      const read = async (response: Response) => {
+        if (response.status !== 200) throw await originError(response);
+        return readManifest(response, reference);
+      };
+      return untilBuilt(() => ask("GET", path, asked, manifestMs, read, wait.client), wait);
+    },
+    async refresh(repository, tag, asked) {
+      const path = `/v2/${repository}/manifests/${tag}`;
+      const headers = { ...asked, ...NOBODY_WAITS };
+      const status = await ask("HEAD", path, headers, manifestMs, async (response) => {
+        await cancelBody(response.body);
+        return response.status;
+      });
+      if (status === 200) return;
+      if (status !== 404) throw unusable(`status ${status}`);
+      // What is unknown, the tag or a package, only the body of a GET says.
+      await ask("GET", path, headers, manifestMs, async (response) => {
+        if (response.status !== 200) throw await originError(response);
+        await cancelBody(response.body);
+      });
+    },
+    async blob(method, digest, range) {
+      const path = `/v2/${ANY_REPOSITORY}/blobs/${digest}`;
+      if (method === "HEAD") {
+        const readHead = async (response: Response) =>
+          response.status === 200 ? readBlob(response) : undefined;
+        const head = await ask("HEAD", path, {}, blobMs, readHead, wait.client);
+        if (head !== undefined) return head;
+        // An answer to HEAD has no body, and only a body says that there is no such blob.
+      }
+      const asked = range === null ? {} : { Range: range };
+      return ask("GET", path, asked, blobMs, readBlob, wait.client);
+    },
+  };
+}
+
+async function readBlob(response: Response): Promise<OriginBlob> {
+  const { status, headers, body } = response;
+  if (status !== 200 && status !== 206 && status !== 416) throw await originError(response);
+  if (headers.has("Content-Encoding")) {
+    await cancelBody(body);
+    throw unusable("a coded body");
+  }
+  return { status, headers, body };
+}
+
+async function readManifest(
+  response: Response,
+  reference: OriginReference,
+): Promise<OriginManifest> {
+  const { headers } = response;
+  const told = parseDigest(headers.get("Docker-Content-Digest") ?? "");
+  const expected = reference.kind === "digest" ? reference.digest : told;
+  const bytes = await readLimited(response.body, MAX_MANIFEST_BYTES);
+  if (bytes === undefined) throw unusable("a manifest beyond any client's limit");
+  const mediaType = headers.get("Content-Type") ?? undefined;
+  const manifest =
+    expected !== undefined && told === expected
+      ? await verifyManifest(bytes, expected, mediaType)
+      : undefined;
+  if (manifest === undefined) throw unusable("a manifest that is not what its digest names");
+  const warning = headers.get("Warning");
+  const omitted = v.safeParse(omittedSchema, headers.get(OMITTED_HEADER));
+  return {
+    manifest,
+    pin: parsePin(headers.get(PIN_HEADER) ?? ""),
+    packing: parsePackingId(headers.get(PACKING_HEADER) ?? ""),
+    warning: warning !== null && WARNING.test(warning) ? warning : undefined,
+    omitted: omitted.success ? omitted.output : undefined,
+  };
+}

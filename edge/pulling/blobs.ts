@@ -1,0 +1,140 @@
+// Blobs by digest: Cache API, R2, origin. GET is one R2 operation whatever the range; HEAD never
+// moves a body. What the origin streams is verified on its way and never written.
+
+import { cancelBody } from "../../registry/body.ts";
+import {
+  isUnchanged,
+  planBlob,
+  type RequestedRange,
+  requestedRange,
+} from "../../registry/content.ts";
+import type { Digest } from "../../registry/digest.ts";
+import type { Edge } from "../request/edge.ts";
+import { r2Key } from "../storage/keys.ts";
+import { attempt } from "../storage/tiers.ts";
+import { serveOriginBlob } from "./origin-blob.ts";
+
+/**
+ * Only small blobs go into the location's cache: views, grounds and configs, the most frequent ones,
+ * where a far bucket's round trip is nearly the whole answer. They are read whole, so that filling
+ * needs no tee(), which would hold a large layer in memory for the slower of two readers.
+ */
+const MAX_CACHED_BYTES = 256 * 1024;
+
+export async function serveBlob(edge: Edge, request: Request, digest: Digest): Promise<Response> {
+  if (request.method === "HEAD" || isUnchanged(request.headers, digest)) {
+    return serveHead(edge, request, digest);
+  }
+  const range = requestedRange(request, digest);
+  const local =
+    range === null
+      ? ((await fromCache(edge, request, digest)) ?? (await wholeFromR2(edge, request, digest)))
+      : await rangeFromR2(edge, request, digest, range);
+  return local ?? serveOriginBlob(edge, request, digest);
+}
+
+async function serveHead(edge: Edge, request: Request, digest: Digest): Promise<Response> {
+  const object = await attempt(edge, "r2", () => edge.r2.head(r2Key.blob(digest)));
+  if (!object) return serveOriginBlob(edge, request, digest);
+  edge.trail.hit("r2");
+  return new Response(null, planBlob(request, { digest, sizeBytes: object.size }));
+}
+
+async function fromCache(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+): Promise<Response | undefined> {
+  const cached = await attempt(edge, "cache", () => edge.cache.match(cacheKey(request, digest)));
+  if (!cached) return undefined;
+  const bytes = await attempt(edge, "cache", () => cached.bytes());
+  if (bytes === undefined) return undefined;
+  edge.trail.hit("cache");
+  return new Response(bytes, planBlob(request, { digest, sizeBytes: bytes.length }));
+}
+
+async function wholeFromR2(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+): Promise<Response | undefined> {
+  const object = await attempt(edge, "r2", () => edge.r2.get(r2Key.blob(digest)));
+  if (!object) return undefined;
+  const plan = planBlob(request, { digest, sizeBytes: object.size });
+  if (object.size > MAX_CACHED_BYTES) {
+    edge.trail.hit("r2");
+    return new Response(object.body, plan);
+  }
+  const bytes = await attempt(edge, "r2", () => object.bytes());
+  if (bytes === undefined) return undefined;
+  edge.trail.hit("r2");
+  edge.later("fill cache", () =>
+    edge.cache.put(cacheKey(request, digest), new Response(bytes, { headers: plan.headers })),
+  );
+  return new Response(bytes, plan);
+}
+
+/**
+ * R2 is asked for the range before the size is known, and tells the size with what it gives; the
+ * plan made of that is what R2 did. Only a range that cannot be satisfied takes a second operation,
+ * for the size that 416 must tell.
+ */
+async function rangeFromR2(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+  range: RequestedRange,
+): Promise<Response | undefined> {
+  const got = await attempt(edge, "r2", () => getRange(edge, digest, range));
+  if (!got) return undefined;
+  const { object, body } = got;
+  const plan = planBlob(request, { digest, sizeBytes: object.size });
+  if (plan.range === null) {
+    await cancelBody(body);
+    edge.trail.hit("r2");
+    return new Response(null, plan);
+  }
+  if (body === null || !isSameRange(object.range, plan.range)) {
+    await cancelBody(body);
+    edge.log({ level: "warn", event: "r2 gave another range", digest, range: object.range });
+    return undefined;
+  }
+  edge.trail.hit("r2");
+  return new Response(body, plan);
+}
+
+interface RangeOfBlob {
+  readonly object: R2Object;
+  /** Null where R2 did not give the range. */
+  readonly body: ReadableStream | null;
+}
+
+/** A range that begins past the end is an error of R2, not always the same one: the size decides. */
+async function getRange(
+  edge: Edge,
+  digest: Digest,
+  range: RequestedRange,
+): Promise<RangeOfBlob | null> {
+  const key = r2Key.blob(digest);
+  try {
+    const object = await edge.r2.get(key, { range });
+    return object && { object, body: object.body };
+  } catch (cause) {
+    edge.log({ level: "info", event: "r2 refused a range", range, cause });
+    const object = await edge.r2.head(key);
+    return object && { object, body: null };
+  }
+}
+
+function isSameRange(
+  given: R2Range | undefined,
+  planned: { readonly offset: number; readonly length: number },
+): boolean {
+  if (given === undefined || !("offset" in given)) return false;
+  return given.offset === planned.offset && given.length === planned.length;
+}
+
+/** A path that no route serves: nothing can be put there from outside. */
+function cacheKey(request: Request, digest: Digest): Request {
+  return new Request(new URL(`/cached-blobs/${digest}`, request.url));
+}

@@ -1,0 +1,182 @@
+// A pull by tag: pointer, composition, origin, in this order. A stale answer is given at once and
+// refreshed behind it, so that a channel that moved never makes a user wait.
+
+import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/content.ts";
+import { manifestsOf, OMITTED_HEADER } from "../../registry/image-index.ts";
+import { isIndexType } from "../../registry/media-type.ts";
+import { chooseVariant } from "../../registry/negotiation.ts";
+import { type Pin, parsePin } from "../../registry/pin.ts";
+import {
+  canonicalImage,
+  originHeaders,
+  type WantedImage,
+  wantedImage,
+  wantedRecipes,
+} from "../../registry/platforms.ts";
+import type { PackingId } from "../../registry/record.ts";
+import type { Tag } from "../../registry/reference.ts";
+import type { Route } from "../../registry/route.ts";
+import { describeAge, movedWarning, staleWarning } from "../../registry/warning.ts";
+import type { Manifest } from "../isolate/manifest.ts";
+import type { AskedHeaders } from "../origin-client/origin.ts";
+import { isUnknownTag, unusable } from "../origin-client/origin-error.ts";
+import type { Edge } from "../request/edge.ts";
+import type { ImageName } from "../storage/keys.ts";
+import { lookupManifest } from "../storage/manifests.ts";
+import { healPointer, lookupPointer, removePointer, storePointer } from "../storage/pointers.ts";
+import { forgetTagPins } from "../storage/tag-pins.ts";
+import { composeKnown } from "./known-image.ts";
+
+export type ManifestRoute = Extract<Route, { kind: "manifest" }>;
+
+export async function serveTag(
+  edge: Edge,
+  request: Request,
+  route: ManifestRoute,
+  tag: Tag,
+): Promise<Response> {
+  const variant = chooseVariant(request.headers);
+  const image = wantedImage(route.recipe, edge.platforms, request.headers, variant);
+  const wanted: Wanted = {
+    image,
+    repository: route.repository,
+    name: { recipe: canonicalImage(image), tag, variant },
+    asked: originHeaders(image, edge.platforms, variant),
+  };
+  const answer =
+    (await fromPointer(edge, wanted)) ??
+    (await fromKnown(edge, wanted)) ??
+    (await fromIndex(edge, wanted)) ??
+    (await fromOrigin(edge, wanted));
+  return tagResponse(request, answer);
+}
+
+/** One pull: what is wanted, where it is kept here, and how the origin is asked for it. */
+interface Wanted {
+  readonly image: WantedImage;
+  /** As the client spelled it. */
+  readonly repository: string;
+  readonly name: ImageName;
+  readonly asked: AskedHeaders;
+}
+
+interface Answer {
+  readonly manifest: Manifest;
+  readonly pin: Pin | undefined;
+  readonly packing: PackingId | undefined;
+  readonly warning: string | undefined;
+  /** The platforms that an index lacks. */
+  readonly omitted: string | undefined;
+}
+
+async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
+  const { name } = wanted;
+  const found = await lookupPointer(edge, name);
+  if (found === undefined) return undefined;
+  const { pointer, tier } = found;
+  edge.trail.hit(tier);
+  edge.memory.store(pointer.manifest);
+  if (tier === "r2") edge.later("fill kv", () => healPointer(edge, name, pointer));
+  const warning = staleness(edge, name.tag, pointer.resolvedAtMs, true);
+  if (warning !== undefined) refreshBehind(edge, wanted);
+  return { ...pointer, warning };
+}
+
+async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
+  const { name } = wanted;
+  const recipes = wantedRecipes(wanted.image);
+  const known = await composeKnown(edge, recipes, name.tag, name.variant);
+  if (known === undefined) return undefined;
+  const { manifest, resolved, packing, isNewest } = known;
+  edge.trail.hit("composed");
+  const pointer = { manifest, ...resolved, packing, omitted: undefined };
+  edge.later("store pointer", () => storePointer(edge, name, pointer));
+  const warning = staleness(edge, name.tag, resolved.resolvedAtMs, isNewest);
+  if (warning !== undefined) refreshBehind(edge, wanted);
+  return { ...pointer, warning };
+}
+
+/**
+ * A client that takes no index gets the first image of it: which platform is the first that can be
+ * had, only the index says.
+ */
+async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
+  const { image, name } = wanted;
+  if (image.kind !== "first") return undefined;
+  const recipe = canonicalImage({ ...image, kind: "index" });
+  const index = (await lookupPointer(edge, { ...name, recipe }))?.pointer;
+  const [first] = index === undefined ? [] : manifestsOf(index.manifest.bytes);
+  const found = first === undefined ? undefined : await lookupManifest(edge, first);
+  if (index === undefined || found === undefined) return undefined;
+  edge.trail.hit(found.tier);
+  const warning = staleness(edge, name.tag, index.resolvedAtMs, true);
+  if (warning !== undefined) refreshBehind(edge, wanted);
+  const { pin, packing } = index;
+  return { manifest: found.manifest, pin, packing, warning, omitted: undefined };
+}
+
+/**
+ * HEAD asks for the bytes too: only what was hashed is answered, and the GET that follows is fast.
+ */
+async function fromOrigin(edge: Edge, { image, repository, name, asked }: Wanted): Promise<Answer> {
+  edge.trail.miss();
+  await edge.admitMiss();
+  const reference = { kind: "tag", tag: name.tag } as const;
+  const answer = await edge.trail.time("origin", () =>
+    edge.origin.manifest(repository, reference, asked),
+  );
+  if (isIndexType(answer.manifest.mediaType) && image.kind !== "index") {
+    throw unusable("an index where one manifest was asked for");
+  }
+  edge.memory.store(answer.manifest);
+  return answer;
+}
+
+/** Why an answer may be outdated; undefined for one that is fresh. A tag that is a pin always is. */
+function staleness(
+  edge: Edge,
+  tag: Tag,
+  resolvedAtMs: number,
+  isNewest: boolean,
+): string | undefined {
+  if (parsePin(tag) !== undefined) return undefined;
+  if (!isNewest) return movedWarning(tag);
+  const ageMs = edge.now() - resolvedAtMs;
+  if (ageMs < edge.pinFreshMs) return undefined;
+  return staleWarning(`${tag} was last resolved ${describeAge(ageMs)} ago; it is being refreshed`);
+}
+
+function refreshBehind(edge: Edge, wanted: Wanted): void {
+  const { variant, tag, recipe } = wanted.name;
+  const key = `${variant}/${tag}/${recipe}`;
+  if (!edge.refreshes.claim(key, edge.now())) return;
+  edge.later("refresh", () => refresh(edge, wanted, key));
+}
+
+async function refresh(
+  edge: Edge,
+  { repository, name, asked }: Wanted,
+  key: string,
+): Promise<void> {
+  try {
+    await edge.origin.refresh(repository, name.tag, asked);
+  } catch (error) {
+    if (!isUnknownTag(error)) throw error;
+    edge.log({ level: "info", event: "tag forgotten", tag: name.tag });
+    // The pins first: they would compose the image again.
+    await forgetTagPins(edge, name.tag);
+    await removePointer(edge, name);
+  } finally {
+    edge.refreshes.release(key, edge.now());
+  }
+}
+
+function tagResponse(request: Request, answer: Answer): Response {
+  const response = manifestResponse(request, answer.manifest, "tag");
+  const { headers } = response;
+  if (answer.pin !== undefined) headers.set(PIN_HEADER, answer.pin);
+  if (answer.packing !== undefined) headers.set(PACKING_HEADER, answer.packing);
+  if (answer.warning !== undefined) headers.set("Warning", answer.warning);
+  if (answer.omitted !== undefined) headers.set(OMITTED_HEADER, answer.omitted);
+  return response;
+}

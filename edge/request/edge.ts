@@ -1,0 +1,38 @@
+// What the code below the boundary works with: one request's view of storage, origin and clock. The
+// environment of the Worker is read in worker.ts alone.
+
+import type { Platforms } from "../../registry/platforms.ts";
+import type { SecretKey } from "../../registry/token.ts";
+import type { ManifestMemory } from "../isolate/manifest-memory.ts";
+import type { Refreshes } from "../isolate/refresh-claims.ts";
+import type { Origin } from "../origin-client/origin.ts";
+import type { Trail } from "./trail.ts";
+
+export interface LogLine {
+  readonly level: "info" | "warn" | "error";
+  readonly event: string;
+  readonly cause?: unknown;
+  readonly [fact: string]: unknown;
+}
+
+export interface Edge {
+  readonly kv: KVNamespace;
+  readonly r2: R2Bucket;
+  readonly cache: Cache;
+  readonly memory: ManifestMemory;
+  readonly refreshes: Refreshes;
+  readonly origin: Origin;
+  /** Empty without a secret: then nothing is ingested. */
+  readonly secretKeys: readonly SecretKey[];
+  readonly pinFreshMs: number;
+  /** What a name without a platform is answered for. */
+  readonly platforms: Platforms;
+  readonly logsPulls: boolean;
+  readonly now: () => number;
+  readonly trail: Trail;
+  /** Throws TOOMANYREQUESTS for a client that asks for too much of what is not here. */
+  readonly admitMiss: () => Promise<void>;
+  /** Work behind the answer. It may be cut short, so nothing may depend on it. */
+  readonly later: (event: string, work: () => Promise<unknown>) => void;
+  readonly log: (line: LogLine) => void;
+}

@@ -1,0 +1,79 @@
+// The Worker's bindings, and the settings read from them. wrangler.toml says what each is for.
+
+import { type Platforms, parsePlatforms } from "../../registry/platforms.ts";
+import { parseSecretKeys, type SecretKey } from "../../registry/token.ts";
+
+export interface Env {
+  readonly KV: KVNamespace;
+  readonly R2: R2Bucket;
+  readonly MISS_LIMIT?: RateLimit;
+  readonly ORIGIN_URL?: string;
+  readonly NIXPORT_SECRET?: string;
+  readonly PIN_FRESH_SECONDS?: string;
+  readonly ORIGIN_WAIT_SECONDS?: string;
+  readonly PLATFORMS?: string;
+  readonly LOG_PULLS?: string;
+}
+
+export interface Settings {
+  /** Undefined where it names no origin: then every miss is 503. */
+  readonly originUrl: string | undefined;
+  readonly secretKeys: readonly SecretKey[];
+  readonly pinFreshMs: number;
+  readonly originWaitMs: number;
+  readonly platforms: Platforms;
+  /** Of local starts, where a person reads along: a line for each pull by tag that was cached. */
+  readonly logsPulls: boolean;
+  /** What is wrong with the environment. Pulls of what is cached go on all the same. */
+  readonly problem: string | undefined;
+}
+
+const DEFAULT_PIN_FRESH_SECONDS = 300;
+/** With one more answer of the origin below the 5 minutes after which Kubernetes gives a pull up. */
+const DEFAULT_ORIGIN_WAIT_SECONDS = 240;
+const DEFAULT_PLATFORMS: Platforms = ["amd64"];
+
+export function readSettings(env: Env): Settings {
+  const { ORIGIN_URL, NIXPORT_SECRET, PIN_FRESH_SECONDS, ORIGIN_WAIT_SECONDS, PLATFORMS } = env;
+  const problems: string[] = [];
+  const originUrl = ORIGIN_URL && isRoot(ORIGIN_URL) ? ORIGIN_URL : undefined;
+  if (originUrl === undefined) {
+    problems.push("ORIGIN_URL: not like https://origin.example.org, without a path");
+  }
+  const keys = NIXPORT_SECRET ? parseSecretKeys(NIXPORT_SECRET) : [];
+  if (typeof keys === "string") problems.push(`NIXPORT_SECRET: ${keys}`);
+
+  const milliseconds = (name: string, text: string | undefined, fallback: number) => {
+    const isNumber = /^\d{1,9}$/.test(text ?? "");
+    if (text && !isNumber) problems.push(`${name}: not a number of seconds`);
+    return 1000 * (isNumber ? Number(text) : fallback);
+  };
+  const pinFreshMs = milliseconds(
+    "PIN_FRESH_SECONDS",
+    PIN_FRESH_SECONDS,
+    DEFAULT_PIN_FRESH_SECONDS,
+  );
+  const originWaitMs = milliseconds(
+    "ORIGIN_WAIT_SECONDS",
+    ORIGIN_WAIT_SECONDS,
+    DEFAULT_ORIGIN_WAIT_SECONDS,
+  );
+  const platforms = PLATFORMS ? parsePlatforms(PLATFORMS) : DEFAULT_PLATFORMS;
+  if (platforms === undefined) problems.push("PLATFORMS: not like linux/amd64,linux/arm64");
+  return {
+    originUrl,
+    secretKeys: typeof keys === "string" ? [] : keys,
+    pinFreshMs,
+    originWaitMs,
+    platforms: platforms ?? DEFAULT_PLATFORMS,
+    logsPulls: env.LOG_PULLS === "1",
+    problem: problems.length > 0 ? problems.join("; ") : undefined,
+  };
+}
+
+/** Requests are signed for their path at the origin, so it lies at the root of its host. */
+function isRoot(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, href, origin } = new URL(text);
+  return /^https?:$/.test(protocol) && href === `${origin}/`;
+}

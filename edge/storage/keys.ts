@@ -1,0 +1,83 @@
+// Every key the edge stores under: one function each, drawn as one tree. Nothing else spells a key.
+//
+//   KV: what a pull reads first, fast everywhere, eventually consistent
+//   ├── p/<variant>/<tag>/<recipe>              pointer: the manifest's or the index's bytes; metadata
+//   │                                           says which digest, type, pin and time (pointers.ts)
+//   ├── t/<tag>                                 TagPins: what composing images of a tag takes
+//   ├── l/<pin>/<system>/<package name>         Found
+//   ├── r/<packing>/<store path's base name>    PackageRecord of a package with one output
+//   ├── r/<packing>/<sha256 hex>                of any other part, by its outputs
+//   ├── m/<sha256 hex>                          manifest or index bytes; metadata says type and size
+//   └── latest-pins                             the TagPins that came last, of whatever tag
+//
+//   R2: what is true, strongly consistent
+//   ├── blobs/<2 hex>/<sha256 hex>              layers and configs
+//   ├── manifests/<sha256 hex>                  manifest or index bytes, Content-Type set
+//   ├── pointers/<variant>/<tag>/<recipe>       as in KV: decides which of two pointers is newer,
+//   │                                           and answers when KV cannot
+//   ├── tags/<tag>, latest-pins                 as in KV: merged here, copied there
+//   ├── outputs/<store path's base name>        empty: a record of this output was accepted
+//   └── staging/<sha256 hex>/<upload>           a large blob being assembled, not yet verified
+
+import { type Digest, digestHex, digestOf } from "../../registry/digest.ts";
+import { loneOutput, type Part, partName } from "../../registry/part.ts";
+import type { Pin } from "../../registry/pin.ts";
+import type { PackageName, System } from "../../registry/recipe.ts";
+import type { PackingId } from "../../registry/record.ts";
+import type { Tag } from "../../registry/reference.ts";
+import { type StorePath, storePathBase } from "../../registry/store-path.ts";
+import type { Variant } from "../../registry/variant.ts";
+
+/** KV's limit; R2 allows 1024 bytes. */
+const MAX_KEY_BYTES = 512;
+
+/** What a pointer answers for. */
+export interface ImageName {
+  /** Canonical spelling, with the platforms of an index. */
+  readonly recipe: string;
+  readonly tag: Tag;
+  readonly variant: Variant;
+}
+
+export const kvKey = {
+  pointer: async (name: ImageName) => withinLimit(`p/${await imagePath(name)}`),
+  tagPins: (tag: Tag) => `t/${tag}`,
+  latestPins: "latest-pins",
+  lookup: (pin: Pin, system: System, name: PackageName) =>
+    withinLimit(`l/${pin}/${system}/${name}`),
+  record: async (part: Part, packing: PackingId) =>
+    withinLimit(`r/${packing}/${await recordName(part)}`),
+  manifest: (digest: Digest) => `m/${digestHex(digest)}`,
+};
+
+export const r2Key = {
+  blob: (digest: Digest) => `blobs/${digestHex(digest).slice(0, 2)}/${digestHex(digest)}`,
+  manifest: (digest: Digest) => `manifests/${digestHex(digest)}`,
+  pointer: async (name: ImageName) => withinLimit(`pointers/${await imagePath(name)}`),
+  tagPins: (tag: Tag) => `tags/${tag}`,
+  latestPins: "latest-pins",
+  output: (storePath: StorePath) => `outputs/${storePathBase(storePath)}`,
+  staging: (digest: Digest, upload: string) => `staging/${digestHex(digest)}/${upload}`,
+};
+
+/** A recipe of many packages is longer than a key may be: its hash stands for it then. */
+async function imagePath({ recipe, tag, variant }: ImageName): Promise<string> {
+  const prefix = `${variant}/${tag}/`;
+  const room = MAX_KEY_BYTES - "pointers/".length - prefix.length;
+  return prefix + (recipe.length <= room ? recipe : `sha256:${await sha256Hex(recipe)}`);
+}
+
+async function recordName(part: Part): Promise<string> {
+  const output = loneOutput(part);
+  return output === undefined ? await sha256Hex(partName(part)) : storePathBase(output);
+}
+
+/** All parts of keys are ASCII, so characters are bytes. Every part has a limit of its own. */
+function withinLimit(key: string): string {
+  if (key.length > MAX_KEY_BYTES) throw new Error(`a key of ${key.length} bytes`);
+  return key;
+}
+
+async function sha256Hex(text: string): Promise<string> {
+  return digestHex(await digestOf(new TextEncoder().encode(text)));
+}

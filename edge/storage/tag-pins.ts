@@ -1,0 +1,91 @@
+// What is known of a tag's pins: merged in R2, where a write can be made conditional, and copied to
+// KV, where composing reads it.
+
+import * as v from "valibot";
+import type { Pin } from "../../registry/pin.ts";
+import type { Tag } from "../../registry/reference.ts";
+import {
+  MAX_PINS_PER_TAG,
+  type ResolvedPin,
+  type TagPins,
+  tagPinsSchema,
+} from "../../registry/tag-pins.ts";
+import type { Edge } from "../request/edge.ts";
+import { kvKey, r2Key } from "./keys.ts";
+
+const MAX_WRITE_ATTEMPTS = 5;
+
+/** Both for the tag and as the latest of all tags, where images of a commit find packings. */
+export async function storeTagPins(edge: Edge, tag: Tag, told: TagPins): Promise<void> {
+  for (const key of [
+    { r2: r2Key.tagPins(tag), kv: kvKey.tagPins(tag) },
+    { r2: r2Key.latestPins, kv: kvKey.latestPins },
+  ]) {
+    await copyToKv(edge, key.kv, await mergeInR2(edge, key.r2, told));
+  }
+}
+
+/** Of a tag that the package source has no more; what is known of its pins stays. */
+export async function forgetTagPins(edge: Edge, tag: Tag): Promise<void> {
+  await edge.r2.delete(r2Key.tagPins(tag));
+  await edge.kv.delete(kvKey.tagPins(tag));
+}
+
+async function mergeInR2(edge: Edge, key: string, told: TagPins): Promise<TagPins> {
+  for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts += 1) {
+    const object = await edge.r2.get(key);
+    const text = await object?.text();
+    const merged = mergeTagPins(parse(text), told);
+    const mergedText = JSON.stringify(merged);
+    if (mergedText === text) return merged;
+    const written = await edge.r2.put(key, mergedText, {
+      onlyIf: object === null ? { etagDoesNotMatch: "*" } : { etagMatches: object.etag },
+    });
+    if (written !== null) return merged;
+  }
+  throw new Error("a tag's pins changed at every attempt to write them");
+}
+
+/**
+ * Pins newest first, one entry for each. Packings are those of whichever was resolved later, since an
+ * outbox may deliver late.
+ */
+export function mergeTagPins(stored: TagPins | undefined, told: TagPins): TagPins {
+  if (stored === undefined) return { ...told, pins: newestPins(told.pins) };
+  const { packings, composeVersion } = newestMs(told) < newestMs(stored) ? stored : told;
+  return { pins: newestPins([...told.pins, ...stored.pins]), packings, composeVersion };
+}
+
+function newestMs({ pins }: TagPins): number {
+  return Math.max(...pins.map(({ resolvedAtMs }) => resolvedAtMs));
+}
+
+function newestPins(pins: readonly ResolvedPin[]): readonly ResolvedPin[] {
+  const newest = new Map<Pin, ResolvedPin>();
+  for (const resolved of pins) {
+    const known = newest.get(resolved.pin);
+    if (known === undefined || known.resolvedAtMs < resolved.resolvedAtMs) {
+      newest.set(resolved.pin, resolved);
+    }
+  }
+  return [...newest.values()]
+    .sort((a, b) => b.resolvedAtMs - a.resolvedAtMs)
+    .slice(0, MAX_PINS_PER_TAG);
+}
+
+/** One write a second is allowed per key, and most of what comes changes nothing. */
+async function copyToKv(edge: Edge, key: string, pins: TagPins): Promise<void> {
+  const text = JSON.stringify(pins);
+  if ((await edge.kv.get(key)) !== text) await edge.kv.put(key, text);
+}
+
+function parse(text: string | undefined): TagPins | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const parsed = v.safeParse(tagPinsSchema, JSON.parse(text));
+    return parsed.success ? parsed.output : undefined;
+  } catch {
+    // Unreadable is unknown: what is told now takes its place.
+    return undefined;
+  }
+}

@@ -1,0 +1,53 @@
+// The tiers of storage, asked one after another: an error of one is a miss, and a slow one is not
+// waited for alone.
+
+import type { Edge } from "../request/edge.ts";
+import type { TimedStep } from "../request/trail.ts";
+
+/** An error of a tier is a miss, never an answer: it is logged, and the next tier is asked. */
+export async function attempt<Result>(
+  edge: Edge,
+  step: TimedStep,
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await edge.trail.time(step, work);
+  } catch (cause) {
+    edge.log({ level: "warn", event: `${step} failed`, cause });
+    return undefined;
+  }
+}
+
+/** A hot key of KV answers in a few milliseconds; beyond this R2 is asked as well. */
+const KV_PATIENCE_MS = 150;
+/** From a cold one, where R2 has failed and only the origin is left to ask. */
+const KV_DEADLINE_MS = 2000;
+
+/**
+ * KV first, R2 where KV has nothing, fails or is slow. R2 is strongly consistent, so what it says it
+ * does not have is not there, whatever KV would have said in the end; what it fails to say, KV may.
+ */
+export async function kvThenR2<Found>(
+  edge: Edge,
+  fromKv: () => Promise<Found | undefined>,
+  fromR2: () => Promise<Found | undefined>,
+): Promise<Found | undefined> {
+  const kv = attempt(edge, "kv", fromKv);
+  const early = await within(KV_PATIENCE_MS, kv);
+  if (early !== undefined && early !== "slow") return early;
+  const r2 = attempt(edge, "r2", async () => (await fromR2()) ?? "absent");
+  const told = await Promise.race([r2, kv.then(async (found) => found ?? (await r2))]);
+  if (told !== undefined) return told === "absent" ? undefined : told;
+  const late = await within(KV_DEADLINE_MS, kv);
+  return late === "slow" ? undefined : late;
+}
+
+async function within<Result>(ms: number, work: Promise<Result>): Promise<Result | "slow"> {
+  const { promise, resolve } = Promise.withResolvers<"slow">();
+  const timer = setTimeout(() => resolve("slow"), ms);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,136 @@
+// Who may push: whoever signs this very request, and nobody else is listened to.
+
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { after, before, describe, test } from "node:test";
+import { digestOf } from "../../../registry/digest.ts";
+import { ingestPath } from "../../../registry/route.ts";
+import { parseSecretKeys, signRequest } from "../../../registry/token.ts";
+import { digestOfText } from "../../registry/fixture.ts";
+import { NOW_MS } from "../controls.ts";
+import { errorOf, type Push, SECRET, startWorld, type World } from "../world.ts";
+
+const BYTES = new TextEncoder().encode("a blob");
+
+describe("ingest", () => {
+  let world: World;
+  before(async () => {
+    world = await startWorld();
+  });
+  after(() => world.close());
+
+  async function keptBlobs(): Promise<readonly string[]> {
+    const bucket = await world.edge.miniflare.getR2Bucket("R2");
+    return (await bucket.list({ prefix: "blobs/" })).objects.map(({ key }) => key);
+  }
+
+  const refused: readonly (readonly [title: string, push: Push])[] = [
+    ["no token", { headers: { Authorization: "" } }],
+    ["another secret", { secret: "another secret than ours" }],
+    ["a token of yesterday", { controls: { nowMs: NOW_MS + 86_400_000 } }],
+    ["a token of tomorrow", { controls: { nowMs: NOW_MS - 86_400_000 } }],
+  ];
+  for (const [title, push] of refused) {
+    test(`answers 401 to a blob with ${title}, and keeps nothing`, async () => {
+      const response = await world.push("PUT", ingestPath.blob(await digestOf(BYTES)), BYTES, push);
+      assert.equal(response.status, 401);
+      assert.equal((await errorOf(response)).code, "UNAUTHORIZED");
+      assert.deepEqual(await keptBlobs(), []);
+    });
+  }
+
+  for (const path of [ingestPath.records, ingestPath.lookups, ingestPath.pointers]) {
+    test(`answers 401 to ${path} with a token for another body`, async () => {
+      const signedDigest = await digestOf(new TextEncoder().encode("another"));
+      const response = await world.push("POST", path, {}, { signedDigest });
+      assert.equal(response.status, 401);
+      await response.body?.cancel();
+    });
+  }
+
+  test("answers 401 to a blob with a token that is for a body", async () => {
+    const path = ingestPath.blob(await digestOf(BYTES));
+    const keys = parseSecretKeys(SECRET);
+    assert.ok(typeof keys !== "string");
+    const signed = { method: "PUT", path, bodyDigest: digestOfText("another") };
+    const token = await signRequest(keys, "origin", signed, NOW_MS);
+    const headers = { Authorization: `Bearer ${token}` };
+    const response = await world.push("PUT", path, BYTES, { headers });
+    assert.equal(response.status, 401);
+    await response.body?.cancel();
+  });
+
+  test("answers 401 to a token for another path", async () => {
+    const [path, other] = ["a blob", "other"].map((text) => ingestPath.blob(digestOfText(text)));
+    const keys = parseSecretKeys(SECRET);
+    assert.ok(typeof keys !== "string" && path !== undefined && other !== undefined);
+    const token = await signRequest(keys, "origin", { method: "PUT", path }, NOW_MS);
+    const headers = { Authorization: `Bearer ${token}` };
+    for (const [to, status] of [
+      [path, 201],
+      [other, 401],
+    ] as const) {
+      const response = await world.push("PUT", to, BYTES, { headers });
+      assert.equal(response.status, status);
+      await response.body?.cancel();
+    }
+  });
+
+  test("refuses a blob that is too large for one request before reading it", async () => {
+    const path = ingestPath.blob(digestOfText("huge"));
+    const answer = await sendHeadersOnly(world, "PUT", path, 95_000_001);
+    assert.deepEqual(answer, { status: 400, code: "SIZE_INVALID" });
+  });
+
+  test("reads no body of whoever has no token", async () => {
+    for (const [method, path] of [
+      ["POST", ingestPath.records],
+      ["PUT", ingestPath.manifest(digestOfText("nobody's"))],
+      ["PUT", ingestPath.blob(digestOfText("nobody's"))],
+    ] as const) {
+      const answer = await sendHeadersOnly(world, method, path, 1_000_000, "a secret of nobody's");
+      assert.deepEqual(answer, { status: 401, code: "UNAUTHORIZED" });
+    }
+  });
+
+  test("refuses everything without a secret", async () => {
+    const open = await startWorld({ secret: "" });
+    try {
+      const response = await open.push("PUT", ingestPath.blob(await digestOf(BYTES)), BYTES);
+      assert.equal(response.status, 401);
+      assert.match((await errorOf(response)).message, /this edge has no secret/);
+    } finally {
+      await open.close();
+    }
+  });
+});
+
+/** A request whose body never comes: only what needs no body can answer it. */
+async function sendHeadersOnly(
+  world: World,
+  method: string,
+  path: string,
+  sizeBytes: number,
+  secret = SECRET,
+) {
+  const keys = parseSecretKeys(secret);
+  assert.ok(typeof keys !== "string");
+  const { pathname } = new URL(path, world.edge.url);
+  const token = await signRequest(keys, "origin", { method, path: pathname }, NOW_MS);
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; code: string }>();
+  const sent = request(world.edge.url + path, {
+    method,
+    headers: { Authorization: `Bearer ${token}`, "Content-Length": sizeBytes },
+  });
+  sent.once("error", reject);
+  sent.once("response", async (response) => {
+    let text = "";
+    for await (const chunk of response) text += chunk;
+    const { errors } = JSON.parse(text) as { errors: { code: string }[] };
+    resolve({ status: response.statusCode ?? 0, code: errors[0]?.code ?? "" });
+    sent.destroy();
+  });
+  sent.setTimeout(10_000, () => sent.destroy(new Error("no answer without a body")));
+  sent.flushHeaders();
+  return promise;
+}

@@ -1,0 +1,270 @@
+// What the origin pushes: what is refused, and that nothing names what is not there.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type Digest, digestOf } from "../../../registry/digest.ts";
+import { ingestPath } from "../../../registry/route.ts";
+import type { TagPins } from "../../../registry/tag-pins.ts";
+import { digestOfText, packingIdOf, pinOf, tagOf } from "../../registry/fixture.ts";
+import { NOW_MS } from "../controls.ts";
+import {
+  imageOf,
+  imagePointer,
+  lookupsBody,
+  recordsBody,
+  type Stock,
+  stockOf,
+  tagPins,
+} from "../stock.ts";
+import { blobPath, errorOf, manifestPath, startWorld, type World } from "../world.ts";
+
+const PIN = pinOf("a".repeat(40));
+const TEXT = new TextEncoder();
+
+describe("ingest", () => {
+  let world: World;
+  let stock: Stock;
+  before(async () => {
+    world = await startWorld();
+    stock = await stockOf(["git"]);
+    await world.origin.stop();
+  });
+  after(() => world.close());
+
+  async function r2Keys(prefix: string): Promise<readonly string[]> {
+    const bucket = await world.edge.miniflare.getR2Bucket("R2");
+    return (await bucket.list({ prefix })).objects.map(({ key }) => key);
+  }
+
+  async function kvKeys(prefix: string): Promise<readonly string[]> {
+    const kv = await world.edge.miniflare.getKVNamespace("KV");
+    return (await kv.list({ prefix })).keys.map(({ name }) => name);
+  }
+
+  async function keptPins(tag: string): Promise<TagPins> {
+    const kv = await world.edge.miniflare.getKVNamespace("KV");
+    return JSON.parse(`${await kv.get(`t/${tag}`)}`) as TagPins;
+  }
+
+  const bytes = TEXT.encode("a blob");
+  for (const path of [ingestPath.records, ingestPath.lookups, ingestPath.pointers]) {
+    test(`answers 400 to ${path} with a body that is not as it should be`, async () => {
+      const response = await world.push("POST", path, { records: [1], lookups: 2 });
+      assert.equal(response.status, 400);
+      assert.equal((await errorOf(response)).code, "MANIFEST_INVALID");
+    });
+  }
+
+  test("keeps a blob once: 201, then 200", async () => {
+    const own = TEXT.encode("kept once");
+    const digest = await digestOf(own);
+    const statuses = [];
+    for (const _ of [1, 2]) {
+      statuses.push((await world.push("PUT", ingestPath.blob(digest), own)).status);
+    }
+    assert.deepEqual(statuses, [201, 200]);
+    assert.deepEqual(await (await world.pull(blobPath(digest))).bytes(), own);
+  });
+
+  test("refuses bytes that are not the digest's, and shows nothing of them", async () => {
+    const digest = digestOfText("something else");
+    const response = await world.push("PUT", ingestPath.blob(digest), bytes);
+    assert.equal(response.status, 400);
+    assert.equal((await errorOf(response)).code, "DIGEST_INVALID");
+    assert.equal((await world.pull(blobPath(digest))).status, 503);
+  });
+
+  test("refuses records whose layers are not there, naming them, and keeps none", async () => {
+    const other = await stockOf(["jq"], "-missing");
+    const response = await world.push("POST", ingestPath.records, recordsBody(other));
+    assert.equal(response.status, 404);
+    const { code, detail } = await errorOf(response);
+    assert.equal(code, "MANIFEST_BLOB_UNKNOWN");
+    const bundles = [...other.records.values()].flatMap((record) => record.bundles);
+    for (const { digest } of bundles) assert.ok((detail as Digest[]).includes(digest));
+    assert.deepEqual(await kvKeys("r/"), []);
+    assert.deepEqual(await r2Keys("outputs/"), []);
+  });
+
+  test("refuses records made with popularity data that are not there, naming them", async () => {
+    const other = await stockOf(["git"], "-unpopular");
+    await world.pushBlobs(other);
+    const digest = await digestOf(new TextEncoder().encode("absent data"));
+    const packing = packingIdOf(`zstd-1.${digest.slice("sha256:".length)}`);
+    const records = recordsBody(other).records.map((record) => ({ ...record, packing }));
+    const response = await world.push("POST", ingestPath.records, { records });
+    assert.equal(response.status, 404);
+    assert.deepEqual((await errorOf(response)).detail, [digest]);
+    assert.deepEqual(await kvKeys("r/"), []);
+  });
+
+  test("refuses records whose layers are there in another size", async () => {
+    const other = await stockOf(["jq"], "-resized");
+    await world.pushBlobs(other);
+    const { records } = recordsBody(other);
+    const resized = records.map((record) => ({
+      ...record,
+      bundles: record.bundles.map((bundle) => ({ ...bundle, sizeBytes: bundle.sizeBytes + 1 })),
+    }));
+    const response = await world.push("POST", ingestPath.records, { records: resized });
+    const { code, detail } = await errorOf(response);
+    assert.equal(code, "MANIFEST_BLOB_UNKNOWN");
+    const bundles = resized.flatMap((record) => record.bundles.map(({ digest }) => digest));
+    assert.deepEqual(detail, bundles.sort());
+  });
+
+  test("names layers that are not there however many they are, for else they never come", async () => {
+    const { records } = recordsBody(await stockOf(["jq"], "-emptied"));
+    const [first] = records;
+    const [bundle] = first?.bundles ?? [];
+    assert.ok(first !== undefined && bundle !== undefined);
+    const bundles = Array.from({ length: 1500 }, (_, index) => ({
+      ...{ ...bundle, digest: digestOfText(`layer ${index}`) },
+    }));
+    const body = { records: [{ ...first, bundles }] };
+    const { detail } = await errorOf(await world.push("POST", ingestPath.records, body));
+    const digests = new Set(bundles.map(({ digest }) => digest));
+    assert.ok(Array.isArray(detail) && detail.length > 100);
+    assert.deepEqual(
+      detail.filter((each) => !digests.has(each)),
+      [],
+    );
+  });
+
+  test("refuses lookups whose outputs have no record", async () => {
+    const response = await world.push("POST", ingestPath.lookups, lookupsBody(stock, PIN));
+    assert.equal(response.status, 400);
+    assert.deepEqual(await kvKeys("l/"), []);
+    await response.body?.cancel();
+  });
+
+  test("refuses a manifest whose layers are not there, and a pointer to no manifest", async () => {
+    const { manifest } = await imageOf(stock, "git");
+    const put = await world.push("PUT", ingestPath.manifest(manifest.digest), manifest.bytes);
+    assert.equal((await errorOf(put)).code, "MANIFEST_BLOB_UNKNOWN");
+    assert.deepEqual(await r2Keys("manifests/"), []);
+    const image = imagePointer("git", "latest", manifest.digest, PIN, NOW_MS);
+    const post = await world.push("POST", ingestPath.pointers, { tag: null, image });
+    assert.equal((await errorOf(post)).code, "MANIFEST_UNKNOWN");
+    assert.deepEqual([...(await kvKeys("p/")), ...(await r2Keys("pointers/"))], []);
+  });
+
+  test("refuses a pointer to a manifest that it only knows from the origin's answer", async () => {
+    const { manifest } = await imageOf(await stockOf(["git"], "-answered"), "git");
+    await world.origin.start();
+    world.origin.answering = () => ({
+      status: 200,
+      headers: { "Content-Type": manifest.mediaType, "Docker-Content-Digest": manifest.digest },
+      body: manifest.bytes,
+    });
+    const path = manifestPath("git", manifest.digest);
+    assert.equal((await world.pull(path)).status, 200);
+    await world.origin.stop();
+    // This isolate remembers it.
+    assert.equal((await world.pull(path)).status, 200);
+    const image = imagePointer("git", "latest", manifest.digest, PIN, NOW_MS);
+    const post = await world.push("POST", ingestPath.pointers, { tag: null, image });
+    assert.equal((await errorOf(post)).code, "MANIFEST_UNKNOWN");
+  });
+
+  test("refuses a manifest that is not what the path says", async () => {
+    const { manifest } = await imageOf(stock, "git");
+    const path = ingestPath.manifest(digestOfText("other"));
+    const response = await world.push("PUT", path, manifest.bytes);
+    assert.equal((await errorOf(response)).code, "DIGEST_INVALID");
+  });
+
+  test("takes a whole image, twice, to the same effect", async () => {
+    const backfill = { tag: "latest", pin: PIN, repositories: ["git"] };
+    await world.backfill(stock, backfill);
+    const keys = async () => [...(await r2Keys("")), ...(await kvKeys(""))];
+    const once = await keys();
+    await world.backfill(stock, backfill);
+    assert.deepEqual(await keys(), once);
+    const { manifest } = await imageOf(stock, "git");
+    const response = await world.pull(manifestPath("git", "latest"));
+    assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
+  });
+
+  test("an older pointer never replaces a newer one", async () => {
+    const newer = await stockOf(["git"], "-2");
+    const [old, current] = [await imageOf(stock, "git"), await imageOf(newer, "git")];
+    await world.backfill(stock, { tag: "t", pin: PIN, resolvedAtMs: 1, repositories: ["git"] });
+    const pin = pinOf("b".repeat(40));
+    await world.backfill(newer, { tag: "t", pin, resolvedAtMs: 3, repositories: ["git"] });
+    const late = imagePointer("git", "t", old.manifest.digest, PIN, 2);
+    const response = await world.push("POST", ingestPath.pointers, { tag: null, image: late });
+    assert.equal(response.status, 200);
+    const pulled = await world.pull(manifestPath("git", "t"));
+    assert.equal(pulled.headers.get("Docker-Content-Digest"), current.manifest.digest);
+    assert.equal(pulled.headers.get("Nixport-Pin"), pin);
+  });
+
+  test("an older pointer never replaces a newer one that is written at the same time", async () => {
+    const newer = await stockOf(["git"], "-2");
+    const [old, current] = [await imageOf(stock, "git"), await imageOf(newer, "git")];
+    const repositories = ["git"];
+    await world.backfill(newer, { tag: "winner", pin: PIN, resolvedAtMs: 3, repositories });
+    await world.backfill(stock, { tag: "race", pin: PIN, resolvedAtMs: 1, repositories });
+    const image = imagePointer("git", "race", old.manifest.digest, PIN, 2);
+    const body = { tag: null, image };
+    const controls = { overtakenBy: "winner" };
+    const response = await world.push("POST", ingestPath.pointers, body, { controls });
+    assert.equal(response.status, 200);
+    const pulled = await world.pull(manifestPath("git", "race"));
+    assert.equal(pulled.headers.get("Docker-Content-Digest"), current.manifest.digest);
+  });
+
+  test("a tag keeps its newest pins, each once", async () => {
+    const pins = ["1", "2", "3", "4", "5"].map((digit) => pinOf(digit.repeat(40)));
+    const [p1, p2, p3, p4, p5] = pins;
+    for (const [index, pin] of [p3, p1, p2, p5, p4, p1].entries()) {
+      assert.ok(pin);
+      const resolvedAtMs = index === 5 ? 1000 : 10 * Number(pin[0]);
+      const tag = { tag: tagOf("many"), pins: tagPins(stock, pin, resolvedAtMs) };
+      const response = await world.push("POST", ingestPath.pointers, { tag, image: null });
+      assert.equal(response.status, 200);
+    }
+    const kept = await keptPins("many");
+    assert.deepEqual(
+      kept.pins.map(({ pin }) => pin),
+      [p1, p5, p4, p3],
+    );
+  });
+
+  test("a time ahead of the edge's clock counts as now", async () => {
+    const { manifest } = await imageOf(stock, "git");
+    const image = imagePointer("git", "ahead", manifest.digest, PIN, NOW_MS * 2);
+    await world.push("POST", ingestPath.pointers, { tag: null, image });
+    const bucket = await world.edge.miniflare.getR2Bucket("R2");
+    const [key] = await r2Keys("pointers/oci-zstd/ahead/");
+    const object = await bucket.head(`${key}`);
+    assert.equal(object?.customMetadata?.resolvedAtMs, String(NOW_MS));
+  });
+
+  test("a recipe beyond a key's length has a key all the same", async () => {
+    const names = Array.from({ length: 60 }, (_, index) => `a${index}`);
+    const repository = names.join("/");
+    const many = await stockOf(names.slice(0, 10), "-long");
+    await world.backfill(many, { tag: "x".repeat(128), pin: PIN });
+    const { manifest } = await imageOf(stock, "git");
+    const image = {
+      ...imagePointer(repository, "x".repeat(128), manifest.digest, PIN, NOW_MS),
+      recipe: `${"package/".repeat(60)}cacert/iana-etc`,
+    };
+    const response = await world.push("POST", ingestPath.pointers, { tag: null, image });
+    assert.equal(response.status, 200);
+    for (const key of await kvKeys("p/")) assert.ok(key.length <= 512);
+  });
+
+  for (const [title, path, method] of [
+    ["an unknown collection", "/ingest/other", "POST"],
+    ["a malformed digest", "/ingest/blobs/sha256:x", "PUT"],
+  ] as const) {
+    test(`refuses ${title}`, async () => {
+      const response = await world.push(method, path, {});
+      assert.ok(response.status === 404 || response.status === 400);
+      await response.body?.cancel();
+    });
+  }
+});

@@ -1,0 +1,50 @@
+// The manifests that an isolate remembers: bounded, and the one used longest ago makes room.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Manifest } from "../../../edge/isolate/manifest.ts";
+import { createManifestMemory } from "../../../edge/isolate/manifest-memory.ts";
+import { OCI_MANIFEST } from "../../../registry/media-type.ts";
+import { digestOfText } from "../../registry/fixture.ts";
+
+function manifestOf(name: string, sizeBytes: number): Manifest {
+  return {
+    ...{ digest: digestOfText(name), mediaType: OCI_MANIFEST, bytes: new Uint8Array(sizeBytes) },
+  };
+}
+
+test("gives back what was stored", () => {
+  const memory = createManifestMemory();
+  const manifest = manifestOf("a", 10);
+  memory.store(manifest);
+  assert.equal(memory.lookup(manifest.digest), manifest);
+  assert.equal(memory.lookup(digestOfText("b")), undefined);
+});
+
+test("lets go of what was used longest ago, by bytes in all", () => {
+  const memory = createManifestMemory(100);
+  const [a, b, c] = [manifestOf("a", 40), manifestOf("b", 40), manifestOf("c", 40)] as const;
+  memory.store(a);
+  memory.store(b);
+  memory.lookup(a.digest);
+  memory.store(c);
+  assert.deepEqual(
+    [a, b, c].map(({ digest }) => memory.lookup(digest)),
+    [a, undefined, c],
+  );
+});
+
+test("counts a manifest once, however often it is stored", () => {
+  const memory = createManifestMemory(100);
+  const [a, b] = [manifestOf("a", 40), manifestOf("b", 40)] as const;
+  memory.store(a);
+  for (let times = 0; times < 10; times += 1) memory.store(b);
+  assert.equal(memory.lookup(a.digest), a);
+});
+
+test("does not give room to one that would take that of many", () => {
+  const memory = createManifestMemory();
+  const large = manifestOf("large", 256 * 1024 + 1);
+  memory.store(large);
+  assert.equal(memory.lookup(large.digest), undefined);
+});

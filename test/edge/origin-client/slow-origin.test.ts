@@ -1,0 +1,180 @@
+// The edge in front of an origin that is still building: it waits, within limits, and stops when its
+// client leaves.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { connect } from "node:net";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { RegistryError } from "../../../registry/error.ts";
+import { pinOf } from "../../registry/fixture.ts";
+import { NOW_MS } from "../controls.ts";
+import { registryError, type Told } from "../fake-origin.ts";
+import { imageOf, type Stock, stockOf } from "../stock.ts";
+import { errorOf, manifestPath, PIN_FRESH_MS, startWorld, type World } from "../world.ts";
+
+const WAIT_SECONDS = 2;
+const PATH = manifestPath("git", "latest");
+let world: World;
+let stock: Stock;
+let image: Told;
+let askedAtMs: number[];
+
+before(async () => {
+  world = await startWorld({ originWaitSeconds: WAIT_SECONDS });
+  stock = await stockOf(["git"]);
+  const { manifest } = await imageOf(stock, "git");
+  image = {
+    status: 200,
+    headers: { "Content-Type": manifest.mediaType, "Docker-Content-Digest": manifest.digest },
+    body: manifest.bytes,
+  };
+});
+after(() => world.close());
+
+/** The origin gives these answers in turn, and the last of them from then on. */
+function answers(...all: readonly (Told | "by hand")[]): void {
+  let next = 0;
+  world.origin.answering = () => {
+    askedAtMs.push(performance.now());
+    return all[Math.min(next++, all.length - 1)];
+  };
+}
+
+beforeEach(() => {
+  world.origin.asked.length = 0;
+  askedAtMs = [];
+});
+
+const building = (retryAfter: string): Told =>
+  registryError(
+    503,
+    "UNAVAILABLE",
+    "not ready yet: building 1 of 2: x",
+    { "Retry-After": retryAfter },
+    [{ reason: "building", progress: null }],
+  );
+
+describe("an image that the origin is still building", { timeout: 60_000 }, () => {
+  test("is asked for again, not before the origin says, until it is there", async () => {
+    answers(building("1"), building("0"), image);
+    const response = await world.pull(PATH);
+    assert.equal(response.status, 200);
+    assert.equal(
+      response.headers.get("Docker-Content-Digest"),
+      image.headers?.["Docker-Content-Digest"],
+    );
+    const [first = 0, second = 0] = askedAtMs;
+    assert.equal(askedAtMs.length, 3);
+    // Two clocks: each may round by a millisecond.
+    assert(second - first >= 998, `${second - first} ms`);
+  });
+
+  test("is the client's to ask for again at the limit", async () => {
+    answers(building("1"));
+    const startedMs = performance.now();
+    const response = await world.pull(PATH);
+    assert.equal(response.status, 503);
+    assert.equal(response.headers.get("Retry-After"), "1");
+    const { code, message, detail } = await errorOf(response);
+    assert.equal(code, "UNAVAILABLE");
+    assert.match(message, /building 1 of 2/);
+    assert.deepEqual(detail, [{ reason: "building", progress: null }]);
+    assert(askedAtMs.length >= 2 && askedAtMs.length <= WAIT_SECONDS + 1, String(askedAtMs));
+    assert(performance.now() - startedMs < 1000 * (WAIT_SECONDS + 5));
+  });
+
+  test("is not asked for again when that would be beyond the limit", async () => {
+    answers(building("3600"));
+    const startedMs = performance.now();
+    const response = await world.pull(PATH);
+    assert(performance.now() - startedMs < 1000 * WAIT_SECONDS);
+    assert.equal(response.headers.get("Retry-After"), "3600");
+    assert.equal(askedAtMs.length, 1);
+  });
+
+  const passedOn: readonly [what: string, told: Told, status: number][] = [
+    [
+      "a source that cannot be reached",
+      registryError(503, "UNAVAILABLE", "no network", { "Retry-After": "1" }, [
+        { reason: "unreachable" },
+      ]),
+      503,
+    ],
+    [
+      "an origin with too much to do",
+      registryError(429, "TOOMANYREQUESTS", "too many", { "Retry-After": "1" }),
+      429,
+    ],
+  ];
+  for (const [what, told, status] of passedOn) {
+    test(`is not what ${what} says: that goes to the client at once, and is not kept`, async () => {
+      answers(told, image);
+      const response = await world.pull(PATH);
+      assert.equal(response.status, status);
+      assert.equal(response.headers.get("Retry-After"), "1");
+      assert.notEqual((await errorOf(response)).message, new RegistryError("UNKNOWN").message);
+      assert.equal(askedAtMs.length, 1);
+      assert.equal((await world.pull(PATH)).status, 200);
+    });
+  }
+});
+
+describe("a client that leaves", { timeout: 60_000 }, () => {
+  /** Reset, since workerd takes a mere end of what a client sends for one that still reads. */
+  async function ask(): Promise<{ leave(): void }> {
+    const { hostname, port } = new URL(world.edge.url);
+    const socket = connect(Number(port), hostname);
+    socket.on("error", () => undefined);
+    await once(socket, "connect");
+    socket.write(`GET ${PATH} HTTP/1.1\r\nHost: registry\r\n\r\n`);
+    return { leave: () => socket.resetAndDestroy() };
+  }
+
+  test("is left by the edge's request to the origin too", async () => {
+    const { promise, resolve } = Promise.withResolvers<ServerResponse>();
+    world.origin.answering = (_, response) => {
+      resolve(response);
+      return "by hand";
+    };
+    const client = await ask();
+    const response = await promise;
+    const closed = once(response, "close");
+    client.leave();
+    await closed;
+    assert(!response.writableFinished);
+  });
+
+  test("is not asked for any more", async () => {
+    answers(building("1"));
+    const client = await ask();
+    while (askedAtMs.length === 0) await new Promise(setImmediate);
+    client.leave();
+    // By then the edge would have asked twice more for a client that stayed.
+    await (await world.pull(manifestPath("git", "other"))).body?.cancel();
+    const paths = world.origin.asked.map(({ path }) => path);
+    assert.deepEqual(
+      paths.filter((path) => path === PATH),
+      [PATH],
+    );
+  });
+});
+
+describe("what the edge asks for itself", () => {
+  test("is wanted though it does not wait, unlike what its client asks for", async () => {
+    await world.backfill(stock, {
+      tag: "moving",
+      pin: pinOf("a".repeat(40)),
+      repositories: ["git"],
+    });
+    answers(image);
+    const controls = { nowMs: NOW_MS + PIN_FRESH_MS };
+    assert.equal((await world.pull(manifestPath("git", "moving"), { controls })).status, 200);
+    assert.equal((await world.pull(PATH)).status, 200);
+    const said = world.origin.asked.map(({ method, headers }) => [method, headers.prefer]);
+    assert.deepEqual(said, [
+      ["HEAD", "respond-async"],
+      ["GET", undefined],
+    ]);
+  });
+});

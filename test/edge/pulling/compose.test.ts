@@ -1,0 +1,144 @@
+// Images composed at the edge from known records, with the digest that the origin would give.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { digestOf } from "../../../registry/digest.ts";
+import { configuredPin } from "../../../registry/pin.ts";
+import { pinOf } from "../../registry/fixture.ts";
+import { NOW_MS } from "../controls.ts";
+import { imageOf, PACKINGS, type Stock, stockOf } from "../stock.ts";
+import {
+  blobPath,
+  cacheStatus,
+  errorOf,
+  manifestPath,
+  operationsOf,
+  startWorld,
+  type World,
+} from "../world.ts";
+
+const NAMES = ["git", "htop", "jq"];
+const PIN = pinOf("a".repeat(40));
+const OLDER_PIN = pinOf("b".repeat(40));
+
+describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
+  let world: World;
+  let stock: Stock;
+  before(async () => {
+    world = await startWorld();
+    stock = await stockOf(NAMES);
+    await world.backfill(stock, { tag: "latest", pin: PIN });
+    await world.origin.stop();
+  });
+  after(() => world.close());
+
+  test("composes a combination nobody pulled, with the digest Node composes, origin stopped", async () => {
+    const expected = await imageOf(stock, "git/htop");
+    const response = await world.pull(manifestPath("htop/git", "latest"));
+    assert.equal(response.status, 200);
+    assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
+    assert.equal(response.headers.get("Docker-Content-Digest"), expected.manifest.digest);
+    assert.equal(response.headers.get("Content-Type"), expected.manifest.mediaType);
+    assert.equal(response.headers.get("Nixport-Pin"), PIN);
+    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
+    assert.equal(response.headers.get("Warning"), null);
+    assert.deepEqual(await response.bytes(), Uint8Array.from(expected.manifest.bytes));
+  });
+
+  test("has stored config, manifest and pointer: what follows is answered from storage", async () => {
+    const composed = await world.pull(manifestPath("git/jq", "latest"));
+    const manifest = (await composed.json()) as { config: { digest: string }; layers: unknown[] };
+    const digest = composed.headers.get("Docker-Content-Digest");
+    const controls = { coldMemory: true };
+    const again = await world.pull(manifestPath("jq/git", "latest"), { controls });
+    assert.equal(cacheStatus(again), "nixport; hit; detail=kv");
+    assert.equal(again.headers.get("Docker-Content-Digest"), digest);
+    assert.equal(again.headers.get("Nixport-Packing"), PACKINGS.zstd);
+    const byDigest = await world.pull(manifestPath("git/jq", `${digest}`), { controls });
+    assert.equal(cacheStatus(byDigest), "nixport; hit; detail=kv");
+    const config = await world.pull(`/v2/git/jq/blobs/${manifest.config.digest}`);
+    assert.equal(config.status, 200);
+    assert.equal(await digestOf(await config.bytes()), manifest.config.digest);
+  });
+
+  test("takes one read for the pins, one for the lookups, one for the records", async () => {
+    const response = await world.pull(manifestPath("git/htop/jq", "latest"));
+    assert.deepEqual(operationsOf(response), {
+      "kv.getWithMetadata": 1,
+      "kv.get": 3,
+      // The pointer: looked for, then compared with before it is written.
+      "r2.get": 2,
+      // Config, manifest and pointer; the latter two in KV as well.
+      "r2.put": 3,
+      "kv.put": 2,
+    });
+  });
+
+  test("composes at a commit nobody pulled by, with the packing known last", async () => {
+    const response = await world.pull(manifestPath("htop", PIN));
+    assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
+    assert.equal(response.headers.get("Nixport-Pin"), PIN);
+    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
+    assert.equal(response.headers.get("Warning"), null);
+  });
+
+  test("falls back to an older pin of the tag, and says so", async () => {
+    await world.backfill(stock, { tag: "moved", pin: OLDER_PIN, resolvedAtMs: NOW_MS - 1000 });
+    const newer = await stockOf(["tree"], "-newer");
+    await world.backfill(newer, { tag: "moved", pin: pinOf("c".repeat(40)) });
+    const response = await world.pull(manifestPath("htop", "moved"));
+    assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
+    assert.equal(response.headers.get("Nixport-Pin"), OLDER_PIN);
+    assert.match(response.headers.get("Warning") ?? "", /^299 - "nixport: moved has moved on/);
+  });
+
+  for (const [title, repository, tag] of [
+    ["a package without a lookup", "git/nothere", "latest"],
+    ["a tag whose pins are unknown", "git", "unknown"],
+    ["a commit without lookups", "git", "d".repeat(40)],
+  ] as const) {
+    test(`answers 503 for ${title} while the origin is stopped`, async () => {
+      const response = await world.pull(manifestPath(repository, tag));
+      assert.equal(response.status, 503);
+      assert.equal(cacheStatus(response), "nixport; fwd=miss");
+      assert.ok(Number(response.headers.get("Retry-After")) > 0);
+      assert.equal((await errorOf(response)).code, "UNAVAILABLE");
+    });
+  }
+
+  test("serves the layers of what it composed", async () => {
+    for (const [digest, bytes] of stock.blobs) {
+      const response = await world.pull(blobPath(digest));
+      assert.deepEqual(await response.bytes(), Uint8Array.from(bytes));
+    }
+  });
+
+  test("does not compose what another version of the composer was meant for", async () => {
+    const body = {
+      tag: {
+        tag: "other",
+        pins: {
+          pins: [{ pin: PIN, resolvedAtMs: NOW_MS }],
+          packings: stock.packings,
+          composeVersion: 999,
+        },
+      },
+      image: null,
+    };
+    assert.equal((await world.push("POST", "/ingest/pointers", body)).status, 200);
+    const response = await world.pull(manifestPath("git/htop/tree", "other"));
+    assert.equal(response.status, 503);
+  });
+});
+
+test("composes at a commit under the configuration that the origin has now", async (t) => {
+  const world = await startWorld();
+  t.after(() => world.close());
+  const configured = configuredPin(PIN, "0123456789abcdef");
+  await world.backfill(await stockOf(["git"], "-unconfigured"), { tag: "old", pin: PIN });
+  await world.backfill(await stockOf(["git"]), { tag: "latest", pin: configured });
+  await world.origin.stop();
+  const response = await world.pull(manifestPath("git", PIN));
+  assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
+  assert.equal(response.headers.get("Nixport-Pin"), configured);
+});

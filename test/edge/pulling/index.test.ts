@@ -1,0 +1,278 @@
+// Indexes at an edge for two platforms: composed, ingested, asked of the origin, and what a client
+// gets that takes none.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { digestOf } from "../../../registry/digest.ts";
+import { composeIndex, omit } from "../../../registry/image-index.ts";
+import { OCI_INDEX, OCI_MANIFEST } from "../../../registry/media-type.ts";
+import { ingestPath } from "../../../registry/route.ts";
+import { pinOf, recipeOf } from "../../registry/fixture.ts";
+import { NOW_MS } from "../controls.ts";
+import {
+  imageOf,
+  imagePointer,
+  lookupsBody,
+  PACKINGS,
+  recordsBody,
+  type Stock,
+  stockOf,
+  tagPins,
+} from "../stock.ts";
+import {
+  cacheStatus,
+  errorOf,
+  manifestPath,
+  PIN_FRESH_MS,
+  startWorld,
+  type World,
+} from "../world.ts";
+
+const PIN = pinOf("a".repeat(40));
+const TAKES_INDEX = { Accept: `${OCI_MANIFEST}, ${OCI_INDEX}` };
+const TAKES_NONE = { Accept: OCI_MANIFEST };
+
+interface Stocks {
+  readonly amd64: Stock;
+  readonly arm64: Stock;
+}
+
+/** arm64 packages are other store paths with other bytes. */
+async function stocksOf(...names: readonly string[]): Promise<Stocks> {
+  return { amd64: await stockOf(names), arm64: await stockOf(names, "-arm64") };
+}
+
+async function childrenOf({ amd64, arm64 }: Stocks, name: string) {
+  return [
+    { recipe: recipeOf(`amd64/${name}`), ...(await imageOf(amd64, `amd64/${name}`)) },
+    { recipe: recipeOf(`arm64/${name}`), ...(await imageOf(arm64, `arm64/${name}`)) },
+  ] as const;
+}
+
+async function indexOf(stocks: Stocks, name: string) {
+  return composeIndex(await childrenOf(stocks, name), [], "oci-zstd");
+}
+
+async function ok(answer: Promise<Response>): Promise<void> {
+  const response = await answer;
+  const text = await response.text();
+  assert.ok(response.ok, `${response.status} ${text}`);
+}
+
+async function pushPackages(world: World, { amd64, arm64 }: Stocks): Promise<void> {
+  await world.backfill(amd64, { tag: "latest", pin: PIN });
+  await world.pushBlobs(arm64);
+  await ok(world.push("POST", ingestPath.records, recordsBody(arm64)));
+  await ok(world.push("POST", ingestPath.lookups, lookupsBody(arm64, PIN, "arm64")));
+}
+
+describe("an edge for two platforms, its packages known for both and its origin stopped", () => {
+  let world: World;
+  let stocks: Stocks;
+  before(async () => {
+    world = await startWorld({ platforms: ["amd64", "arm64"] });
+    stocks = await stocksOf("git", "htop");
+    await pushPackages(world, stocks);
+    await world.origin.stop();
+  });
+  after(() => world.close());
+
+  test("composes the index that Node composes, and then has it, its images and a pointer", async () => {
+    const index = await indexOf(stocks, "git/htop");
+    const path = manifestPath("htop/git", "latest");
+    const composed = await world.pull(path, { headers: TAKES_INDEX });
+    assert.equal(cacheStatus(composed), "nixport; hit; detail=composed");
+    assert.equal(composed.headers.get("Content-Type"), OCI_INDEX);
+    assert.equal(composed.headers.get("Docker-Content-Digest"), index.digest);
+    assert.equal(composed.headers.get("Nixport-Pin"), PIN);
+    assert.deepEqual(await composed.bytes(), Uint8Array.from(index.bytes));
+
+    const controls = { coldMemory: true };
+    const again = await world.pull(path, { headers: TAKES_INDEX, controls });
+    assert.equal(cacheStatus(again), "nixport; hit; detail=kv");
+    assert.deepEqual(await again.bytes(), Uint8Array.from(index.bytes));
+    const children = await childrenOf(stocks, "git/htop");
+    for (const { manifest } of [...children, { manifest: index }]) {
+      const byDigest = manifestPath("git/htop", manifest.digest);
+      const response = await world.pull(byDigest, { controls });
+      assert.equal(response.headers.get("Content-Type"), manifest.mediaType);
+      assert.deepEqual(await response.bytes(), Uint8Array.from(manifest.bytes));
+    }
+    for (const { config } of children) {
+      const response = await world.pull(`/v2/git/blobs/${config.digest}`);
+      assert.deepEqual(await response.bytes(), Uint8Array.from(config.bytes));
+    }
+  });
+
+  test("answers HEAD and If-None-Match of an index as of a manifest", async () => {
+    const index = await indexOf(stocks, "git");
+    const path = manifestPath("git", "latest");
+    const head = await world.pull(path, { method: "HEAD", headers: TAKES_INDEX });
+    assert.equal(head.headers.get("Docker-Content-Digest"), index.digest);
+    assert.equal(head.headers.get("Content-Length"), String(index.bytes.length));
+    assert.equal(head.headers.get("Vary"), "Accept");
+    const headers = { ...TAKES_INDEX, "If-None-Match": `"${index.digest}"` };
+    assert.equal((await world.pull(path, { headers })).status, 304);
+  });
+
+  const singles: readonly [name: string, headers: Record<string, string>, child: 0 | 1][] = [
+    ["git", TAKES_NONE, 0],
+    ["amd64/git", TAKES_INDEX, 0],
+    ["arm64/git", TAKES_INDEX, 1],
+  ];
+  for (const [name, headers, child] of singles) {
+    test(`gives ${name} with ${headers.Accept} one manifest`, async () => {
+      const { manifest } = (await childrenOf(stocks, "git"))[child];
+      const response = await world.pull(manifestPath(name, "latest"), { headers });
+      assert.equal(response.headers.get("Content-Type"), OCI_MANIFEST);
+      assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
+    });
+  }
+
+  test("gives an index by its digest to whoever asks, for those are its bytes", async () => {
+    const index = await indexOf(stocks, "git");
+    await world.pull(manifestPath("git", "latest"), { headers: TAKES_INDEX });
+    const path = manifestPath("git", index.digest);
+    const response = await world.pull(path, { headers: TAKES_NONE });
+    assert.equal(response.headers.get("Content-Type"), OCI_INDEX);
+    assert.deepEqual(await response.bytes(), Uint8Array.from(index.bytes));
+  });
+});
+
+describe("an index that the origin pushes", () => {
+  let world: World;
+  let stocks: Stocks;
+  before(async () => {
+    world = await startWorld({ platforms: ["amd64", "arm64"] });
+    stocks = await stocksOf("git");
+  });
+  after(() => world.close());
+
+  test("is taken once its manifests are there, and named by a pointer with what it lacks", async () => {
+    const [{ config, manifest, recipe }] = await childrenOf(stocks, "git");
+    const omitted = omit("arm64", "no package git");
+    const index = await composeIndex([{ recipe, manifest }], [omitted], "oci-zstd");
+    const put = () => world.push("PUT", ingestPath.manifest(index.digest), index.bytes);
+    const early = await put();
+    assert.equal(early.status, 404);
+    const { code, detail } = await errorOf(early);
+    assert.deepEqual([code, detail], ["MANIFEST_BLOB_UNKNOWN", [manifest.digest]]);
+
+    await world.pushBlobs(stocks.amd64);
+    await ok(world.push("PUT", ingestPath.blob(config.digest), config.bytes));
+    await ok(world.push("PUT", ingestPath.manifest(manifest.digest), manifest.bytes));
+    await ok(put());
+    const image = {
+      ...imagePointer("git", "latest", index.digest, PIN, NOW_MS),
+      recipe: "amd64+arm64/cacert/git/iana-etc",
+      omitted: 'linux/arm64="no package git"',
+    };
+    const tag = { tag: image.tag, pins: tagPins(stocks.amd64, PIN, NOW_MS) };
+    await ok(world.push("POST", ingestPath.pointers, { tag, image }));
+
+    const response = await world.pull(manifestPath("git", "latest"), { headers: TAKES_INDEX });
+    assert.equal(response.headers.get("Docker-Content-Digest"), index.digest);
+    assert.equal(response.headers.get("Nixport-Omitted"), 'linux/arm64="no package git"');
+  });
+
+  test("gives a client that takes none the first image that it has", async () => {
+    const [, { config, manifest, recipe }] = await childrenOf(stocks, "git");
+    const index = await composeIndex([{ recipe, manifest }], [omit("amd64", "no")], "oci-zstd");
+    await world.pushBlobs(stocks.arm64);
+    await ok(world.push("PUT", ingestPath.blob(config.digest), config.bytes));
+    for (const { digest, bytes } of [manifest, index]) {
+      await ok(world.push("PUT", ingestPath.manifest(digest), bytes));
+    }
+    const image = {
+      ...imagePointer("git", "v3", index.digest, PIN, NOW_MS),
+      recipe: "amd64+arm64/cacert/git/iana-etc",
+    };
+    await ok(world.push("POST", ingestPath.pointers, { tag: null, image }));
+    const response = await world.pull(manifestPath("git", "v3"), { headers: TAKES_NONE });
+    assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
+    assert.equal(response.headers.get("Nixport-Pin"), PIN);
+    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
+    assert.match(cacheStatus(response) ?? "", /^nixport; hit/);
+  });
+
+  test("is refused when it names more than there are platforms, or none", async () => {
+    const [{ manifest }] = await childrenOf(stocks, "git");
+    const descriptor = { digest: manifest.digest, size: manifest.bytes.length };
+    for (const manifests of [[], [descriptor, descriptor, descriptor]]) {
+      const text = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
+      const bytes = new TextEncoder().encode(text);
+      const path = ingestPath.manifest(await digestOf(bytes));
+      const response = await world.push("PUT", path, bytes);
+      assert.equal((await errorOf(response)).code, "MANIFEST_INVALID");
+    }
+  });
+});
+
+describe("an origin behind an edge for two platforms", () => {
+  let world: World;
+  let stocks: Stocks;
+  before(async () => {
+    world = await startWorld({ platforms: ["arm64", "amd64"] });
+    stocks = await stocksOf("git");
+  });
+  after(() => world.close());
+
+  const asked = () => {
+    const { accept, "nixport-platforms": platforms } = world.origin.asked.at(-1)?.headers ?? {};
+    return [accept, platforms];
+  };
+
+  test("is asked for the edge's platforms, as an index only where the client takes one", async () => {
+    const rows: readonly [name: string, headers: Record<string, string>, accept: string][] = [
+      ["git", TAKES_INDEX, `${OCI_MANIFEST}, ${OCI_INDEX}`],
+      ["git", TAKES_NONE, OCI_MANIFEST],
+      ["amd64/git", TAKES_INDEX, OCI_MANIFEST],
+    ];
+    for (const [name, headers, accept] of rows) {
+      await world.pull(manifestPath(name, "latest"), { headers });
+      assert.deepEqual(asked(), [accept, "linux/arm64,linux/amd64"]);
+    }
+  });
+
+  test("is asked the same behind a stale answer", async () => {
+    const [{ config, manifest, recipe }] = await childrenOf(stocks, "git");
+    const index = await composeIndex([{ recipe, manifest }], [], "oci-zstd");
+    await world.pushBlobs(stocks.amd64);
+    await ok(world.push("PUT", ingestPath.blob(config.digest), config.bytes));
+    await ok(world.push("PUT", ingestPath.manifest(manifest.digest), manifest.bytes));
+    await ok(world.push("PUT", ingestPath.manifest(index.digest), index.bytes));
+    const image = {
+      ...imagePointer("git", "latest", index.digest, PIN, NOW_MS - 2 * PIN_FRESH_MS),
+      recipe: "arm64+amd64/cacert/git/iana-etc",
+    };
+    await ok(world.push("POST", ingestPath.pointers, { tag: null, image }));
+    const { promise, resolve } = Promise.withResolvers<string>();
+    world.origin.answering = ({ method }) => {
+      resolve(method);
+      return { status: 200 };
+    };
+    const response = await world.pull(manifestPath("git", "latest"), { headers: TAKES_INDEX });
+    assert.match(response.headers.get("Warning") ?? "", /^299 /);
+    assert.equal(await promise, "HEAD");
+    assert.deepEqual(asked(), [`${OCI_MANIFEST}, ${OCI_INDEX}`, "linux/arm64,linux/amd64"]);
+  });
+
+  test("may say what an index lacks, but may not answer an index to one who takes none", async () => {
+    const index = await composeIndex(await childrenOf(stocks, "git"), [], "oci-zstd");
+    world.origin.answering = () => ({
+      status: 200,
+      headers: {
+        "Content-Type": index.mediaType,
+        "Docker-Content-Digest": index.digest,
+        "Nixport-Omitted": 'linux/riscv64="not yet"',
+      },
+      body: index.bytes,
+    });
+    const taken = await world.pull(manifestPath("git", "v2"), { headers: TAKES_INDEX });
+    assert.equal(taken.headers.get("Docker-Content-Digest"), index.digest);
+    assert.equal(taken.headers.get("Nixport-Omitted"), 'linux/riscv64="not yet"');
+    const refused = await world.pull(manifestPath("git", "v2"), { headers: TAKES_NONE });
+    assert.equal(refused.status, 503);
+    assert.equal((await errorOf(refused)).code, "UNAVAILABLE");
+  });
+});

@@ -1,0 +1,304 @@
+// What a client sees, as one table of requests: cold, warm, and with the origin stopped.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { ComposedImage } from "../../../registry/compose.ts";
+import { pinOf } from "../../registry/fixture.ts";
+import { registryError } from "../fake-origin.ts";
+import { imageOf, PACKINGS, type Stock, stockOf } from "../stock.ts";
+import {
+  blobPath,
+  errorOf,
+  manifestPath,
+  operationsOf,
+  type Pull,
+  startWorld,
+  type World,
+} from "../world.ts";
+
+const PIN = pinOf("a".repeat(40));
+const ABSENT = `sha256:${"0".repeat(64)}`;
+const CONFIGURED_TAG = "stored";
+
+type Prior = "warm" | "origin has it" | "origin says 404" | "origin stopped";
+
+interface Row {
+  readonly title: string;
+  readonly prior: Prior;
+  readonly path: string | ((image: ComposedImage) => string);
+  readonly pull?: Pull;
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string | RegExp | null>>;
+  /** The error's code; absent for content. */
+  readonly code?: string;
+  /** What was read and written, behind the answer too. */
+  readonly operations?: Readonly<Record<string, number>>;
+}
+
+const byDigest = ({ manifest }: ComposedImage) => manifestPath("git", manifest.digest);
+const cold = { controls: { coldMemory: true } };
+
+const ROWS: readonly Row[] = [
+  {
+    title: "GET /v2/ answers the version, uncached",
+    prior: "warm",
+    path: "/v2/",
+    status: 200,
+    headers: {
+      "Docker-Distribution-API-Version": "registry/2.0",
+      "Content-Type": "application/json",
+      "Cache-Control": "no-store",
+      "Server-Timing": /^total;dur=/,
+    },
+    operations: {},
+  },
+  {
+    title: "GET by tag is one read of KV",
+    prior: "warm",
+    path: manifestPath("git", CONFIGURED_TAG),
+    status: 200,
+    headers: {
+      "Cache-Status": "nixport; hit; detail=kv",
+      "Nixport-Pin": PIN,
+      "Nixport-Packing": PACKINGS.zstd,
+      "Cache-Control": "no-store, no-transform",
+      Warning: null,
+      Vary: "Accept",
+      "Server-Timing": /^kv;dur=[\d.]+, total;dur=/,
+    },
+    operations: { "kv.getWithMetadata": 1 },
+  },
+  {
+    title: "GET by tag ignores the query that containerd adds",
+    prior: "origin stopped",
+    path: `${manifestPath("git", CONFIGURED_TAG)}?ns=example.org`,
+    status: 200,
+  },
+  {
+    title: "GET by tag of another spelling of the recipe is the same pointer",
+    prior: "origin stopped",
+    path: manifestPath("iana-etc/git/git", CONFIGURED_TAG),
+    status: 200,
+    operations: { "kv.getWithMetadata": 1 },
+  },
+  {
+    title: "GET by tag of whatever the client has, by If-None-Match: *, is 304",
+    prior: "origin stopped",
+    path: manifestPath("git", CONFIGURED_TAG),
+    pull: { headers: { "If-None-Match": "*" } },
+    status: 304,
+    headers: { "Content-Type": null, ETag: /^"sha256:/ },
+  },
+  {
+    title: "GET by digest is one read of KV for a new isolate",
+    prior: "origin stopped",
+    path: byDigest,
+    pull: cold,
+    status: 200,
+    headers: {
+      "Cache-Status": "nixport; hit; detail=kv",
+      "Cache-Control": "public, max-age=31536000, immutable, no-transform",
+      "Content-Type": "application/vnd.oci.image.manifest.v1+json",
+    },
+    operations: { "kv.getWithMetadata": 1 },
+  },
+  {
+    title: "GET by digest reads nothing once the isolate has it",
+    prior: "origin stopped",
+    path: byDigest,
+    status: 200,
+    headers: { "Cache-Status": "nixport; hit; detail=memory" },
+    operations: {},
+  },
+  {
+    title: "GET by tag that is not here comes from the origin, and is not written",
+    prior: "origin has it",
+    path: manifestPath("git", "elsewhere"),
+    status: 200,
+    headers: {
+      "Cache-Status": "nixport; fwd=miss",
+      "Nixport-Pin": PIN,
+      "Nixport-Packing": "told-1.none",
+    },
+    operations: { "kv.getWithMetadata": 1, "kv.get": 1, "r2.get": 1 },
+  },
+  {
+    title: "GET by tag that the origin does not know is its own 404",
+    prior: "origin says 404",
+    path: manifestPath("nosuchpackage", "v1"),
+    status: 404,
+    headers: { "Cache-Status": "nixport; fwd=miss", "Cache-Control": "no-store" },
+    code: "MANIFEST_UNKNOWN",
+  },
+  {
+    title: "GET by tag that is not here is 503 without the origin",
+    prior: "origin stopped",
+    path: manifestPath("nosuchpackage", "v1"),
+    status: 503,
+    headers: { "Retry-After": /^[1-9]/ },
+    code: "UNAVAILABLE",
+  },
+  {
+    title: "GET by digest that is not here is 503 without the origin",
+    prior: "origin stopped",
+    path: manifestPath("git", ABSENT),
+    status: 503,
+    code: "UNAVAILABLE",
+  },
+  {
+    title: "GET by a digest of another algorithm is 404 without any read",
+    prior: "origin stopped",
+    path: manifestPath("git", `sha512:${"0".repeat(128)}`),
+    status: 404,
+    code: "MANIFEST_UNKNOWN",
+    operations: {},
+  },
+  {
+    title: "GET of a blob that is not here is 503 without the origin",
+    prior: "origin stopped",
+    path: `/v2/git/blobs/${ABSENT}`,
+    status: 503,
+    headers: { "Retry-After": /^[1-9]/ },
+    code: "UNAVAILABLE",
+  },
+  {
+    title: "GET of a blob that nobody has is the origin's 404",
+    prior: "origin says 404",
+    path: `/v2/git/blobs/${ABSENT}`,
+    status: 404,
+    code: "MANIFEST_UNKNOWN",
+  },
+  ...(
+    [
+      ["an upper-case name", manifestPath("UPPER/case", "latest"), 400, "NAME_INVALID"],
+      ["a name of 300 characters", manifestPath("a".repeat(300), "latest"), 400, "NAME_INVALID"],
+      ["a meta-package at the end", manifestPath("git/shell", "latest"), 400, "NAME_INVALID"],
+      ["a tag that is none", manifestPath("git", "-x"), 400, "MANIFEST_INVALID"],
+      ["a malformed digest", manifestPath("git", "sha256:bad"), 400, "DIGEST_INVALID"],
+      ["a malformed blob digest", "/v2/git/blobs/sha256:bad", 400, "DIGEST_INVALID"],
+      ["a malformed percent-encoding", "/v2/git/manifests/%zz", 400, "NAME_INVALID"],
+      ["a path without a route", "/v2/git/tags", 404, "NAME_UNKNOWN"],
+      ["a path outside /v2/", "/", 404, "NAME_UNKNOWN"],
+    ] as const
+  ).map(([what, path, status, code]) => ({
+    title: `GET of ${what} is refused without any read`,
+    prior: "origin stopped" as const,
+    path,
+    status,
+    code,
+    operations: {},
+  })),
+  ...["PUT", "POST", "PATCH", "DELETE"].map((method) => ({
+    title: `${method} of a manifest is refused without any read`,
+    prior: "origin stopped" as const,
+    path: manifestPath("git", CONFIGURED_TAG),
+    pull: { method },
+    status: 405,
+    code: "UNSUPPORTED",
+    headers: { Allow: "GET, HEAD" },
+    operations: {},
+  })),
+];
+
+describe("pulls", () => {
+  let world: World;
+  let stock: Stock;
+  let image: ComposedImage;
+  before(async () => {
+    world = await startWorld();
+    stock = await stockOf(["git"]);
+    image = await imageOf(stock, "git");
+    await world.backfill(stock, { tag: CONFIGURED_TAG, pin: PIN, repositories: ["git"] });
+  });
+  after(() => world.close());
+
+  for (const row of ROWS) {
+    test(row.title, async () => {
+      await arrange(world, image, row.prior);
+      const asked = world.origin.asked.length;
+      const path = typeof row.path === "string" ? row.path : row.path(image);
+      const response = await world.pull(path, row.pull);
+      assert.equal(response.status, row.status);
+      assert.ok(response.headers.has("Cache-Status"));
+      assert.ok(response.headers.has("Server-Timing"));
+      for (const [name, expected] of Object.entries(row.headers ?? {})) {
+        if (expected instanceof RegExp) assert.match(response.headers.get(name) ?? "", expected);
+        else assert.equal(response.headers.get(name), expected, name);
+      }
+      if (row.operations) assert.deepEqual(operationsOf(response), row.operations);
+      if (row.prior === "warm") assert.equal(world.origin.asked.length, asked);
+      if (row.code !== undefined) assert.equal((await errorOf(response)).code, row.code);
+      else if (row.status === 200 && path.includes("/manifests/")) {
+        assert.equal(response.headers.get("Docker-Content-Digest"), image.manifest.digest);
+        assert.equal(response.headers.get("ETag"), `"${image.manifest.digest}"`);
+        assert.deepEqual(await response.bytes(), Uint8Array.from(image.manifest.bytes));
+      }
+    });
+  }
+
+  for (const [what, path] of [
+    ["a tag", () => manifestPath("git", CONFIGURED_TAG)],
+    ["a tag at the origin", () => manifestPath("git", "elsewhere")],
+    ["a digest", () => byDigest(image)],
+    ["a blob", () => blobPath(image.config.digest)],
+    ["the ping", () => "/v2/"],
+    ["an error", () => manifestPath("UPPER", "latest")],
+  ] as const) {
+    test(`HEAD of ${what} has the headers of GET and no body`, async () => {
+      await arrange(world, image, "origin has it");
+      // Cloudflare, and its emulation, compress JSON for a client that takes gzip.
+      const headers = { "Accept-Encoding": "identity" };
+      const got = await world.pull(path(), { headers });
+      const head = await world.pull(path(), { method: "HEAD", headers });
+      assert.equal(head.status, got.status);
+      assert.equal(await head.text(), "");
+      assert.deepEqual(stableHeaders(head), stableHeaders(got));
+    });
+  }
+
+  test("the origin gets the edge's token and variant, and nothing of the client's", async () => {
+    await arrange(world, image, "origin has it");
+    world.origin.asked.length = 0;
+    await world.pull(manifestPath("git", "headers"), {
+      headers: {
+        Accept: "application/vnd.docker.distribution.manifest.v2+json",
+        Authorization: "Basic c2VjcmV0",
+        Cookie: "a=b",
+        "X-Forwarded-For": "192.0.2.1",
+      },
+    });
+    const [asked] = world.origin.asked;
+    assert.ok(asked);
+    assert.equal(asked.method, "GET");
+    assert.equal(asked.headers["nixport-variant"], "docker-gzip");
+    assert.match(asked.headers.authorization ?? "", /^Bearer /);
+    // A coded body would be decoded on its way, and its digest would not be found.
+    assert.equal(asked.headers["accept-encoding"], "identity");
+    assert.equal(asked.headers.cookie, undefined);
+    assert.equal(asked.headers["x-forwarded-for"], undefined);
+  });
+});
+
+async function arrange(world: World, { manifest }: ComposedImage, prior: Prior): Promise<void> {
+  if (prior === "origin stopped") await world.origin.stop();
+  else await world.origin.start();
+  world.origin.answering = () =>
+    prior === "origin has it"
+      ? {
+          status: 200,
+          headers: {
+            "Content-Type": manifest.mediaType,
+            "Docker-Content-Digest": manifest.digest,
+            "Nixport-Pin": PIN,
+            "Nixport-Packing": "told-1.none",
+          },
+          body: manifest.bytes,
+        }
+      : registryError(404, "MANIFEST_UNKNOWN", "no package nosuchpackage");
+}
+
+/** All but what differs from request to request. */
+function stableHeaders({ headers }: Response): Record<string, string> {
+  const volatile = ["date", "connection", "server-timing", "cache-status", "test-operations"];
+  return Object.fromEntries([...headers].filter(([name]) => !volatile.includes(name)));
+}

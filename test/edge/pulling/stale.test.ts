@@ -1,0 +1,94 @@
+// A pointer beyond its fresh time: answered at once, refreshed behind, forgotten with its tag.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { type BuildFailure, failureError } from "../../../origin/failures/failures.ts";
+import { pinOf } from "../../registry/fixture.ts";
+import { NOW_MS } from "../controls.ts";
+import { registryError } from "../fake-origin.ts";
+import { imageOf, PACKINGS, type Stock, stockOf } from "../stock.ts";
+import { manifestPath, PIN_FRESH_MS, startWorld, type World } from "../world.ts";
+
+const PIN = pinOf("a".repeat(40));
+
+describe("a stale pointer", () => {
+  let world: World;
+  let stock: Stock;
+  before(async () => {
+    world = await startWorld();
+    stock = await stockOf(["git"]);
+  });
+  after(() => world.close());
+
+  const stale = { nowMs: NOW_MS + PIN_FRESH_MS };
+
+  test("is answered at once with a warning while the origin still builds", async () => {
+    await world.backfill(stock, { tag: "slow", pin: PIN, repositories: ["git"] });
+    // Never answered: an edge that waited for it would not answer either.
+    world.origin.answering = () => "by hand";
+    const response = await world.pull(manifestPath("git", "slow"), {
+      controls: { ...stale, unsettled: true },
+    });
+    assert.equal(response.status, 200);
+    assert.match(response.headers.get("Warning") ?? "", /^299 - "nixport: slow was last resolved/);
+    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
+  });
+
+  test("is refreshed behind the answer by one HEAD", async () => {
+    await world.backfill(stock, { tag: "moving", pin: PIN, repositories: ["git"] });
+    world.origin.answering = () => ({ status: 200 });
+    world.origin.asked.length = 0;
+    await Promise.all(
+      [1, 2, 3].map(() => world.pull(manifestPath("git", "moving"), { controls: stale })),
+    );
+    const asked = world.origin.asked.map(({ method, path }) => `${method} ${path}`);
+    assert.deepEqual(asked, [`HEAD ${manifestPath("git", "moving")}`]);
+  });
+
+  const failures: readonly (readonly [string, BuildFailure, number])[] = [
+    ["is forgotten once its tag is unknown", { kind: "unknown-tag", message: "none" }, 404],
+    ["stays when the image cannot be made any more", { kind: "too-many-layers", count: 999 }, 200],
+  ];
+  for (const [title, failure, status] of failures) {
+    test(title, async () => {
+      const path = manifestPath("git", failure.kind);
+      await world.backfill(stock, { tag: failure.kind, pin: PIN, repositories: ["git"] });
+      const { code, message, options } = failureError(failure);
+      world.origin.answering = () => registryError(404, code, message, {}, options.detail);
+      assert.equal((await world.pull(path, { controls: stale })).status, 200);
+      assert.equal((await world.pull(path, { controls: stale })).status, status);
+    });
+  }
+
+  test("is answered with the origin stopped, and without a warning once it has moved", async () => {
+    await world.backfill(stock, { tag: "down", pin: PIN, repositories: ["git"] });
+    await world.origin.stop();
+    const before = await world.pull(manifestPath("git", "down"), { controls: stale });
+    assert.equal(before.status, 200);
+    assert.ok(before.headers.has("Warning"));
+    await world.origin.start();
+    const newer = await stockOf(["git"], "-2");
+    const resolvedAtMs = NOW_MS + PIN_FRESH_MS - 1;
+    const { manifest } = await imageOf(newer, "git");
+    const controls = { nowMs: NOW_MS + 1 };
+    await world.backfill(newer, { tag: "unused", pin: pinOf("c".repeat(40)) });
+    await world.backfill(newer, {
+      tag: "down",
+      pin: pinOf("b".repeat(40)),
+      resolvedAtMs,
+      repositories: ["git"],
+    });
+    const after = await world.pull(manifestPath("git", "down"), { controls });
+    assert.equal(after.headers.get("Docker-Content-Digest"), manifest.digest);
+    assert.equal(after.headers.get("Warning"), null);
+  });
+
+  test("is never stale where the tag is a commit", async () => {
+    await world.backfill(stock, { tag: PIN, pin: PIN, repositories: ["git"] });
+    const response = await world.pull(manifestPath("git", PIN), {
+      controls: { nowMs: NOW_MS + 1000 * PIN_FRESH_MS },
+    });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("Warning"), null);
+  });
+});
