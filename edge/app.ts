@@ -1,9 +1,9 @@
 // One request: environment to dependencies, to the route's handler, to one error boundary.
 
 import { type Context, Hono } from "hono";
-import { errorResponse, RegistryError } from "../registry/error.ts";
-import { chooseVariant } from "../registry/negotiation.ts";
-import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/route.ts";
+import { errorResponse, RegistryError } from "../registry/http/error.ts";
+import { chooseVariant } from "../registry/http/negotiation.ts";
+import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/http/route.ts";
 import { handle } from "./handle.ts";
 import { ingest } from "./ingest/ingest.ts";
 import { createManifestMemory, type ManifestMemory } from "./isolate/manifest-memory.ts";

@@ -1,10 +1,10 @@
 // The edge's policy on one screen: what each route is answered from.
 
-import { pingResponse } from "../registry/answer.ts";
-import { manifestResponse } from "../registry/content.ts";
-import type { Digest } from "../registry/digest.ts";
-import type { Route } from "../registry/route.ts";
-import { tagListResponse } from "../registry/tags.ts";
+import { pingResponse } from "../registry/http/answer.ts";
+import { manifestResponse } from "../registry/http/content.ts";
+import type { Route } from "../registry/http/route.ts";
+import { tagListResponse } from "../registry/http/tags.ts";
+import type { Digest } from "../registry/naming/digest.ts";
 import { serveBlob } from "./pulling/blobs.ts";
 import { type ManifestRoute, serveTag } from "./pulling/by-tag.ts";
 import type { Edge } from "./request/edge.ts";

@@ -28,7 +28,7 @@ let
 
   parsed = value: if isString value then fromJSON value else value;
 
-  ## From a name to a recipe, as registry/recipe.ts does it for image names; the builder compares
+  ## From a name to a recipe, as registry/naming/recipe.ts does it for image names; the builder compares
 
   components = if packages != null then parsed packages
     else filter (part: isString part && part != "") (split "/" name);

@@ -1,11 +1,11 @@
 // The origin's answers: one switch over the route, GET and HEAD alike, one error boundary.
 
 import { Hono } from "hono";
-import { pingResponse } from "../registry/answer.ts";
-import { errorResponse, RegistryError } from "../registry/error.ts";
-import { isBelowV2, parseRoute, type Route } from "../registry/route.ts";
-import { tagListResponse } from "../registry/tags.ts";
-import { type SecretKey, verifyRequest } from "../registry/token.ts";
+import { type SecretKey, verifyRequest } from "../registry/between/token.ts";
+import { pingResponse } from "../registry/http/answer.ts";
+import { errorResponse, RegistryError } from "../registry/http/error.ts";
+import { isBelowV2, parseRoute, type Route } from "../registry/http/route.ts";
+import { tagListResponse } from "../registry/http/tags.ts";
 import { openPullNote, type PullNote } from "./pull-note.ts";
 import { type PullingByDigest, serveBlob, serveManifest } from "./pulling/by-digest.ts";
 import { type PullingByTag, serveTag } from "./pulling/by-tag.ts";

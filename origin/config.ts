@@ -4,8 +4,8 @@
 
 import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
-import type { Platforms } from "../registry/platforms.ts";
-import { parseSecretKeys, type SecretKey } from "../registry/token.ts";
+import { parseSecretKeys, type SecretKey } from "../registry/between/token.ts";
+import type { Platforms } from "../registry/http/platforms.ts";
 import { readLogStyle } from "./configured-log.ts";
 import { readPlatforms } from "./configured-platforms.ts";
 import { readNixpkgsConfig, readSource } from "./configured-source.ts";

@@ -3,7 +3,7 @@
 // gets to a terminal but plain text.
 
 import { styleText } from "node:util";
-import { parseJson } from "../registry/json.ts";
+import { parseJson } from "../registry/http/json.ts";
 import { plainText } from "./failures/public-text.ts";
 import { describeBytes, describeDuration } from "./quantities.ts";
 

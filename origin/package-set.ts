@@ -2,7 +2,7 @@
 // in the store, what names mean in them, and whether all that works.
 
 import { join } from "node:path";
-import { systemOf } from "../registry/recipe.ts";
+import { systemOf } from "../registry/naming/recipe.ts";
 import type { Config } from "./config.ts";
 import { rememberFailures } from "./failures/failure-memory.ts";
 import { openAskedNames } from "./images/asked-names.ts";

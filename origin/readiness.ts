@@ -2,8 +2,8 @@
 // that every image has. It goes the way of a pull, so a pull finds it done, and a later start at the
 // same revision evaluates nothing.
 
-import type { PackageName, System } from "../registry/recipe.ts";
-import { LATEST } from "../registry/reference.ts";
+import type { PackageName, System } from "../registry/naming/recipe.ts";
+import { LATEST } from "../registry/naming/reference.ts";
 import { adviseUpgrade, describeTooOld } from "./failures/nix-advice.ts";
 import type { Lookups, NoLookup } from "./images/lookups.ts";
 import type { Log } from "./log.ts";

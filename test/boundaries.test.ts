@@ -104,7 +104,7 @@ describe("imports", () => {
   test("are seen in whatever form they are written", () => {
     const fromHere = importsOf("test/boundaries.test.ts");
     assert(fromHere.includes("node:child_process"));
-    assert(importsOf("origin/app.ts").includes("registry/route.ts"));
+    assert(importsOf("origin/app.ts").includes("registry/http/route.ts"));
     assert(importsOf("origin/app.ts").includes("hono"));
   });
 });
@@ -149,21 +149,21 @@ describe("one place", () => {
       /\bpathname\b[^;\n]*\.(?:split|match|startsWith|endsWith|replace|indexOf|slice(?!\(0,))\(|\.(?:exec|test)\([^;\n]*\bpathname\b|startsWith\(["'`]\/v2|===\s*["'`]\/v2|\^\\\/v2/;
     const found = ["registry", "edge"].flatMap((folder) => filesWith(folder, splits));
     const serving = filesWith("origin", splits).filter((path) => /^origin\/[^/]+$/.test(path));
-    assert.deepEqual([...found, ...serving], ["registry/route.ts"]);
+    assert.deepEqual([...found, ...serving], ["registry/http/route.ts"]);
   });
 
   test("writes the body of an error", () => {
     const writers = ["registry", "edge", "origin"].flatMap((folder) =>
       filesWith(folder, /\berrors\s*:\s*\[\s*\{/),
     );
-    assert.deepEqual(writers, ["registry/error.ts"]);
+    assert.deepEqual(writers, ["registry/http/error.ts"]);
   });
 
   test("reads an Accept header", () => {
     const readers = ["registry", "edge", "origin"].flatMap((folder) =>
       filesWith(folder, /\.get\(\s*["'`]accept["'`]/i),
     );
-    assert.deepEqual(readers, ["registry/negotiation.ts"]);
+    assert.deepEqual(readers, ["registry/http/negotiation.ts"]);
   });
 });
 

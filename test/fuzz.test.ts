@@ -6,16 +6,16 @@ import { join, resolve } from "node:path";
 import { describe, test } from "node:test";
 import { MAX_SLOTS } from "../origin/images/asked-names.ts";
 import { type StorageKey, storageKey } from "../origin/storage/keys.ts";
-import { RegistryError } from "../registry/error.ts";
+import { RegistryError } from "../registry/http/error.ts";
+import { parseIngestRoute, parseRoute, type Route } from "../registry/http/route.ts";
 import {
   canonicalRecipe,
   type NamedRecipe,
   parseRepository,
   type Recipe,
   systemOf,
-} from "../registry/recipe.ts";
-import { parseReference } from "../registry/reference.ts";
-import { parseIngestRoute, parseRoute, type Route } from "../registry/route.ts";
+} from "../registry/naming/recipe.ts";
+import { parseReference } from "../registry/naming/reference.ts";
 import { createRandom, hostileText, pick, plainWord, type Random } from "./hostile-text.ts";
 import { pinOf } from "./registry/fixture.ts";
 

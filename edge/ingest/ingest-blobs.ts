@@ -2,10 +2,10 @@
 // matches becomes visible under the digest's key; a large blob is assembled aside first.
 
 import * as v from "valibot";
-import { type Digest, digestHex } from "../../registry/digest.ts";
-import { RegistryError } from "../../registry/error.ts";
-import { OCTET_STREAM } from "../../registry/media-type.ts";
-import type { IngestRoute } from "../../registry/route.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import type { IngestRoute } from "../../registry/http/route.ts";
+import { OCTET_STREAM } from "../../registry/image/media-type.ts";
+import { type Digest, digestHex } from "../../registry/naming/digest.ts";
 import type { Edge } from "../request/edge.ts";
 import { r2Key } from "../storage/keys.ts";
 import { acceptedResponse, parseBody } from "./ingest-documents.ts";

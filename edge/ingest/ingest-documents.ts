@@ -6,19 +6,19 @@ import {
   lookupsBodySchema,
   pointersBodySchema,
   recordsBodySchema,
-} from "../../registry/backfill.ts";
-import { type Digest, digestOf } from "../../registry/digest.ts";
-import { type ErrorCode, RegistryError } from "../../registry/error.ts";
-import { parseJson } from "../../registry/json.ts";
-import { outputPathsOf } from "../../registry/lookup.ts";
+} from "../../registry/between/backfill.ts";
+import { type ErrorCode, RegistryError } from "../../registry/http/error.ts";
+import { parseJson } from "../../registry/http/json.ts";
+import { outputPathsOf } from "../../registry/image/lookup.ts";
 import {
   DOCKER_MANIFEST,
   DOCKER_MANIFEST_LIST,
   OCI_INDEX,
   OCI_MANIFEST,
-} from "../../registry/media-type.ts";
-import { ARCHITECTURES } from "../../registry/recipe.ts";
-import { digestSchema, popularityBlob, recordLayers } from "../../registry/record.ts";
+} from "../../registry/image/media-type.ts";
+import { digestSchema, popularityBlob, recordLayers } from "../../registry/image/record.ts";
+import { type Digest, digestOf } from "../../registry/naming/digest.ts";
+import { ARCHITECTURES } from "../../registry/naming/recipe.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
 import { kvKey, r2Key } from "../storage/keys.ts";

@@ -2,12 +2,12 @@
 // is read, of its body or of storage. Everything is idempotent, so a replayed or repeated request
 // changes nothing.
 
-import { readLimited } from "../../registry/body.ts";
-import { digestOf } from "../../registry/digest.ts";
-import { RegistryError } from "../../registry/error.ts";
-import { parseJson } from "../../registry/json.ts";
-import type { IngestRoute } from "../../registry/route.ts";
-import { verifyHead } from "../../registry/token.ts";
+import { verifyHead } from "../../registry/between/token.ts";
+import { readLimited } from "../../registry/http/body.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import { parseJson } from "../../registry/http/json.ts";
+import type { IngestRoute } from "../../registry/http/route.ts";
+import { digestOf } from "../../registry/naming/digest.ts";
 import type { Edge } from "../request/edge.ts";
 import { completeUpload, putBlob, putPart, startUpload } from "./ingest-blobs.ts";
 import {

@@ -1,7 +1,7 @@
 // Whether blobs are in R2, asked with bounded concurrency: a Worker has six connections at a time.
 
-import type { Digest } from "../../registry/digest.ts";
-import { RegistryError } from "../../registry/error.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
 import type { Edge } from "../request/edge.ts";
 import { r2Key } from "../storage/keys.ts";
 

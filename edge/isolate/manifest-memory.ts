@@ -1,7 +1,7 @@
 // Manifests this isolate served lately, by digest: plain bytes, bounded in all, never stale. The
 // least recently used make room. An isolate has 128 MB for all its concurrent requests.
 
-import type { Digest } from "../../registry/digest.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
 import type { Manifest } from "./manifest.ts";
 
 export interface ManifestMemory {

@@ -1,7 +1,7 @@
 // A manifest is bytes that were hashed, wherever they came from.
 
-import { type Digest, digestOf } from "../../registry/digest.ts";
-import { isManifestType, type ManifestType } from "../../registry/media-type.ts";
+import { isManifestType, type ManifestType } from "../../registry/image/media-type.ts";
+import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 
 export interface Manifest {
   readonly digest: Digest;

@@ -2,14 +2,14 @@
 // package is missing or what failed; a page of a proxy in between, or nonsense, does not.
 
 import * as v from "valibot";
-import { readLimited } from "../../registry/body.ts";
+import { readLimited } from "../../registry/http/body.ts";
 import {
   isErrorCode,
   MAX_ERROR_BYTES,
   MAX_MESSAGE_CHARACTERS,
   RegistryError,
-} from "../../registry/error.ts";
-import { parseJson } from "../../registry/json.ts";
+} from "../../registry/http/error.ts";
+import { parseJson } from "../../registry/http/json.ts";
 
 const MAX_RETRY_AFTER_SECONDS = 3600;
 

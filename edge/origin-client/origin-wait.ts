@@ -1,8 +1,8 @@
 // Waits on the client's behalf for an image that the origin is still building, so that a user sees
 // one slow pull where a client would have given up: docker does not ask again after a 503.
 
-import { isStillBuilding } from "../../registry/building.ts";
-import { RegistryError } from "../../registry/error.ts";
+import { isStillBuilding } from "../../registry/http/building.ts";
+import { RegistryError } from "../../registry/http/error.ts";
 
 export interface OriginWait {
   /**

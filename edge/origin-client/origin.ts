@@ -3,15 +3,15 @@
 // error; everything else that is no content is 503.
 
 import * as v from "valibot";
-import { cancelBody, readLimited } from "../../registry/body.ts";
-import { PACKING_HEADER, PIN_HEADER } from "../../registry/content.ts";
-import { type Digest, parseDigest } from "../../registry/digest.ts";
-import { RegistryError } from "../../registry/error.ts";
-import { OMITTED_HEADER, omittedSchema } from "../../registry/image-index.ts";
-import { type Pin, parsePin } from "../../registry/pin.ts";
-import { type PackingId, parsePackingId } from "../../registry/record.ts";
-import type { Tag } from "../../registry/reference.ts";
-import { type SecretKey, signRequest } from "../../registry/token.ts";
+import { type SecretKey, signRequest } from "../../registry/between/token.ts";
+import { cancelBody, readLimited } from "../../registry/http/body.ts";
+import { PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import { OMITTED_HEADER, omittedSchema } from "../../registry/image/image-index.ts";
+import { type PackingId, parsePackingId } from "../../registry/image/record.ts";
+import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
+import { type Pin, parsePin } from "../../registry/naming/pin.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import { verifyManifest } from "../isolate/manifest.ts";
 import { originError, unusable } from "./origin-error.ts";

@@ -1,7 +1,7 @@
 // Streams bytes whose digest is only known to be right at their end: the last piece is held back
 // until length and hash match, so that a wrong blob never arrives complete.
 
-import { type Digest, toDigest } from "../../registry/digest.ts";
+import { type Digest, toDigest } from "../../registry/naming/digest.ts";
 
 /** The same bytes; errors instead of ending when they are not those of the digest. */
 export function verifiedStream(

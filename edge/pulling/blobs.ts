@@ -1,14 +1,14 @@
 // Blobs by digest: Cache API, R2, origin. GET is one R2 operation whatever the range; HEAD never
 // moves a body. What the origin streams is verified on its way and never written.
 
-import { cancelBody } from "../../registry/body.ts";
+import { cancelBody } from "../../registry/http/body.ts";
 import {
   isUnchanged,
   planBlob,
   type RequestedRange,
   requestedRange,
-} from "../../registry/content.ts";
-import type { Digest } from "../../registry/digest.ts";
+} from "../../registry/http/content.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
 import type { Edge } from "../request/edge.ts";
 import { r2Key } from "../storage/keys.ts";
 import { attempt } from "../storage/tiers.ts";

@@ -1,22 +1,22 @@
 // A pull by tag: pointer, composition, origin, in this order. A stale answer is given at once and
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
-import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/content.ts";
-import { manifestsOf, OMITTED_HEADER } from "../../registry/image-index.ts";
-import { isIndexType } from "../../registry/media-type.ts";
-import { chooseVariant } from "../../registry/negotiation.ts";
-import { type Pin, parsePin } from "../../registry/pin.ts";
+import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
+import { chooseVariant } from "../../registry/http/negotiation.ts";
 import {
   canonicalImage,
   originHeaders,
   type WantedImage,
   wantedImage,
   wantedRecipes,
-} from "../../registry/platforms.ts";
-import type { PackingId } from "../../registry/record.ts";
-import type { Tag } from "../../registry/reference.ts";
-import type { Route } from "../../registry/route.ts";
-import { describeAge, movedWarning, staleWarning } from "../../registry/warning.ts";
+} from "../../registry/http/platforms.ts";
+import type { Route } from "../../registry/http/route.ts";
+import { describeAge, movedWarning, staleWarning } from "../../registry/http/warning.ts";
+import { manifestsOf, OMITTED_HEADER } from "../../registry/image/image-index.ts";
+import { isIndexType } from "../../registry/image/media-type.ts";
+import type { PackingId } from "../../registry/image/record.ts";
+import { type Pin, parsePin } from "../../registry/naming/pin.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { AskedHeaders } from "../origin-client/origin.ts";
 import { isUnknownTag, unusable } from "../origin-client/origin-error.ts";

@@ -3,18 +3,22 @@
 // in R2, so what is composed here never names a missing layer.
 
 import * as v from "valibot";
-import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/compose.ts";
-import { digestHex } from "../../registry/digest.ts";
-import { composeIndex } from "../../registry/image-index.ts";
-import { type Found, parseFound } from "../../registry/lookup.ts";
-import { OCTET_STREAM } from "../../registry/media-type.ts";
-import { type Ingredient, partsOf } from "../../registry/part.ts";
-import { configIdOf, configuredPin, parsePin } from "../../registry/pin.ts";
-import { type Recipe, systemOf } from "../../registry/recipe.ts";
-import { type PackageRecord, type PackingId, parsePackageRecord } from "../../registry/record.ts";
-import type { Tag } from "../../registry/reference.ts";
-import { type ResolvedPin, type TagPins, tagPinsSchema } from "../../registry/tag-pins.ts";
-import { VARIANT_TYPES, type Variant } from "../../registry/variant.ts";
+import { type ResolvedPin, type TagPins, tagPinsSchema } from "../../registry/between/tag-pins.ts";
+import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/image/compose.ts";
+import { composeIndex } from "../../registry/image/image-index.ts";
+import { type Found, parseFound } from "../../registry/image/lookup.ts";
+import { OCTET_STREAM } from "../../registry/image/media-type.ts";
+import { type Ingredient, partsOf } from "../../registry/image/part.ts";
+import {
+  type PackageRecord,
+  type PackingId,
+  parsePackageRecord,
+} from "../../registry/image/record.ts";
+import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
+import { digestHex } from "../../registry/naming/digest.ts";
+import { configIdOf, configuredPin, parsePin } from "../../registry/naming/pin.ts";
+import { type Recipe, systemOf } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
 import { kvKey, r2Key } from "../storage/keys.ts";

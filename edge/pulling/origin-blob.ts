@@ -1,8 +1,8 @@
 // A blob the edge does not have: from the origin, streamed, verified on its way, never written.
 
-import { cancelBody } from "../../registry/body.ts";
-import { type Asking, isUnchanged, planBlob, requestedRange } from "../../registry/content.ts";
-import type { Digest } from "../../registry/digest.ts";
+import { cancelBody } from "../../registry/http/body.ts";
+import { type Asking, isUnchanged, planBlob, requestedRange } from "../../registry/http/content.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
 import type { OriginBlob } from "../origin-client/origin.ts";
 import { unusable } from "../origin-client/origin-error.ts";
 import { fixedLength, verifiedStream } from "../origin-client/verified-stream.ts";

@@ -1,8 +1,8 @@
 // What the code below the boundary works with: one request's view of storage, origin and clock. The
 // environment of the Worker is read in worker.ts alone.
 
-import type { Platforms } from "../../registry/platforms.ts";
-import type { SecretKey } from "../../registry/token.ts";
+import type { SecretKey } from "../../registry/between/token.ts";
+import type { Platforms } from "../../registry/http/platforms.ts";
 import type { ManifestMemory } from "../isolate/manifest-memory.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
 import type { Origin } from "../origin-client/origin.ts";

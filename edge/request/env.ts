@@ -1,7 +1,7 @@
 // The Worker's bindings, and the settings read from them. wrangler.toml says what each is for.
 
-import { type Platforms, parsePlatforms } from "../../registry/platforms.ts";
-import { parseSecretKeys, type SecretKey } from "../../registry/token.ts";
+import { parseSecretKeys, type SecretKey } from "../../registry/between/token.ts";
+import { type Platforms, parsePlatforms } from "../../registry/http/platforms.ts";
 
 export interface Env {
   readonly KV: KVNamespace;

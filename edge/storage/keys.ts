@@ -19,14 +19,14 @@
 //   ├── outputs/<store path's base name>        empty: a record of this output was accepted
 //   └── staging/<sha256 hex>/<upload>           a large blob being assembled, not yet verified
 
-import { type Digest, digestHex, digestOf } from "../../registry/digest.ts";
-import { loneOutput, type Part, partName } from "../../registry/part.ts";
-import type { Pin } from "../../registry/pin.ts";
-import type { PackageName, System } from "../../registry/recipe.ts";
-import type { PackingId } from "../../registry/record.ts";
-import type { Tag } from "../../registry/reference.ts";
-import { type StorePath, storePathBase } from "../../registry/store-path.ts";
-import type { Variant } from "../../registry/variant.ts";
+import { loneOutput, type Part, partName } from "../../registry/image/part.ts";
+import type { PackingId } from "../../registry/image/record.ts";
+import type { Variant } from "../../registry/image/variant.ts";
+import { type Digest, digestHex, digestOf } from "../../registry/naming/digest.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { PackageName, System } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
+import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 
 /** KV's limit; R2 allows 1024 bytes. */
 const MAX_KEY_BYTES = 512;

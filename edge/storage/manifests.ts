@@ -1,7 +1,7 @@
 // Manifests by digest: isolate memory, KV, R2. What a tier gives is hashed before anyone gets it, so
 // a corrupt copy is removed instead of served.
 
-import { type Digest, digestHex } from "../../registry/digest.ts";
+import { type Digest, digestHex } from "../../registry/naming/digest.ts";
 import { type Manifest, verifyManifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
 import type { Tier } from "../request/trail.ts";

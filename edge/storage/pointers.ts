@@ -2,9 +2,9 @@
 // a pull by tag is one read. R2 decides which of two pointers is newer; KV holds a copy.
 
 import * as v from "valibot";
-import { omittedSchema } from "../../registry/image-index.ts";
-import { type Pin, pinSchema } from "../../registry/pin.ts";
-import { digestSchema, type PackingId, packingIdSchema } from "../../registry/record.ts";
+import { omittedSchema } from "../../registry/image/image-index.ts";
+import { digestSchema, type PackingId, packingIdSchema } from "../../registry/image/record.ts";
+import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import { verifyManifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";

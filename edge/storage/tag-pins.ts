@@ -2,14 +2,14 @@
 // KV, where composing reads it.
 
 import * as v from "valibot";
-import type { Pin } from "../../registry/pin.ts";
-import type { Tag } from "../../registry/reference.ts";
 import {
   MAX_PINS_PER_TAG,
   type ResolvedPin,
   type TagPins,
   tagPinsSchema,
-} from "../../registry/tag-pins.ts";
+} from "../../registry/between/tag-pins.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { Edge } from "../request/edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
 

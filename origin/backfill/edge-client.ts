@@ -2,13 +2,13 @@
 
 import { createHash } from "node:crypto";
 import * as v from "valibot";
-import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/backfill.ts";
-import { readLimited } from "../../registry/body.ts";
-import type { ByteRange } from "../../registry/content.ts";
-import { type Digest, parseDigest } from "../../registry/digest.ts";
-import { parseJson } from "../../registry/json.ts";
-import { ingestPath } from "../../registry/route.ts";
-import { type SecretKey, signRequest } from "../../registry/token.ts";
+import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/between/backfill.ts";
+import { type SecretKey, signRequest } from "../../registry/between/token.ts";
+import { readLimited } from "../../registry/http/body.ts";
+import type { ByteRange } from "../../registry/http/content.ts";
+import { parseJson } from "../../registry/http/json.ts";
+import { ingestPath } from "../../registry/http/route.ts";
+import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
 import { fetchProblem } from "../fetch-problem.ts";
 
 export type PushResult =

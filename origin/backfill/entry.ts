@@ -2,19 +2,19 @@
 // the storage when they are sent, so an entry stays small and never goes stale.
 
 import * as v from "valibot";
-import { packageNameSchema, tagSchema } from "../../registry/backfill.ts";
-import type { Digest } from "../../registry/digest.ts";
-import type { Part } from "../../registry/part.ts";
-import { type Pin, pinSchema } from "../../registry/pin.ts";
-import type { PackageName, System } from "../../registry/recipe.ts";
+import { packageNameSchema, tagSchema } from "../../registry/between/backfill.ts";
+import type { Part } from "../../registry/image/part.ts";
 import {
   digestSchema,
   type PackingId,
   packingIdSchema,
   partSchema,
-} from "../../registry/record.ts";
-import type { Tag } from "../../registry/reference.ts";
-import { VARIANTS, type Variant } from "../../registry/variant.ts";
+} from "../../registry/image/record.ts";
+import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
+import type { PackageName, System } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
 export type OutboxEntry = ImageEntry | IndexEntry;

@@ -2,13 +2,13 @@
 // until the edge has everything. One image at a time, oldest first; an image the edge refuses waits
 // behind the others. A lost entry costs latency later, never correctness.
 
-import type { Digest } from "../../registry/digest.ts";
-import { omittedHeader } from "../../registry/image-index.ts";
-import { partsOf } from "../../registry/part.ts";
-import { canonicalImage } from "../../registry/platforms.ts";
-import { canonicalRecipe, systemOf } from "../../registry/recipe.ts";
-import type { Tag } from "../../registry/reference.ts";
-import type { Variant } from "../../registry/variant.ts";
+import { canonicalImage } from "../../registry/http/platforms.ts";
+import { omittedHeader } from "../../registry/image/image-index.ts";
+import { partsOf } from "../../registry/image/part.ts";
+import type { Variant } from "../../registry/image/variant.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import { canonicalRecipe, systemOf } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { BuiltForPlatforms, PlatformBuild } from "../images/answer.ts";
 import type { Log } from "../log.ts";
 import { recentValues } from "../recent.ts";

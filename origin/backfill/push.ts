@@ -2,19 +2,19 @@
 // blobs, records, lookups, the manifest, pointers; an index after its images. Sending anything twice
 // is harmless.
 
-import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/backfill.ts";
-import { COMPOSE_VERSION } from "../../registry/compose.ts";
-import type { Digest } from "../../registry/digest.ts";
-import { type Found, parseFound } from "../../registry/lookup.ts";
-import type { PackageName } from "../../registry/recipe.ts";
+import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/between/backfill.ts";
+import type { TagPins } from "../../registry/between/tag-pins.ts";
+import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
+import { type Found, parseFound } from "../../registry/image/lookup.ts";
 import {
   type PackageRecord,
   parsePackageRecord,
   popularityBlob,
   recordLayers,
-} from "../../registry/record.ts";
-import type { TagPins } from "../../registry/tag-pins.ts";
-import { VARIANT_TYPES } from "../../registry/variant.ts";
+} from "../../registry/image/record.ts";
+import { VARIANT_TYPES } from "../../registry/image/variant.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { PackageName } from "../../registry/naming/recipe.ts";
 import type { Log } from "../log.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";

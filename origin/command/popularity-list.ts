@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { openBinaryCache } from "../popularity/binary-cache.ts";
 import { createCounter } from "../popularity/counter.ts";

@@ -2,9 +2,9 @@
 // known.
 
 import { join } from "node:path";
-import type { FoundPackage } from "../../registry/lookup.ts";
-import { LATEST } from "../../registry/reference.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { FoundPackage } from "../../registry/image/lookup.ts";
+import { LATEST } from "../../registry/naming/reference.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { Config } from "../config.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { buildPolicy } from "../nix/build-policy.ts";

@@ -16,7 +16,7 @@ import {
   type V4WorkerOptionsShape,
 } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
-import { formatPlatforms, type Platforms } from "../../registry/platforms.ts";
+import { formatPlatforms, type Platforms } from "../../registry/http/platforms.ts";
 
 export interface EdgeOptions {
   /** 0 chooses a free one. */

@@ -4,7 +4,7 @@
 import { access, constants, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readLimited } from "../../registry/body.ts";
+import { readLimited } from "../../registry/http/body.ts";
 import type { NixSettings } from "../nix/nix-settings.ts";
 import { findNix, type NixTool } from "../nix/nix-tool.ts";
 import { about, type Check, failed, notChecked, ok, type Seen, warning } from "./finding.ts";

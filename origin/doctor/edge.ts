@@ -1,14 +1,14 @@
 // The edge that this origin fills: whether it answers, whether its clock agrees, for tokens live a
 // minute, and whether it takes this origin's secret.
 
-import { describeAge } from "../../registry/warning.ts";
+import { describeAge } from "../../registry/http/warning.ts";
 import { createEdgeClient, type PushResult } from "../backfill/edge-client.ts";
 import { fetchProblem } from "../fetch-problem.ts";
 import { type Check, failed, notChecked, ok, type Seen, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 
 const ANSWER_DEADLINE_MS = 10_000;
-/** What a token forgives (registry/token.ts), and half of it. */
+/** What a token forgives (registry/between/token.ts), and half of it. */
 const REFUSED_SKEW_MS = 60_000;
 const NOTED_SKEW_MS = 30_000;
 /** A Date header says whole seconds. */

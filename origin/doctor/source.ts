@@ -1,6 +1,6 @@
 // Where packages come from: which source that is, whether it answers, and whether it loads.
 
-import { systemOf } from "../../registry/recipe.ts";
+import { systemOf } from "../../registry/naming/recipe.ts";
 import { lookUp } from "../nix/look-up.ts";
 import { describeSource } from "../sources/source.ts";
 import { type Check, failed, notChecked, ok, type Seen } from "./finding.ts";

@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { LATEST } from "../../registry/reference.ts";
+import { LATEST } from "../../registry/naming/reference.ts";
 import { type Config, readConfig } from "../config.ts";
 import { SOURCE_VARIABLES } from "../configured-source.ts";
 import { nixPath } from "../nix/nix-runner.ts";

@@ -1,8 +1,8 @@
 // Why one package cannot be had, in words for people and as an entry of `detail` for programs. Both
 // are bounded, and neither says anything of this host.
 
-import type { LookupFailure, Refusal } from "../../registry/lookup.ts";
-import type { PackageName } from "../../registry/recipe.ts";
+import type { LookupFailure, Refusal } from "../../registry/image/lookup.ts";
+import type { PackageName } from "../../registry/naming/recipe.ts";
 import { publicText } from "./public-text.ts";
 
 /** A builder of the package, or of something it depends on. */

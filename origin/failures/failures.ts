@@ -1,10 +1,14 @@
 // Every way in which an image cannot be had, and the one place that puts it into words for a
 // client.
 
-import { describeBytes, describeProgress, type StillBuilding } from "../../registry/building.ts";
-import { MAX_LAYERS } from "../../registry/compose.ts";
-import { RegistryError } from "../../registry/error.ts";
-import type { PackageName } from "../../registry/recipe.ts";
+import {
+  describeBytes,
+  describeProgress,
+  type StillBuilding,
+} from "../../registry/http/building.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import { MAX_LAYERS } from "../../registry/image/compose.ts";
+import type { PackageName } from "../../registry/naming/recipe.ts";
 import type { Hindrance } from "../nix/hindrance.ts";
 import type { Stage, StillUnderWay } from "../waiting/hold.ts";
 import type { Busy } from "../waiting/slots.ts";

@@ -1,7 +1,7 @@
 // What a client is told where nothing is wrong with a package: 503, since none of it is said by the
 // package set, and none was built in vain.
 
-import { RegistryError } from "../../registry/error.ts";
+import { RegistryError } from "../../registry/http/error.ts";
 import type { Hindrance } from "../nix/hindrance.ts";
 import { publicText } from "./public-text.ts";
 

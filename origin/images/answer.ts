@@ -1,11 +1,11 @@
 // What a client gets for a pull, and what it was made of: an image, or an index of images. An answer to
 // a pull, an image made anew behind it and an entry of the outbox are all this.
 
-import type { ComposedImage } from "../../registry/compose.ts";
-import type { OmittedPlatform } from "../../registry/image-index.ts";
-import type { Pin } from "../../registry/pin.ts";
-import type { Recipe } from "../../registry/recipe.ts";
-import type { PackingId } from "../../registry/record.ts";
+import type { ComposedImage } from "../../registry/image/compose.ts";
+import type { OmittedPlatform } from "../../registry/image/image-index.ts";
+import type { PackingId } from "../../registry/image/record.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { Recipe } from "../../registry/naming/recipe.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { BuiltImage } from "./images.ts";
 

@@ -2,9 +2,9 @@
 // and the one asked last has it. However many names are made up, a pin takes at most MAX_SLOTS files.
 
 import * as v from "valibot";
-import { type Lookup, parseLookup } from "../../registry/lookup.ts";
-import type { Pin } from "../../registry/pin.ts";
-import type { PackageName, System } from "../../registry/recipe.ts";
+import { type Lookup, parseLookup } from "../../registry/image/lookup.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { PackageName, System } from "../../registry/naming/recipe.ts";
 import type { Log } from "../log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";

@@ -1,17 +1,17 @@
 // Composes an image whose records are at hand, joining on the way the layers of coarser cuts that an
-// image of many layers needs: the one loop around registry/compose.ts, with and without a server.
+// image of many layers needs: the one loop around registry/image/compose.ts, with and without a server.
 
 import {
   type ComposedImage,
   type ComposeOptions,
   type ComposeResult,
   compose,
-} from "../../registry/compose.ts";
-import type { CutOfRecord } from "../../registry/cuts.ts";
-import { type Ingredient, partName } from "../../registry/part.ts";
-import { canonicalRecipe, type Recipe } from "../../registry/recipe.ts";
-import type { PackageRecord } from "../../registry/record.ts";
-import type { Variant } from "../../registry/variant.ts";
+} from "../../registry/image/compose.ts";
+import type { CutOfRecord } from "../../registry/image/cuts.ts";
+import { type Ingredient, partName } from "../../registry/image/part.ts";
+import type { PackageRecord } from "../../registry/image/record.ts";
+import type { Variant } from "../../registry/image/variant.ts";
+import { canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
 import type { CoarsenedRecord } from "./records.ts";
 import type { RecordFailure } from "./wanted-parts.ts";
 

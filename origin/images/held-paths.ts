@@ -1,8 +1,8 @@
 // Store paths that are valid and stay so while they are used: realised when it is their turn, held by
 // GC roots, released.
 
-import type { BuildProgress } from "../../registry/building.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { BuildProgress } from "../../registry/http/building.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { BuilderFailure } from "../failures/failures.ts";
 import type { Log } from "../log.ts";
 import type { BuildPolicy } from "../nix/build-policy.ts";

@@ -1,12 +1,12 @@
 // Recipe and pin to image: lookups, records, compose, and what must be stored before the answer.
 // Everything slow is remembered or joined below; what is done here is done per request.
 
-import type { ComposedImage } from "../../registry/compose.ts";
-import { isFound, outputPathsOf } from "../../registry/lookup.ts";
-import { type Ingredient, ownersOf } from "../../registry/part.ts";
-import { type Recipe, systemOf } from "../../registry/recipe.ts";
-import type { Form, PackageRecord, PackingId } from "../../registry/record.ts";
-import { VARIANT_TYPES, type Variant } from "../../registry/variant.ts";
+import type { ComposedImage } from "../../registry/image/compose.ts";
+import { isFound, outputPathsOf } from "../../registry/image/lookup.ts";
+import { type Ingredient, ownersOf } from "../../registry/image/part.ts";
+import type { Form, PackageRecord, PackingId } from "../../registry/image/record.ts";
+import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
+import { type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { BuildFailure, FailedPackage, PackageFailure } from "../failures/failures.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { BlobStore } from "../storage/blob-store.ts";

@@ -2,8 +2,8 @@
 // number of slots whatever else a name is or is not, briefly where it did not evaluate; and asked of Nix
 // otherwise, all new names of a request in one evaluation, each name only once at a time.
 
-import { type Found, type Lookup, parseFound } from "../../registry/lookup.ts";
-import type { PackageName, System } from "../../registry/recipe.ts";
+import { type Found, type Lookup, parseFound } from "../../registry/image/lookup.ts";
+import type { PackageName, System } from "../../registry/naming/recipe.ts";
 import type { FailureMemory } from "../failures/failure-memory.ts";
 import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/look-up.ts";
 import type { NixTool } from "../nix/nix-tool.ts";

@@ -1,9 +1,9 @@
 // Layers that the storage lost: made again of what they were made of, and served only if they are the
 // same to the byte.
 
-import type { Digest } from "../../registry/digest.ts";
-import type { LayerRecord } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { LayerRecord } from "../../registry/image/record.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { queryClosure } from "../nix/closure.ts";
 import type { Hindrance, NotBuilt } from "../nix/hindrance.ts";
 import type { NixTool } from "../nix/nix-tool.ts";

@@ -4,9 +4,8 @@
 
 import { rm } from "node:fs/promises";
 import * as v from "valibot";
-import type { Digest } from "../../registry/digest.ts";
-import { storePathSchema } from "../../registry/lookup.ts";
-import type { Part } from "../../registry/part.ts";
+import { storePathSchema } from "../../registry/image/lookup.ts";
+import type { Part } from "../../registry/image/part.ts";
 import {
   digestSchema,
   type FallbackLink,
@@ -16,8 +15,9 @@ import {
   type LayerRecord,
   layerRecordSchema,
   partSchema,
-} from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+} from "../../registry/image/record.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { packerId } from "../layers/compression.ts";
 import { type ArchiveEntry, archiveEntries, packEntries } from "../layers/entries.ts";
 import type { PackedLayer, SegmentTask } from "../layers/layer.ts";

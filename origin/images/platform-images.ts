@@ -2,13 +2,13 @@
 // client that takes no index. A platform that a package does not support is left out and named; any
 // other failure fails the pull, for an index that silently lost a platform would outlive the reason.
 
-import { RegistryError } from "../../registry/error.ts";
-import { composeIndex, omit } from "../../registry/image-index.ts";
-import type { WantedImage } from "../../registry/platforms.ts";
-import type { Recipe } from "../../registry/recipe.ts";
-import { platformName } from "../../registry/recipe.ts";
-import type { Tag } from "../../registry/reference.ts";
-import type { Variant } from "../../registry/variant.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import type { WantedImage } from "../../registry/http/platforms.ts";
+import { composeIndex, omit } from "../../registry/image/image-index.ts";
+import type { Variant } from "../../registry/image/variant.ts";
+import type { Recipe } from "../../registry/naming/recipe.ts";
+import { platformName } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import { type BuildFailure, failureError, type PackageFailure } from "../failures/failures.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";

@@ -1,7 +1,7 @@
 // One part whose outputs are valid to its record: cuts the closure into bundles, draws the view, and
 // has every layer made before anything names it. Also makes what was not needed at first, or was lost.
 
-import { type Part, partName } from "../../registry/part.ts";
+import { type Part, partName } from "../../registry/image/part.ts";
 import {
   type BundleRecord,
   type CoarseBundle,
@@ -11,8 +11,8 @@ import {
   type PackingId,
   parsePackingId,
   recordPaths,
-} from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+} from "../../registry/image/record.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { type Bundle, CUT_VERSION, cutLevels } from "../layers/bundles.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { packerId } from "../layers/compression.ts";

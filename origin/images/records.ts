@@ -2,15 +2,15 @@
 // the rest is realised together and then packed. A record is kept under its outputs and packing, never
 // under a pin: a channel that moves makes only anew what really changed.
 
-import type { CutOfRecord } from "../../registry/cuts.ts";
-import { type Ingredient, packagesIn } from "../../registry/part.ts";
+import type { CutOfRecord } from "../../registry/image/cuts.ts";
+import { type Ingredient, packagesIn } from "../../registry/image/part.ts";
 import {
   type Form,
   type PackageRecord,
   type PackingId,
   parsePackageRecord,
   recordLayers,
-} from "../../registry/record.ts";
+} from "../../registry/image/record.ts";
 import type { FailureMemory } from "../failures/failure-memory.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { queryClosure } from "../nix/closure.ts";

@@ -1,9 +1,9 @@
 // Images by tag: the pin the tag has, or the one before while the image is still to be made at it.
 
-import type { Pin } from "../../registry/pin.ts";
-import type { Recipe } from "../../registry/recipe.ts";
-import type { Tag } from "../../registry/reference.ts";
-import type { Variant } from "../../registry/variant.ts";
+import type { Variant } from "../../registry/image/variant.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { Recipe } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { BuildFailure } from "../failures/failures.ts";
 import type { Refresh } from "../refresh/refresh.ts";
 import type { Tracked } from "../refresh/tracked.ts";

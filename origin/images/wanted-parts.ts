@@ -1,11 +1,17 @@
 // The parts that an image wants records of, and who is told what of those that cannot be had: a part
 // may be several packages, and one derivation may be named twice.
 
-import { outputPathsOf } from "../../registry/lookup.ts";
-import { type Ingredient, ownersOf, type Part, packagesIn, partsOf } from "../../registry/part.ts";
-import type { PackageName } from "../../registry/recipe.ts";
-import type { Form, PackageRecord } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import { outputPathsOf } from "../../registry/image/lookup.ts";
+import {
+  type Ingredient,
+  ownersOf,
+  type Part,
+  packagesIn,
+  partsOf,
+} from "../../registry/image/part.ts";
+import type { Form, PackageRecord } from "../../registry/image/record.ts";
+import type { PackageName } from "../../registry/naming/recipe.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { HoldFailure, WantedPath } from "./held-paths.ts";
 
 export interface WantedPart {

@@ -19,8 +19,8 @@
 // what it needs that is a megabyte or more by itself: few other packages bring as many small leaders,
 // and who has a shell has it in most images. The ground of an image is one bundle, since all have it.
 
-import type { Part } from "../../registry/part.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { Part } from "../../registry/image/part.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { compareBytes } from "./byte-string.ts";
 import { type ClosureGraph, type ClosureNode, createPathSets, orderClosure } from "./closure.ts";
 import type { Popularity } from "./popularity.ts";

@@ -3,7 +3,7 @@
 // That is what keeps a view the same on every host.
 
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
-import { type StorePath, storePathBase } from "../../registry/store-path.ts";
+import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 import { type ByteString, fileArgument, toByteString } from "./byte-string.ts";
 
 type FileKind = "directory" | "program" | "file" | "link";

@@ -1,7 +1,7 @@
 // A package's closure as a graph: an order of its paths, and what each of them reaches. Iterative,
 // since closures hold thousands of paths and chains of any depth.
 
-import type { StorePath } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { compareBytes } from "./byte-string.ts";
 
 /** A closure as Nix's database has it: every path a reference names is in it. */

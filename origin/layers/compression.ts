@@ -3,7 +3,7 @@
 // formats allow concatenation, so a layer is made of segments one after the other.
 
 import zlib from "node:zlib";
-import type { Form } from "../../registry/record.ts";
+import type { Form } from "../../registry/image/record.ts";
 import { CHUNK_SIZE_BYTES } from "./chunk-writer.ts";
 
 /** Raised with every change that gives other bytes for the same store path. */

@@ -1,7 +1,7 @@
 // Layers made of a few entries in memory: views and fallback links. The order of the entries
 // given does not matter, and directories that are missing are added.
 
-import type { Form } from "../../registry/record.ts";
+import type { Form } from "../../registry/image/record.ts";
 import { type ByteString, compareBytes } from "./byte-string.ts";
 import { createChunkBuffer, createChunkWriter } from "./chunk-writer.ts";
 import { compressSegment } from "./compression.ts";

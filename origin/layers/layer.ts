@@ -10,9 +10,9 @@
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { toDigest } from "../../registry/digest.ts";
-import type { Form, LayerRecord } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { Form, LayerRecord } from "../../registry/image/record.ts";
+import { toDigest } from "../../registry/naming/digest.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import {
   BLOCK_SIZE_BYTES,
   type ChunkBuffer,

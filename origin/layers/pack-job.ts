@@ -1,6 +1,6 @@
 // A request to the packer from when it is made until it settles.
 
-import type { Form } from "../../registry/record.ts";
+import type { Form } from "../../registry/image/record.ts";
 import type { PackedLayer, SegmentTask } from "./layer.ts";
 import type { PackTask, WorkerAnswer } from "./pack-worker.ts";
 import { createFlag, createSharedChunks, type SharedChunks } from "./shared-chunks.ts";

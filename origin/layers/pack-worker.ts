@@ -5,8 +5,8 @@
 import { devNull } from "node:os";
 import { basename, dirname } from "node:path";
 import { parentPort } from "node:worker_threads";
-import type { Form } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { Form } from "../../registry/image/record.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { createChunkBuffer } from "./chunk-writer.ts";
 import { type LayerTask, type PackedLayer, packLayer } from "./layer.ts";
 import { helpCompress, type SharedChunks } from "./shared-chunks.ts";

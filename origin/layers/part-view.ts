@@ -1,9 +1,9 @@
 // The view of a part: those of its outputs as overlay would merge them, and below them, in the ground
 // of an image, the files that no package brings.
 
-import type { Part } from "../../registry/part.ts";
-import { WELL_KNOWN_PATHS } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { Part } from "../../registry/image/part.ts";
+import { WELL_KNOWN_PATHS } from "../../registry/image/record.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { BASE_ENTRIES } from "./base.ts";
 import type { ByteString } from "./byte-string.ts";
 import type { ArchiveEntry } from "./entries.ts";

@@ -4,7 +4,11 @@
 
 import { createHash } from "node:crypto";
 import * as v from "valibot";
-import { parseStorePath, type StorePath, storePathPackage } from "../../registry/store-path.ts";
+import {
+  parseStorePath,
+  type StorePath,
+  storePathPackage,
+} from "../../registry/naming/store-path.ts";
 import { compareBytes } from "./byte-string.ts";
 
 export interface Popularity {

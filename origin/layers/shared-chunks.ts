@@ -6,7 +6,7 @@
 // A slot is free, ready (holds a chunk), taken by a thread, or done (holds a result). Only taking is
 // contended; a slot's bytes belong to whoever its state names.
 
-import type { Form } from "../../registry/record.ts";
+import type { Form } from "../../registry/image/record.ts";
 import { CHUNK_SIZE_BYTES } from "./chunk-writer.ts";
 import {
   type ChunkCompressor,

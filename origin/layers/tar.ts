@@ -12,7 +12,7 @@ import {
   readlinkSync,
   readSync,
 } from "node:fs";
-import { type StorePath, storePathBase } from "../../registry/store-path.ts";
+import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 import { type ByteString, fileArgument, readableText, toByteString } from "./byte-string.ts";
 import type { ChunkWriter } from "./chunk-writer.ts";
 import { writeHeader } from "./tar-header.ts";

@@ -2,8 +2,12 @@
 // are put on top of one another by overlay, so a view never holds a link where another may hold a
 // directory: clients let the upper hide the lower then, and a package's programs would be gone.
 
-import { type FallbackLink, WELL_KNOWN_PATHS, type WellKnownPath } from "../../registry/record.ts";
-import { type StorePath, storePathPackage } from "../../registry/store-path.ts";
+import {
+  type FallbackLink,
+  WELL_KNOWN_PATHS,
+  type WellKnownPath,
+} from "../../registry/image/record.ts";
+import { type StorePath, storePathPackage } from "../../registry/naming/store-path.ts";
 import { BASE_ENTRIES } from "./base.ts";
 import { type ByteString, isAscii, readableText } from "./byte-string.ts";
 import { type ClosureFiles, openClosure } from "./closure-files.ts";

@@ -3,18 +3,18 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ComposedImage, type ImageLayer, MAX_LAYERS } from "../../registry/compose.ts";
-import type { ImageConfig } from "../../registry/image-config.ts";
-import { isFound } from "../../registry/lookup.ts";
-import { type Ingredient, partsOf } from "../../registry/part.ts";
+import { type ComposedImage, type ImageLayer, MAX_LAYERS } from "../../registry/image/compose.ts";
+import type { ImageConfig } from "../../registry/image/image-config.ts";
+import { isFound } from "../../registry/image/lookup.ts";
+import { type Ingredient, partsOf } from "../../registry/image/part.ts";
+import type { Form, PackageRecord, PackingId } from "../../registry/image/record.ts";
+import { VARIANT_TYPES } from "../../registry/image/variant.ts";
 import {
   canonicalRecipe,
   type PackageName,
   parseRepository,
   type Recipe,
-} from "../../registry/recipe.ts";
-import type { Form, PackageRecord, PackingId } from "../../registry/record.ts";
-import { VARIANT_TYPES } from "../../registry/variant.ts";
+} from "../../registry/naming/recipe.ts";
 import { describePackage } from "../failures/failed-package.ts";
 import { composeImage, type ImageComposed } from "../images/compose-image.ts";
 import { createPackedLayers } from "../images/packed-layers.ts";

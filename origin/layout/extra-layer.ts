@@ -3,7 +3,7 @@
 
 import { chmod, lstat, mkdir, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { Form } from "../../registry/record.ts";
+import type { Form } from "../../registry/image/record.ts";
 import {
   type ByteString,
   fileArgument,

@@ -3,11 +3,11 @@
 
 import { readFile } from "node:fs/promises";
 import * as v from "valibot";
-import { packageNameSchema, tagSchema } from "../../registry/backfill.ts";
-import { MAX_LAYERS } from "../../registry/compose.ts";
-import { ARCHITECTURES, type Recipe } from "../../registry/recipe.ts";
-import type { Tag } from "../../registry/reference.ts";
-import { VARIANTS, type Variant } from "../../registry/variant.ts";
+import { packageNameSchema, tagSchema } from "../../registry/between/backfill.ts";
+import { MAX_LAYERS } from "../../registry/image/compose.ts";
+import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
+import { ARCHITECTURES, type Recipe } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { MAX_OWNER_ID } from "../layers/tar-header.ts";
 import { parseClosure } from "../nix/closure.ts";

@@ -7,11 +7,11 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import * as v from "valibot";
-import type { ComposedImage } from "../../registry/compose.ts";
-import { type Digest, digestHex } from "../../registry/digest.ts";
-import { OCI_INDEX } from "../../registry/media-type.ts";
-import { digestSchema, type PackingId } from "../../registry/record.ts";
-import type { Tag } from "../../registry/reference.ts";
+import type { ComposedImage } from "../../registry/image/compose.ts";
+import { OCI_INDEX } from "../../registry/image/media-type.ts";
+import { digestSchema, type PackingId } from "../../registry/image/record.ts";
+import { type Digest, digestHex } from "../../registry/naming/digest.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 

@@ -2,7 +2,7 @@
 // `builtin:fetchurl`, writes its events into the log in Nix's own format.
 
 import * as v from "valibot";
-import { parseJson } from "../../registry/json.ts";
+import { parseJson } from "../../registry/http/json.ts";
 
 const EVENT = /^\s*@nix (?=\{)/;
 const message = v.object({ action: v.literal("msg"), msg: v.string() });

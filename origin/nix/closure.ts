@@ -2,7 +2,7 @@
 // however many roots there are.
 
 import * as v from "valibot";
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { evaluationMessage } from "./nix-error.ts";
 import type { NixTool } from "./nix-tool.ts";

@@ -2,7 +2,7 @@
 // allowed to be built, and what no cache has is weighed against the operator's policy. Nix by itself
 // builds whatever it cannot fetch, for whatever reason that is.
 
-import type { StorePath } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { needsPlan } from "./build-policy.ts";
 import {
   cacheFailure,

@@ -2,8 +2,8 @@
 // proxies, netrc, retries and certificates count.
 
 import * as v from "valibot";
-import { parseJson } from "../../registry/json.ts";
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { parseJson } from "../../registry/http/json.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import { type FetchProblem, fetchProblem } from "./fetch-problem.ts";
 import { createNixLog, type Transfers } from "./nix-log.ts";
 import type { NixProgram } from "./nix-runner.ts";

@@ -5,7 +5,7 @@
 
 import { mkdir, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { System } from "../../registry/recipe.ts";
+import type { System } from "../../registry/naming/recipe.ts";
 import { substitutionFailure } from "./nix-error.ts";
 import { createNixLog, type NixLog } from "./nix-log.ts";
 import { askNixVersion, type FoundNix, type NixToolOptions } from "./nix-tool.ts";

@@ -1,7 +1,7 @@
 // Asks Nix what the names of a recipe are: one evaluation for all of them, and more only for names
 // that took it down or did not evaluate.
 
-import type { Lookup } from "../../registry/lookup.ts";
+import type { Lookup } from "../../registry/image/lookup.ts";
 import { type Died, type Evaluation, evaluate } from "./evaluate.ts";
 import type { HostFailure } from "./hindrance.ts";
 import type { NixTool } from "./nix-tool.ts";

@@ -1,10 +1,10 @@
 // The JSON of nix/lookup.nix, field by field, and how it becomes a Lookup.
 
 import * as v from "valibot";
-import { parseImageConfig } from "../../registry/image-config.ts";
-import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../registry/lookup.ts";
-import type { PackageName } from "../../registry/recipe.ts";
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { parseImageConfig } from "../../registry/image/image-config.ts";
+import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../registry/image/lookup.ts";
+import type { PackageName } from "../../registry/naming/recipe.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import { describePackage } from "../failures/failed-package.ts";
 import { exampleNames, nearNames } from "./near-names.ts";
 

@@ -1,6 +1,6 @@
 // Who signed what a cache offers: Nix says only that it was none whom it trusts.
 
-import { cancelBody, readLimited } from "../../registry/body.ts";
+import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import type { Unsigned } from "./hindrance.ts";
 
 const DEADLINE_MS = 5000;

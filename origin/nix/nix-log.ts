@@ -3,8 +3,8 @@
 // bounded, whatever builders write.
 
 import * as v from "valibot";
-import type { BuildProgress } from "../../registry/building.ts";
-import { parseJson } from "../../registry/json.ts";
+import type { BuildProgress } from "../../registry/http/building.ts";
+import { parseJson } from "../../registry/http/json.ts";
 import { recentValues } from "../recent.ts";
 
 export interface NixLog {

@@ -2,7 +2,7 @@
 // Read once with a start; nothing of it is overridden.
 
 import * as v from "valibot";
-import { parseJson } from "../../registry/json.ts";
+import { parseJson } from "../../registry/http/json.ts";
 import type { NixRunner } from "./nix-runner.ts";
 
 export interface NixSettings {

@@ -3,7 +3,7 @@
 // revision says other things under another configuration.
 
 import { createHash } from "node:crypto";
-import { parseJson } from "../../registry/json.ts";
+import { parseJson } from "../../registry/http/json.ts";
 
 /** Given to the package set as its argument `config`. */
 export type NixpkgsConfig = { readonly [setting: string]: Json };

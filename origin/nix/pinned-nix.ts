@@ -6,7 +6,7 @@
 // and look that `nix path-info --store https://cache.nixos.org` knows them. The version is what
 // `nix --version` answers there; a set that needs a newer one is refused without asking any cache.
 
-import type { System } from "../../registry/recipe.ts";
+import type { System } from "../../registry/naming/recipe.ts";
 
 export interface PinnedNix {
   readonly version: string;

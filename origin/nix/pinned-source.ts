@@ -1,6 +1,6 @@
 // A package source at one immutable revision, in the shape that nix/source.nix reads.
 
-import type { StorePath } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { NixpkgsConfig } from "./nixpkgs-config.ts";
 
 export type PinnedSource = Revision & {

@@ -1,7 +1,7 @@
 // One realisation under way: what is wanted, within which limits, and how Nix is asked for it.
 
 import { access } from "node:fs/promises";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { BuildPolicy } from "./build-policy.ts";
 import type { GcRoots } from "./gc-roots.ts";
 import { createNixLog, type NixLog } from "./nix-log.ts";

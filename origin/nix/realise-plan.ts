@@ -1,7 +1,7 @@
 // What Nix would fetch and what it would build, as it says itself before it begins, and whether that
 // may be done.
 
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import type { BuildPolicy } from "./build-policy.ts";
 import { cacheFailure, type Hindrance, readCacheFailure, readHindrance } from "./hindrance.ts";
 import { evaluationMessage, linesOf } from "./nix-error.ts";

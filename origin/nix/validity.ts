@@ -1,6 +1,6 @@
 // Which store paths are there.
 
-import type { StorePath } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { NixTool } from "./nix-tool.ts";
 
 const QUERY_DEADLINE_MS = 60_000;

@@ -2,9 +2,9 @@
 // what a cache says it does not have is absent.
 
 import { setTimeout } from "node:timers/promises";
-import { cancelBody, readLimited } from "../../registry/body.ts";
-import type { StorePath } from "../../registry/store-path.ts";
-import { storePathBase } from "../../registry/store-path.ts";
+import { cancelBody, readLimited } from "../../registry/http/body.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
+import { storePathBase } from "../../registry/naming/store-path.ts";
 import { fetchProblem } from "../fetch-problem.ts";
 import { type Narinfo, parseNarinfo } from "./narinfo.ts";
 

@@ -1,8 +1,8 @@
 // Counts who needs what, store path by store path, and sums it up by the names that popularity data
 // are keyed with.
 
-import type { StorePath } from "../../registry/store-path.ts";
-import { storePathPackage } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
+import { storePathPackage } from "../../registry/naming/store-path.ts";
 
 export interface Counter {
   /** The references of one path, or the closure of one package: each path in it counts once. */

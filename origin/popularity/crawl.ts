@@ -1,7 +1,7 @@
 // Walks from a list of store paths along their references, as a binary cache has them: what is
 // counted of nixpkgs, or of a set that is not realised, comes from here.
 
-import type { StorePath } from "../../registry/store-path.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { BinaryCache } from "./binary-cache.ts";
 import type { Narinfo } from "./narinfo.ts";
 import type { NarinfoJournal } from "./narinfo-journal.ts";

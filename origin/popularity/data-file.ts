@@ -2,7 +2,7 @@
 
 import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { cancelBody, readLimited } from "../../registry/body.ts";
+import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { fetchProblem } from "../fetch-problem.ts";
 import { MAX_POPULARITY_SIZE_BYTES } from "../layers/popularity.ts";
 import { PopularityProblem } from "./problem.ts";

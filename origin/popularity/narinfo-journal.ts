@@ -6,7 +6,7 @@ import { mkdir, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import { finished } from "node:stream/promises";
-import { parseStorePath, type StorePath, storePathBase } from "../../registry/store-path.ts";
+import { parseStorePath, type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 import type { Narinfo } from "./narinfo.ts";
 import { PopularityProblem } from "./problem.ts";
 

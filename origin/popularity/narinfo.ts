@@ -1,6 +1,6 @@
 // The `.narinfo` files of a binary cache, of which only a path's references matter here.
 
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 
 export interface Narinfo {
   readonly path: StorePath;

@@ -6,8 +6,8 @@
 // replaces them while the origin runs, and what was counted is kept though the set's pin moves on.
 
 import { join } from "node:path";
-import { parseDigest } from "../../registry/digest.ts";
-import { LATEST } from "../../registry/reference.ts";
+import { parseDigest } from "../../registry/naming/digest.ts";
+import { LATEST } from "../../registry/naming/reference.ts";
 import {
   type CountKind,
   formatPopularity,

@@ -1,8 +1,8 @@
 // All packages of a pinned set, which their shares in each other's closures are counted over.
 
 import * as v from "valibot";
-import type { FoundPackage } from "../../registry/lookup.ts";
-import type { System } from "../../registry/recipe.ts";
+import type { FoundPackage } from "../../registry/image/lookup.ts";
+import type { System } from "../../registry/naming/recipe.ts";
 import { lookUp } from "../nix/look-up.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
 import type { NixTool } from "../nix/nix-tool.ts";

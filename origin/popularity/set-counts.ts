@@ -1,8 +1,8 @@
 // Counts the closures of a set's packages: those of their derivations, which are known as soon as
 // they are evaluated, or those of their outputs, which are known of what is realised or in a cache.
 
-import type { FoundPackage } from "../../registry/lookup.ts";
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import type { FoundPackage } from "../../registry/image/lookup.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { queryClosure } from "../nix/closure.ts";
 import type { NixTool } from "../nix/nix-tool.ts";

@@ -1,8 +1,8 @@
 // Counts a package set at a pin where that is cheap: a set of some hundreds of packages within
 // seconds, so that an origin's first start can wait for it. Says the same on every machine.
 
-import type { FoundPackage } from "../../registry/lookup.ts";
-import type { System } from "../../registry/recipe.ts";
+import type { FoundPackage } from "../../registry/image/lookup.ts";
+import type { System } from "../../registry/naming/recipe.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { findNix, type NixTool, type NixToolOptions } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";

@@ -4,8 +4,8 @@
 import { mkdtemp, open, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cancelBody } from "../../registry/body.ts";
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { cancelBody } from "../../registry/http/body.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import { fetchProblem } from "../fetch-problem.ts";
 import { runProcess } from "../nix/spawn.ts";
 import { PopularityProblem } from "./problem.ts";

@@ -1,9 +1,13 @@
 // A pull by digest: a manifest or a blob as it is stored, or a layer made again.
 
-import { manifestResponse, planBlob } from "../../registry/content.ts";
-import type { Digest } from "../../registry/digest.ts";
-import { RegistryError } from "../../registry/error.ts";
-import { isManifestType, type ManifestType, OCI_MANIFEST } from "../../registry/media-type.ts";
+import { manifestResponse, planBlob } from "../../registry/http/content.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import {
+  isManifestType,
+  type ManifestType,
+  OCI_MANIFEST,
+} from "../../registry/image/media-type.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
 import { failureError } from "../failures/failures.ts";
 import type { LostLayers, Remade } from "../images/lost-layers.ts";
 import type { BlobStore } from "../storage/blob-store.ts";

@@ -1,19 +1,19 @@
 // A pull by tag: the image is made where it is not there yet, while the request is held.
 
-import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/content.ts";
-import { OMITTED_HEADER, omittedHeader } from "../../registry/image-index.ts";
-import { chooseVariant } from "../../registry/negotiation.ts";
+import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
+import { chooseVariant } from "../../registry/http/negotiation.ts";
 import {
   PLATFORMS_HEADER,
   type Platforms,
   parsePlatforms,
   type WantedImage,
   wantedImage,
-} from "../../registry/platforms.ts";
-import type { NamedRecipe } from "../../registry/recipe.ts";
-import type { Tag } from "../../registry/reference.ts";
-import type { Variant } from "../../registry/variant.ts";
-import { describeAge, movedWarning, staleWarning } from "../../registry/warning.ts";
+} from "../../registry/http/platforms.ts";
+import { describeAge, movedWarning, staleWarning } from "../../registry/http/warning.ts";
+import { OMITTED_HEADER, omittedHeader } from "../../registry/image/image-index.ts";
+import type { Variant } from "../../registry/image/variant.ts";
+import type { NamedRecipe } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { Outbox } from "../backfill/outbox.ts";
 import { failureError } from "../failures/failures.ts";
 import type { BuiltForPlatforms } from "../images/answer.ts";

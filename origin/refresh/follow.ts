@@ -1,7 +1,12 @@
 // Follows one move of a tag: its images that wait, one after another, from name to outbox.
 
-import { canonicalRecipe, type PackageName, type System, systemOf } from "../../registry/recipe.ts";
-import type { Tag } from "../../registry/reference.ts";
+import {
+  canonicalRecipe,
+  type PackageName,
+  type System,
+  systemOf,
+} from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { AnsweredImage } from "../backfill/outbox.ts";
 import { failureError, mayPass } from "../failures/failures.ts";
 import { oneImage } from "../images/answer.ts";

@@ -3,7 +3,7 @@
 // without anyone waiting. Until an image is there, its earlier pin answers; what a forge or a cache
 // keeps from being made is tried again.
 
-import type { Tag } from "../../registry/reference.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log.ts";
 import { recentValues } from "../recent.ts";
 import { createFailingTags } from "../sources/failing-tags.ts";

@@ -6,11 +6,11 @@
 // and one the edge composed by itself once its pointer is that old. What nobody pulls is forgotten.
 
 import * as v from "valibot";
-import { packageNameSchema, tagSchema } from "../../registry/backfill.ts";
-import { type Pin, pinSchema } from "../../registry/pin.ts";
-import { ARCHITECTURES, canonicalRecipe, type Recipe } from "../../registry/recipe.ts";
-import type { Tag } from "../../registry/reference.ts";
-import { VARIANTS, type Variant } from "../../registry/variant.ts";
+import { packageNameSchema, tagSchema } from "../../registry/between/backfill.ts";
+import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
+import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
+import { ARCHITECTURES, canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";

@@ -3,7 +3,7 @@
 // pins. What is remembered of a tag knows nothing of it, so that another configuration moves no
 // tag.
 
-import { configuredPin, type Pin } from "../../registry/pin.ts";
+import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
 import { configId, type NixpkgsConfig } from "../nix/nixpkgs-config.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import type { Pins } from "./pins.ts";

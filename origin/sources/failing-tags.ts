@@ -1,7 +1,7 @@
 // Tags whose source does not answer: why, and how long each is left alone before it is asked again,
 // twice as long after each failure.
 
-import type { Tag } from "../../registry/reference.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import { recentValues } from "../recent.ts";
 
 export interface FailingTags {

@@ -2,7 +2,7 @@
 // differs a little between versions of Nix.
 
 import * as v from "valibot";
-import { parsePin } from "../../registry/pin.ts";
+import { parsePin } from "../../registry/naming/pin.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { Resolution } from "./source.ts";

@@ -1,8 +1,8 @@
 // The last pin of each tag: in memory, and in the storage for the next start.
 
 import * as v from "valibot";
-import { type Pin, pinSchema } from "../../registry/pin.ts";
-import type { Tag } from "../../registry/reference.ts";
+import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";

@@ -1,7 +1,7 @@
 // Which pin a tag has now. An earlier pin is answered at once, however old, and asked for again
 // behind the answer: only a tag never resolved before makes anyone wait for a remote.
 
-import type { Tag } from "../../registry/reference.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log.ts";
 import { type CarriedPopularity, readCarriedPopularity } from "../nix/carried-popularity.ts";
 import type { BlobStore } from "../storage/blob-store.ts";

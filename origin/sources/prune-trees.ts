@@ -1,7 +1,7 @@
 // Which of the trees that were fetched are let go, for Nix's own collector to free: those that no tag
 // needs and nobody has used for long, and of those that clients named more than there is room for.
 
-import type { Pin } from "../../registry/pin.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
 import type { Log } from "../log.ts";
 import type { TreeRoots } from "./tree-roots.ts";
 

@@ -1,7 +1,7 @@
 // The tags of a source behind a git remote: latest, a branch, a git tag, a commit; and what an
 // unknown one is told.
 
-import type { Tag } from "../../registry/reference.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import type { GitRemote } from "./git-remote.ts";
 import { matchRef, nearTags, type RemoteRefs } from "./refs.ts";

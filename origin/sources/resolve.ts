@@ -1,6 +1,6 @@
 // Tag to pin, for each kind of source: which tags there are, and what `latest` is.
 
-import type { Tag } from "../../registry/reference.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import { lockFlake } from "./flake-metadata.ts";
 import { parseFlakeReference } from "./flake-reference.ts";

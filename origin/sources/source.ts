@@ -1,7 +1,7 @@
 // Where packages come from, and what asking for a tag of it may give.
 
-import { type Pin, parsePin } from "../../registry/pin.ts";
-import type { Tag } from "../../registry/reference.ts";
+import { type Pin, parsePin } from "../../registry/naming/pin.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import { withoutCredentials } from "../failures/public-text.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 

@@ -9,8 +9,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readlink, rm, rmdir, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { configuredPin, type Pin, parsePin } from "../../registry/pin.ts";
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+import { configuredPin, type Pin, parsePin } from "../../registry/naming/pin.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import { findInvalid } from "../nix/validity.ts";

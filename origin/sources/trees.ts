@@ -2,8 +2,8 @@
 // of its own, and kept until no tag in use needs them. Evaluations are given the store path, so
 // that none of them asks the network, also after a restart or with the forge down.
 
-import type { Pin } from "../../registry/pin.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { FetchedTree } from "../nix/fetch-tree.ts";
 import type { Transfers } from "../nix/nix-log.ts";
 import type { NixTool } from "../nix/nix-tool.ts";

@@ -21,13 +21,13 @@
 // lookups, config, manifest; so nothing names what is not there yet.
 
 import { createHash } from "node:crypto";
-import { type Digest, digestHex } from "../../registry/digest.ts";
-import { loneOutput, type Part, partName } from "../../registry/part.ts";
-import type { Pin } from "../../registry/pin.ts";
-import type { PackageName, System } from "../../registry/recipe.ts";
-import type { PackingId } from "../../registry/record.ts";
-import type { Tag } from "../../registry/reference.ts";
-import { type StorePath, storePathBase } from "../../registry/store-path.ts";
+import { loneOutput, type Part, partName } from "../../registry/image/part.ts";
+import type { PackingId } from "../../registry/image/record.ts";
+import { type Digest, digestHex } from "../../registry/naming/digest.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { PackageName, System } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
+import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 
 declare const storageKeyBrand: unique symbol;
 export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };

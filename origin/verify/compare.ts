@@ -1,7 +1,7 @@
 // In what two images that ought to be one differ, in words: which layers, by what they hold, and
 // what is first another in them; which fields of config and manifest.
 
-import { VARIANT_TYPES } from "../../registry/variant.ts";
+import { VARIANT_TYPES } from "../../registry/image/variant.ts";
 import { type FieldDifference, jsonDifferences } from "./json-difference.ts";
 import { layerDifference } from "./layer-difference.ts";
 import { layerTar } from "./layer-tar.ts";

@@ -2,7 +2,7 @@
 
 import { pipeline } from "node:stream";
 import { createGunzip, zstdDecompressSync } from "node:zlib";
-import type { Form } from "../../registry/record.ts";
+import type { Form } from "../../registry/image/record.ts";
 
 /** Ours hold 4 MiB each, compressed; another's may be larger. */
 const MAX_FRAME_BYTES = 64 << 20;

@@ -2,21 +2,21 @@
 // data it was made with, checked against their digests, and what they say of how it was made.
 
 import * as v from "valibot";
-import { PACKING_HEADER, PIN_HEADER } from "../../registry/content.ts";
-import { type Digest, digestOf } from "../../registry/digest.ts";
-import { parseJson } from "../../registry/json.ts";
-import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/media-type.ts";
-import { VARIANT_HEADER } from "../../registry/negotiation.ts";
-import { type Pin, parsePin } from "../../registry/pin.ts";
-import { ARCHITECTURES, type Architecture } from "../../registry/recipe.ts";
+import { PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
+import { parseJson } from "../../registry/http/json.ts";
+import { VARIANT_HEADER } from "../../registry/http/negotiation.ts";
+import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/image/media-type.ts";
 import {
   digestSchema,
   type PackingId,
   parsePackingId,
   popularityBlob,
-} from "../../registry/record.ts";
-import type { Tag } from "../../registry/reference.ts";
-import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/variant.ts";
+} from "../../registry/image/record.ts";
+import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
+import { type Digest, digestOf } from "../../registry/naming/digest.ts";
+import { type Pin, parsePin } from "../../registry/naming/pin.ts";
+import { ARCHITECTURES, type Architecture } from "../../registry/naming/recipe.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import type { RegistryClient } from "./registry-client.ts";
 
 export interface ImageReference {

@@ -3,9 +3,9 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
-import { cancelBody, readLimited } from "../../registry/body.ts";
-import { isStillBuilding } from "../../registry/building.ts";
-import { parseJson } from "../../registry/json.ts";
+import { cancelBody, readLimited } from "../../registry/http/body.ts";
+import { isStillBuilding } from "../../registry/http/building.ts";
+import { parseJson } from "../../registry/http/json.ts";
 import { fetchProblem } from "../fetch-problem.ts";
 
 export interface RegistryClient {

@@ -2,7 +2,7 @@
 // the work unless others wait for it, or for as long as clients and proxies wait; then the work goes
 // on by itself, and the next request joins it or finds its result.
 
-import type { BuildProgress } from "../../registry/building.ts";
+import type { BuildProgress } from "../../registry/http/building.ts";
 
 /** What a request brings along to the work it waits for. */
 export interface Wait {

@@ -1,7 +1,7 @@
 // Logs how far the images are that are being waited for: a line when one has come to another stage
 // and stays there for a moment, and few of them however many images are under way.
 
-import type { Tag } from "../../registry/reference.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
 import { describeStage } from "../failures/failures.ts";
 import type { Log } from "../log.ts";
 import type { Stage, Wait } from "./hold.ts";

@@ -8,10 +8,10 @@ import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { getMimeType } from "hono/utils/mime";
-import { type ContentPlan, planContent } from "../../registry/content.ts";
-import { RegistryError } from "../../registry/error.ts";
-import { OCTET_STREAM } from "../../registry/media-type.ts";
-import { parseFilePath, requireMethod } from "../../registry/route.ts";
+import { type ContentPlan, planContent } from "../../registry/http/content.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import { parseFilePath, requireMethod } from "../../registry/http/route.ts";
+import { OCTET_STREAM } from "../../registry/image/media-type.ts";
 import type { Log } from "../log.ts";
 
 export interface WebSite {

@@ -3,7 +3,7 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { storePathBase } from "../../registry/store-path.ts";
+import { storePathBase } from "../../registry/naming/store-path.ts";
 import { compare, interleave, type Measure, median, type Sample } from "./measure.ts";
 import { pullManifest, type RunningOrigin, startOrigin } from "./origins.ts";
 import { packWithBaseline } from "./pack.ts";

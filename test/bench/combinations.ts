@@ -3,7 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Digest } from "../../registry/digest.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
 import { median } from "./measure.ts";
 import { pullManifest, type RunningOrigin, startOrigin, storedLayers } from "./origins.ts";
 import { packInChild } from "./pack.ts";

@@ -4,7 +4,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { canonicalRecipe } from "../../registry/recipe.ts";
+import { canonicalRecipe } from "../../registry/naming/recipe.ts";
 import { recipeOf } from "../registry/fixture.ts";
 import { missingWorld, openWorld, type World } from "../stand-ins/world.ts";
 import { interleave, median } from "./measure.ts";

@@ -6,9 +6,9 @@ import { text } from "node:stream/consumers";
 import { createChunkBuffer, createChunkWriter } from "../../origin/layers/chunk-writer.ts";
 import { createPacker } from "../../origin/layers/packer.ts";
 import { writeStoreParents, writeStorePath } from "../../origin/layers/tar.ts";
-import type { Digest } from "../../registry/digest.ts";
-import type { Form, LayerRecord } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import type { Form, LayerRecord } from "../../registry/image/record.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 
 export interface PackingJob {
   /** "hash" is the limit: the tar is written and hashed twice as a layer is, and nothing else. */

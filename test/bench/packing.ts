@@ -2,7 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { storePathBase } from "../../registry/store-path.ts";
+import { storePathBase } from "../../registry/naming/store-path.ts";
 import { compare, interleave, type Measure, median, type Sample, timeShell } from "./measure.ts";
 import { packInChild, packWithBaseline } from "./pack.ts";
 import type { PackingJob } from "./packing-child.ts";

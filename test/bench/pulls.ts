@@ -2,7 +2,7 @@
 // pulled and unpacked by clients that unpack one layer after another.
 
 import { join } from "node:path";
-import { FORMS, type Form } from "../../registry/record.ts";
+import { FORMS, type Form } from "../../registry/image/record.ts";
 import { composedImage, fewLayersImage } from "./few-layers.ts";
 import { compare, interleave, type Measure, median, type Sample } from "./measure.ts";
 import { pullManifest, startOrigin } from "./origins.ts";

@@ -4,7 +4,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type Digest, digestOf } from "../../registry/digest.ts";
+import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 
 export interface StaticImage {
   readonly repository: string;

@@ -9,7 +9,7 @@ import {
   type StorePath,
   storePathBase,
   storePathName,
-} from "../../registry/store-path.ts";
+} from "../../registry/naming/store-path.ts";
 import { createRandom, type Random, shuffle } from "./random.ts";
 
 export interface Tree {

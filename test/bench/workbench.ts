@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { prepareHost } from "../../origin/command/host.ts";
 import { statePathOf } from "../../origin/command/local-environment.ts";
-import { type PackageRecord, parsePackageRecord } from "../../registry/record.ts";
-import type { StorePath } from "../../registry/store-path.ts";
+import { type PackageRecord, parsePackageRecord } from "../../registry/image/record.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
 import { pullManifest, readJson, startOrigin } from "./origins.ts";
 import { isOnPath, runProgram } from "./processes.ts";
 

@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { digestOf } from "../../registry/digest.ts";
+import { digestOf } from "../../registry/naming/digest.ts";
 
 export interface ClientResult {
   readonly code: number | null;

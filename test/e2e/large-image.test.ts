@@ -6,7 +6,7 @@ import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { digestOf } from "../../registry/digest.ts";
+import { digestOf } from "../../registry/naming/digest.ts";
 import { SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
 import { get, missingBlobs, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { gunzipSync } from "node:zlib";
 import { extract, type Header } from "tar-stream";
-import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../registry/media-type.ts";
+import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from "../../registry/image/media-type.ts";
 import { unzstd } from "../origin/layers/fixture.ts";
 
 export interface FileEntry {

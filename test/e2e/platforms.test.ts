@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { generateDebianSet } from "../../nix/debian/generate.ts";
-import { DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST } from "../../registry/media-type.ts";
+import { DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST } from "../../registry/image/media-type.ts";
 import { readTar } from "../origin/layers/fixture.ts";
 import {
   get,

@@ -4,8 +4,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, request } from "node:http";
 import { pipeline } from "node:stream";
-import { VARIANT_HEADER } from "../../registry/negotiation.ts";
-import type { Variant } from "../../registry/variant.ts";
+import { VARIANT_HEADER } from "../../registry/http/negotiation.ts";
+import type { Variant } from "../../registry/image/variant.ts";
 
 export interface ProxiedAnswer {
   readonly path: string;

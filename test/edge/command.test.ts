@@ -10,9 +10,9 @@ import { createInterface } from "node:readline";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { localSecret } from "../../origin/command/local-secret.ts";
-import { digestOf } from "../../registry/digest.ts";
-import { ingestPath } from "../../registry/route.ts";
-import { parseSecretKeys, signRequest } from "../../registry/token.ts";
+import { parseSecretKeys, signRequest } from "../../registry/between/token.ts";
+import { ingestPath } from "../../registry/http/route.ts";
+import { digestOf } from "../../registry/naming/digest.ts";
 
 const COMMAND = fileURLToPath(new URL("../../origin/command/edge.ts", import.meta.url));
 const BYTES = new TextEncoder().encode("kept across a restart");

@@ -1,17 +1,17 @@
 // What an origin would hold after building some packages: layers with real bytes, records, lookups,
 // and the images composed of them in Node.
 
-import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/backfill.ts";
-import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/compose.ts";
-import { type Digest, digestHex, digestOf } from "../../registry/digest.ts";
-import type { FoundPackage } from "../../registry/lookup.ts";
-import { type Ingredient, partName, partsOf } from "../../registry/part.ts";
-import type { Pin } from "../../registry/pin.ts";
-import { type Architecture, canonicalRecipe, systemOf } from "../../registry/recipe.ts";
-import type { LayerRecord, PackageRecord } from "../../registry/record.ts";
-import { storePathName } from "../../registry/store-path.ts";
-import type { TagPins } from "../../registry/tag-pins.ts";
-import type { Variant } from "../../registry/variant.ts";
+import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/between/backfill.ts";
+import type { TagPins } from "../../registry/between/tag-pins.ts";
+import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/image/compose.ts";
+import type { FoundPackage } from "../../registry/image/lookup.ts";
+import { type Ingredient, partName, partsOf } from "../../registry/image/part.ts";
+import type { LayerRecord, PackageRecord } from "../../registry/image/record.ts";
+import type { Variant } from "../../registry/image/variant.ts";
+import { type Digest, digestHex, digestOf } from "../../registry/naming/digest.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import { type Architecture, canonicalRecipe, systemOf } from "../../registry/naming/recipe.ts";
+import { storePathName } from "../../registry/naming/store-path.ts";
 import { packingIdOf, recipeOf, storePathOf, tagOf } from "../registry/fixture.ts";
 
 export interface Stock {

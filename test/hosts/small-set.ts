@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { DOCKER_MANIFEST } from "../../registry/media-type.ts";
+import { DOCKER_MANIFEST } from "../../registry/image/media-type.ts";
 import { SYSTEM } from "../origin/nix/fixture.ts";
 
 /** Only what a shell has built in: a sandbox brings no programs. */

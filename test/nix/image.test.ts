@@ -13,7 +13,7 @@ import {
 } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, test } from "node:test";
-import { digestOf } from "../../registry/digest.ts";
+import { digestOf } from "../../registry/naming/digest.ts";
 import { missingClient, runClient } from "../e2e/clients.ts";
 import { DEBIAN_SET } from "../e2e/deployment.ts";
 import { listLayout } from "../e2e/listing.ts";

@@ -4,7 +4,7 @@ import type { NoLookup } from "../../origin/images/lookups.ts";
 import { askReadiness, type Readiness, type ReadinessOptions } from "../../origin/readiness.ts";
 import type { PinResult } from "../../origin/sources/pins.ts";
 import { pinOf, type Source } from "../../origin/sources/source.ts";
-import type { Lookup } from "../../registry/lookup.ts";
+import type { Lookup } from "../../registry/image/lookup.ts";
 import { readableLog } from "./fixture.ts";
 import { packageSet, SYSTEM, testNix } from "./nix/fixture.ts";
 

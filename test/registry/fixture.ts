@@ -2,19 +2,19 @@
 // golden digest depends on nothing but these lines and the code.
 
 import { createHash } from "node:crypto";
-import { type Digest, parseDigest } from "../../registry/digest.ts";
-import type { FoundPackage } from "../../registry/lookup.ts";
-import { type Pin, parsePin } from "../../registry/pin.ts";
-import { parseRepository, type Recipe } from "../../registry/recipe.ts";
+import type { FoundPackage } from "../../registry/image/lookup.ts";
 import {
   type BundleRecord,
   type LayerRecord,
   type PackageRecord,
   type PackingId,
   parsePackingId,
-} from "../../registry/record.ts";
-import { parseTag, type Tag } from "../../registry/reference.ts";
-import { parseStorePath, type StorePath } from "../../registry/store-path.ts";
+} from "../../registry/image/record.ts";
+import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
+import { type Pin, parsePin } from "../../registry/naming/pin.ts";
+import { parseRepository, type Recipe } from "../../registry/naming/recipe.ts";
+import { parseTag, type Tag } from "../../registry/naming/reference.ts";
+import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 
 export function defined<Value>(value: Value | undefined, what: string): Value {
   if (value === undefined) throw new Error(`${what} is none`);

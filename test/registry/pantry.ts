@@ -1,12 +1,12 @@
 // A small package set for compose: packages that share paths, clash, bring shells and lack them.
 
-import type { ComposedImage } from "../../registry/compose.ts";
-import { compose } from "../../registry/compose.ts";
-import { type Ingredient, type Part, partName, partsOf } from "../../registry/part.ts";
-import type { PackageName } from "../../registry/recipe.ts";
-import type { FallbackLink, Form, PackageRecord } from "../../registry/record.ts";
-import { type StorePath, storePathName } from "../../registry/store-path.ts";
-import { VARIANT_TYPES, type Variant } from "../../registry/variant.ts";
+import type { ComposedImage } from "../../registry/image/compose.ts";
+import { compose } from "../../registry/image/compose.ts";
+import { type Ingredient, type Part, partName, partsOf } from "../../registry/image/part.ts";
+import type { FallbackLink, Form, PackageRecord } from "../../registry/image/record.ts";
+import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
+import type { PackageName } from "../../registry/naming/recipe.ts";
+import { type StorePath, storePathName } from "../../registry/naming/store-path.ts";
 import {
   bundleOf,
   defined,

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ClosureGraph } from "../../../origin/layers/closure.ts";
-import { parseStorePath, type StorePath, storePathName } from "../../../registry/store-path.ts";
+import {
+  parseStorePath,
+  type StorePath,
+  storePathName,
+} from "../../../registry/naming/store-path.ts";
 import { groupAsNixery } from "./nixery.ts";
 
 const REFERENCES = { A: "E", B: "E", C: "E D", D: "F G", E: "", F: "", G: "" };

@@ -3,7 +3,7 @@
 // is weighed with everything below it.
 
 import type { ClosureGraph } from "../../../origin/layers/closure.ts";
-import { type StorePath, storePathName } from "../../../registry/store-path.ts";
+import { type StorePath, storePathName } from "../../../registry/naming/store-path.ts";
 import { immediateDominators } from "./dominators.ts";
 
 export const NIXERY_BUDGET = 94;

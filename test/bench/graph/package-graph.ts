@@ -3,7 +3,11 @@
 
 import type { ClosureGraph, ClosureNode } from "../../../origin/layers/closure.ts";
 import { type Popularity, parsePopularity } from "../../../origin/layers/popularity.ts";
-import { parseStorePath, type StorePath, storePathPackage } from "../../../registry/store-path.ts";
+import {
+  parseStorePath,
+  type StorePath,
+  storePathPackage,
+} from "../../../registry/naming/store-path.ts";
 import { createRandom, type Random } from "./random.ts";
 
 export interface PackageGraph {

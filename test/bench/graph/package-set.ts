@@ -10,8 +10,8 @@ import {
   parsePopularity,
 } from "../../../origin/layers/popularity.ts";
 import { createCounter } from "../../../origin/popularity/counter.ts";
-import { storePathSchema } from "../../../registry/lookup.ts";
-import type { StorePath } from "../../../registry/store-path.ts";
+import { storePathSchema } from "../../../registry/image/lookup.ts";
+import type { StorePath } from "../../../registry/naming/store-path.ts";
 import { closureOf, type PackageGraph } from "./package-graph.ts";
 import { pick, type Random } from "./random.ts";
 

@@ -3,8 +3,8 @@
 
 import { type Bundle, cutLevels, MAX_LEVEL } from "../../../origin/layers/bundles.ts";
 import { type ClosureGraph, orderClosure } from "../../../origin/layers/closure.ts";
-import type { Part } from "../../../registry/part.ts";
-import type { StorePath } from "../../../registry/store-path.ts";
+import type { Part } from "../../../registry/image/part.ts";
+import type { StorePath } from "../../../registry/naming/store-path.ts";
 import { immediateDominators } from "./dominators.ts";
 import { groupAsNixery } from "./nixery.ts";
 import type { PackageSet } from "./package-set.ts";

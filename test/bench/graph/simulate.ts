@@ -2,7 +2,7 @@
 // of nixpkgs' shape. The same figures in every run. As a program it prints them.
 
 import { parseArgs } from "node:util";
-import type { StorePath } from "../../../registry/store-path.ts";
+import type { StorePath } from "../../../registry/naming/store-path.ts";
 import { generatePackageGraph } from "./package-graph.ts";
 import {
   bigProgramSet,

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { digestOf } from "../../../registry/digest.ts";
-import { ingestPath } from "../../../registry/route.ts";
-import { parseSecretKeys, signRequest } from "../../../registry/token.ts";
+import { parseSecretKeys, signRequest } from "../../../registry/between/token.ts";
+import { ingestPath } from "../../../registry/http/route.ts";
+import { digestOf } from "../../../registry/naming/digest.ts";
 import { digestOfText } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import { errorOf, type Push, SECRET, startWorld, type World } from "../world.ts";

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { type Digest, digestOf } from "../../../registry/digest.ts";
-import { ingestPath } from "../../../registry/route.ts";
-import type { TagPins } from "../../../registry/tag-pins.ts";
+import type { TagPins } from "../../../registry/between/tag-pins.ts";
+import { ingestPath } from "../../../registry/http/route.ts";
+import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
 import { digestOfText, packingIdOf, pinOf, tagOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import {

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { type Digest, digestOf } from "../../../registry/digest.ts";
-import { ingestPath } from "../../../registry/route.ts";
+import { ingestPath } from "../../../registry/http/route.ts";
+import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
 import { digestOfText } from "../../registry/fixture.ts";
 import { blobPath, errorOf, startWorld, type World } from "../world.ts";
 

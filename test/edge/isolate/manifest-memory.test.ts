@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Manifest } from "../../../edge/isolate/manifest.ts";
 import { createManifestMemory } from "../../../edge/isolate/manifest-memory.ts";
-import { OCI_MANIFEST } from "../../../registry/media-type.ts";
+import { OCI_MANIFEST } from "../../../registry/image/media-type.ts";
 import { digestOfText } from "../../registry/fixture.ts";
 
 function manifestOf(name: string, sizeBytes: number): Manifest {

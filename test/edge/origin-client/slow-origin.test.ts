@@ -6,7 +6,7 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { RegistryError } from "../../../registry/error.ts";
+import { RegistryError } from "../../../registry/http/error.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import { registryError, type Told } from "../fake-origin.ts";

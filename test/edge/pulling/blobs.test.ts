@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { type Digest, digestOf } from "../../../registry/digest.ts";
-import { ingestPath } from "../../../registry/route.ts";
+import { ingestPath } from "../../../registry/http/route.ts";
+import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
 import { digestOfText } from "../../registry/fixture.ts";
 import { registryError, type Told } from "../fake-origin.ts";
 import { blobPath, cacheStatus, errorOf, operationsOf, startWorld, type World } from "../world.ts";

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { digestOf } from "../../../registry/digest.ts";
-import { configuredPin } from "../../../registry/pin.ts";
+import { digestOf } from "../../../registry/naming/digest.ts";
+import { configuredPin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import { imageOf, PACKINGS, type Stock, stockOf } from "../stock.ts";

@@ -3,10 +3,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { digestOf } from "../../../registry/digest.ts";
-import { composeIndex, omit } from "../../../registry/image-index.ts";
-import { OCI_INDEX, OCI_MANIFEST } from "../../../registry/media-type.ts";
-import { ingestPath } from "../../../registry/route.ts";
+import { ingestPath } from "../../../registry/http/route.ts";
+import { composeIndex, omit } from "../../../registry/image/image-index.ts";
+import { OCI_INDEX, OCI_MANIFEST } from "../../../registry/image/media-type.ts";
+import { digestOf } from "../../../registry/naming/digest.ts";
 import { pinOf, recipeOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { ComposedImage } from "../../../registry/compose.ts";
+import type { ComposedImage } from "../../../registry/image/compose.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { registryError } from "../fake-origin.ts";
 import { imageOf, PACKINGS, type Stock, stockOf } from "../stock.ts";

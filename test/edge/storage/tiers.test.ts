@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { ComposedImage } from "../../../registry/compose.ts";
-import { digestHex } from "../../../registry/digest.ts";
+import type { ComposedImage } from "../../../registry/image/compose.ts";
+import { digestHex } from "../../../registry/naming/digest.ts";
 import { digestOfText, pinOf } from "../../registry/fixture.ts";
 import type { Controls } from "../controls.ts";
 import { registryError, type Told } from "../fake-origin.ts";

@@ -13,8 +13,8 @@ import {
 } from "../../../origin/backfill/edge-client.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import { digestHex, digestOf } from "../../../registry/digest.ts";
-import { RegistryError } from "../../../registry/error.ts";
+import { RegistryError } from "../../../registry/http/error.ts";
+import { digestHex, digestOf } from "../../../registry/naming/digest.ts";
 import { patternOf } from "../../contract/blob-store.ts";
 import { digestOfText } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";

@@ -11,12 +11,12 @@ import {
   type PointersBody,
   pointersBodySchema,
   recordsBodySchema,
-} from "../../../registry/backfill.ts";
-import { type Digest, digestOf, parseDigest } from "../../../registry/digest.ts";
-import { errorResponse, RegistryError } from "../../../registry/error.ts";
-import { popularityBlob, recordLayers } from "../../../registry/record.ts";
-import { type IngestRoute, parseIngestRoute } from "../../../registry/route.ts";
-import { verifyRequest } from "../../../registry/token.ts";
+} from "../../../registry/between/backfill.ts";
+import { verifyRequest } from "../../../registry/between/token.ts";
+import { errorResponse, RegistryError } from "../../../registry/http/error.ts";
+import { type IngestRoute, parseIngestRoute } from "../../../registry/http/route.ts";
+import { popularityBlob, recordLayers } from "../../../registry/image/record.ts";
+import { type Digest, digestOf, parseDigest } from "../../../registry/naming/digest.ts";
 import { NOW_MS, SECRET_KEYS } from "./fixture.ts";
 
 export interface Received {

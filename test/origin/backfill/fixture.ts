@@ -7,13 +7,13 @@ import type { PinnedTag } from "../../../origin/sources/pins.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import { digestHex, digestOf } from "../../../registry/digest.ts";
-import { composeIndex, omit } from "../../../registry/image-index.ts";
-import type { Ingredient } from "../../../registry/part.ts";
-import { systemOf } from "../../../registry/recipe.ts";
-import { type PackageRecord, recordLayers } from "../../../registry/record.ts";
-import type { TagPins } from "../../../registry/tag-pins.ts";
-import { VARIANT_TYPES, type Variant } from "../../../registry/variant.ts";
+import type { TagPins } from "../../../registry/between/tag-pins.ts";
+import { composeIndex, omit } from "../../../registry/image/image-index.ts";
+import type { Ingredient } from "../../../registry/image/part.ts";
+import { type PackageRecord, recordLayers } from "../../../registry/image/record.ts";
+import { VARIANT_TYPES, type Variant } from "../../../registry/image/variant.ts";
+import { digestHex, digestOf } from "../../../registry/naming/digest.ts";
+import { systemOf } from "../../../registry/naming/recipe.ts";
 import { bytesOf } from "../../contract/blob-store.ts";
 import {
   defined,

@@ -6,7 +6,7 @@ import { createEdgeClient } from "../../../origin/backfill/edge-client.ts";
 import { type Outbox, openOutbox } from "../../../origin/backfill/outbox.ts";
 import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import { RegistryError } from "../../../registry/error.ts";
+import { RegistryError } from "../../../registry/http/error.ts";
 import { bytesOf } from "../../contract/blob-store.ts";
 import { digestOfText, pinOf, tagOf } from "../../registry/fixture.ts";
 import { readableLog } from "../fixture.ts";

@@ -8,10 +8,10 @@ import { type AnsweredImage, openOutbox } from "../../../origin/backfill/outbox.
 import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import { MAX_RECORDS_PER_BODY } from "../../../registry/backfill.ts";
-import { COMPOSE_VERSION } from "../../../registry/compose.ts";
-import { RegistryError } from "../../../registry/error.ts";
-import { recordLayers } from "../../../registry/record.ts";
+import { MAX_RECORDS_PER_BODY } from "../../../registry/between/backfill.ts";
+import { RegistryError } from "../../../registry/http/error.ts";
+import { COMPOSE_VERSION } from "../../../registry/image/compose.ts";
+import { recordLayers } from "../../../registry/image/record.ts";
 import { foundOf, recipeOf, recordOf } from "../../registry/fixture.ts";
 import { GROUND_LAYER, ingredientsOf, recordsOf } from "../../registry/pantry.ts";
 import { readableLog } from "../fixture.ts";

@@ -8,7 +8,7 @@ import { describe, type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { parsePopularity } from "../../../origin/layers/popularity.ts";
 import { listPackages } from "../../../origin/popularity/package-set.ts";
-import { storePathName } from "../../../registry/store-path.ts";
+import { storePathName } from "../../../registry/naming/store-path.ts";
 import { storePathOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
 import { derivation, pinPath, SYSTEM, testNix, untilEnded } from "../nix/fixture.ts";

@@ -8,8 +8,8 @@ import {
   type PackageFailure,
 } from "../../../origin/failures/failures.ts";
 import type { Stage } from "../../../origin/waiting/hold.ts";
-import { type BuildProgress, isStillBuilding } from "../../../registry/building.ts";
-import { MAX_PACKAGES, type PackageName } from "../../../registry/recipe.ts";
+import { type BuildProgress, isStillBuilding } from "../../../registry/http/building.ts";
+import { MAX_PACKAGES, type PackageName } from "../../../registry/naming/recipe.ts";
 import { recipeOf } from "../../registry/fixture.ts";
 
 const [NAME = assert.fail()] = recipeOf("0ad").packages;

@@ -5,8 +5,8 @@ import { describe, type TestContext, test } from "node:test";
 import { type AskedName, MAX_SLOTS, openAskedNames } from "../../../origin/images/asked-names.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import type { Lookup } from "../../../registry/lookup.ts";
-import type { PackageName } from "../../../registry/recipe.ts";
+import type { Lookup } from "../../../registry/image/lookup.ts";
+import type { PackageName } from "../../../registry/naming/recipe.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { readableLog, temporaryDirectory } from "../fixture.ts";
 

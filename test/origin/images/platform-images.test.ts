@@ -10,7 +10,7 @@ import {
   DOCKER_MANIFEST_LIST,
   OCI_INDEX,
   OCI_MANIFEST,
-} from "../../../registry/media-type.ts";
+} from "../../../registry/image/media-type.ts";
 import { endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, startHouse } from "../house.ts";
 import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";

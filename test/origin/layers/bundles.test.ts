@@ -13,8 +13,8 @@ import {
   type Popularity,
   parsePopularity,
 } from "../../../origin/layers/popularity.ts";
-import type { PartKind } from "../../../registry/part.ts";
-import { type StorePath, storePathName } from "../../../registry/store-path.ts";
+import type { PartKind } from "../../../registry/image/part.ts";
+import { type StorePath, storePathName } from "../../../registry/naming/store-path.ts";
 import { storePath } from "./fixture.ts";
 
 const SMALL = 1000;

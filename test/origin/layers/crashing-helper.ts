@@ -5,7 +5,7 @@ import { createChunkBuffer } from "../../../origin/layers/chunk-writer.ts";
 import { packLayer } from "../../../origin/layers/layer.ts";
 import type { HelpTask, WorkerAnswer, WorkerTask } from "../../../origin/layers/pack-worker.ts";
 import { helpCompress } from "../../../origin/layers/shared-chunks.ts";
-import type { Form } from "../../../registry/record.ts";
+import type { Form } from "../../../registry/image/record.ts";
 
 parentPort?.on("message", (message: WorkerTask) => {
   if (message.kind === "help") return crash(message);

@@ -3,8 +3,8 @@
 
 import { parentPort } from "node:worker_threads";
 import type { WorkerAnswer, WorkerTask } from "../../../origin/layers/pack-worker.ts";
-import { parseDigest } from "../../../registry/digest.ts";
-import { storePathName } from "../../../registry/store-path.ts";
+import { parseDigest } from "../../../registry/naming/digest.ts";
+import { storePathName } from "../../../registry/naming/store-path.ts";
 
 parentPort?.on("message", (message: WorkerTask) => {
   if (message.kind !== "pack") return;

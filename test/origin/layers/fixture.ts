@@ -22,7 +22,11 @@ import { fileArgument } from "../../../origin/layers/byte-string.ts";
 import { createChunkBuffer, createChunkWriter } from "../../../origin/layers/chunk-writer.ts";
 import { STORE_PARENTS } from "../../../origin/layers/layer.ts";
 import { writeStorePath } from "../../../origin/layers/tar.ts";
-import { parseStorePath, type StorePath, storePathBase } from "../../../registry/store-path.ts";
+import {
+  parseStorePath,
+  type StorePath,
+  storePathBase,
+} from "../../../registry/naming/store-path.ts";
 
 /** File names are byte strings: one character for each byte. */
 export type Tree =

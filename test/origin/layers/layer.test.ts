@@ -24,8 +24,8 @@ import {
   type SegmentTask,
   STORE_PARENTS,
 } from "../../../origin/layers/layer.ts";
-import { FORMS, type Form } from "../../../registry/record.ts";
-import { type StorePath, storePathBase } from "../../../registry/store-path.ts";
+import { FORMS, type Form } from "../../../registry/image/record.ts";
+import { type StorePath, storePathBase } from "../../../registry/naming/store-path.ts";
 import {
   listTree,
   plant,

@@ -2,8 +2,8 @@
 // that took at most.
 
 import { createPacker } from "../../../origin/layers/packer.ts";
-import { FORMS } from "../../../registry/record.ts";
-import { parseStorePath } from "../../../registry/store-path.ts";
+import { FORMS } from "../../../registry/image/record.ts";
+import { parseStorePath } from "../../../registry/naming/store-path.ts";
 
 const [storeDirectory = "", path = "", formName = "", destination = ""] = process.argv.slice(2);
 const storePath = parseStorePath(path);

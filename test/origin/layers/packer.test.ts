@@ -7,8 +7,12 @@ import { after, describe, test } from "node:test";
 import type { PackedLayer } from "../../../origin/layers/layer.ts";
 import { createPacker, type Packer, type PackerOptions } from "../../../origin/layers/packer.ts";
 import { UnpackableError } from "../../../origin/layers/tar.ts";
-import { FORMS } from "../../../registry/record.ts";
-import { type StorePath, storePathBase, storePathName } from "../../../registry/store-path.ts";
+import { FORMS } from "../../../registry/image/record.ts";
+import {
+  type StorePath,
+  storePathBase,
+  storePathName,
+} from "../../../registry/naming/store-path.ts";
 import { plant, storePath, temporaryDirectory } from "./fixture.ts";
 
 const store = temporaryDirectory();

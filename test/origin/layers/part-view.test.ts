@@ -6,7 +6,7 @@ import { BASE_ENTRIES } from "../../../origin/layers/base.ts";
 import { archiveEntries } from "../../../origin/layers/entries.ts";
 import { readPartView } from "../../../origin/layers/part-view.ts";
 import { readView } from "../../../origin/layers/view.ts";
-import type { PartKind } from "../../../registry/part.ts";
+import type { PartKind } from "../../../registry/image/part.ts";
 import { plant, storePath, type Tree, temporaryDirectory } from "./fixture.ts";
 
 const PROGRAM: Tree = { program: "#!" };

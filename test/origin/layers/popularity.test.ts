@@ -8,7 +8,7 @@ import {
   type Popularity,
   parsePopularity,
 } from "../../../origin/layers/popularity.ts";
-import { digestOf } from "../../../registry/digest.ts";
+import { digestOf } from "../../../registry/naming/digest.ts";
 import { bytesOf } from "../../contract/blob-store.ts";
 import { defined } from "../../registry/fixture.ts";
 import { storePath } from "./fixture.ts";

@@ -12,7 +12,7 @@ import {
   helpOnce,
   type SharedChunks,
 } from "../../../origin/layers/shared-chunks.ts";
-import { FORMS, type Form } from "../../../registry/record.ts";
+import { FORMS, type Form } from "../../../registry/image/record.ts";
 
 function random(seed: number): (below: number) => number {
   let state = seed;

@@ -11,7 +11,7 @@ import {
 } from "../../../origin/layers/chunk-writer.ts";
 import { UnpackableError, writeStorePath } from "../../../origin/layers/tar.ts";
 import { type EntryHeader, writeHeader } from "../../../origin/layers/tar-header.ts";
-import { storePathBase } from "../../../registry/store-path.ts";
+import { storePathBase } from "../../../registry/naming/store-path.ts";
 import {
   listTree,
   plant,

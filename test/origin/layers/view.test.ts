@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ArchiveEntry } from "../../../origin/layers/entries.ts";
 import { MAX_VIEW_DEPTH, type PackageView, readView } from "../../../origin/layers/view.ts";
-import { type StorePath, storePathBase } from "../../../registry/store-path.ts";
+import { type StorePath, storePathBase } from "../../../registry/naming/store-path.ts";
 import { plant, storePath, type Tree, temporaryDirectory } from "./fixture.ts";
 
 const PROGRAM: Tree = { program: "#!" };

@@ -3,7 +3,11 @@ import { describe, test } from "node:test";
 import { parseClosure, queryClosure } from "../../../origin/nix/closure.ts";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import { realise } from "../../../origin/nix/realise.ts";
-import { parseStorePath, type StorePath, storePathName } from "../../../registry/store-path.ts";
+import {
+  parseStorePath,
+  type StorePath,
+  storePathName,
+} from "../../../registry/naming/store-path.ts";
 import { derivation, NO_CACHES, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
 const A = "q6mm9hawl0d096xrwhgsf5qry1j3j6sk-a";

@@ -5,7 +5,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { lookUp } from "../../../origin/nix/look-up.ts";
-import { parseRepository } from "../../../registry/recipe.ts";
+import { parseRepository } from "../../../registry/naming/recipe.ts";
 import { createRandom, hostileText, plainWord } from "../../hostile-text.ts";
 import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 

@@ -7,7 +7,7 @@ import { clearRoots, openRoots } from "../../../origin/nix/gc-roots.ts";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import type { NixLog } from "../../../origin/nix/nix-log.ts";
 import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
-import { parseStorePath } from "../../../registry/store-path.ts";
+import { parseStorePath } from "../../../registry/naming/store-path.ts";
 import {
   derivation,
   NO_CACHES,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, type TestContext, test } from "node:test";
 import { findStoreDatabase, readClosure } from "../../../origin/nix/store-database.ts";
-import { parseStorePath, type StorePath } from "../../../registry/store-path.ts";
+import { parseStorePath, type StorePath } from "../../../registry/naming/store-path.ts";
 import { tempDir } from "./fixture.ts";
 
 const storePath = (digit: string, name: string) =>

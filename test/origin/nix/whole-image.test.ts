@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { lookUp } from "../../../origin/nix/look-up.ts";
-import { type Lookup, outputPathsOf } from "../../../registry/lookup.ts";
+import { type Lookup, outputPathsOf } from "../../../registry/image/lookup.ts";
 import { derivation, pinPath, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
 const nix = await testNix();

@@ -3,7 +3,11 @@
 
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { parseStorePath, type StorePath, storePathBase } from "../../../registry/store-path.ts";
+import {
+  parseStorePath,
+  type StorePath,
+  storePathBase,
+} from "../../../registry/naming/store-path.ts";
 import { hexOf, storePathOf } from "../../registry/fixture.ts";
 import type { Ending } from "../fixture.ts";
 

@@ -6,9 +6,9 @@ import { openTracked, type Tracked } from "../../../origin/refresh/tracked.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import { parsePin } from "../../../registry/pin.ts";
-import { isImplicit } from "../../../registry/recipe.ts";
-import { parseTag } from "../../../registry/reference.ts";
+import { parsePin } from "../../../registry/naming/pin.ts";
+import { isImplicit } from "../../../registry/naming/recipe.ts";
+import { parseTag } from "../../../registry/naming/reference.ts";
 import { recipeOf } from "../../registry/fixture.ts";
 import { readableLog, temporaryDirectory } from "../fixture.ts";
 

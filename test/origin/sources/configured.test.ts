@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { NixpkgsConfig } from "../../../origin/nix/nixpkgs-config.ts";
 import { configured } from "../../../origin/sources/configured.ts";
-import { configIdOf, configuredPin } from "../../../registry/pin.ts";
+import { configIdOf, configuredPin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
 
 const COMMIT = "a".repeat(40);

@@ -7,7 +7,7 @@ import { describe, type TestContext, test } from "node:test";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import { createResolver } from "../../../origin/sources/resolve.ts";
 import type { Resolution, Source } from "../../../origin/sources/source.ts";
-import type { Lookup } from "../../../registry/lookup.ts";
+import type { Lookup } from "../../../registry/image/lookup.ts";
 import { DEBIAN_SET } from "../../e2e/deployment.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";

@@ -13,7 +13,7 @@ import {
   type Source,
   sourceId,
 } from "../../../origin/sources/source.ts";
-import type { Tag } from "../../../registry/reference.ts";
+import type { Tag } from "../../../registry/naming/reference.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
 import { NO_NIX } from "../nix/fixture.ts";

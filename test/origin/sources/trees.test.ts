@@ -11,7 +11,7 @@ import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
 import { GIT_MISSING } from "../../../origin/sources/git-process.ts";
 import type { PinnedTag } from "../../../origin/sources/pin-memory.ts";
 import { type ObtainedTree, openTrees, type TreesOptions } from "../../../origin/sources/trees.ts";
-import { configuredPin, type Pin } from "../../../registry/pin.ts";
+import { configuredPin, type Pin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { readableLog, temporaryDirectory } from "../fixture.ts";
 import { derivation, evaluateLookup, SYSTEM, TEST_NIX_CONFIG, testNix } from "../nix/fixture.ts";

@@ -5,8 +5,8 @@ import { pack } from "tar-stream";
 import { parseImage } from "../../../origin/command/verify.ts";
 import { differences } from "../../../origin/verify/compare.ts";
 import type { ImageContent, LayerContent } from "../../../origin/verify/published.ts";
-import { type Digest, parseDigest } from "../../../registry/digest.ts";
-import type { Variant } from "../../../registry/variant.ts";
+import type { Variant } from "../../../registry/image/variant.ts";
+import { type Digest, parseDigest } from "../../../registry/naming/digest.ts";
 import { packingIdOf } from "../../registry/fixture.ts";
 
 function digest(letter: string): Digest {

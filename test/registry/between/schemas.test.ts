@@ -1,0 +1,272 @@
+// What edge and origin read of each other and of their storage: whole values of the right shape are
+// taken without what is not known, and everything else is refused.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as v from "valibot";
+import {
+  lookupsBodySchema,
+  MAX_LOOKUPS_PER_BODY,
+  MAX_RECORDS_PER_BODY,
+  packageNameSchema,
+  pointersBodySchema,
+  recordsBodySchema,
+  tagSchema,
+} from "../../../registry/between/backfill.ts";
+import { MAX_PINS_PER_TAG, tagPinsSchema } from "../../../registry/between/tag-pins.ts";
+import {
+  foundPackageSchema,
+  foundSchema,
+  parseFound,
+  parseLookup,
+  storePathSchema,
+} from "../../../registry/image/lookup.ts";
+import {
+  digestSchema,
+  layerRecordSchema,
+  packageRecordSchema,
+  packingIdSchema,
+  parsePackageRecord,
+  parsePackingId,
+  recordLayers,
+} from "../../../registry/image/record.ts";
+import { parsePin, pinSchema } from "../../../registry/naming/pin.ts";
+import {
+  bundleOf,
+  digestOfText,
+  foundOf,
+  hexOf,
+  layerOf,
+  packingIdOf,
+  pinOf,
+  recordOf,
+  storePathOf,
+  tagOf,
+  viewOf,
+} from "../fixture.ts";
+
+const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+const PIN = pinOf(COMMIT);
+const RECORD = recordOf("bash-5.2", {
+  bundles: [bundleOf(["glibc-2.36"], 90), bundleOf(["bash-5.2", "readline-8.2"], 1)],
+  provides: ["/bin/sh", "/bin/bash"],
+  fallback: {
+    links: [{ path: "/usr/bin/env", target: "/nix/store/x/bin/env" }],
+    layer: layerOf("env"),
+  },
+  program: "bash",
+});
+const FOUND = foundOf("bash-5.2", { description: "a shell", licenses: ["GPL-3.0-or-later"] });
+const FOUND_IMAGE = {
+  kind: "image",
+  attribute: "nixportImages.web",
+  contents: [FOUND],
+  config: { Cmd: ["/bin/bash"] },
+};
+const PINNED = { pin: PIN, resolvedAtMs: 1 };
+const PACKINGS = { zstd: packingIdOf("zstd-1.none"), gzip: packingIdOf("gzip-1.none") };
+const TAG_PINS = { pins: [PINNED], packings: PACKINGS, composeVersion: 1 };
+const POINTER = {
+  recipe: "bash/cacert/iana-etc",
+  tag: tagOf("latest"),
+  variant: "oci-zstd",
+  digest: digestOfText("manifest"),
+  packing: PACKINGS.zstd,
+  omitted: null,
+  ...PINNED,
+};
+const LOOKUP = { name: "bash", found: FOUND };
+
+type Json = Readonly<Record<string, unknown>>;
+
+const SCHEMAS: readonly [name: string, schema: v.GenericSchema<unknown, unknown>, value: Json][] = [
+  ["layerRecordSchema", layerRecordSchema, { ...layerOf("x") }],
+  ["packageRecordSchema", packageRecordSchema, { ...RECORD }],
+  ["foundPackageSchema", foundPackageSchema, { ...FOUND }],
+  ["foundSchema", foundSchema, { ...FOUND_IMAGE }],
+  ["tagPinsSchema", tagPinsSchema, TAG_PINS],
+  ["recordsBodySchema", recordsBodySchema, { records: [RECORD] }],
+  ["lookupsBodySchema", lookupsBodySchema, { pin: PIN, system: "x86_64-linux", lookups: [LOOKUP] }],
+  [
+    "pointersBodySchema",
+    pointersBodySchema,
+    { tag: { tag: "latest", pins: TAG_PINS }, image: POINTER },
+  ],
+];
+
+function isValid(schema: v.GenericSchema<unknown, unknown>, value: unknown): boolean {
+  return v.safeParse(schema, value).success;
+}
+
+for (const [name, schema, value] of SCHEMAS) {
+  describe(name, () => {
+    test("takes a whole value as it is, through JSON too", () => {
+      assert.deepEqual(v.parse(schema, value), value);
+      assert.deepEqual(v.parse(schema, JSON.parse(JSON.stringify(value))), value);
+    });
+
+    for (const field of Object.keys(value)) {
+      test(`refuses a value without ${field}, and ${field} of another kind`, () => {
+        const { [field]: _, ...rest } = value;
+        assert(!isValid(schema, rest));
+        for (const wrong of [undefined, 1.5, "\0", true, {}, [[]]]) {
+          assert(
+            !isValid(schema, { ...value, [field]: wrong }) || isFree(field, wrong),
+            `${wrong}`,
+          );
+        }
+      });
+    }
+
+    test("drops what it does not know", () => {
+      const parsed = v.parse(schema, { ...value, more: "junk", constructor: 1 });
+      assert.deepEqual(parsed, value);
+    });
+
+    test("refuses what is no object", () => {
+      for (const other of [null, undefined, 1, "", "{}", [], true]) assert(!isValid(schema, other));
+    });
+  });
+}
+
+/**
+ * Text fields take any text, a version is any number, a cut may be without bundles, and a config may
+ * say nothing.
+ */
+function isFree(field: string, wrong: unknown): boolean {
+  const texts = [
+    "attribute",
+    "derivation",
+    "name",
+    "version",
+    "description",
+    "mainProgram",
+    "program",
+  ];
+  return (
+    (typeof wrong === "string" && texts.includes(field)) ||
+    (field === "config" && JSON.stringify(wrong) === "{}") ||
+    ["composeVersion", "coarser"].includes(field)
+  );
+}
+
+describe("hostile values", () => {
+  const rows: readonly [what: string, schema: v.GenericSchema<unknown, unknown>, value: unknown][] =
+    [
+      ["a digest of another algorithm", digestSchema, `sha512:${hexOf("x")}${hexOf("x")}`],
+      ["a digest in capitals", digestSchema, `sha256:${hexOf("x").toUpperCase()}`],
+      ["a digest that is a path", digestSchema, `sha256:../${hexOf("x").slice(3)}`],
+      ["a store path that leaves the store", storePathSchema, `${storePathOf("x")}/../../etc`],
+      ["a file of a store path", storePathSchema, `${storePathOf("x")}/bin`],
+      ["a packing id that is a path", packingIdSchema, "../x"],
+      ["an empty packing id", packingIdSchema, ""],
+      ["a packing id of 193 characters", packingIdSchema, "x".repeat(193)],
+      ["a pin that is a branch", pinSchema, "nixos-unstable"],
+      ["a short pin", pinSchema, COMMIT.slice(1)],
+      ["a pin of a path and more", pinSchema, `path-${hexOf("x")}/..`],
+      ["a tag with a slash", tagSchema, "a/b"],
+      ["a package name that is a path", packageNameSchema, ".."],
+      ["a package name with a slash", packageNameSchema, "a/b"],
+      ["a package name of 256 characters", packageNameSchema, "a".repeat(256)],
+      ["an empty package name", packageNameSchema, ""],
+      ["a negative size", layerRecordSchema, { ...layerOf("x"), sizeBytes: -1 }],
+      ["half a byte", layerRecordSchema, { ...layerOf("x"), sizeBytes: 0.5 }],
+      ["a size beyond whole numbers", layerRecordSchema, { ...layerOf("x"), sizeBytes: 2 ** 53 }],
+      ["a size of text", layerRecordSchema, { ...layerOf("x"), sizeBytes: "1" }],
+      ["a form that is none", packageRecordSchema, { ...RECORD, form: "xz" }],
+      [
+        "a well-known path that is none",
+        packageRecordSchema,
+        { ...RECORD, provides: ["/etc/passwd"] },
+      ],
+      ["a package without outputs", foundPackageSchema, { ...FOUND, outputs: [] }],
+      [
+        "an image of too many packages",
+        foundSchema,
+        { ...FOUND_IMAGE, contents: Array.from({ length: 65 }, () => FOUND) },
+      ],
+      ["an image with another config", foundSchema, { ...FOUND_IMAGE, config: { cmd: [] } }],
+      ["a lookup that failed", foundPackageSchema, { kind: "missing", near: [] }],
+      ["an attribute without end", foundPackageSchema, { ...FOUND, attribute: "a".repeat(513) }],
+      ["a tag without pins", tagPinsSchema, { ...TAG_PINS, pins: [] }],
+      [
+        "too many pins",
+        tagPinsSchema,
+        { ...TAG_PINS, pins: Array(MAX_PINS_PER_TAG + 1).fill(PINNED) },
+      ],
+      [
+        "too many records",
+        recordsBodySchema,
+        { records: Array(MAX_RECORDS_PER_BODY + 1).fill(RECORD) },
+      ],
+      [
+        "too many lookups",
+        lookupsBodySchema,
+        { pin: PIN, system: "x86_64-linux", lookups: Array(MAX_LOOKUPS_PER_BODY + 1).fill(LOOKUP) },
+      ],
+      ["another system", lookupsBodySchema, { pin: PIN, system: "riscv64-linux", lookups: [] }],
+      ["another variant", pointersBodySchema, { tag: null, image: { ...POINTER, variant: "x" } }],
+      [
+        "a recipe without end",
+        pointersBodySchema,
+        { tag: null, image: { ...POINTER, recipe: "a".repeat(511) } },
+      ],
+    ];
+  for (const [what, schema, value] of rows) {
+    test(`refuses ${what}`, () => assert(!isValid(schema, value)));
+  }
+
+  test("takes as many as are allowed", () => {
+    assert(isValid(tagPinsSchema, { ...TAG_PINS, pins: Array(MAX_PINS_PER_TAG).fill(PINNED) }));
+    assert(isValid(recordsBodySchema, { records: Array(MAX_RECORDS_PER_BODY).fill(RECORD) }));
+    assert(isValid(pointersBodySchema, { tag: null, image: null }));
+    assert(isValid(packageNameSchema, "a".repeat(255)));
+  });
+
+  test("does not take a prototype for a value", () => {
+    const polluted = JSON.parse(`{"__proto__": ${JSON.stringify(layerOf("x"))}}`);
+    assert(!isValid(layerRecordSchema, polluted));
+  });
+});
+
+test("the parsers give nothing where the schemas refuse", () => {
+  assert.deepEqual(parsePackageRecord(RECORD), RECORD);
+  assert.equal(parsePackageRecord({ ...RECORD, kind: "image" }), undefined);
+  assert.deepEqual(parseFound(FOUND), FOUND);
+  assert.equal(parseFound(null), undefined);
+  assert.equal(parsePin(COMMIT), COMMIT);
+  assert.equal(parsePin(`path-${hexOf("x")}`), `path-${hexOf("x")}`);
+  assert.equal(parsePin(`${COMMIT}+0123456789abcdef`), `${COMMIT}+0123456789abcdef`);
+  assert.equal(parsePin(`${COMMIT}+`), undefined);
+  assert.equal(parsePin(`${COMMIT}\n`), undefined);
+  assert.equal(parsePackingId("a/b"), undefined);
+});
+
+test("recordLayers names every layer of a record", () => {
+  assert.deepEqual(
+    recordLayers(RECORD).map((layer) => layer.digest),
+    [
+      bundleOf(["glibc-2.36"], 90).digest,
+      bundleOf(["bash-5.2", "readline-8.2"], 1).digest,
+      viewOf("bash-5.2").digest,
+      layerOf("env").digest,
+    ],
+  );
+  assert.equal(recordLayers({ ...RECORD, fallback: null }).length, 3);
+});
+
+describe("parseLookup", () => {
+  test("takes refusals with and without the dependency that is refused", () => {
+    for (const refusal of [
+      { kind: "unfree", licenses: ["a"] },
+      { kind: "broken" },
+      { kind: "insecure", vulnerabilities: ["CVE-1"], name: "x-1.0" },
+      { kind: "unsupported", system: "x86_64-linux" },
+    ]) {
+      assert.deepEqual(parseLookup(refusal), refusal);
+      const needed = { ...refusal, dependency: "x-1.0" };
+      assert.deepEqual(parseLookup(needed), needed);
+      assert.equal(parseLookup({ ...refusal, dependency: 1 }), undefined);
+    }
+  });
+});

@@ -1,0 +1,197 @@
+// How stored bytes are answered: ranges, conditions, headers.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { manifestResponse, planBlob, requestedRange } from "../../../registry/http/content.ts";
+import { OCI_MANIFEST } from "../../../registry/image/media-type.ts";
+import { digestOfText } from "../fixture.ts";
+
+const DIGEST = digestOfText("content");
+const ETAG = `"${DIGEST}"`;
+const OTHER = `"${digestOfText("other")}"`;
+const get = (headers: Readonly<Record<string, string>> = {}) => ({
+  ...{ method: "GET", headers: new Headers(headers) },
+});
+const blob = (sizeBytes: number) => ({ digest: DIGEST, sizeBytes });
+
+describe("planBlob", () => {
+  const ranges: readonly [
+    range: string,
+    sizeBytes: number,
+    answer: "whole" | "unsatisfiable" | readonly [offset: number, length: number],
+  ][] = [
+    ["bytes=0-0", 100, [0, 1]],
+    ["bytes=0-1", 100, [0, 2]],
+    ["bytes=0-99", 100, [0, 100]],
+    ["bytes=0-100", 100, [0, 100]],
+    ["bytes=0-999999999999", 100, [0, 100]],
+    ["bytes=1-9223372036854775807", 100, [1, 99]],
+    [`bytes=1-${"9".repeat(400)}`, 100, [1, 99]],
+    [`bytes=-${"9".repeat(400)}`, 100, [0, 100]],
+    ["bytes=99-99", 100, [99, 1]],
+    ["bytes=10-19", 100, [10, 10]],
+    ["bytes=0-", 100, [0, 100]],
+    ["bytes=40-", 100, [40, 60]],
+    ["bytes=99-", 100, [99, 1]],
+    ["bytes=-1", 100, [99, 1]],
+    ["bytes=-100", 100, [0, 100]],
+    ["bytes=-101", 100, [0, 100]],
+    ["Bytes= 10-19 ", 100, [10, 10]],
+    ["bytes=000-001", 100, [0, 2]],
+    ["bytes=100-", 100, "unsatisfiable"],
+    ["bytes=100-200", 100, "unsatisfiable"],
+    [`bytes=${"9".repeat(400)}-`, 100, "unsatisfiable"],
+    ["bytes=9223372036854775806-9223372036854775807", 100, "unsatisfiable"],
+    ["bytes=-0", 100, "unsatisfiable"],
+    ["bytes=0-", 0, "unsatisfiable"],
+    ["bytes=-1", 0, "unsatisfiable"],
+    ["bytes=20-10", 100, "whole"],
+    ["bytes=-", 100, "whole"],
+    ["bytes=", 100, "whole"],
+    ["bytes", 100, "whole"],
+    ["bytes=a-b", 100, "whole"],
+    ["bytes=1.5-2", 100, "whole"],
+    ["bytes=-1-2", 100, "whole"],
+    ["bytes=0x1-2", 100, "whole"],
+    ["items=0-1", 100, "whole"],
+    ["bytes=0-1,5-6", 100, "whole"],
+    ["bytes=0-1,", 100, "whole"],
+  ];
+  for (const [range, sizeBytes, answer] of ranges) {
+    test(`answers ${range} of ${sizeBytes} bytes with ${answer}`, () => {
+      const plan = planBlob(get({ Range: range }), blob(sizeBytes));
+      const header = (name: string) => plan.headers.get(name);
+      if (answer === "whole") {
+        assert.equal(plan.status, 200);
+        assert.equal(plan.range, null);
+        assert.equal(header("Content-Length"), String(sizeBytes));
+        assert.equal(header("Content-Range"), null);
+      } else if (answer === "unsatisfiable") {
+        assert.equal(plan.status, 416);
+        assert.equal(plan.range, null);
+        assert.equal(header("Content-Range"), `bytes */${sizeBytes}`);
+        assert.equal(header("Cache-Control"), "no-store");
+        assert.equal(header("Content-Length"), "0");
+      } else {
+        const [offset, length] = answer;
+        assert.equal(plan.status, 206);
+        assert.deepEqual(plan.range, { offset, length });
+        assert.equal(header("Content-Length"), String(length));
+        assert.equal(
+          header("Content-Range"),
+          `bytes ${offset}-${offset + length - 1}/${sizeBytes}`,
+        );
+      }
+    });
+  }
+
+  const conditions: readonly [headers: Readonly<Record<string, string>>, status: number][] = [
+    [{}, 200],
+    [{ "If-None-Match": ETAG }, 304],
+    [{ "If-None-Match": `W/${ETAG}` }, 304],
+    [{ "If-None-Match": `${OTHER}, ${ETAG}` }, 304],
+    [{ "If-None-Match": "*" }, 304],
+    [{ "If-None-Match": OTHER }, 200],
+    [{ "If-None-Match": DIGEST }, 200],
+    [{ "If-None-Match": "" }, 200],
+    [{ "If-None-Match": ETAG, Range: "bytes=0-1" }, 304],
+    [{ Range: "bytes=0-1", "If-Range": ETAG }, 206],
+    [{ Range: "bytes=0-1", "If-Range": OTHER }, 200],
+    [{ Range: "bytes=0-1", "If-Range": `W/${ETAG}` }, 200],
+    [{ Range: "bytes=0-1", "If-Range": "Thu, 01 Jan 1970 00:00:01 GMT" }, 200],
+    [{ Range: "bytes=900-", "If-Range": OTHER }, 200],
+    [{ "If-Range": ETAG }, 200],
+  ];
+  for (const [headers, status] of conditions) {
+    test(`answers ${status} to ${JSON.stringify(headers).replaceAll(DIGEST, "…")}`, () => {
+      const plan = planBlob(get(headers), blob(100));
+      assert.equal(plan.status, status);
+      assert.equal(plan.headers.get("ETag"), ETAG);
+      assert.equal(plan.headers.get("Docker-Content-Digest"), DIGEST);
+      assert.equal(plan.headers.get("Accept-Ranges"), "bytes");
+      assert.equal(plan.range === null, status !== 206);
+      assert.equal(plan.headers.has("Content-Type"), status !== 304);
+    });
+  }
+
+  for (const range of ["bytes=0-1", "bytes=100-"]) {
+    test(`answers HEAD with the whole, whether or not it asks for ${range}`, () => {
+      const plan = planBlob({ ...get({ Range: range }), method: "HEAD" }, blob(100));
+      assert.equal(plan.status, 200);
+      assert.equal(plan.headers.get("Content-Length"), "100");
+    });
+  }
+
+  test("says that content is for ever, opaque, and not to be transformed", () => {
+    const { headers } = planBlob(get(), blob(100));
+    assert.equal(headers.get("Content-Type"), "application/octet-stream");
+    assert.equal(headers.get("X-Content-Type-Options"), "nosniff");
+    assert.equal(headers.get("Docker-Distribution-API-Version"), "registry/2.0");
+    const cacheControl = headers.get("Cache-Control") ?? "";
+    for (const word of ["public", "immutable", "no-transform"]) assert(cacheControl.includes(word));
+    assert.equal(headers.get("Vary"), null);
+    assert.equal(headers.get("Content-Encoding"), null);
+  });
+});
+
+describe("manifestResponse", () => {
+  const manifest = {
+    digest: DIGEST,
+    mediaType: OCI_MANIFEST,
+    bytes: new Uint8Array(1000),
+  } as const;
+
+  test("answers by tag what no cache may keep, and by digest what every cache may", () => {
+    const byTag = manifestResponse(get(), manifest, "tag");
+    const byDigest = manifestResponse(get(), manifest, "digest");
+    for (const { status, headers } of [byTag, byDigest]) {
+      assert.equal(status, 200);
+      assert.equal(headers.get("Content-Type"), OCI_MANIFEST);
+      assert.equal(headers.get("Content-Length"), "1000");
+      assert.equal(headers.get("Docker-Content-Digest"), DIGEST);
+      assert.equal(headers.get("ETag"), ETAG);
+    }
+    assert.match(byTag.headers.get("Cache-Control") ?? "", /no-store/);
+    assert.equal(byTag.headers.get("Vary"), "Accept");
+    assert.match(byDigest.headers.get("Cache-Control") ?? "", /immutable/);
+    assert.equal(byDigest.headers.get("Vary"), null);
+  });
+
+  for (const by of ["tag", "digest"] as const) {
+    test(`answers 304 by ${by} when the client has it, and knows no ranges`, async () => {
+      const unchanged = manifestResponse(get({ "If-None-Match": ETAG }), manifest, by);
+      assert.equal(unchanged.status, 304);
+      assert.equal(unchanged.headers.get("Content-Length"), null);
+      assert.equal(unchanged.headers.get("Docker-Content-Digest"), DIGEST);
+      assert.equal(unchanged.body, null);
+      const ranged = manifestResponse(get({ Range: "bytes=0-1" }), manifest, by);
+      assert.equal(ranged.status, 200);
+      assert.equal(ranged.headers.get("Accept-Ranges"), null);
+      assert.deepEqual(await ranged.bytes(), manifest.bytes);
+    });
+
+    test(`answers HEAD by ${by} with the headers of GET and no body`, () => {
+      const head = manifestResponse({ ...get(), method: "HEAD" }, manifest, by);
+      assert.equal(head.body, null);
+      assert.deepEqual([...head.headers], [...manifestResponse(get(), manifest, by).headers]);
+    });
+  }
+});
+
+describe("requestedRange", () => {
+  const rows: readonly [range: string | null, asked: object | null][] = [
+    [null, null],
+    ["bytes=5-9", { offset: 5, length: 5 }],
+    ["bytes=5-", { offset: 5 }],
+    ["bytes=-5", { suffix: 5 }],
+    ["bytes=-0", { suffix: 0 }],
+    ["bytes=9-5", null],
+    ["bytes=1-2,3-4", null],
+  ];
+  for (const [range, asked] of rows) {
+    test(`reads ${range} before any size is known`, () => {
+      const request = get(range === null ? {} : { Range: range });
+      assert.deepEqual(requestedRange(request, DIGEST), asked);
+    });
+  }
+});

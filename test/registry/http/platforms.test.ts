@@ -1,0 +1,126 @@
+// Which platforms a pull is for, and what clients get that take an index or do not.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { chooseVariant } from "../../../registry/http/negotiation.ts";
+import {
+  canonicalImage,
+  formatPlatforms,
+  originHeaders,
+  type Platforms,
+  parsePlatforms,
+  type WantedImage,
+  wantedImage,
+} from "../../../registry/http/platforms.ts";
+import {
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from "../../../registry/image/media-type.ts";
+import { VARIANTS } from "../../../registry/image/variant.ts";
+import {
+  canonicalRecipe,
+  type NamedRecipe,
+  parseRepository,
+} from "../../../registry/naming/recipe.ts";
+import { recipeOf } from "../fixture.ts";
+
+const BOTH: Platforms = ["amd64", "arm64"];
+const ALL_TYPES = [OCI_INDEX, OCI_MANIFEST, DOCKER_MANIFEST_LIST, DOCKER_MANIFEST].join(", ");
+
+function named(repository: string): NamedRecipe {
+  const result = parseRepository(repository);
+  assert(result.kind === "recipe");
+  return result.recipe;
+}
+
+function wanted(repository: string, platforms: Platforms, accept: string | null): WantedImage {
+  const headers = new Headers(accept === null ? {} : { Accept: accept });
+  return wantedImage(named(repository), platforms, headers, chooseVariant(headers));
+}
+
+describe("parsePlatforms", () => {
+  const rows: readonly [text: string, platforms: readonly string[] | undefined][] = [
+    ["linux/amd64", ["amd64"]],
+    ["linux/amd64,linux/arm64", ["amd64", "arm64"]],
+    [" linux/arm64 , linux/amd64 ", ["arm64", "amd64"]],
+    ["", undefined],
+    ["amd64", undefined],
+    ["linux/riscv64", undefined],
+    ["windows/amd64", undefined],
+    ["linux/arm64/v8", undefined],
+    ["linux/amd64,", undefined],
+    ["linux/amd64,linux/amd64", undefined],
+    ["linux/amd64,linux/s390x", undefined],
+  ];
+  for (const [text, platforms] of rows) {
+    test(`reads ${JSON.stringify(text)} as ${platforms ?? "no list of platforms"}`, () => {
+      const parsed = parsePlatforms(text);
+      assert.deepEqual(parsed, platforms);
+      if (parsed !== undefined) assert.deepEqual(parsePlatforms(formatPlatforms(parsed)), parsed);
+    });
+  }
+});
+
+describe("wantedImage", () => {
+  const rows: readonly [
+    name: string,
+    platforms: Platforms,
+    accept: string | null,
+    kind: WantedImage["kind"],
+    canonical: string,
+  ][] = [
+    ["git", ["amd64"], ALL_TYPES, "image", "cacert/git/iana-etc"],
+    ["git", ["arm64"], ALL_TYPES, "image", "arm64/cacert/git/iana-etc"],
+    ["amd64/git", ["arm64"], ALL_TYPES, "image", "cacert/git/iana-etc"],
+    ["git", BOTH, ALL_TYPES, "index", "amd64+arm64/cacert/git/iana-etc"],
+    ["git", ["arm64", "amd64"], ALL_TYPES, "index", "arm64+amd64/cacert/git/iana-etc"],
+    ["amd64/git", BOTH, ALL_TYPES, "image", "cacert/git/iana-etc"],
+    ["arm64/git", BOTH, ALL_TYPES, "image", "arm64/cacert/git/iana-etc"],
+    ["git", BOTH, null, "index", "amd64+arm64/cacert/git/iana-etc"],
+    ["git", BOTH, "*/*", "index", "amd64+arm64/cacert/git/iana-etc"],
+    ["git", BOTH, OCI_MANIFEST, "first", "cacert/git/iana-etc"],
+    ["git", ["arm64", "amd64"], OCI_MANIFEST, "first", "arm64/cacert/git/iana-etc"],
+    ["git", BOTH, DOCKER_MANIFEST, "first", "cacert/git/iana-etc"],
+    [
+      "git",
+      BOTH,
+      `${DOCKER_MANIFEST}, ${DOCKER_MANIFEST_LIST}`,
+      "index",
+      "amd64+arm64/cacert/git/iana-etc",
+    ],
+    // An index names manifests of its own family only.
+    ["git", BOTH, `${OCI_MANIFEST}, ${DOCKER_MANIFEST_LIST}`, "first", "cacert/git/iana-etc"],
+  ];
+  for (const [name, platforms, accept, kind, canonical] of rows) {
+    test(`takes ${name} on ${platforms} with ${accept} for ${kind} ${canonical}`, () => {
+      const image = wanted(name, platforms, accept);
+      assert.deepEqual([image.kind, canonicalImage(image)], [kind, canonical]);
+    });
+  }
+
+  test("never spells an index like an image", () => {
+    const index = canonicalImage(wanted("git", BOTH, ALL_TYPES));
+    assert.notEqual(index, canonicalRecipe(recipeOf("amd64/git")));
+    assert.equal(parseRepository(index).kind, "invalid");
+  });
+});
+
+describe("originHeaders", () => {
+  test("let the origin choose what the edge chose, whatever the origin is configured for", () => {
+    for (const variant of VARIANTS) {
+      for (const accept of [ALL_TYPES, OCI_MANIFEST, DOCKER_MANIFEST, "*/*"]) {
+        for (const name of ["git", "arm64/git"]) {
+          const client = new Headers({ Accept: accept });
+          const image = wantedImage(named(name), BOTH, client, variant);
+          const asked = new Headers(originHeaders(image, BOTH, variant));
+          const platforms = parsePlatforms(asked.get("Nixport-Platforms") ?? "");
+          assert(platforms !== undefined);
+          assert.equal(chooseVariant(asked), variant);
+          assert.deepEqual(wantedImage(named(name), platforms, asked, variant), image);
+        }
+      }
+    }
+  });
+});

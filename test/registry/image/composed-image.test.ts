@@ -1,0 +1,105 @@
+// What the config and the manifest of a composed image say.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { VARIANTS } from "../../../registry/image/variant.ts";
+import { canonicalRecipe } from "../../../registry/naming/recipe.ts";
+import { foundOf, recipeOf } from "../fixture.ts";
+import { ingredientsOf, read } from "../pantry.ts";
+
+describe("a composed image", () => {
+  const commands: readonly [name: string, command: readonly string[] | undefined][] = [
+    ["shell/git", ["/bin/bash"]],
+    ["dash/git", ["/bin/sh"]],
+    ["git/htop", ["/bin/git"]],
+    ["htop", ["/bin/htop"]],
+    ["openssl", ["/bin/openssl"]],
+    ["nano", undefined],
+    ["cacert", undefined],
+  ];
+  for (const [name, command] of commands) {
+    test(`${name} starts ${command ?? "nothing"}`, async () => {
+      assert.deepEqual((await read(name)).config.config.Cmd, command);
+    });
+  }
+
+  test("starts the main program that the package set names, before one that was guessed", async () => {
+    const [cacert, git, iana] = ingredientsOf("git");
+    assert(cacert && git && iana);
+    const named = { ...git, found: foundOf("git-2.39.5", { mainProgram: "gitk" }) };
+    const { config } = await read("git", "oci-gzip", [cacert, named, iana]);
+    assert.deepEqual(config.config.Cmd, ["/bin/gitk"]);
+  });
+
+  const types = {
+    "oci-zstd": [
+      "oci.image.manifest.v1+json",
+      "oci.image.config.v1+json",
+      "oci.image.layer.v1.tar+zstd",
+    ],
+    "oci-gzip": [
+      "oci.image.manifest.v1+json",
+      "oci.image.config.v1+json",
+      "oci.image.layer.v1.tar+gzip",
+    ],
+    "docker-gzip": [
+      "docker.distribution.manifest.v2+json",
+      "docker.container.image.v1+json",
+      "docker.image.rootfs.diff.tar.gzip",
+    ],
+  } as const;
+  for (const variant of VARIANTS) {
+    test(`writes the media types of ${variant}`, async () => {
+      const { image, manifest } = await read("git", variant);
+      const layers = new Set(manifest.layers.map((layer) => layer.mediaType));
+      assert.deepEqual(
+        [manifest.mediaType, manifest.config.mediaType, ...layers],
+        types[variant].map((type) => `application/vnd.${type}`),
+      );
+      assert.equal(image.manifest.mediaType, manifest.mediaType);
+    });
+  }
+
+  test("says in labels what the image is", async () => {
+    const { config } = await read("arm64/git/openssl");
+    assert.equal(config.architecture, "arm64");
+    const recipe = canonicalRecipe(recipeOf("arm64/git/openssl"));
+    assert.deepEqual(config.config.Labels, {
+      "org.opencontainers.image.title": recipe,
+      "org.opencontainers.image.description": "Nix packages: git-2.39.5, openssl-3.0",
+      "nixport.recipe": recipe,
+      "nixport.packages": "nss-cacert-3.98 git-2.39.5 iana-etc-20230215 openssl-3.0",
+    });
+  });
+
+  test("names a version once, wherever the package set puts it", async () => {
+    const [cacert, own, iana] = ingredientsOf("git");
+    assert(cacert && own && iana);
+    const { name: packageName } = own;
+    for (const [name, version, shown] of [
+      ["git", "2.39.5", "git-2.39.5"],
+      ["git-2.39.5", "2.39.5", "git-2.39.5"],
+      ["git", null, "git"],
+    ] as const) {
+      const git = { name: packageName, found: foundOf("x", { name, version }) };
+      const { config } = await read("git", "oci-gzip", [cacert, git, iana]);
+      assert.match(config.config.Labels["nixport.packages"] ?? "", new RegExp(` ${shown} iana`));
+    }
+  });
+
+  test("writes no time but the first second, and no value that JSON drops", async () => {
+    for (const name of ["cacert", "shell/git"]) {
+      const { image } = await read(name);
+      const text = new TextDecoder().decode(image.config.bytes);
+      assert.deepEqual(
+        [...new Set(text.match(/\d{4}-\d\d-\d\dT[^"]*/g))],
+        ["1970-01-01T00:00:01Z"],
+      );
+      assert(!/undefined|NaN|\[object/.test(text));
+      for (const { bytes } of [image.config, image.manifest]) {
+        const json = new TextDecoder().decode(bytes);
+        assert.equal(JSON.stringify(JSON.parse(json)), json);
+      }
+    }
+  });
+});

@@ -1,0 +1,107 @@
+// Which outputs share a record, and in which order parts lie in an image.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  type Ingredient,
+  loneOutput,
+  ownersOf,
+  PART_KINDS,
+  partName,
+  partsOf,
+} from "../../../registry/image/part.ts";
+import type { PackageName } from "../../../registry/naming/recipe.ts";
+import { storePathBase, storePathName } from "../../../registry/naming/store-path.ts";
+import { foundOf, recipeOf, storePathOf } from "../fixture.ts";
+
+/** A recipe of packages with one output each, but for `two`. */
+function ingredientsOf(repository: string): readonly Ingredient[] {
+  return recipeOf(repository).packages.map((name) => {
+    const found = foundOf(`${name}-1`);
+    const man = { name: "man", path: storePathOf(`${name}-1-man`) };
+    const outputs = name === "two" ? [...found.outputs, man] : found.outputs;
+    return { name, found: { ...found, outputs } };
+  });
+}
+
+/** `git-1`, and `ground: cacert-1 …`. */
+function parts(ingredients: readonly Ingredient[]): readonly string[] {
+  return partsOf(ingredients).map(({ kind, outputs }) => {
+    const names = outputs.map(storePathName).join(" ");
+    return kind === "package" ? names : `${kind}: ${names}`;
+  });
+}
+
+const GROUND = "ground: cacert-1 iana-etc-1";
+const SHELL = "shell: bashInteractive-1 coreutils-1 moreutils-1 nano-1";
+
+describe("partsOf", () => {
+  const rows: readonly [repository: string, parts: readonly string[]][] = [
+    ["git/htop", ["git-1", "htop-1", GROUND]],
+    ["cacert", [GROUND]],
+    ["iana-etc/zsh", ["zsh-1", GROUND]],
+    ["two", ["two-1 two-1-man", GROUND]],
+    ["shell", [SHELL, GROUND]],
+    ["shell/zsh/busybox", ["busybox-1", "zsh-1", SHELL, GROUND]],
+    ["shell/nano", [SHELL, GROUND]],
+    // Part of a shell is no shell.
+    ["nano/coreutils", ["coreutils-1", "nano-1", GROUND]],
+  ];
+  for (const [repository, expected] of rows) {
+    test(`makes ${expected.length} of ${repository}, the first on top`, () => {
+      assert.deepEqual(parts(ingredientsOf(repository)), expected);
+    });
+  }
+
+  test("makes one of two names that lead to one package, at the first's place", () => {
+    const [cacert, git, iana] = ingredientsOf("git");
+    assert(cacert && git && iana);
+    const alias = { ...git, name: "zgit" as PackageName };
+    assert.deepEqual(parts([cacert, git, iana, alias]), ["git-1", GROUND]);
+  });
+
+  test("makes one of each package of a whole image, wherever its name comes from", () => {
+    const contents = [foundOf("git-1"), foundOf("nano-1")];
+    const image = { kind: "image", attribute: "nixportImages.x", contents, config: {} } as const;
+    for (const name of ["web", "nano", "cacert"]) {
+      const others = ingredientsOf("shell").filter((each) => each.name !== name);
+      const made = parts([{ name: name as PackageName, found: image }, ...others]);
+      assert.deepEqual(made.slice(0, 2), ["git-1", "nano-1"], name);
+    }
+  });
+
+  test("makes a ground for whatever there is, so that an image always has one", () => {
+    assert.deepEqual(parts([]), ["ground: "]);
+  });
+});
+
+describe("a part", () => {
+  const named = (repository: string) => partsOf(ingredientsOf(repository)).map(partName);
+
+  test("is named after its one output, or after all of them", () => {
+    const [git, two, ground] = partsOf(ingredientsOf("git/two"));
+    assert(git && two && ground);
+    assert.equal(partName(git), storePathBase(storePathOf("git-1")));
+    assert.equal(loneOutput(git), storePathOf("git-1"));
+    assert.deepEqual([loneOutput(two), loneOutput(ground)], [undefined, undefined]);
+    assert.match(partName(two), /-two-1 [^ ]+-two-1-man$/);
+  });
+
+  test("is named like no other", () => {
+    const names = ["git", "two", "shell", "zsh"].flatMap(named);
+    assert.equal(new Set(names).size, 5);
+    const outputs = [storePathOf("git-1")];
+    const sameOutputs = PART_KINDS.map((kind) => partName({ kind, outputs }));
+    assert.equal(new Set(sameOutputs).size, PART_KINDS.length);
+  });
+
+  test("is owned by all whose outputs it has", () => {
+    const ingredients = ingredientsOf("shell/git");
+    const [git, shell, ground] = partsOf(ingredients);
+    assert(git && shell && ground);
+    const owners = (part: typeof git) => ownersOf(part, ingredients).map(({ name }) => name);
+    assert.deepEqual(owners(git), ["git"]);
+    assert.deepEqual(owners(shell), ["bashInteractive", "coreutils", "moreutils", "nano"]);
+    assert.deepEqual(owners(ground), ["cacert", "iana-etc"]);
+  });
+});

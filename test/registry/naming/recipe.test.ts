@@ -1,0 +1,173 @@
+// Repository name to recipe: Nixery's rules, and the limits and refusals that are this registry's.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  canonicalRecipe,
+  isImplicit,
+  MAX_NAME_LENGTH,
+  MAX_PACKAGES,
+  parseRepository,
+  systemOf,
+} from "../../../registry/naming/recipe.ts";
+import { recipeOf } from "../fixture.ts";
+
+const SHELL = ["bashInteractive", "coreutils", "moreutils", "nano"];
+
+describe("parseRepository", () => {
+  const recipes: readonly [name: string, architecture: string, packages: readonly string[]][] = [
+    ["hello", "amd64", ["cacert", "hello", "iana-etc"]],
+    ["git/htop", "amd64", ["cacert", "git", "htop", "iana-etc"]],
+    ["htop/git", "amd64", ["cacert", "git", "htop", "iana-etc"]],
+    ["git/git", "amd64", ["cacert", "git", "iana-etc"]],
+    ["cacert/iana-etc/git", "amd64", ["cacert", "git", "iana-etc"]],
+    ["shell", "amd64", [...SHELL, "cacert", "iana-etc"]],
+    ["shell/htop", "amd64", [...SHELL, "cacert", "htop", "iana-etc"]],
+    ["shell/nano/coreutils", "amd64", [...SHELL, "cacert", "iana-etc"]],
+    ["arm64", "arm64", ["cacert", "iana-etc"]],
+    ["amd64/hello", "amd64", ["cacert", "hello", "iana-etc"]],
+    ["amd64/amd64/hello", "amd64", ["cacert", "hello", "iana-etc"]],
+    ["arm64/hello", "arm64", ["cacert", "hello", "iana-etc"]],
+    ["arm64/shell/git", "arm64", [...SHELL, "cacert", "git", "iana-etc"]],
+    ["shell/arm64/git", "arm64", [...SHELL, "cacert", "git", "iana-etc"]],
+    ["shell/arm64/shell/arm64/git", "arm64", [...SHELL, "cacert", "git", "iana-etc"]],
+    ["python3packages.numpy", "amd64", ["cacert", "iana-etc", "python3packages.numpy"]],
+    ["1password/0ad", "amd64", ["0ad", "1password", "cacert", "iana-etc"]],
+    [
+      "a_b/a__b/a-b/a---b/a.b",
+      "amd64",
+      ["a---b", "a-b", "a.b", "a__b", "a_b", "cacert", "iana-etc"],
+    ],
+    ["amd64x/hello", "amd64", ["amd64x", "cacert", "hello", "iana-etc"]],
+    ["shells/arm64x", "amd64", ["arm64x", "cacert", "iana-etc", "shells"]],
+    ["z/manifests/blobs", "amd64", ["blobs", "cacert", "iana-etc", "manifests", "z"]],
+  ];
+  for (const [name, architecture, packages] of recipes) {
+    test(`reads ${name} as ${architecture} ${packages.join(" ")}`, () => {
+      assert.deepEqual(recipeOf(name), { architecture, packages: [...packages].sort() });
+    });
+  }
+
+  test("leaves the platform open where a name says none", () => {
+    const platforms = ["git", "shell/git", "amd64/git", "arm64/git"].map((name) => {
+      const result = parseRepository(name);
+      assert(result.kind === "recipe");
+      return result.recipe.architecture;
+    });
+    assert.deepEqual(platforms, [null, null, "amd64", "arm64"]);
+  });
+
+  test("sorts by bytes, capitals before small letters", () => {
+    assert.deepEqual(recipeOf("shell/aaa/zsh").packages, [
+      ...["aaa", "bashInteractive", "cacert", "coreutils", "iana-etc", "moreutils", "nano", "zsh"],
+    ]);
+  });
+
+  const refusals: readonly [name: string, reason: RegExp][] = [
+    ["", /empty part/],
+    ["/", /empty part/],
+    ["git/", /empty part/],
+    ["/git", /empty part/],
+    ["git//htop", /empty part/],
+    ["UPPER/case", /"UPPER" has upper-case letters.*write "upper"/],
+    ["git/libsForQt5", /"libsForQt5" has upper-case letters.*write "libsforqt5"/],
+    ["a..b", /"a\.\.b" is no part of an image name/],
+    ["a___b", /"a___b" is no part/],
+    ["a._b", /"a\._b" is no part/],
+    [".git", /"\.git" is no part/],
+    ["git.", /"git\." is no part/],
+    ["-git", /"-git" is no part/],
+    ["git-", /"git-" is no part/],
+    ["_git", /"_git" is no part/],
+    ["..", /"\.\." is no part/],
+    ["a+b", /"a\+b" is no part/],
+    ["a@b", /"a@b" is no part/],
+    ["a:b", /"a:b" is no part/],
+    ["a b", /"a b" is no part/],
+    ["git\n", /"git\\n" is no part/],
+    ["gît", /is no part/],
+    ["git|htop", /is no part/],
+    ["htop/git/shell", /shell is a meta-package and stands only in front: shell\/htop\/git$/],
+    ["git/arm64", /arm64 is a meta-package and stands only in front: arm64\/git$/],
+    ["git/amd64", /amd64 is a meta-package and stands only in front: amd64\/git$/],
+    ["amd64/arm64/git", /amd64 and arm64 are two platforms: name one of them, or neither/],
+    ["arm64/shell/git/amd64", /two platforms/],
+    ["shell/git/arm64", /stands only in front: arm64\/shell\/git$/],
+    ["git/shell/htop/shell", /stands only in front: shell\/git\/htop$/],
+  ];
+  for (const [name, reason] of refusals) {
+    test(`refuses ${JSON.stringify(name)} and says why`, () => {
+      const result = parseRepository(name);
+      assert(result.kind === "invalid", JSON.stringify(result));
+      assert.match(result.reason, reason);
+    });
+  }
+
+  test("suggests a name that is itself a recipe", () => {
+    for (const name of ["htop/git/shell", "git/arm64", "shell/git/arm64/shell"]) {
+      const result = parseRepository(name);
+      assert(result.kind === "invalid");
+      let suggested = parseRepository(result.reason.split(": ")[1] ?? "");
+      if (suggested.kind === "invalid") {
+        suggested = parseRepository(suggested.reason.split(": ")[1] ?? "");
+      }
+      assert.equal(suggested.kind, "recipe", name);
+    }
+  });
+
+  test("takes a name of 255 characters and refuses 256", () => {
+    assert.equal(parseRepository("a".repeat(MAX_NAME_LENGTH)).kind, "recipe");
+    const result = parseRepository("a".repeat(MAX_NAME_LENGTH + 1));
+    assert(result.kind === "invalid");
+    assert.match(result.reason, /256 characters; 255 are allowed/);
+  });
+
+  test("takes 64 packages, those of every image and of meta-packages counted, and refuses 65", () => {
+    const names = Array.from({ length: MAX_PACKAGES }, (_, index) => `p${index.toString(36)}`);
+    assert.equal(recipeOf(names.slice(0, 62).join("/")).packages.length, MAX_PACKAGES);
+    assert.equal(recipeOf(`shell/${names.slice(0, 58).join("/")}`).packages.length, MAX_PACKAGES);
+    for (const name of [names.slice(0, 63), ["shell", ...names.slice(0, 59)]]) {
+      const result = parseRepository(name.join("/"));
+      assert(result.kind === "invalid");
+      assert.match(result.reason, /65 packages; 64 are allowed/);
+    }
+  });
+
+  test("decides about a hostile name in no time", { timeout: 2000 }, () => {
+    for (const part of ["a-", "a_", "-", "a.", "__", "/"]) {
+      parseRepository(part.repeat(MAX_NAME_LENGTH).slice(0, MAX_NAME_LENGTH));
+    }
+  });
+});
+
+describe("canonicalRecipe", () => {
+  const spellings: readonly [canonical: string, names: readonly string[]][] = [
+    ["cacert/git/htop/iana-etc", ["git/htop", "htop/git", "git/htop/git", "iana-etc/git/htop"]],
+    ["arm64/cacert/git/iana-etc", ["arm64/git", "arm64/arm64/git/cacert"]],
+    [
+      "bashInteractive/cacert/coreutils/git/iana-etc/moreutils/nano",
+      ["shell/git", "shell/shell/git/nano"],
+    ],
+  ];
+  for (const [canonical, names] of spellings) {
+    test(`is ${canonical} for ${names.join(", ")}`, () => {
+      for (const name of names) assert.equal(canonicalRecipe(recipeOf(name)), canonical);
+    });
+  }
+
+  test("differs wherever the recipe differs", () => {
+    const names = ["a/bc", "ab/c", "abc", "arm64/a/bc", "a.bc", "a/b/c", "shell/a/bc"];
+    const spelled = new Set(names.map((name) => canonicalRecipe(recipeOf(name))));
+    assert.equal(spelled.size, names.length);
+  });
+});
+
+test("what every image holds is implicit, and nothing else is", () => {
+  const implicit = recipeOf("shell/git/cacert").packages.filter(isImplicit);
+  assert.deepEqual(implicit, ["cacert", "iana-etc"]);
+});
+
+test("an architecture is named one way by OCI and another by Nix", () => {
+  assert.equal(systemOf("amd64"), "x86_64-linux");
+  assert.equal(systemOf("arm64"), "aarch64-linux");
+});

@@ -1,0 +1,143 @@
+// Tags, digests, store paths: the grammars of what has been checked once and is trusted from there.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  digestHex,
+  digestOf,
+  isForeignDigest,
+  parseDigest,
+} from "../../../registry/naming/digest.ts";
+import { parseReference, parseTag } from "../../../registry/naming/reference.ts";
+import {
+  parseStorePath,
+  storePathBase,
+  storePathName,
+  storePathPackage,
+} from "../../../registry/naming/store-path.ts";
+import { defined, digestOfText, hexOf } from "../fixture.ts";
+
+const HEX = hexOf("content");
+
+describe("parseTag", () => {
+  const tags = ["latest", "_", "a", "A.b-c_d", "nixos-25.11", "v1.2.3", "0", "x".repeat(128)];
+  for (const text of tags) test(`takes ${text}`, () => assert.equal(parseTag(text), text));
+
+  const refused = ["", ".a", "-a", "a/b", "a:b", "a b", "a+b", "é", "a\n", "a@b", "x".repeat(129)];
+  for (const text of refused) {
+    test(`refuses ${JSON.stringify(text)}`, () => assert.equal(parseTag(text), undefined));
+  }
+});
+
+describe("parseReference", () => {
+  const rows: readonly [text: string, kind: string | undefined][] = [
+    ["latest", "tag"],
+    ["f".repeat(40), "tag"],
+    [`sha256-${HEX}`, "tag"],
+    [`sha256:${HEX}`, "digest"],
+    [`sha512:${HEX}${HEX}`, undefined],
+    ["sha256:baddigeststring", undefined],
+    [`sha256:${HEX.toUpperCase()}`, undefined],
+    [`sha512:${HEX}`, undefined],
+    ["a:", undefined],
+    [":a", undefined],
+    ["", undefined],
+  ];
+  for (const [text, kind] of rows) {
+    test(`reads ${JSON.stringify(text)} as ${kind ?? "nothing"}`, () => {
+      assert.equal(parseReference(text)?.kind, kind);
+    });
+  }
+});
+
+describe("digests", () => {
+  const malformed = [
+    ...["", "sha256", "sha256:", HEX, `SHA256:${HEX}`, `sha256:${HEX}0`, `sha256:${HEX.slice(1)}`],
+    ...[`sha256:${"g".repeat(64)}`, ` sha256:${HEX}`, `sha256:${HEX}\n`, `sha256:${HEX} `],
+    ...[`sha256-${HEX}`, `sha256::${HEX}`, `sha256:${HEX.toUpperCase()}`],
+  ];
+  for (const text of malformed) {
+    test(`${JSON.stringify(text)} is malformed and not foreign`, () => {
+      assert.equal(parseDigest(text), undefined);
+      assert.equal(isForeignDigest(text), false);
+    });
+  }
+
+  const foreign: readonly [text: string, isForeign: boolean][] = [
+    [`sha512:${HEX}${HEX}`, true],
+    [`blake3:${HEX}`, true],
+    ["md5:d41d8cd98f00b204e9800998ecf8427e", true],
+    ["a.b_c-d+e:AZaz09=_-", true],
+    [`sha512:${HEX}`, false],
+    [`blake3:${HEX}00`, false],
+    [`blake3:${HEX.toUpperCase()}`, false],
+    ["a..b:x", false],
+    ["+a:x", false],
+    ["A:x", false],
+    ["a:x/y", false],
+    ["a:x y", false],
+    [`a:${"x".repeat(510)}`, true],
+    [`a:${"x".repeat(511)}`, false],
+  ];
+  for (const [text, isForeign] of foreign) {
+    test(`${text.slice(0, 80)} is ${isForeign ? "" : "not "}a foreign digest`, () => {
+      assert.equal(isForeignDigest(text), isForeign);
+      assert.equal(parseDigest(text), undefined);
+    });
+  }
+
+  test("a digest that can be stored here is not foreign", () => {
+    assert.equal(parseDigest(`sha256:${HEX}`), `sha256:${HEX}`);
+    assert.equal(isForeignDigest(`sha256:${HEX}`), false);
+  });
+
+  test("a digest gives its hex for keys", () => {
+    assert.equal(digestHex(defined(parseDigest(`sha256:${HEX}`), HEX)), HEX);
+  });
+
+  test("digestOf agrees with Node's own hash", async () => {
+    for (const text of ["", "content", "ü".repeat(1000)]) {
+      assert.equal(await digestOf(new TextEncoder().encode(text)), digestOfText(text));
+    }
+  });
+});
+
+describe("store paths", () => {
+  const hash = "0123456789abcdfghijklmnpqrsvwxyz";
+  const names: readonly [name: string, packageName: string][] = [
+    ["htop-3.2.2", "htop"],
+    ["git-2.39.5", "git"],
+    ["openssl-3.0.15-bin", "openssl"],
+    ["openssl", "openssl"],
+    ["nss-cacert-3.98", "nss-cacert"],
+    ["iana-etc-20240318", "iana-etc"],
+    ["python3.11-numpy-1.26.4", "python3.11-numpy"],
+    ["ncurses-6.4-dev", "ncurses"],
+    ["gcc-12-lib", "gcc"],
+    ["-1.0", "-1.0"],
+    ["bash-interactive-5.2p37", "bash-interactive"],
+    ["x-unstable-2024-01-01", "x-unstable"],
+    ["a+b_c?d=e.f", "a+b_c?d=e.f"],
+  ];
+  for (const [name, packageName] of names) {
+    test(`${name} is of the package ${packageName}`, () => {
+      const path = defined(parseStorePath(`/nix/store/${hash}-${name}`), name);
+      assert.equal(storePathName(path), name);
+      assert.equal(storePathBase(path), `${hash}-${name}`);
+      assert.equal(storePathPackage(path), packageName);
+    });
+  }
+
+  const refused = [
+    ...["", "/nix/store", `/nix/store/${hash}`, `/nix/store/${hash}-`, `${hash}-a`],
+    ...[`/nix/store/${hash}-a/bin`, `/nix/store/${hash}-a/..`, `/nix/store/${hash}-a\n`],
+    ...[`/nix/store/${hash.replace("z", "e")}-a`, `/nix/store/${hash.slice(1)}-a`],
+    ...[`/nix/store/${hash}-a b`, `/nix/store/${hash}-ä`, `/nix/store/../${hash}-a`],
+    ...[`/nix/store/${hash}-${"a".repeat(212)}`, `/gnu/store/${hash}-a`, `nix/store/${hash}-a`],
+  ];
+  for (const text of refused) {
+    test(`${JSON.stringify(text.slice(0, 80))} is no store path`, () => {
+      assert.equal(parseStorePath(text), undefined);
+    });
+  }
+});
