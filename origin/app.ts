@@ -6,9 +6,9 @@ import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
 import { isBelowV2, parseRoute, type Route } from "../registry/http/route.ts";
 import { tagListResponse } from "../registry/http/tags.ts";
-import { openPullNote, type PullNote } from "./pull-note.ts";
 import { type PullingByDigest, serveBlob, serveManifest } from "./pulling/by-digest.ts";
 import { type PullingByTag, serveTag } from "./pulling/by-tag.ts";
+import { openPullNote, type PullNote } from "./pulling/pull-note.ts";
 import type { WebSite } from "./web/site.ts";
 
 export interface AppOptions extends PullingByTag, PullingByDigest {

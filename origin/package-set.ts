@@ -3,12 +3,12 @@
 
 import { join } from "node:path";
 import { systemOf } from "../registry/naming/recipe.ts";
-import type { Config } from "./config.ts";
-import { rememberFailures } from "./failures/failure-memory.ts";
+import type { Config } from "./configuration/config.ts";
 import { openAskedNames } from "./images/asked-names.ts";
 import { type Lookups, rememberLookups } from "./images/lookups.ts";
 import type { Popularity } from "./layers/popularity.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "./log/log.ts";
+import { rememberFailures } from "./memory/failure-memory.ts";
 import { bringNix } from "./nix/fitting-nix.ts";
 import { findNix, type NixTool } from "./nix/nix-tool.ts";
 import { type RenewableNix, renewableNix } from "./nix/renewable-nix.ts";

@@ -6,7 +6,7 @@ import type { PackageName, System } from "../registry/naming/recipe.ts";
 import { LATEST } from "../registry/naming/reference.ts";
 import { adviseUpgrade, describeTooOld } from "./failures/nix-advice.ts";
 import type { Lookups, NoLookup } from "./images/lookups.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "./log/log.ts";
 import { askLoadFailure } from "./nix/evaluate.ts";
 import type { TooOld } from "./nix/fitting-nix.ts";
 import type { NixTool } from "./nix/nix-tool.ts";

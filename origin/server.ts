@@ -3,7 +3,7 @@
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer, type ServerType } from "@hono/node-server";
 import type { Hono } from "hono";
-import type { Config } from "./config.ts";
+import type { Config } from "./configuration/config.ts";
 
 export interface RunningServer {
   readonly url: string;

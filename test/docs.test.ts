@@ -6,7 +6,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { readConfig } from "../origin/config.ts";
+import { readConfig } from "../origin/configuration/config.ts";
 import type { FailureDetail } from "../origin/failures/failures.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

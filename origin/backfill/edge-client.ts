@@ -9,7 +9,7 @@ import type { ByteRange } from "../../registry/http/content.ts";
 import { parseJson } from "../../registry/http/json.ts";
 import { ingestPath } from "../../registry/http/route.ts";
 import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
-import { fetchProblem } from "../fetch-problem.ts";
+import { fetchProblem } from "../words/fetch-problem.ts";
 
 export type PushResult =
   | { readonly kind: "accepted" }

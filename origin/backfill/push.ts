@@ -15,8 +15,8 @@ import {
 import { VARIANT_TYPES } from "../../registry/image/variant.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
-import type { Log } from "../log.ts";
-import { recentValues } from "../recent.ts";
+import type { Log } from "../log/log.ts";
+import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";

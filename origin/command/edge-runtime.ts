@@ -2,8 +2,8 @@
 // it. The origin does without it, and is a registry by itself.
 
 import { createRequire } from "node:module";
+import type { EnvironmentVariables } from "../configuration/variables.ts";
 import { runProcess, type SpawnResult } from "../nix/spawn.ts";
-import type { EnvironmentVariables } from "../variables.ts";
 
 const PROBE_DEADLINE_MS = 10_000;
 const LOOSE_ENDS = /\s+/g;

@@ -1,11 +1,11 @@
 // `npm run edge`: the edge alone, on this machine, in front of an origin that may come and go.
 
 import { parseArgs } from "node:util";
-import { DEFAULT_PORT, MAX_PORT } from "../config.ts";
-import { readLogStyle } from "../configured-log.ts";
-import { readPlatforms } from "../configured-platforms.ts";
-import { lineWriter } from "../log.ts";
-import { openVariables } from "../variables.ts";
+import { DEFAULT_PORT, MAX_PORT } from "../configuration/config.ts";
+import { readLogStyle } from "../configuration/log-style.ts";
+import { readPlatforms } from "../configuration/platforms.ts";
+import { openVariables } from "../configuration/variables.ts";
+import { lineWriter } from "../log/log.ts";
 import { edgeProblem } from "./edge-runtime.ts";
 import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
 import { localSecret } from "./local-secret.ts";

@@ -1,12 +1,12 @@
 // Which Nix a local start uses: the machine's own, or a newer one that is brought; and whether the
 // package source that this program chooses by itself can be read with it.
 
-import { readSource } from "../configured-source.ts";
+import { readSource } from "../configuration/source.ts";
+import { openVariables } from "../configuration/variables.ts";
 import { adviseUpgrade, describeTooOld, INSTALL_NIX } from "../failures/nix-advice.ts";
 import { type Fit, fitNix, isOfNoUse } from "../nix/fitting-nix.ts";
 import { neededBy } from "../sources/needed-nix.ts";
 import { describeSource } from "../sources/source.ts";
-import { openVariables } from "../variables.ts";
 import type { Env, Say } from "./as-root.ts";
 import { HostProblem } from "./host-problem.ts";
 

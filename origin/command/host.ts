@@ -4,9 +4,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { absentText, generateDebianSet } from "../../nix/debian/generate.ts";
-import { SOURCE_VARIABLES } from "../configured-source.ts";
+import { SOURCE_VARIABLES } from "../configuration/source.ts";
+import type { EnvironmentVariables } from "../configuration/variables.ts";
 import { nixPath } from "../nix/nix-runner.ts";
-import type { EnvironmentVariables } from "../variables.ts";
 import { canUse, carryOut, isRoot, type Say } from "./as-root.ts";
 import { chooseNixpkgs, fittingEnvironment } from "./host-nix.ts";
 import { installSteps, type Needed, type Tool } from "./host-packages.ts";

@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildLayout } from "../layout/build.ts";
-import { readBuildRequest } from "../layout/request.ts";
+import { buildLayout } from "../oci-layout/build.ts";
+import { readBuildRequest } from "../oci-layout/request.ts";
 
 const { NIX_ATTRS_JSON_FILE = "", NIX_BUILD_CORES } = process.env;
 // Nix 2.8 names the file where it is outside the sandbox. It lies in the folder that a build starts in.

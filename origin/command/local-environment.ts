@@ -3,8 +3,8 @@
 
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { EnvironmentVariables } from "../configuration/variables.ts";
 import { programEnvironment } from "../nix/program-environment.ts";
-import type { EnvironmentVariables } from "../variables.ts";
 import { prepareHost, type Say } from "./host.ts";
 import { existingSecret, localSecret } from "./local-secret.ts";
 

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { StorePath } from "../../registry/naming/store-path.ts";
+import type { EnvironmentVariables } from "../configuration/variables.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { openBinaryCache } from "../popularity/binary-cache.ts";
 import { createCounter } from "../popularity/counter.ts";
@@ -10,7 +11,6 @@ import { type CrawlProgress, crawl } from "../popularity/crawl.ts";
 import type { Narinfo } from "../popularity/narinfo.ts";
 import { openNarinfoJournal } from "../popularity/narinfo-journal.ts";
 import { readStorePathList } from "../popularity/store-path-list.ts";
-import type { EnvironmentVariables } from "../variables.ts";
 import { statePathOf } from "./local-environment.ts";
 import { fail } from "./process.ts";
 import { showProgress } from "./progress.ts";

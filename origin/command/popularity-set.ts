@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { FoundPackage } from "../../registry/image/lookup.ts";
 import { LATEST } from "../../registry/naming/reference.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../configuration/config.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { buildPolicy } from "../nix/build-policy.ts";
 import { queryClosure } from "../nix/closure.ts";

@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { readConfig } from "../config.ts";
+import { readConfig } from "../configuration/config.ts";
 import { formatPopularity, type PopularityData } from "../layers/popularity.ts";
 import { describeSource, isCommit } from "../sources/source.ts";
 import { localEnvironment } from "./local-environment.ts";

@@ -1,9 +1,9 @@
 // Serves images until it is told to stop: the origin as a command has it.
 
 import { parseArgs } from "node:util";
-import { readConfig } from "../config.ts";
+import { readConfig } from "../configuration/config.ts";
 import { examineBesideStart } from "../doctor/beside-start.ts";
-import { createLog } from "../log.ts";
+import { createLog } from "../log/log.ts";
 import { startOrigin } from "../main.ts";
 import { programEnvironment } from "../nix/program-environment.ts";
 import { describeSource } from "../sources/source.ts";

@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { DEFAULT_PORT } from "../config.ts";
+import { DEFAULT_PORT } from "../configuration/config.ts";
 import { examineBesideStart } from "../doctor/beside-start.ts";
 import { edgeProblem } from "./edge-runtime.ts";
 import { edgeUrlOf, localEnvironment, statePathOf } from "./local-environment.ts";

@@ -1,6 +1,6 @@
 // What `nixport` dispatches to: one of its words, with a help of its own.
 
-import type { EnvironmentVariables } from "../variables.ts";
+import type { EnvironmentVariables } from "../configuration/variables.ts";
 
 export interface Subcommand {
   /** One line of `nixport --help`. */

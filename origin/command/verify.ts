@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import { parseRepository } from "../../registry/naming/recipe.ts";
 import { LATEST, parseTag } from "../../registry/naming/reference.ts";
-import { isLoopback, readConfig } from "../config.ts";
+import { isLoopback, readConfig } from "../configuration/config.ts";
 import { findNix } from "../nix/nix-tool.ts";
 import { describeSource } from "../sources/source.ts";
 import { differences } from "../verify/compare.ts";

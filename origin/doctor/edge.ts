@@ -3,7 +3,7 @@
 
 import { describeAge } from "../../registry/http/warning.ts";
 import { createEdgeClient, type PushResult } from "../backfill/edge-client.ts";
-import { fetchProblem } from "../fetch-problem.ts";
+import { fetchProblem } from "../words/fetch-problem.ts";
 import { type Check, failed, notChecked, ok, type Seen, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 

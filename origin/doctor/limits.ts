@@ -2,7 +2,7 @@
 
 import { readFile, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { describeBytes } from "../quantities.ts";
+import { describeBytes } from "../words/quantities.ts";
 import { type Check, failed, ok, type Seen, warning } from "./finding.ts";
 import { describeSpace } from "./storage.ts";
 import type { Subject } from "./subject.ts";

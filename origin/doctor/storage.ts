@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { access, constants, open, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { describeBytes } from "../quantities.ts";
+import { describeBytes } from "../words/quantities.ts";
 import { about, type Check, failed, ok, type Seen, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 

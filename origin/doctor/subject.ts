@@ -4,8 +4,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { LATEST } from "../../registry/naming/reference.ts";
-import { type Config, readConfig } from "../config.ts";
-import { SOURCE_VARIABLES } from "../configured-source.ts";
+import { type Config, readConfig } from "../configuration/config.ts";
+import { SOURCE_VARIABLES } from "../configuration/source.ts";
 import { nixPath } from "../nix/nix-runner.ts";
 import type { NixSettings } from "../nix/nix-settings.ts";
 import { askNixVersion, findNix, type NixTool } from "../nix/nix-tool.ts";

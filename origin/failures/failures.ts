@@ -10,18 +10,18 @@ import { RegistryError } from "../../registry/http/error.ts";
 import { MAX_LAYERS } from "../../registry/image/compose.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
 import type { Hindrance } from "../nix/hindrance.ts";
-import type { Stage, StillUnderWay } from "../waiting/hold.ts";
+import type { Stage, StillUnderWay } from "../waiting/hold-request.ts";
 import type { Busy } from "../waiting/slots.ts";
 import {
   describePackage,
   type PackageDetail,
   type PackageFailure,
   packageDetail,
-} from "./failed-package.ts";
+} from "../words/failed-package.ts";
+import { publicText } from "../words/public-text.ts";
 import { type HindranceDetail, hindranceError } from "./hindrance-error.ts";
-import { publicText } from "./public-text.ts";
 
-export type { BuilderFailure, PackageFailure } from "./failed-package.ts";
+export type { BuilderFailure, PackageFailure } from "../words/failed-package.ts";
 
 export interface FailedPackage {
   readonly name: PackageName;

@@ -3,7 +3,7 @@
 
 import { RegistryError } from "../../registry/http/error.ts";
 import type { Hindrance } from "../nix/hindrance.ts";
-import { publicText } from "./public-text.ts";
+import { publicText } from "../words/public-text.ts";
 
 export interface HindranceDetail {
   readonly reason: Hindrance["kind"];

@@ -5,7 +5,7 @@ import * as v from "valibot";
 import { type Lookup, parseLookup } from "../../registry/image/lookup.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { PackageName, System } from "../../registry/naming/recipe.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";

@@ -4,7 +4,7 @@
 import type { BuildProgress } from "../../registry/http/building.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { BuilderFailure } from "../failures/failures.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import type { BuildPolicy } from "../nix/build-policy.ts";
 import { type Hindrance, isHindrance } from "../nix/hindrance.ts";
 import type { NixLog } from "../nix/nix-log.ts";

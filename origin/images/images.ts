@@ -11,7 +11,7 @@ import type { BuildFailure, FailedPackage, PackageFailure } from "../failures/fa
 import type { PinnedTag } from "../sources/pins.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
-import type { Wait } from "../waiting/hold.ts";
+import type { Wait } from "../waiting/hold-request.ts";
 import { composeImage } from "./compose-image.ts";
 import { isStopped, type Lookups, storeLookup } from "./lookups.ts";
 import type { Records } from "./records.ts";

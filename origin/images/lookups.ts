@@ -4,16 +4,16 @@
 
 import { type Found, type Lookup, parseFound } from "../../registry/image/lookup.ts";
 import type { PackageName, System } from "../../registry/naming/recipe.ts";
-import type { FailureMemory } from "../failures/failure-memory.ts";
+import type { FailureMemory } from "../memory/failure-memory.ts";
+import { recentValues } from "../memory/recent-values.ts";
 import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/look-up.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
-import { recentValues } from "../recent.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { NoTree, Trees } from "../sources/trees.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
-import type { Stage } from "../waiting/hold.ts";
+import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
 import { createSlots } from "../waiting/slots.ts";
 import type { AskedName, AskedNames } from "./asked-names.ts";

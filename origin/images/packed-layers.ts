@@ -23,8 +23,8 @@ import { type ArchiveEntry, archiveEntries, packEntries } from "../layers/entrie
 import type { PackedLayer, SegmentTask } from "../layers/layer.ts";
 import type { PackRequest } from "../layers/pack-job.ts";
 import type { Packer } from "../layers/packer.ts";
-import type { Log } from "../log.ts";
-import { recentValues } from "../recent.ts";
+import type { Log } from "../log/log.ts";
+import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";

@@ -11,15 +11,15 @@ import {
   parsePackageRecord,
   recordLayers,
 } from "../../registry/image/record.ts";
-import type { FailureMemory } from "../failures/failure-memory.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
+import type { FailureMemory } from "../memory/failure-memory.ts";
+import { recentValues } from "../memory/recent-values.ts";
 import { queryClosure } from "../nix/closure.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
-import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
-import type { Stage } from "../waiting/hold.ts";
+import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
 import type { HeldPaths } from "./held-paths.ts";
 import type { RecordMaker } from "./record-maker.ts";

@@ -5,7 +5,7 @@ import { parseImageConfig } from "../../registry/image/image-config.ts";
 import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../registry/image/lookup.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
-import { describePackage } from "../failures/failed-package.ts";
+import { describePackage } from "../words/failed-package.ts";
 import { exampleNames, nearNames } from "./near-names.ts";
 
 /**

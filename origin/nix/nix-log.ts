@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import type { BuildProgress } from "../../registry/http/building.ts";
 import { parseJson } from "../../registry/http/json.ts";
-import { recentValues } from "../recent.ts";
+import { recentValues } from "../memory/recent-values.ts";
 
 export interface NixLog {
   /** One line of standard error, without its end. */

@@ -1,8 +1,8 @@
 // A Nix that is replaced by a newer one while the origin uses it: when the package set moves to a
 // revision that needs one, which only evaluating it shows.
 
-import { rememberFailures } from "../failures/failure-memory.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
+import { rememberFailures } from "../memory/failure-memory.ts";
 import type { Fit, TooOld } from "./fitting-nix.ts";
 import type { NixTool } from "./nix-tool.ts";
 import { isOlder } from "./version.ts";

@@ -2,7 +2,7 @@
 // refresh went is the sum of these lines, and of those of packed layers.
 
 import { basename } from "node:path";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import type { NixToolOptions } from "./nix-tool.ts";
 
 export type OnSpawn = NonNullable<NixToolOptions["onSpawn"]>;

@@ -5,7 +5,7 @@ import { setTimeout } from "node:timers/promises";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { storePathBase } from "../../registry/naming/store-path.ts";
-import { fetchProblem } from "../fetch-problem.ts";
+import { fetchProblem } from "../words/fetch-problem.ts";
 import { type Narinfo, parseNarinfo } from "./narinfo.ts";
 
 export type NarinfoAnswer =

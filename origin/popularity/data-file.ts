@@ -3,8 +3,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
-import { fetchProblem } from "../fetch-problem.ts";
 import { MAX_POPULARITY_SIZE_BYTES } from "../layers/popularity.ts";
+import { fetchProblem } from "../words/fetch-problem.ts";
 import { PopularityProblem } from "./problem.ts";
 
 const DOWNLOAD_DEADLINE_MS = 60_000;

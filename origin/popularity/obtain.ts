@@ -15,7 +15,7 @@ import {
   type Popularity,
   parsePopularity,
 } from "../layers/popularity.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import type { PinnedTag, Pins } from "../sources/pins.ts";
 import { type Source, sourceId } from "../sources/source.ts";
 import type { BlobStore } from "../storage/blob-store.ts";

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cancelBody } from "../../registry/http/body.ts";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
-import { fetchProblem } from "../fetch-problem.ts";
 import { runProcess } from "../nix/spawn.ts";
+import { fetchProblem } from "../words/fetch-problem.ts";
 import { PopularityProblem } from "./problem.ts";
 
 export interface ListOptions {

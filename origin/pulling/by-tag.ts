@@ -18,13 +18,13 @@ import type { Outbox } from "../backfill/outbox.ts";
 import { failureError } from "../failures/failures.ts";
 import type { BuiltForPlatforms } from "../images/answer.ts";
 import type { PackedLayers } from "../images/packed-layers.ts";
-import { buildForPlatforms, type FailedBuild } from "../images/platform-images.ts";
-import type { TaggedImages } from "../images/tagged-images.ts";
-import type { Log } from "../log.ts";
-import { factsOf, layersOf, type PullNote } from "../pull-note.ts";
+import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { hold, type StillUnderWay, type Wait } from "../waiting/hold.ts";
-import type { StageLog } from "../waiting/stage-log.ts";
+import { hold, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
+import { buildForPlatforms, type FailedBuild } from "./platform-images.ts";
+import { factsOf, layersOf, type PullNote } from "./pull-note.ts";
+import type { StageLog } from "./stage-log.ts";
+import type { TaggedImages } from "./tagged-images.ts";
 
 export interface PullingByTag {
   /** What a name without a platform is built for, unless the edge asks for others. */

@@ -12,7 +12,7 @@ import { failureError, mayPass } from "../failures/failures.ts";
 import { oneImage } from "../images/answer.ts";
 import type { Images } from "../images/images.ts";
 import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import { MAX_NAMES_PER_EVALUATION } from "../nix/look-up.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { Tracked, TrackedImage } from "./tracked.ts";

@@ -4,8 +4,8 @@
 // keeps from being made is tried again.
 
 import type { Tag } from "../../registry/naming/reference.ts";
-import type { Log } from "../log.ts";
-import { recentValues } from "../recent.ts";
+import type { Log } from "../log/log.ts";
+import { recentValues } from "../memory/recent-values.ts";
 import { createFailingTags } from "../sources/failing-tags.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import {

@@ -11,7 +11,7 @@ import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
 import { ARCHITECTURES, canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";

@@ -2,7 +2,7 @@
 // twice as long after each failure.
 
 import type { Tag } from "../../registry/naming/reference.ts";
-import { recentValues } from "../recent.ts";
+import { recentValues } from "../memory/recent-values.ts";
 
 export interface FailingTags {
   /** Returns for how many milliseconds the tag is left alone now. */

@@ -3,8 +3,8 @@
 import * as v from "valibot";
 import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
+import { recentValues } from "../memory/recent-values.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
-import { recentValues } from "../recent.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";

@@ -2,7 +2,7 @@
 // behind the answer: only a tag never resolved before makes anyone wait for a remote.
 
 import type { Tag } from "../../registry/naming/reference.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import { type CarriedPopularity, readCarriedPopularity } from "../nix/carried-popularity.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { joinBatches } from "../waiting/join.ts";

@@ -2,7 +2,7 @@
 // needs and nobody has used for long, and of those that clients named more than there is room for.
 
 import type { Pin } from "../../registry/naming/pin.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import type { TreeRoots } from "./tree-roots.ts";
 
 export interface KeepingRules {

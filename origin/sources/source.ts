@@ -2,8 +2,8 @@
 
 import { type Pin, parsePin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
-import { withoutCredentials } from "../failures/public-text.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
+import { withoutCredentials } from "../words/public-text.ts";
 
 export type Source =
   | { readonly kind: "nixpkgs"; readonly url: string; readonly channel: string }

@@ -4,12 +4,12 @@
 
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
+import { recentValues } from "../memory/recent-values.ts";
 import type { FetchedTree } from "../nix/fetch-tree.ts";
 import type { Transfers } from "../nix/nix-log.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
-import { recentValues } from "../recent.ts";
-import type { Stage } from "../waiting/hold.ts";
+import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
 import { type Busy, type Cancelled, createSlots } from "../waiting/slots.ts";
 import { describeRevision, fetchRevision, isRemote } from "./fetch-revision.ts";

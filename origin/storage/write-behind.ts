@@ -2,7 +2,7 @@
 // pull has a hundred of them, and would take a tenth longer. Until they are written they are known
 // here. A kill loses them.
 
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import type { BlobStore } from "./blob-store.ts";
 import type { StorageKey } from "./keys.ts";
 

@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { isStillBuilding } from "../../registry/http/building.ts";
 import { parseJson } from "../../registry/http/json.ts";
-import { fetchProblem } from "../fetch-problem.ts";
+import { fetchProblem } from "../words/fetch-problem.ts";
 
 export interface RegistryClient {
   /** Small documents, whole. */

@@ -12,7 +12,7 @@ import { type ContentPlan, planContent } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { parseFilePath, requireMethod } from "../../registry/http/route.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 
 export interface WebSite {
   /** Throws RegistryError for what there is not. */

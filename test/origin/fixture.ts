@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { pino } from "pino";
-import type { Log } from "../../origin/log.ts";
+import type { Log } from "../../origin/log/log.ts";
 
 /** Whatever knows its own end: a test, or a file of tests. */
 export interface Ending {

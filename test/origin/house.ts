@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type EnvironmentVariables, readConfig } from "../../origin/config.ts";
+import { type EnvironmentVariables, readConfig } from "../../origin/configuration/config.ts";
 import { type Origin, startOrigin } from "../../origin/main.ts";
 import type { Source } from "../../origin/sources/source.ts";
 import { type Ending, type LogLine, readableLog, temporaryDirectory } from "./fixture.ts";

@@ -13,7 +13,7 @@ import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { readConfig } from "../../../origin/config.ts";
+import { readConfig } from "../../../origin/configuration/config.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";
 import { createRepository, GIT_ENV } from "../sources/git-repository.ts";

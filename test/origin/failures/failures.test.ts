@@ -7,7 +7,7 @@ import {
   failureError,
   type PackageFailure,
 } from "../../../origin/failures/failures.ts";
-import type { Stage } from "../../../origin/waiting/hold.ts";
+import type { Stage } from "../../../origin/waiting/hold-request.ts";
 import { type BuildProgress, isStillBuilding } from "../../../registry/http/building.ts";
 import { MAX_PACKAGES, type PackageName } from "../../../registry/naming/recipe.ts";
 import { recipeOf } from "../../registry/fixture.ts";

@@ -7,7 +7,7 @@ import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { beforeEach, describe, type TestContext, test } from "node:test";
-import type { EnvironmentVariables } from "../../../origin/config.ts";
+import type { EnvironmentVariables } from "../../../origin/configuration/config.ts";
 import type { StillBuilding } from "../../../registry/http/building.ts";
 import { temporaryDirectory } from "../fixture.ts";
 import { type House, REPOSITORY_PREFIX, startHouse } from "../house.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
-import type { EnvironmentVariables } from "../../../origin/config.ts";
+import type { EnvironmentVariables } from "../../../origin/configuration/config.ts";
 import { temporaryDirectory } from "../fixture.ts";
 import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 import { until } from "../images/gated-set.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { recentValues } from "../../../origin/recent.ts";
+import { recentValues } from "../../../origin/memory/recent-values.ts";
 import { joinBatches } from "../../../origin/waiting/join.ts";
 
 interface Run {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rememberFailures } from "../../../origin/failures/failure-memory.ts";
+import { rememberFailures } from "../../../origin/memory/failure-memory.ts";
 
 function memoryAt(forMs: number) {
   const clock = { nowMs: 1000 };

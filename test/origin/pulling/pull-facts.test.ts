@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
-import { plantGatedSet, until } from "./gated-set.ts";
+import { plantGatedSet, until } from "../images/gated-set.ts";
 
 const nameOf = (name: string) => `${REPOSITORY_PREFIX}${name}`;
 const pathOf = (name: string) => `/v2/${nameOf(name)}/manifests/latest`;

@@ -4,15 +4,15 @@
 
 import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
-import { parseSecretKeys, type SecretKey } from "../registry/between/token.ts";
-import type { Platforms } from "../registry/http/platforms.ts";
-import { readLogStyle } from "./configured-log.ts";
-import { readPlatforms } from "./configured-platforms.ts";
-import { readNixpkgsConfig, readSource } from "./configured-source.ts";
-import type { LogStyle } from "./log.ts";
-import { SOURCE_BUILDS, type SourceBuilds } from "./nix/build-policy.ts";
-import type { NixpkgsConfig } from "./nix/nixpkgs-config.ts";
-import type { Source } from "./sources/source.ts";
+import { parseSecretKeys, type SecretKey } from "../../registry/between/token.ts";
+import type { Platforms } from "../../registry/http/platforms.ts";
+import type { LogStyle } from "../log/log.ts";
+import { SOURCE_BUILDS, type SourceBuilds } from "../nix/build-policy.ts";
+import type { NixpkgsConfig } from "../nix/nixpkgs-config.ts";
+import type { Source } from "../sources/source.ts";
+import { readLogStyle } from "./log-style.ts";
+import { readPlatforms } from "./platforms.ts";
+import { readNixpkgsConfig, readSource } from "./source.ts";
 import { type EnvironmentVariables, openVariables, type Variables } from "./variables.ts";
 
 export type { EnvironmentVariables } from "./variables.ts";

@@ -5,12 +5,12 @@ import type { Pin } from "../../registry/naming/pin.ts";
 import type { Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { BuildFailure } from "../failures/failures.ts";
+import type { TaggedImage } from "../images/answer.ts";
+import type { ImageResult, Images } from "../images/images.ts";
 import type { Refresh } from "../refresh/refresh.ts";
 import type { Tracked } from "../refresh/tracked.ts";
 import type { PinnedTag, Pins } from "../sources/pins.ts";
-import type { Stage, Wait } from "../waiting/hold.ts";
-import type { TaggedImage } from "./answer.ts";
-import type { ImageResult, Images } from "./images.ts";
+import type { Stage, Wait } from "../waiting/hold-request.ts";
 
 export interface TaggedImages {
   /**

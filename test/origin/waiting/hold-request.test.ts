@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { hold, type Wait } from "../../../origin/waiting/hold.ts";
+import { hold, type Wait } from "../../../origin/waiting/hold-request.ts";
 
 const LONG_MS = 60_000;
 

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { pino } from "pino";
-import { lineWriter } from "../../origin/log.ts";
-import { formatLine, type LineStyle } from "../../origin/log-line.ts";
-import { createRandom, hostileText } from "../hostile-text.ts";
+import { lineWriter } from "../../../origin/log/log.ts";
+import { formatLine, type LineStyle } from "../../../origin/log/log-line.ts";
+import { createRandom, hostileText } from "../../hostile-text.ts";
 
 process.env.TZ = "UTC";
 const TIME = Date.UTC(2026, 0, 2, 3, 4, 5);

@@ -3,8 +3,8 @@
 
 import type { Tag } from "../../registry/naming/reference.ts";
 import { describeStage } from "../failures/failures.ts";
-import type { Log } from "../log.ts";
-import type { Stage, Wait } from "./hold.ts";
+import type { Log } from "../log/log.ts";
+import type { Stage, Wait } from "../waiting/hold-request.ts";
 
 export interface WaitedImage {
   readonly image: string;

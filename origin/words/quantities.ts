@@ -1,6 +1,6 @@
 // Durations and sizes as people read them.
 
-import { describeAge } from "../registry/http/warning.ts";
+import { describeAge } from "../../registry/http/warning.ts";
 
 export function describeDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

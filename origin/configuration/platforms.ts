@@ -1,6 +1,6 @@
 // NIXPORT_PLATFORMS: what a name without a platform is for, at the origin and at a local edge.
 
-import { type Platforms, parsePlatforms } from "../registry/http/platforms.ts";
+import { type Platforms, parsePlatforms } from "../../registry/http/platforms.ts";
 import type { Variables } from "./variables.ts";
 
 /** What the environment says, else this machine's platform. */

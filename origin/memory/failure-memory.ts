@@ -2,7 +2,7 @@
 // or a thousand that pull the same broken image, cost one attempt. Never for what may go better by
 // itself.
 
-import { recentValues } from "../recent.ts";
+import { recentValues } from "./recent-values.ts";
 
 export interface FailureMemory<Failure> {
   lookup(key: string): Failure | undefined;

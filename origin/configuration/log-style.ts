@@ -1,6 +1,6 @@
 // How a log is written, as the environment says it: at the origin and at a local edge alike.
 
-import type { LogStyle } from "./log.ts";
+import type { LogStyle } from "../log/log.ts";
 import type { Variables } from "./variables.ts";
 
 const LEVELS = ["debug", "info", "warn", "error", "silent"];

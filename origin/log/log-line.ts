@@ -3,9 +3,9 @@
 // gets to a terminal but plain text.
 
 import { styleText } from "node:util";
-import { parseJson } from "../registry/http/json.ts";
-import { plainText } from "./failures/public-text.ts";
-import { describeBytes, describeDuration } from "./quantities.ts";
+import { parseJson } from "../../registry/http/json.ts";
+import { plainText } from "../words/public-text.ts";
+import { describeBytes, describeDuration } from "../words/quantities.ts";
 
 export interface LineStyle {
   readonly colours: boolean;

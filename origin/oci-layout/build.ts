@@ -15,7 +15,6 @@ import {
   parseRepository,
   type Recipe,
 } from "../../registry/naming/recipe.ts";
-import { describePackage } from "../failures/failed-package.ts";
 import { composeImage, type ImageComposed } from "../images/compose-image.ts";
 import { createPackedLayers } from "../images/packed-layers.ts";
 import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";
@@ -27,6 +26,7 @@ import type { LookupAnswer } from "../nix/lookup-json.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
 import { storageKey } from "../storage/keys.ts";
+import { describePackage } from "../words/failed-package.ts";
 import { makeExtraLayer } from "./extra-layer.ts";
 import type { BuildRequest } from "./request.ts";
 import { writeLayout } from "./write.ts";

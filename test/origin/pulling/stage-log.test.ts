@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, describe, type TestContext, test } from "node:test";
-import type { Stage, Wait } from "../../../origin/waiting/hold.ts";
-import { createStageLog, LOOK_EVERY_MS } from "../../../origin/waiting/stage-log.ts";
+import { createStageLog, LOOK_EVERY_MS } from "../../../origin/pulling/stage-log.ts";
+import type { Stage, Wait } from "../../../origin/waiting/hold-request.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { readableLog } from "../fixture.ts";
 

@@ -1,13 +1,13 @@
 // What the log says of one request besides its path: which image was asked for, where the answer came
 // from, and what was new. The names are stable, since programs read them; docs/operating.md lists them.
 
-import { isStillBuilding } from "../registry/http/building.ts";
-import type { ErrorCode, RegistryError } from "../registry/http/error.ts";
-import type { Variant } from "../registry/image/variant.ts";
-import type { Digest } from "../registry/naming/digest.ts";
-import type { Pin } from "../registry/naming/pin.ts";
-import type { Tag } from "../registry/naming/reference.ts";
-import type { BuiltForPlatforms } from "./images/answer.ts";
+import { isStillBuilding } from "../../registry/http/building.ts";
+import type { ErrorCode, RegistryError } from "../../registry/http/error.ts";
+import type { Variant } from "../../registry/image/variant.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { Tag } from "../../registry/naming/reference.ts";
+import type { BuiltForPlatforms } from "../images/answer.ts";
 
 /** Of a pull by tag, where its answer came from. */
 export type PullAnswer =

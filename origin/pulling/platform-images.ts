@@ -10,10 +10,10 @@ import type { Recipe } from "../../registry/naming/recipe.ts";
 import { platformName } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { type BuildFailure, failureError, type PackageFailure } from "../failures/failures.ts";
+import { type BuiltForPlatforms, oneImage, type PlatformBuild } from "../images/answer.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
-import type { Wait } from "../waiting/hold.ts";
-import { type BuiltForPlatforms, oneImage, type PlatformBuild } from "./answer.ts";
+import type { Wait } from "../waiting/hold-request.ts";
 import type { TaggedImages, TaggedResult } from "./tagged-images.ts";
 
 export interface FailedBuild {

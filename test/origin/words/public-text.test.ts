@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { publicText } from "../../../origin/failures/public-text.ts";
+import { publicText } from "../../../origin/words/public-text.ts";
 
 const STORE = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g";
 

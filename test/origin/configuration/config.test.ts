@@ -8,8 +8,8 @@ import {
   type EnvironmentVariables,
   isLoopback,
   readConfig,
-} from "../../origin/config.ts";
-import { NIXPKGS_URL } from "../../origin/sources/source.ts";
+} from "../../../origin/configuration/config.ts";
+import { NIXPKGS_URL } from "../../../origin/sources/source.ts";
 
 const SECRET = "0123456789abcdef";
 const LOG_STYLE = { level: "info", format: null, colours: null } as const;
