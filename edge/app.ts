@@ -12,7 +12,7 @@ import { createOrigin, type OriginDeadlines } from "./origin-client/origin.ts";
 import { clientNetwork } from "./request/client-network.ts";
 import type { Edge, LogLine } from "./request/edge.ts";
 import { type Env, readSettings } from "./request/env.ts";
-import { createTrail } from "./request/trail.ts";
+import { createTrace } from "./request/trace.ts";
 
 /** What outlives a request: plain data, which requests may share, and no promise or stream. */
 export interface Isolate {
@@ -46,7 +46,7 @@ async function answer(options: AppOptions, context: AppContext): Promise<Respons
   const startedMs = options.now();
   const edge = createEdge(options, context);
   const response = await respond(edge, request, startedMs);
-  edge.trail.writeTo(response.headers);
+  edge.trace.writeTo(response.headers);
   return response;
 }
 
@@ -75,7 +75,7 @@ interface Answered {
 
 /** What was cached: of what it was asked for itself, the origin says more. */
 function logPull(edge: Edge, { request, route, response, startedMs }: Answered): void {
-  const tier = edge.trail.tier();
+  const tier = edge.trace.tier();
   if (tier === undefined || route.kind !== "manifest" || route.reference.kind !== "tag") return;
   const { repository: image, reference } = route;
   const variant = chooseVariant(request.headers);
@@ -130,7 +130,7 @@ function createEdge(
       wait: { limitMs: originWaitMs, client: context.req.raw.signal },
       ...(originDeadlinesMs && { deadlinesMs: originDeadlinesMs }),
     }),
-    trail: createTrail(() => performance.now()),
+    trace: createTrace(() => performance.now()),
     admitMiss: () => admitMiss(env, context.req.raw, log),
     later(event, work) {
       const logged = work().catch((cause) =>

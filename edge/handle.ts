@@ -34,15 +34,15 @@ async function serveDigest(
   digest: Digest,
 ): Promise<Response> {
   const found = await lookupManifest(edge, digest);
-  if (found !== undefined) edge.trail.hit(found.tier);
+  if (found !== undefined) edge.trace.hit(found.tier);
   const manifest = found?.manifest ?? (await fromOrigin(edge, route, digest));
   return manifestResponse(request, manifest, "digest");
 }
 
 async function fromOrigin(edge: Edge, { repository }: ManifestRoute, digest: Digest) {
-  edge.trail.miss();
+  edge.trace.miss();
   await edge.admitMiss();
-  const { manifest } = await edge.trail.time("origin", () =>
+  const { manifest } = await edge.trace.time("origin", () =>
     edge.origin.manifest(repository, { kind: "digest", digest }, {}),
   );
   edge.memory.store(manifest);

@@ -36,7 +36,7 @@ export async function serveBlob(edge: Edge, request: Request, digest: Digest): P
 async function serveHead(edge: Edge, request: Request, digest: Digest): Promise<Response> {
   const object = await attempt(edge, "r2", () => edge.r2.head(r2Key.blob(digest)));
   if (!object) return serveOriginBlob(edge, request, digest);
-  edge.trail.hit("r2");
+  edge.trace.hit("r2");
   return new Response(null, planBlob(request, { digest, sizeBytes: object.size }));
 }
 
@@ -49,7 +49,7 @@ async function fromCache(
   if (!cached) return undefined;
   const bytes = await attempt(edge, "cache", () => cached.bytes());
   if (bytes === undefined) return undefined;
-  edge.trail.hit("cache");
+  edge.trace.hit("cache");
   return new Response(bytes, planBlob(request, { digest, sizeBytes: bytes.length }));
 }
 
@@ -62,12 +62,12 @@ async function wholeFromR2(
   if (!object) return undefined;
   const plan = planBlob(request, { digest, sizeBytes: object.size });
   if (object.size > MAX_CACHED_BYTES) {
-    edge.trail.hit("r2");
+    edge.trace.hit("r2");
     return new Response(object.body, plan);
   }
   const bytes = await attempt(edge, "r2", () => object.bytes());
   if (bytes === undefined) return undefined;
-  edge.trail.hit("r2");
+  edge.trace.hit("r2");
   edge.later("fill cache", () =>
     edge.cache.put(cacheKey(request, digest), new Response(bytes, { headers: plan.headers })),
   );
@@ -91,7 +91,7 @@ async function rangeFromR2(
   const plan = planBlob(request, { digest, sizeBytes: object.size });
   if (plan.range === null) {
     await cancelBody(body);
-    edge.trail.hit("r2");
+    edge.trace.hit("r2");
     return new Response(null, plan);
   }
   if (body === null || !isSameRange(object.range, plan.range)) {
@@ -99,7 +99,7 @@ async function rangeFromR2(
     edge.log({ level: "warn", event: "r2 gave another range", digest, range: object.range });
     return undefined;
   }
-  edge.trail.hit("r2");
+  edge.trace.hit("r2");
   return new Response(body, plan);
 }
 

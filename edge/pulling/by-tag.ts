@@ -74,7 +74,7 @@ async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefin
   const found = await lookupPointer(edge, name);
   if (found === undefined) return undefined;
   const { pointer, tier } = found;
-  edge.trail.hit(tier);
+  edge.trace.hit(tier);
   edge.memory.store(pointer.manifest);
   if (tier === "r2") edge.later("fill kv", () => healPointer(edge, name, pointer));
   const warning = staleness(edge, name.tag, pointer.resolvedAtMs, true);
@@ -88,7 +88,7 @@ async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const known = await composeKnown(edge, recipes, name.tag, name.variant);
   if (known === undefined) return undefined;
   const { manifest, resolved, packing, isNewest } = known;
-  edge.trail.hit("composed");
+  edge.trace.hit("composed");
   const pointer = { manifest, ...resolved, packing, omitted: undefined };
   edge.later("store pointer", () => storePointer(edge, name, pointer));
   const warning = staleness(edge, name.tag, resolved.resolvedAtMs, isNewest);
@@ -108,7 +108,7 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const [first] = index === undefined ? [] : manifestsOf(index.manifest.bytes);
   const found = first === undefined ? undefined : await lookupManifest(edge, first);
   if (index === undefined || found === undefined) return undefined;
-  edge.trail.hit(found.tier);
+  edge.trace.hit(found.tier);
   const warning = staleness(edge, name.tag, index.resolvedAtMs, true);
   if (warning !== undefined) refreshBehind(edge, wanted);
   const { pin, packing } = index;
@@ -119,10 +119,10 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
  * HEAD asks for the bytes too: only what was hashed is answered, and the GET that follows is fast.
  */
 async function fromOrigin(edge: Edge, { image, repository, name, asked }: Wanted): Promise<Answer> {
-  edge.trail.miss();
+  edge.trace.miss();
   await edge.admitMiss();
   const reference = { kind: "tag", tag: name.tag } as const;
-  const answer = await edge.trail.time("origin", () =>
+  const answer = await edge.trace.time("origin", () =>
     edge.origin.manifest(repository, reference, asked),
   );
   if (isIndexType(answer.manifest.mediaType) && image.kind !== "index") {

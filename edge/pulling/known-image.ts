@@ -72,7 +72,7 @@ export async function composeKnown(
     if (known.length < recipes.length) continue;
     const images: PlatformComposed[] = [];
     for (const { recipe, ingredients, records } of known) {
-      const composed = await edge.trail.time("compose", () =>
+      const composed = await edge.trace.time("compose", () =>
         compose(recipe, ingredients, records, variant),
       );
       if (composed.kind !== "image") return undefined;

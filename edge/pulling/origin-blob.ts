@@ -15,13 +15,13 @@ export async function serveOriginBlob(
   request: Request,
   digest: Digest,
 ): Promise<Response> {
-  edge.trail.miss();
+  edge.trace.miss();
   await edge.admitMiss();
   const isBodyless = request.method === "HEAD" || isUnchanged(request.headers, digest);
   // A condition on the range is decided here: the digest is the version.
   const isRange = requestedRange(request, digest) !== null;
   const range = isRange ? request.headers.get("Range") : null;
-  const answer = await edge.trail.time("origin", () =>
+  const answer = await edge.trace.time("origin", () =>
     isBodyless ? edge.origin.blob("HEAD", digest, null) : edge.origin.blob("GET", digest, range),
   );
   const sizeBytes = totalSize(answer);

@@ -6,7 +6,7 @@ import type { Platforms } from "../../registry/http/platforms.ts";
 import type { ManifestMemory } from "../isolate/manifest-memory.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
 import type { Origin } from "../origin-client/origin.ts";
-import type { Trail } from "./trail.ts";
+import type { Trace } from "./trace.ts";
 
 export interface LogLine {
   readonly level: "info" | "warn" | "error";
@@ -29,7 +29,7 @@ export interface Edge {
   readonly platforms: Platforms;
   readonly logsPulls: boolean;
   readonly now: () => number;
-  readonly trail: Trail;
+  readonly trace: Trace;
   /** Throws TOOMANYREQUESTS for a client that asks for too much of what is not here. */
   readonly admitMiss: () => Promise<void>;
   /** Work behind the answer. It may be cut short, so nothing may depend on it. */

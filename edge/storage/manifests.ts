@@ -4,7 +4,7 @@
 import { type Digest, digestHex } from "../../registry/naming/digest.ts";
 import { type Manifest, verifyManifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
-import type { Tier } from "../request/trail.ts";
+import type { Tier } from "../request/trace.ts";
 import { kvKey, r2Key } from "./keys.ts";
 import { kvThenR2 } from "./tiers.ts";
 

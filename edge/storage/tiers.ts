@@ -2,7 +2,7 @@
 // waited for alone.
 
 import type { Edge } from "../request/edge.ts";
-import type { TimedStep } from "../request/trail.ts";
+import type { TimedStep } from "../request/trace.ts";
 
 /** An error of a tier is a miss, never an answer: it is logged, and the next tier is asked. */
 export async function attempt<Result>(
@@ -11,7 +11,7 @@ export async function attempt<Result>(
   work: () => Promise<Result>,
 ): Promise<Result | undefined> {
   try {
-    return await edge.trail.time(step, work);
+    return await edge.trace.time(step, work);
   } catch (cause) {
     edge.log({ level: "warn", event: `${step} failed`, cause });
     return undefined;

@@ -1,11 +1,11 @@
 // A bounded memory of recent values: the least recently used one makes room.
 
-export interface Recent<Value> {
+export interface RecentValues<Value> {
   lookup(key: string): Value | undefined;
   store(key: string, value: Value): void;
 }
 
-export function recentValues<Value>(limit: number): Recent<Value> {
+export function recentValues<Value>(limit: number): RecentValues<Value> {
   // A Map keeps the order of insertion, so re-inserting on use makes its first key the oldest.
   const values = new Map<string, Value>();
   return {

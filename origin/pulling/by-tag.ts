@@ -20,7 +20,7 @@ import type { BuiltForPlatforms } from "../images/answer.ts";
 import type { PackedLayers } from "../images/packed-layers.ts";
 import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { hold, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
+import { holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
 import { buildForPlatforms, type FailedBuild } from "./platform-images.ts";
 import { factsOf, layersOf, type PullNote } from "./pull-note.ts";
 import type { StageLog } from "./stage-log.ts";
@@ -103,7 +103,7 @@ function heldBuild(
     }
     return built;
   };
-  return hold(build, {
+  return holdRequest(build, {
     holdMs,
     client: isAsynchronous(request) ? null : request.signal,
     onLate: (late) => {

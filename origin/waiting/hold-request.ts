@@ -33,7 +33,7 @@ export interface HoldOptions<Result> {
 }
 
 /** Rejects with the reason of the client's signal when that is aborted first. */
-export async function hold<Result>(
+export async function holdRequest<Result>(
   work: (wait: Wait) => Promise<Result>,
   { holdMs, client, onLate }: HoldOptions<Result>,
 ): Promise<Result | StillUnderWay> {

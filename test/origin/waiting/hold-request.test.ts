@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { hold, type Wait } from "../../../origin/waiting/hold-request.ts";
+import { holdRequest, type Wait } from "../../../origin/waiting/hold-request.ts";
 
 const LONG_MS = 60_000;
 
@@ -19,18 +19,18 @@ function controlled() {
   return { work, begun, late, onLate, finish: resolve, fail: reject };
 }
 
-describe("hold", () => {
+describe("holdRequest", () => {
   test("gives what came of the work", async () => {
     const { work, onLate, finish } = controlled();
     const client = new AbortController().signal;
-    const held = hold(work, { holdMs: LONG_MS, client, onLate });
+    const held = holdRequest(work, { holdMs: LONG_MS, client, onLate });
     finish("done");
     assert.equal(await held, "done");
   });
 
   test("passes on why the work failed", async () => {
     const { work, onLate, fail } = controlled();
-    const held = hold(work, { holdMs: LONG_MS, client: null, onLate });
+    const held = holdRequest(work, { holdMs: LONG_MS, client: null, onLate });
     fail(new Error("broken"));
     await assert.rejects(held, /broken/);
   });
@@ -38,7 +38,7 @@ describe("hold", () => {
   test("ends the work of a client that leaves, with its reason", async () => {
     const { work, begun, onLate } = controlled();
     const client = new AbortController();
-    const held = hold(work, { holdMs: LONG_MS, client: client.signal, onLate });
+    const held = holdRequest(work, { holdMs: LONG_MS, client: client.signal, onLate });
     const { signal } = await begun;
     client.abort(new Error("left"));
     await assert.rejects(held, /left/);
@@ -51,14 +51,14 @@ describe("hold", () => {
       isBegun = true;
     };
     const client = AbortSignal.abort(new Error("left"));
-    await assert.rejects(hold(work, { holdMs: LONG_MS, client, onLate: () => {} }), /left/);
+    await assert.rejects(holdRequest(work, { holdMs: LONG_MS, client, onLate: () => {} }), /left/);
     assert(!isBegun);
   });
 
   test("says how far the work is when its time is over, and lets it go on", async () => {
     const { work, begun, late, onLate, finish } = controlled();
     const client = new AbortController();
-    const held = hold(work, { holdMs: 1, client: client.signal, onLate });
+    const held = holdRequest(work, { holdMs: 1, client: client.signal, onLate });
     const { signal, onStage } = await begun;
     onStage(() => ({ kind: "packing" }));
     assert.deepEqual(await held, { kind: "still-under-way", stage: { kind: "packing" } });
@@ -71,7 +71,7 @@ describe("hold", () => {
 
   test("tells of work that fails when nobody is held any more", async () => {
     const { work, late, onLate, fail } = controlled();
-    const held = await hold(work, { holdMs: 1, client: null, onLate });
+    const held = await holdRequest(work, { holdMs: 1, client: null, onLate });
     assert.deepEqual(held, { kind: "still-under-way", stage: { kind: "looking-up" } });
     fail(new Error("broken"));
     assert.equal((await late).status, "rejected");

@@ -1,9 +1,8 @@
-// Joined work, and the bounded memory of values.
+// Joined work.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { recentValues } from "../../../origin/memory/recent-values.ts";
 import { joinBatches } from "../../../origin/waiting/join.ts";
 
 interface Run {
@@ -189,33 +188,5 @@ describe("joinBatches", () => {
     const { joined, runs } = controlled();
     assert.deepEqual(await joined.all([]), []);
     assert.equal(runs.length, 0);
-  });
-});
-
-describe("recentValues", () => {
-  test("gives back what was stored, and the newest value of a key", () => {
-    const values = recentValues<number>(2);
-    assert.equal(values.lookup("a"), undefined);
-    values.store("a", 1);
-    values.store("a", 2);
-    assert.equal(values.lookup("a"), 2);
-  });
-
-  test("lets go of the value that was used longest ago", () => {
-    const values = recentValues<number>(2);
-    values.store("a", 1);
-    values.store("b", 2);
-    values.lookup("a");
-    values.store("c", 3);
-    assert.deepEqual(["a", "b", "c"].map(values.lookup), [1, undefined, 3]);
-  });
-
-  test("keeps both when one of them is stored again", () => {
-    const values = recentValues<number>(2);
-    values.store("a", 1);
-    values.store("b", 2);
-    values.store("a", 3);
-    values.store("b", 4);
-    assert.deepEqual(["a", "b"].map(values.lookup), [3, 4]);
   });
 });

@@ -4,7 +4,7 @@
 export type Tier = "memory" | "kv" | "r2" | "cache" | "composed";
 export type TimedStep = "kv" | "r2" | "cache" | "compose" | "origin";
 
-export interface Trail {
+export interface Trace {
   hit(tier: Tier): void;
   /** The request goes on to the origin. */
   miss(): void;
@@ -15,7 +15,7 @@ export interface Trail {
 }
 
 /** `clock` in milliseconds; in a Worker it only moves with I/O, which is what is measured here. */
-export function createTrail(clock: () => number): Trail {
+export function createTrace(clock: () => number): Trace {
   const startedMs = clock();
   const durationsMs = new Map<TimedStep, number>();
   // Neither asked for nor kept in a cache: the ping, and what the parser answers.

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { recentValues } from "../../../origin/memory/recent-values.ts";
+
+describe("recentValues", () => {
+  test("gives back what was stored, and the newest value of a key", () => {
+    const values = recentValues<number>(2);
+    assert.equal(values.lookup("a"), undefined);
+    values.store("a", 1);
+    values.store("a", 2);
+    assert.equal(values.lookup("a"), 2);
+  });
+
+  test("lets go of the value that was used longest ago", () => {
+    const values = recentValues<number>(2);
+    values.store("a", 1);
+    values.store("b", 2);
+    values.lookup("a");
+    values.store("c", 3);
+    assert.deepEqual(["a", "b", "c"].map(values.lookup), [1, undefined, 3]);
+  });
+
+  test("keeps both when one of them is stored again", () => {
+    const values = recentValues<number>(2);
+    values.store("a", 1);
+    values.store("b", 2);
+    values.store("a", 3);
+    values.store("b", 4);
+    assert.deepEqual(["a", "b"].map(values.lookup), [3, 4]);
+  });
+});
