@@ -4,46 +4,23 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { basename, join } from "node:path";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/** What a checkout holds besides what is the project's: installed, generated, or git's own. */
-const NOT_OURS = new Set(["node_modules", ".git", ".nixport", ".wrangler"]);
-
-function filesBelow(folder: string): readonly string[] {
-  if (!existsSync(join(ROOT, folder))) return [];
-  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (NOT_OURS.has(entry.name)) return [];
-    if (entry.isDirectory()) return filesBelow(path);
-    return entry.isFile() && !path.endsWith(".tsbuildinfo") ? [path] : [];
-  });
-}
-
-function read(path: string): string {
-  return readFileSync(join(ROOT, path), "utf8");
-}
+import {
+  circlesOf,
+  filesBelow,
+  graphOf,
+  importsOf,
+  isScript,
+  PRODUCT,
+  read,
+  roomsOf,
+  withoutComments,
+} from "./import-graph.ts";
 
 const ALL = filesBelow("");
-const isScript = (path: string) => /\.[cm]?[jt]s$/.test(path);
 const scriptsOf = (folder: string) =>
   ALL.filter((path) => path.startsWith(`${folder}/`) && isScript(path));
-
-/** Every module a file names: from the repository's root on, or a package or `node:` module. */
-function importsOf(path: string): readonly string[] {
-  const found = withoutComments(read(path)).matchAll(
-    /(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s+|\brequire\s*\(\s*)(["'])([^"'\n]+)\1/g,
-  );
-  return [...found].map(([, , specifier = ""]) =>
-    specifier.startsWith(".") ? relative(ROOT, join(ROOT, dirname(path), specifier)) : specifier,
-  );
-}
-
-function withoutComments(text: string): string {
-  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
-}
 
 type Allowed = (specifier: string, path: string) => boolean;
 
@@ -101,6 +78,48 @@ describe("imports", () => {
     });
   }
 
+  for (const [words, graph] of [
+    ["files", graphOf(PRODUCT)],
+    ["rooms", roomsOf(graphOf(PRODUCT))],
+  ] as const) {
+    test(`of ${words} make no circle`, () => {
+      assert.deepEqual(circlesOf(graph), []);
+    });
+  }
+
+  test("make a circle in whatever form they are written", () => {
+    const forms = [
+      'import { a } from "./b.ts";',
+      'import type { A } from "./b.ts";',
+      'import { type A, a } from "./b.ts";',
+      'import "./b.ts";',
+      'export * from "./b.ts";',
+      'export type { A } from "./b.ts";',
+      'const b = await import("./b.ts");',
+      'type B = typeof import("./b.ts");',
+    ];
+    for (const form of forms) {
+      const graph = new Map([
+        ["edge/x/a.ts", importsOf("edge/x/a.ts", form)],
+        ["edge/x/b.ts", importsOf("edge/x/b.ts", 'import type { A } from "../y/c.ts";')],
+        ["edge/y/c.ts", importsOf("edge/y/c.ts", 'import type { A } from "../x/a.ts";')],
+      ]);
+      assert.deepEqual(circlesOf(graph), ["edge/x/a.ts → edge/x/b.ts → edge/y/c.ts → edge/x/a.ts"]);
+      assert.deepEqual(circlesOf(roomsOf(graph)), ["edge/x → edge/y → edge/x"]);
+    }
+  });
+
+  test("make no circle where two ways lead to one file", () => {
+    const graph = new Map([
+      ["a.ts", ["b.ts", "c.ts"]],
+      ["b.ts", ["d.ts"]],
+      ["c.ts", ["d.ts"]],
+      ["d.ts", ["node:fs"]],
+    ]);
+    assert.deepEqual(circlesOf(graph), []);
+    assert.deepEqual(circlesOf(new Map([["a.ts", ["a.ts"]]])), ["a.ts → a.ts"]);
+  });
+
   test("are seen in whatever form they are written", () => {
     const fromHere = importsOf("test/boundaries.test.ts");
     assert(fromHere.includes("node:child_process"));
@@ -148,7 +167,9 @@ describe("one place", () => {
     const splits =
       /\bpathname\b[^;\n]*\.(?:split|match|startsWith|endsWith|replace|indexOf|slice(?!\(0,))\(|\.(?:exec|test)\([^;\n]*\bpathname\b|startsWith\(["'`]\/v2|===\s*["'`]\/v2|\^\\\/v2/;
     const found = ["registry", "edge"].flatMap((folder) => filesWith(folder, splits));
-    const serving = filesWith("origin", splits).filter((path) => /^origin\/[^/]+$/.test(path));
+    const serving = filesWith("origin", splits).filter((path) =>
+      /^origin\/(?:[^/]+|pulling\/.+)$/.test(path),
+    );
     assert.deepEqual([...found, ...serving], ["registry/http/route.ts"]);
   });
 
