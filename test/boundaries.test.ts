@@ -87,6 +87,19 @@ describe("imports", () => {
     });
   }
 
+  test("of rooms go up the map", () => {
+    const graph = roomsOf(graphOf(PRODUCT));
+    const rows = read("ARCHITECTURE.md").matchAll(/^\| `((?:registry|edge|origin)\/[a-z-]+)\/`/gm);
+    const rooms = [...rows].map(([, room = ""]) => room);
+    assert(rooms.includes("origin/command"));
+    const downwards = rooms.flatMap((room, place) =>
+      (graph.get(room) ?? [])
+        .filter((other) => rooms.indexOf(other) > place)
+        .map((other) => `${room} imports ${other}`),
+    );
+    assert.deepEqual(downwards, []);
+  });
+
   test("make a circle in whatever form they are written", () => {
     const forms = [
       'import { a } from "./b.ts";',

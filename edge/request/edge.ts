@@ -1,5 +1,4 @@
-// What the code below the boundary works with: one request's view of storage, origin and clock. The
-// environment of the Worker is read in worker.ts alone.
+// What the code below the boundary works with: one request's view of storage, origin and clock.
 
 import type { SecretKey } from "../../registry/between/token.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
