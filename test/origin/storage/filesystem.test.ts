@@ -3,12 +3,15 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import { type StorageKey, storageKey } from "../../../origin/storage/keys.ts";
+import type { PackageName } from "../../../registry/recipe.ts";
 import {
   bytesOf,
   layerKey,
@@ -16,7 +19,9 @@ import {
   streamed,
   testBlobStore,
 } from "../../contract/blob-store.ts";
+import { pinOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
+import { watchDisk } from "./disk.ts";
 
 testBlobStore("the filesystem", async (t) => openFilesystemStore(await temporaryDirectory(t)));
 
@@ -83,6 +88,70 @@ describe("a filesystem store whose process is killed", limit, () => {
     const left = await readdir(join(root, "staging"));
     assert.equal(left.length, 1);
     assert(store.stagingPath().startsWith(join(root, "staging", left[0] ?? "")));
+  });
+});
+
+describe("a filesystem store whose machine loses its power", limit, () => {
+  const [first, second] = [layerKey("first"), layerKey("second")];
+  const nested = storageKey.lookup(pinOf("a".repeat(40)), "x86_64-linux", "hello" as PackageName);
+  const rows: readonly (readonly [
+    title: string,
+    before: (store: BlobStore, root: string) => Promise<void>,
+    key: StorageKey,
+  ])[] = [
+    ["the first of its folder", async () => {}, first],
+    ["another one of its folder", (store) => store.store(second, bytesOf("second")), first],
+    ["one below folders that are new", async () => {}, nested],
+    ["one in the place of another", (store) => store.store(first, bytesOf("old")), first],
+    [
+      "one in the place of what was only remembered",
+      (store) => store.remember(first, bytesOf("old")),
+      first,
+    ],
+    [
+      "one of a folder that was removed",
+      async (store, root) => {
+        await store.store(first, bytesOf("old"));
+        await rm(join(root, dirname(first)), { recursive: true });
+      },
+      first,
+    ],
+  ];
+  for (const [title, before, key] of rows) {
+    test(`has a value that was stored: ${title}`, async (t) => {
+      const root = await temporaryDirectory(t);
+      const disk = watchDisk(t, root);
+      const store = await openFilesystemStore(root);
+      await before(store, root);
+      disk.forget();
+      await store.store(key, bytesOf("value"));
+      assert(disk.survives(key));
+      assert.deepEqual(disk.hasty(), []);
+    });
+
+    test(`has a file that was taken over: ${title}`, async (t) => {
+      const root = await temporaryDirectory(t);
+      const disk = watchDisk(t, root);
+      const store = await openFilesystemStore(root);
+      await before(store, root);
+      disk.forget();
+      const path = store.stagingPath();
+      const handle = await open(path, "wx");
+      await handle.writeFile("value");
+      await handle.close();
+      await store.storeFile(key, path);
+      assert(disk.survives(key));
+      assert.deepEqual(disk.hasty(), []);
+    });
+  }
+
+  test("has nothing that was only remembered, for which nobody waited", async (t) => {
+    const root = await temporaryDirectory(t);
+    const disk = watchDisk(t, root);
+    const store = await openFilesystemStore(root);
+    await store.remember(first, bytesOf("value"));
+    assert.equal(disk.syncs(), 0);
+    assert(!disk.survives(first));
   });
 });
 
