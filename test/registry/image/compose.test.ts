@@ -5,10 +5,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { compose, MAX_LAYERS } from "../../../registry/image/compose.ts";
 import { partsOf } from "../../../registry/image/part.ts";
-import type { PackageRecord } from "../../../registry/image/record.ts";
+import type { BundleRecord, PackageRecord } from "../../../registry/image/record.ts";
 import { VARIANTS } from "../../../registry/image/variant.ts";
 import { digestOf } from "../../../registry/naming/digest.ts";
-import { bundleOf, foundOf, groundOf, layerOf, recipeOf, recordOf } from "../fixture.ts";
+import { parseStorePath } from "../../../registry/naming/store-path.ts";
+import { bundleOf, defined, foundOf, groundOf, layerOf, recipeOf, recordOf } from "../fixture.ts";
 import { composed, ingredientsOf, read, recordsOf } from "../pantry.ts";
 
 const NAMES = [
@@ -205,6 +206,28 @@ describe("compose", () => {
       await digestOfImage("git/htop/perl", "oci-gzip", ingredients, backwards),
       await digestOfImage("git/htop/perl", "oci-gzip", ingredients, forwards),
     );
+  });
+
+  test("lays bundles that are equally popular by their names, and those of one name by digest", async () => {
+    const named = ["zlib-1", "attr-2", "pcre-3"].map((name) => bundleOf([name], 7));
+    // Two builds of one version.
+    const builds = ["0", "1"].map((hash) => ({
+      ...bundleOf(["gmp-6"], 7),
+      ...layerOf(`gmp of ${hash}`),
+      storePaths: [defined(parseStorePath(`/nix/store/${hash.repeat(32)}-gmp-6`), hash)],
+    }));
+    const laid = async (bundles: readonly BundleRecord[]) => {
+      const records = [recordOf("nano-7", { bundles })];
+      const result = await compose(recipeOf("nano"), [], records, "oci-gzip");
+      assert(result.kind === "image");
+      const { layers } = JSON.parse(new TextDecoder().decode(result.image.manifest.bytes));
+      return layers.map(({ digest }: { digest: string }) => digest).slice(0, -1);
+    };
+    const [zlib, attr, pcre] = named.map(({ digest }) => digest);
+    const expected = [attr, ...builds.map(({ digest }) => digest).sort(), pcre, zlib];
+    const all = [...named, ...builds];
+    assert.deepEqual(await laid(all), expected);
+    assert.deepEqual(await laid(all.toReversed()), expected);
   });
 
   test("believes the higher popularity while the data is replaced, whichever comes first", async () => {
