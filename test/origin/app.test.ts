@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -246,6 +246,21 @@ test("an origin for its edge alone answers no request without the edge's token",
   assert.equal(await ask("origin", "GET", path), 401);
   assert.equal(await ask("edge", "GET", path), 200);
   assert.equal(await ask("edge", "HEAD", path), 200);
+});
+
+test("an origin answers no image that it could not keep for its edge", async (t) => {
+  const statePath = await temporaryDirectory(t);
+  const filling = await startHouse(t, await plantSet(t), statePath, {
+    // Nobody listens there, so what is kept stays.
+    ...{ NIXPORT_EDGE_URL: "http://127.0.0.1:1", NIXPORT_SECRET: SECRET },
+  });
+  const outbox = join(statePath, "origin/outbox");
+  const path = `/v2/${NAME}/manifests/latest`;
+  await writeFile(outbox, "in the way");
+  assert.equal((await filling.request(path)).status, 500);
+  await rm(outbox);
+  assert.equal((await filling.request(path)).status, 200);
+  assert.equal((await readdir(outbox)).length, 1);
 });
 
 test("an origin knows what latest is before anyone asks", async (t) => {
