@@ -19,7 +19,10 @@ function controlled() {
   return { work, begun, late, onLate, finish: resolve, fail: reject };
 }
 
-describe("holdRequest", () => {
+/** Work that is never begun or ended must fail its test. */
+const limit = { timeout: 10_000 };
+
+describe("holdRequest", limit, () => {
   test("gives what came of the work", async () => {
     const { work, onLate, finish } = controlled();
     const client = new AbortController().signal;

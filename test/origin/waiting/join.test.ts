@@ -31,7 +31,10 @@ function controlled() {
   return { joined, runs, finish };
 }
 
-describe("joinBatches", () => {
+/** Work that is never begun or ended must fail its test. */
+const limit = { timeout: 10_000 };
+
+describe("joinBatches", limit, () => {
   test("does the items of one call in one run, each once", async () => {
     const { joined, runs, finish } = controlled();
     const results = joined.all(["a1", "b1", "a2"]);
