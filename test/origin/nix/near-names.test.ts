@@ -23,6 +23,12 @@ describe("nearNames", () => {
     });
   }
 
+  test("puts spellings first, then typing errors, beginnings, and what holds the name", () => {
+    const near = ["v-im", "vin", "vimix", "neovim"];
+    assert.deepEqual(nearNames("vim", near.toReversed()), near);
+    assert.deepEqual(nearNames("vim", near), near);
+  });
+
   test("gives at most five, in an order that does not depend on that of the set", () => {
     const many = ["lib1", "lib2", "lib3", "lib4", "lib5", "lib6", "liba"];
     assert.deepEqual(nearNames("lib", many), ["lib1", "lib2", "lib3", "lib4", "lib5"]);
