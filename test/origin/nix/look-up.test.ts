@@ -100,6 +100,22 @@ describe("lookUp", () => {
     assert.notEqual(answers["lone\ud800"], "found");
   });
 
+  test("names the package that the set refuses where another one needs it", async (t) => {
+    const nix = await testNix();
+    const refusing =
+      'throw "Package ‘tool-0.9’ in /x.nix:1 is marked as broken, refusing to evaluate."';
+    const named = (name: string) =>
+      `{ type = "derivation"; name = "${name}"; outPath = ${refusing}; }`;
+    const source = await packageSet(
+      t,
+      nix,
+      `{ tool = ${named("tool-0.9")}; needy = ${named("needy-1.0")}; }`,
+    );
+    const [own, other] = await lookUp(nix, source, SYSTEM, ["tool", "needy"], never);
+    assert.deepEqual(own?.lookup, { kind: "broken" });
+    assert.deepEqual(other?.lookup, { kind: "broken", dependency: "tool-0.9" });
+  });
+
   test("narrows down the one name that takes the others down, in few evaluations", async (t) => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
