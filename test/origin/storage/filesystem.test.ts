@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { type StorageKey, storageKey } from "../../../origin/storage/keys.ts";
-import type { PackageName } from "../../../registry/recipe.ts";
+import type { PackageName } from "../../../registry/naming/recipe.ts";
 import {
   bytesOf,
   layerKey,
