@@ -15,10 +15,14 @@ export interface Controls {
   readonly coldMemory?: boolean;
   /** Does not wait for what is done behind the answer. */
   readonly unsettled?: boolean;
+  /** Has work behind the answer that lasts until the origin answers what it asks. */
+  readonly behind?: boolean;
   readonly deadlineMs?: number;
 }
 
 export const CONTROLS_HEADER = "Test-Controls";
 export const OPERATIONS_HEADER = "Test-Operations";
+/** What that work asks of the origin. */
+export const BEHIND_PATH = "/behind";
 /** The time at both sides, unless a test says another. */
 export const NOW_MS = 1_800_000_000_000;

@@ -4,7 +4,7 @@
 
 import { createApp, createIsolate } from "../../edge/app.ts";
 import { writeLog } from "../../edge/request/log.ts";
-import { CONTROLS_HEADER, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
+import { BEHIND_PATH, CONTROLS_HEADER, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
 
 const isolate = createIsolate();
 
@@ -22,6 +22,7 @@ export default {
       log: writeLog,
       originDeadlinesMs: { manifestMs: controls.deadlineMs ?? 20_000, blobMs: 20_000 },
     });
+    if (controls.behind) context.waitUntil(fetch(new URL(BEHIND_PATH, env.ORIGIN_URL)));
     const response = await app.fetch(
       new Request(request, { headers, signal: request.signal }),
       {

@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { RegistryError } from "../../../registry/http/error.ts";
 import { pinOf } from "../../registry/fixture.ts";
-import { NOW_MS } from "../controls.ts";
+import { BEHIND_PATH, CONTROLS_HEADER, type Controls, NOW_MS } from "../controls.ts";
 import { registryError, type Told } from "../fake-origin.ts";
 import { imageOf, type Stock, stockOf } from "../stock.ts";
 import { errorOf, manifestPath, PIN_FRESH_MS, startWorld, type World } from "../world.ts";
@@ -122,28 +122,37 @@ describe("an image that the origin is still building", { timeout: 60_000 }, () =
 
 describe("a client that leaves", { timeout: 60_000 }, () => {
   /** Reset, since workerd takes a mere end of what a client sends for one that still reads. */
-  async function ask(): Promise<{ leave(): void }> {
+  async function ask(controls: Controls = {}): Promise<{ leave(): void }> {
     const { hostname, port } = new URL(world.edge.url);
     const socket = connect(Number(port), hostname);
     socket.on("error", () => undefined);
     await once(socket, "connect");
-    socket.write(`GET ${PATH} HTTP/1.1\r\nHost: registry\r\n\r\n`);
+    const told = `${CONTROLS_HEADER}: ${JSON.stringify(controls)}`;
+    socket.write(`GET ${PATH} HTTP/1.1\r\nHost: registry\r\n${told}\r\n\r\n`);
     return { leave: () => socket.resetAndDestroy() };
   }
 
-  test("is left by the edge's request to the origin too", async () => {
-    const { promise, resolve } = Promise.withResolvers<ServerResponse>();
-    world.origin.answering = (_, response) => {
-      resolve(response);
-      return "by hand";
-    };
-    const client = await ask();
-    const response = await promise;
-    const closed = once(response, "close");
-    client.leave();
-    await closed;
-    assert(!response.writableFinished);
-  });
+  // The runtime ends a request that nobody waits for, unless there is work behind its answer.
+  for (const behind of [false, true]) {
+    const title = `is left by the edge's request to the origin too, ${behind ? "with" : "without"} work behind`;
+    test(title, { timeout: 15_000 }, async () => {
+      const { promise, resolve } = Promise.withResolvers<ServerResponse>();
+      const { promise: working, resolve: work } = Promise.withResolvers<ServerResponse>();
+      world.origin.answering = ({ path }, response) => {
+        if (path === BEHIND_PATH) work(response);
+        else resolve(response);
+        return "by hand";
+      };
+      const client = await ask({ behind, deadlineMs: 60_000 });
+      const response = await promise;
+      const unfinished = behind ? await working : undefined;
+      const closed = once(response, "close");
+      client.leave();
+      await closed;
+      assert(!response.writableFinished);
+      unfinished?.end();
+    });
+  }
 
   test("is not asked for any more", async () => {
     answers(building("1"));
