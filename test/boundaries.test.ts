@@ -1,11 +1,10 @@
 // What the compiler cannot check of the house's order: who imports what, who starts processes, who
 // reads the environment, who splits paths, how files begin and what they are called.
 
-import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import {
   circlesOf,
   filesBelow,
@@ -74,7 +73,7 @@ describe("imports", () => {
           .filter((specifier) => !allowed.some((allows) => allows(specifier, path)))
           .map((specifier) => `${path} imports ${specifier}`),
       );
-      assert.deepEqual(foreign, []);
+      expect(foreign).toStrictEqual([]);
     });
   }
 
@@ -83,7 +82,7 @@ describe("imports", () => {
     ["rooms", roomsOf(graphOf(PRODUCT))],
   ] as const) {
     test(`of ${words} make no circle`, () => {
-      assert.deepEqual(circlesOf(graph), []);
+      expect(circlesOf(graph)).toStrictEqual([]);
     });
   }
 
@@ -91,13 +90,13 @@ describe("imports", () => {
     const graph = roomsOf(graphOf(PRODUCT));
     const rows = read("ARCHITECTURE.md").matchAll(/^\| `((?:registry|edge|origin)\/[a-z-]+)\/`/gm);
     const rooms = [...rows].map(([, room = ""]) => room);
-    assert(rooms.includes("origin/command"));
+    expect(rooms).toContain("origin/command");
     const downwards = rooms.flatMap((room, place) =>
       (graph.get(room) ?? [])
         .filter((other) => rooms.indexOf(other) > place)
         .map((other) => `${room} imports ${other}`),
     );
-    assert.deepEqual(downwards, []);
+    expect(downwards).toStrictEqual([]);
   });
 
   test("make a circle in whatever form they are written", () => {
@@ -117,8 +116,10 @@ describe("imports", () => {
         ["edge/x/b.ts", importsOf("edge/x/b.ts", 'import type { A } from "../y/c.ts";')],
         ["edge/y/c.ts", importsOf("edge/y/c.ts", 'import type { A } from "../x/a.ts";')],
       ]);
-      assert.deepEqual(circlesOf(graph), ["edge/x/a.ts → edge/x/b.ts → edge/y/c.ts → edge/x/a.ts"]);
-      assert.deepEqual(circlesOf(roomsOf(graph)), ["edge/x → edge/y → edge/x"]);
+      expect(circlesOf(graph)).toStrictEqual([
+        "edge/x/a.ts → edge/x/b.ts → edge/y/c.ts → edge/x/a.ts",
+      ]);
+      expect(circlesOf(roomsOf(graph))).toStrictEqual(["edge/x → edge/y → edge/x"]);
     }
   });
 
@@ -129,15 +130,15 @@ describe("imports", () => {
       ["c.ts", ["d.ts"]],
       ["d.ts", ["node:fs"]],
     ]);
-    assert.deepEqual(circlesOf(graph), []);
-    assert.deepEqual(circlesOf(new Map([["a.ts", ["a.ts"]]])), ["a.ts → a.ts"]);
+    expect(circlesOf(graph)).toStrictEqual([]);
+    expect(circlesOf(new Map([["a.ts", ["a.ts"]]]))).toStrictEqual(["a.ts → a.ts"]);
   });
 
   test("are seen in whatever form they are written", () => {
     const fromHere = importsOf("test/boundaries.test.ts");
-    assert(fromHere.includes("node:child_process"));
-    assert(importsOf("origin/app.ts").includes("registry/http/route.ts"));
-    assert(importsOf("origin/app.ts").includes("hono"));
+    expect(fromHere).toContain("node:child_process");
+    expect(importsOf("origin/app.ts")).toContain("registry/http/route.ts");
+    expect(importsOf("origin/app.ts")).toContain("hono");
   });
 });
 
@@ -152,7 +153,7 @@ describe("one place", () => {
       importsOf(path).some((specifier) => /^(?:node:)?(?:child_process|cluster)$/.test(specifier)),
     );
     const others = starting.filter((path) => !path.startsWith("origin/command/"));
-    assert.deepEqual(others, ["origin/nix/spawn.ts"]);
+    expect(others).toStrictEqual(["origin/nix/spawn.ts"]);
   });
 
   test("reads the environment: the commands at the origin, at the edge what puts the Worker together", () => {
@@ -160,19 +161,15 @@ describe("one place", () => {
       "origin",
       /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\benv\s*\}\s*=\s*process\b/,
     );
-    assert.deepEqual(
-      origin.filter((path) => !path.startsWith("origin/command/")),
-      [],
-    );
+    expect(origin.filter((path) => !path.startsWith("origin/command/"))).toStrictEqual([]);
     const edge = filesWith(
       "edge",
       /\bprocess\s*\.|\benv\s*[.[]|\{[^}\n]*\}\s*=\s*env\b|cloudflare:workers/,
     );
-    assert.deepEqual(
+    expect(
       edge.filter((path) => !/^edge\/(?:worker|app|request\/env)\.ts$/.test(path)),
-      [],
-    );
-    assert.deepEqual(filesWith("registry", /\bprocess\s*\.|\benv\s*[.[]/), []);
+    ).toStrictEqual([]);
+    expect(filesWith("registry", /\bprocess\s*\.|\benv\s*[.[]/)).toStrictEqual([]);
   });
 
   test("splits the path of a request", () => {
@@ -183,21 +180,21 @@ describe("one place", () => {
     const serving = filesWith("origin", splits).filter((path) =>
       /^origin\/(?:[^/]+|pulling\/.+)$/.test(path),
     );
-    assert.deepEqual([...found, ...serving], ["registry/http/route.ts"]);
+    expect([...found, ...serving]).toStrictEqual(["registry/http/route.ts"]);
   });
 
   test("writes the body of an error", () => {
     const writers = ["registry", "edge", "origin"].flatMap((folder) =>
       filesWith(folder, /\berrors\s*:\s*\[\s*\{/),
     );
-    assert.deepEqual(writers, ["registry/http/error.ts"]);
+    expect(writers).toStrictEqual(["registry/http/error.ts"]);
   });
 
   test("reads an Accept header", () => {
     const readers = ["registry", "edge", "origin"].flatMap((folder) =>
       filesWith(folder, /\.get\(\s*["'`]accept["'`]/i),
     );
-    assert.deepEqual(readers, ["registry/http/negotiation.ts"]);
+    expect(readers).toStrictEqual(["registry/http/negotiation.ts"]);
   });
 });
 
@@ -211,7 +208,7 @@ describe("files", () => {
     const silent = ALL.filter((path) => isSource(path) && !isTest(path)).filter(
       (path) => !/^(?:#!.*\n(?:\n)?)?(?:\/\/|\/\*|#)/.test(read(path)),
     );
-    assert.deepEqual(silent, []);
+    expect(silent).toStrictEqual([]);
   });
 
   test("are called by what they own", () => {
@@ -222,26 +219,29 @@ describe("files", () => {
     const vague = ours.filter((path) =>
       path.split("/").some((part) => banned.test(part.replace(/\..*$/, ""))),
     );
-    assert.deepEqual(vague, []);
+    expect(vague).toStrictEqual([]);
   });
 
   test("are written in kebab-case", () => {
     const odd = ALL.filter(isScript).filter(
       (path) => !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z]+)+$/.test(basename(path)),
     );
-    assert.deepEqual(odd, []);
+    expect(odd).toStrictEqual([]);
   });
 
   test("name no registry of packages, which every machine chooses for itself", () => {
     const hosts = packageRegistryHosts();
-    assert(hosts.length > 0);
+    expect(hosts.length).toBeGreaterThan(0);
     const naming = ALL.flatMap((path) => {
       const text = read(path);
       return hosts.filter((host) => text.includes(host)).map((host) => `${path} names ${host}`);
     });
-    assert.deepEqual(naming, []);
+    expect(naming).toStrictEqual([]);
     const lock: unknown = JSON.parse(read("package-lock.json"));
-    assert(!/"resolved"\s*:\s*"[a-z+]+:\/\//.test(JSON.stringify(lock)), "a URL in the lock file");
+    expect(
+      /"resolved"\s*:\s*"[a-z+]+:\/\//.test(JSON.stringify(lock)),
+      "a URL in the lock file",
+    ).toBe(false);
   });
 });
 

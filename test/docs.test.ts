@@ -1,11 +1,10 @@
 // What the pages say of the repository: their links lead somewhere, the variables are those that the
 // code reads, and the scripts, files and folders that they name are there.
 
-import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
-import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
 import { readConfig } from "../origin/configuration/config.ts";
 import type { FailureDetail } from "../origin/failures/failures.ts";
 
@@ -59,17 +58,14 @@ describe("links", () => {
         ([target, anchor]) =>
           !existsSync(join(ROOT, target)) || (anchor !== "" && !anchorsOf(target).has(anchor)),
       );
-      assert.deepEqual(broken, []);
+      expect(broken).toStrictEqual([]);
     });
   }
 
   test("of the index lead to every page beside it", () => {
     const linked = new Set(linksOf("docs/README.md").map(([target]) => target));
     const pages = PAGES.filter((path) => path.startsWith("docs/") && path !== "docs/README.md");
-    assert.deepEqual(
-      pages.filter((path) => !linked.has(path)),
-      [],
-    );
+    expect(pages.filter((path) => !linked.has(path))).toStrictEqual([]);
   });
 });
 
@@ -131,12 +127,12 @@ describe(CONFIGURATION, () => {
   const known = readVariables();
 
   test("has every variable that the code reads", () => {
-    assert(known.size > 40, `${known.size} were found`);
-    assert.deepEqual([...known].filter((name) => !documented.has(name)).sort(), []);
+    expect(known.size, `${known.size} were found`).toBeGreaterThan(40);
+    expect([...known].filter((name) => !documented.has(name)).sort()).toStrictEqual([]);
   });
 
   test("has none that nothing reads", () => {
-    assert.deepEqual([...documented].filter((name) => !known.has(name)).sort(), []);
+    expect([...documented].filter((name) => !known.has(name)).sort()).toStrictEqual([]);
   });
 
   // The edge has defaults of its own, and how much may be built depends on the host's caches.
@@ -148,7 +144,7 @@ describe(CONFIGURATION, () => {
   for (const { names, byDefault } of ofOrigin.filter((row) => /^[\w.]+$/.test(row.byDefault))) {
     test(`tells the default of ${names}`, () => {
       const said = Object.fromEntries(names.map((name) => [name, byDefault]));
-      assert.deepEqual(readConfig({ ...source, ...said }), readConfig(source));
+      expect(readConfig({ ...source, ...said })).toStrictEqual(readConfig(source));
     });
   }
 });
@@ -187,7 +183,9 @@ test("docs/errors.md has every reason for which there is no image, and no other"
     ([, cell = ""]) => cell,
   );
   const told = firsts.flatMap((cell) => [...cell.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name));
-  assert.deepEqual(told.filter((name) => name !== "reason").sort(), Object.keys(REASONS).sort());
+  expect(told.filter((name) => name !== "reason").sort()).toStrictEqual(
+    Object.keys(REASONS).sort(),
+  );
 });
 
 describe("what pages name", () => {
@@ -198,11 +196,8 @@ describe("what pages name", () => {
         ([, script, short]) => `${page}: ${script ?? short}`,
       ),
     );
-    assert(named.length > 0);
-    assert.deepEqual(
-      named.filter((each) => !(each.replace(/.*: /, "") in scripts)),
-      [],
-    );
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((each) => !(each.replace(/.*: /, "") in scripts))).toStrictEqual([]);
   });
 
   // What changed once may be gone.
@@ -214,18 +209,15 @@ describe("what pages name", () => {
       const absent = paths
         .map(([, path = ""]) => path)
         .filter((path) => !existsSync(join(ROOT, path)));
-      assert.deepEqual(absent, []);
+      expect(absent).toStrictEqual([]);
     });
   }
 
   test("are pages that there are, where the code sends people to them", () => {
     const files = filesOf("{origin,edge,registry,nix,test}/**/*.{ts,mjs,nix,sh}");
     const named = files.flatMap((file) => read(file).match(/\bdocs\/[\w-]+\.md\b/g) ?? []);
-    assert(named.includes("docs/hosts.md"));
-    assert.deepEqual(
-      [...new Set(named)].filter((page) => !PAGES.includes(page)),
-      [],
-    );
+    expect(named).toContain("docs/hosts.md");
+    expect([...new Set(named)].filter((page) => !PAGES.includes(page))).toStrictEqual([]);
   });
 
   test("are all folders of the product, on the map", () => {
@@ -234,9 +226,8 @@ describe("what pages name", () => {
       folder,
       ...filesOf(`${folder}/*/*.ts`).map(dirname),
     ]);
-    assert.deepEqual(
+    expect(
       [...new Set(folders)].filter((folder) => !map.includes(`| \`${folder}/\` |`)),
-      [],
-    );
+    ).toStrictEqual([]);
   });
 });

@@ -1,11 +1,10 @@
 // The lock file: every machine, of whatever platform, gets the same bytes from whatever registry it asks,
 // and installing does not change a checkout.
 
-import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { temporaryDirectory } from "./origin/fixture.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -38,26 +37,26 @@ describe("package.json", () => {
   for (const kind of ["dependencies", "devDependencies", "optionalDependencies"] as const) {
     test(`names exact versions in ${kind}, which the lock file has`, () => {
       const named = Object.entries(manifest[kind] ?? {});
-      assert(named.length > 0);
+      expect(named.length).toBeGreaterThan(0);
       for (const [name, version] of named) {
-        assert.match(version, /^\d+\.\d+\.\d+(-[\w.]+)?$/, name);
-        assert.equal(lock.packages[`node_modules/${name}`]?.version, version, name);
+        expect(version, name).toMatch(/^\d+\.\d+\.\d+(-[\w.]+)?$/);
+        expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
       }
-      assert.deepEqual(lock.packages[""]?.[kind], manifest[kind]);
+      expect(lock.packages[""]?.[kind]).toStrictEqual(manifest[kind]);
     });
   }
 });
 
 describe("package-lock.json", () => {
   test("has the integrity of every package", () => {
-    assert(packages.length > 100);
+    expect(packages.length).toBeGreaterThan(100);
     const without = packages.filter(([, { integrity = "" }]) => !/^sha512-\S{88}$/.test(integrity));
-    assert.deepEqual(without, []);
+    expect(without).toStrictEqual([]);
   });
 
   test("has no addresses, but those of whom to thank", () => {
     const shown = packages.map(([path, { funding, ...entry }]) => [path, entry]);
-    assert.deepEqual(JSON.stringify(shown).match(/"resolved"|[^"]*:\/\/[^"]*/g) ?? [], []);
+    expect(JSON.stringify(shown).match(/"resolved"|[^"]*:\/\/[^"]*/g) ?? []).toStrictEqual([]);
   });
 
   test("has all that its packages need or may need, for every platform", () => {
@@ -66,16 +65,16 @@ describe("package-lock.json", () => {
         .filter((name) => find(path, name) === undefined)
         .map((name) => [path, name]),
     );
-    assert.deepEqual(missing, []);
+    expect(missing).toStrictEqual([]);
     for (const system of ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]) {
-      assert(find("node_modules/esbuild", `@esbuild/${system}`), system);
+      expect(find("node_modules/esbuild", `@esbuild/${system}`), system).toBeDefined();
     }
   });
 
   test("says which C library a package is for, so that only one of two is installed", () => {
     const forMusl = packages.filter(([path]) => /musl(-|$)/.test(path));
-    assert(forMusl.length > 0);
-    for (const [path, { libc }] of forMusl) assert.deepEqual(libc, ["musl"], path);
+    expect(forMusl.length).toBeGreaterThan(0);
+    for (const [path, { libc }] of forMusl) expect(libc, path).toStrictEqual(["musl"]);
   });
 });
 
@@ -85,8 +84,8 @@ describe("npm", () => {
     ["install leaves the lock file as it is", "install", "--package-lock-only"],
     ["ci accepts it", "ci", "--dry-run"],
   ] as const) {
-    test(what, async (t) => {
-      const folder = await temporaryDirectory(t);
+    test(what, async () => {
+      const folder = await temporaryDirectory(onTestFinished);
       for (const name of ["package.json", "package-lock.json", ".npmrc"]) {
         copyFileSync(join(ROOT, name), join(folder, name));
       }
@@ -95,9 +94,9 @@ describe("npm", () => {
         env: { PATH: process.env.PATH, HOME: folder },
         encoding: "utf8",
       });
-      assert.equal(status, 0, stderr);
+      expect(status, stderr).toBe(0);
       for (const name of ["package.json", "package-lock.json"]) {
-        assert.equal(readFileSync(join(folder, name), "utf8"), read(name), name);
+        expect(readFileSync(join(folder, name), "utf8"), name).toBe(read(name));
       }
     });
   }

@@ -78,7 +78,7 @@ export async function measureNixpkgs({ scratch, rounds }: Bench): Promise<Sectio
 
 async function measureRound(statePath: string): Promise<Round> {
   const options = { minver: "2.8", packages: PACKAGES, ownStore: true };
-  const world = await openWorld({ after: () => undefined }, options);
+  const world = await openWorld(() => undefined, options);
   try {
     return await measureWorld(world, statePath);
   } finally {

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { secondsByStage, spanOf } from "./stages.ts";
 
 const nix = (program: string, expression?: string) => ({ msg: "ended", program, expression });
@@ -17,12 +16,15 @@ describe("what a line of the log is a stage of", () => {
   for (const [line, stage] of rows) {
     test(`${JSON.stringify(line)}: ${stage}`, () => {
       const [span] = spanOf({ ...line, time: 5000, ms: 1500 });
-      assert.deepEqual([span?.stage, span?.fromMs, span?.untilMs], [stage, 3500, 5000]);
+      expect([span?.stage, span?.fromMs, span?.untilMs]).toStrictEqual([stage, 3500, 5000]);
     });
   }
 
   test("none of one that took no time, or is another's", () => {
-    assert.deepEqual([spanOf({ msg: "packed", time: 1 }), spanOf({ time: 2, ms: 1 })], [[], []]);
+    expect([spanOf({ msg: "packed", time: 1 }), spanOf({ time: 2, ms: 1 })]).toStrictEqual([
+      [],
+      [],
+    ]);
   });
 });
 
@@ -35,5 +37,5 @@ test("what lies in a window is counted, once where several run at a time", () =>
     ...spanOf({ msg: "packed", time: 9000, ms: 500 }),
   ];
   const { total, realise, pack, fetch, rest } = secondsByStage(spans, 0, 5000);
-  assert.deepEqual([total, realise, pack, fetch, rest], [5, 1, 1.5, 0, 2.5]);
+  expect([total, realise, pack, fetch, rest]).toStrictEqual([5, 1, 1.5, 0, 2.5]);
 });

@@ -1,15 +1,15 @@
 // What every storage of the origin must do. A new one passes this, opened on a real place of its own.
 
-import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { open, readFile } from "node:fs/promises";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import type { BlobStore } from "../../origin/storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../../origin/storage/keys.ts";
+import type { Ending } from "../origin/fixture.ts";
 import { digestOfText, tagOf } from "../registry/fixture.ts";
 
 /** Opens a store on a new, empty place, which is gone after the test. */
-export type OpenStore = (t: TestContext) => Promise<BlobStore>;
+export type OpenStore = (onEnd: Ending) => Promise<BlobStore>;
 
 const LARGE_SIZE_BYTES = 5 * 1024 * 1024 + 7;
 
@@ -48,56 +48,54 @@ async function stage(store: BlobStore, bytes: Uint8Array): Promise<string> {
 
 export function testBlobStore(name: string, openStore: OpenStore): void {
   describe(`${name} as a blob store`, () => {
-    test("gives back what was stored, whole and as a stream", async (t) => {
-      const store = await openStore(t);
+    test("gives back what was stored, whole and as a stream", async () => {
+      const store = await openStore(onTestFinished);
       const every = Uint8Array.from({ length: 256 }, (_, byte) => byte);
       await store.store(layerKey("every byte"), every);
-      assert.deepEqual(
-        Buffer.from((await store.lookup(layerKey("every byte"))) ?? []),
+      expect(Buffer.from((await store.lookup(layerKey("every byte"))) ?? [])).toStrictEqual(
         Buffer.from(every),
       );
-      assert.equal(await store.sizeBytes(layerKey("every byte")), 256);
-      assert.deepEqual(
-        await streamed(await store.open(layerKey("every byte"), null)),
+      expect(await store.sizeBytes(layerKey("every byte"))).toBe(256);
+      expect(await streamed(await store.open(layerKey("every byte"), null))).toStrictEqual(
         Buffer.from(every),
       );
     });
 
-    test("keeps an empty value apart from none", async (t) => {
-      const store = await openStore(t);
+    test("keeps an empty value apart from none", async () => {
+      const store = await openStore(onTestFinished);
       await store.store(layerKey("empty"), new Uint8Array());
-      assert.equal((await store.lookup(layerKey("empty")))?.length, 0);
-      assert.equal(await store.sizeBytes(layerKey("empty")), 0);
-      assert.equal((await streamed(await store.open(layerKey("empty"), null))).length, 0);
+      expect((await store.lookup(layerKey("empty")))?.length).toBe(0);
+      expect(await store.sizeBytes(layerKey("empty"))).toBe(0);
+      expect(await streamed(await store.open(layerKey("empty"), null))).toHaveLength(0);
     });
 
-    test("has nothing under a key that was never stored, nor under one that begins alike", async (t) => {
-      const store = await openStore(t);
+    test("has nothing under a key that was never stored, nor under one that begins alike", async () => {
+      const store = await openStore(onTestFinished);
       await store.store(storageKey.outbox("git", tagOf("latest"), "oci-gzip"), bytesOf("x"));
       const absent = [layerKey("absent"), storageKey.outbox("git", tagOf("latest"), "oci-zstd")];
       for (const key of absent) {
-        assert.equal(await store.lookup(key), undefined);
-        assert.equal(await store.sizeBytes(key), undefined);
-        assert.equal(await store.open(key, null), undefined);
-        assert.equal(await store.open(key, { offset: 0, length: 1 }), undefined);
+        expect(await store.lookup(key)).toBeUndefined();
+        expect(await store.sizeBytes(key)).toBeUndefined();
+        expect(await store.open(key, null)).toBeUndefined();
+        expect(await store.open(key, { offset: 0, length: 1 })).toBeUndefined();
       }
     });
 
-    test("replaces a value, also by a shorter one", async (t) => {
-      const store = await openStore(t);
+    test("replaces a value, also by a shorter one", async () => {
+      const store = await openStore(onTestFinished);
       for (const text of ["a first value", "second", "", "and a fourth, the longest of all"]) {
         await store.store(layerKey("x"), bytesOf(text));
-        assert.equal(String(await streamed(await store.open(layerKey("x"), null))), text);
-        assert.equal(await store.sizeBytes(layerKey("x")), text.length);
+        expect(String(await streamed(await store.open(layerKey("x"), null)))).toBe(text);
+        expect(await store.sizeBytes(layerKey("x"))).toBe(text.length);
       }
     });
 
-    test("does not keep the caller's buffer", async (t) => {
-      const store = await openStore(t);
+    test("does not keep the caller's buffer", async () => {
+      const store = await openStore(onTestFinished);
       const bytes = bytesOf("before");
       await store.store(layerKey("x"), bytes);
       bytes.fill(0);
-      assert.equal(Buffer.from((await store.lookup(layerKey("x"))) ?? []).toString(), "before");
+      expect(Buffer.from((await store.lookup(layerKey("x"))) ?? []).toString()).toBe("before");
     });
 
     const ranges: readonly [offset: number, length: number, text: string][] = [
@@ -107,85 +105,82 @@ export function testBlobStore(name: string, openStore: OpenStore): void {
       [3, 4, "3456"],
     ];
     for (const [offset, length, text] of ranges) {
-      test(`reads ${length} bytes from ${offset} on`, async (t) => {
-        const store = await openStore(t);
+      test(`reads ${length} bytes from ${offset} on`, async () => {
+        const store = await openStore(onTestFinished);
         await store.store(layerKey("digits"), bytesOf("0123456789"));
         const part = await store.open(layerKey("digits"), { offset, length });
-        assert.equal(String(await streamed(part)), text);
+        expect(String(await streamed(part))).toBe(text);
       });
     }
 
-    test("takes a finished file over, however large, and streams it", async (t) => {
-      const store = await openStore(t);
+    test("takes a finished file over, however large, and streams it", async () => {
+      const store = await openStore(onTestFinished);
       const bytes = patternOf(LARGE_SIZE_BYTES);
       const path = await stage(store, bytes);
       await store.storeFile(layerKey("large"), path);
-      await assert.rejects(readFile(path), { code: "ENOENT" });
-      assert.equal(await store.sizeBytes(layerKey("large")), bytes.length);
+      await expect(readFile(path)).rejects.toMatchObject({ code: "ENOENT" });
+      expect(await store.sizeBytes(layerKey("large"))).toBe(bytes.length);
       const hash = createHash("sha256");
       for await (const chunk of (await store.open(layerKey("large"), null)) ?? []) {
-        assert(chunk.length < bytes.length, "it is read in pieces");
+        expect(chunk.length, "it is read in pieces").toBeLessThan(bytes.length);
         hash.update(chunk);
       }
-      assert.equal(hash.digest("hex"), createHash("sha256").update(bytes).digest("hex"));
+      expect(hash.digest("hex")).toBe(createHash("sha256").update(bytes).digest("hex"));
       const middle = { offset: 1_000_001, length: 2_000_000 };
       const part = await streamed(await store.open(layerKey("large"), middle));
-      assert(part.equals(bytes.subarray(1_000_001, 3_000_001)));
+      expect(part.equals(bytes.subarray(1_000_001, 3_000_001))).toBe(true);
     });
 
-    test("replaces a value by a file", async (t) => {
-      const store = await openStore(t);
+    test("replaces a value by a file", async () => {
+      const store = await openStore(onTestFinished);
       await store.store(layerKey("x"), bytesOf("old"));
       await store.storeFile(layerKey("x"), await stage(store, bytesOf("new")));
-      assert.equal(Buffer.from((await store.lookup(layerKey("x"))) ?? []).toString(), "new");
+      expect(Buffer.from((await store.lookup(layerKey("x"))) ?? []).toString()).toBe("new");
     });
 
-    test("names a new place for each file that is written to it", async (t) => {
-      const store = await openStore(t);
-      assert.notEqual(store.stagingPath(), store.stagingPath());
+    test("names a new place for each file that is written to it", async () => {
+      const store = await openStore(onTestFinished);
+      expect(store.stagingPath()).not.toBe(store.stagingPath());
     });
 
-    test("lets go of a stream that is given up", async (t) => {
-      const store = await openStore(t);
+    test("lets go of a stream that is given up", async () => {
+      const store = await openStore(onTestFinished);
       await store.store(layerKey("x"), patternOf(LARGE_SIZE_BYTES));
       const stream = await store.open(layerKey("x"), null);
       const reader = stream?.getReader();
       assert((await reader?.read())?.value !== undefined);
       await reader?.cancel();
-      assert.equal(
-        (await streamed(await store.open(layerKey("x"), null))).length,
-        LARGE_SIZE_BYTES,
-      );
+      expect(await streamed(await store.open(layerKey("x"), null))).toHaveLength(LARGE_SIZE_BYTES);
     });
 
-    test("lists what is in a collection, in order, and nothing else", async (t) => {
-      const store = await openStore(t);
-      assert.deepEqual(await store.list("outbox/"), []);
+    test("lists what is in a collection, in order, and nothing else", async () => {
+      const store = await openStore(onTestFinished);
+      expect(await store.list("outbox/")).toStrictEqual([]);
       const keys = ["a", "b", "c"].map((tag) => storageKey.outbox("git", tagOf(tag), "oci-gzip"));
       for (const key of keys) await store.store(key, bytesOf(key));
       await store.store(layerKey("a"), bytesOf("no entry"));
-      assert.deepEqual(await store.list("outbox/"), keys.toSorted());
+      expect(await store.list("outbox/")).toStrictEqual(keys.toSorted());
       for (const key of await store.list("outbox/")) {
-        assert.equal(Buffer.from((await store.lookup(key)) ?? []).toString(), key);
+        expect(Buffer.from((await store.lookup(key)) ?? []).toString()).toBe(key);
       }
     });
 
-    test("removes a value, and does not mind that there is none", async (t) => {
-      const store = await openStore(t);
+    test("removes a value, and does not mind that there is none", async () => {
+      const store = await openStore(onTestFinished);
       const key = storageKey.outbox("git", tagOf("latest"), "oci-gzip");
       await store.store(key, bytesOf("x"));
       for (let times = 0; times < 2; times++) {
         await store.remove(key);
-        assert.equal(await store.lookup(key), undefined);
-        assert.equal(await store.sizeBytes(key), undefined);
-        assert.deepEqual(await store.list("outbox/"), []);
+        expect(await store.lookup(key)).toBeUndefined();
+        expect(await store.sizeBytes(key)).toBeUndefined();
+        expect(await store.list("outbox/")).toStrictEqual([]);
       }
       await store.store(key, bytesOf("again"));
-      assert.equal(await store.sizeBytes(key), 5);
+      expect(await store.sizeBytes(key)).toBe(5);
     });
 
-    test("ends with one whole value when many are stored under a key at once", async (t) => {
-      const store = await openStore(t);
+    test("ends with one whole value when many are stored under a key at once", async () => {
+      const store = await openStore(onTestFinished);
       const values = Array.from({ length: 20 }, (_, index) => patternOf(1000 + index));
       const reads: (number | undefined)[] = [];
       await Promise.all(
@@ -195,16 +190,16 @@ export function testBlobStore(name: string, openStore: OpenStore): void {
         }),
       );
       const last = Buffer.from((await store.lookup(layerKey("x"))) ?? []);
-      assert(values.some((bytes) => bytes.equals(last)));
+      expect(values.some((bytes) => bytes.equals(last))).toBe(true);
       for (const length of reads) assert(length !== undefined && length >= 1000, `${length}`);
     });
 
-    test("stores under many keys at once", async (t) => {
-      const store = await openStore(t);
+    test("stores under many keys at once", async () => {
+      const store = await openStore(onTestFinished);
       const names = Array.from({ length: 50 }, (_, index) => `value ${index}`);
       await Promise.all(names.map((each) => store.store(layerKey(each), bytesOf(each))));
       for (const each of names) {
-        assert.equal(Buffer.from((await store.lookup(layerKey(each))) ?? []).toString(), each);
+        expect(Buffer.from((await store.lookup(layerKey(each))) ?? []).toString()).toBe(each);
       }
     });
   });

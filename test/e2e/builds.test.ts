@@ -1,12 +1,12 @@
 // Slow builds as users have them: through the edge and the origin as processes of their own, with
 // builders that wait until the test lets them go on.
 
-import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { beforeEach, describe, type TestContext, test } from "node:test";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import type { Ending } from "../origin/fixture.ts";
 import { REPOSITORY_PREFIX } from "../origin/house.ts";
 import {
   type GatedSet,
@@ -16,6 +16,7 @@ import {
   until,
 } from "../origin/images/gated-set.ts";
 import { hidesHost } from "../origin/nix/sandbox-shell.ts";
+import { skipWhere } from "../skip-where.ts";
 import { missingBlobs, missingClient, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 
@@ -24,8 +25,8 @@ const limit = { timeout: 120_000 };
 const LEFT_LIMIT_MS = 2000;
 let set: GatedSet;
 
-beforeEach(async (t) => {
-  set = await plantGatedSet(t as TestContext);
+beforeEach(async () => {
+  set = await plantGatedSet(onTestFinished);
 });
 
 interface Running {
@@ -33,12 +34,12 @@ interface Running {
   readonly origin: Part;
 }
 
-async function start(t: TestContext, env: Readonly<Record<string, string>> = {}): Promise<Running> {
+async function start(onEnd: Ending, env: Readonly<Record<string, string>> = {}): Promise<Running> {
   const deployment = await deploy({
     packages: set.path,
     env: { NIXPORT_LOG_LEVEL: "debug", ...env },
   });
-  t.after(() => deployment.close());
+  onEnd(() => deployment.close());
   const origin = await deployment.startOrigin();
   await deployment.startEdge();
   return { deployment, origin };
@@ -79,30 +80,30 @@ async function assertNothingLeft(
   await until("Nix and its builders have ended", isOver, LEFT_LIMIT_MS);
 }
 
-describe("a build that is pulled through the edge", { ...limit, skip: hidesHost }, () => {
-  test("is started once for twenty clients", async (t) => {
-    const { deployment, origin } = await start(t);
+describe("a build that is pulled through the edge", { ...limit, ...skipWhere(hidesHost) }, () => {
+  test("is started once for twenty clients", async () => {
+    const { deployment, origin } = await start(onTestFinished);
     const pulls = Array.from({ length: 20 }, () =>
       pullManifest(deployment.edgeUrl, nameOf("one/two")),
     );
     await Promise.all([set.running("one"), set.running("two")]);
     await Promise.all([set.open("one"), set.open("two")]);
     const digests = new Set((await Promise.all(pulls)).map(({ digest }) => digest));
-    assert.equal(digests.size, 1);
-    assert.equal(realised(origin), 1);
-    assert.equal(await set.starts("one"), 1);
+    expect(digests.size).toBe(1);
+    expect(realised(origin)).toBe(1);
+    expect(await set.starts("one")).toBe(1);
   });
 
-  test("ends with its only client, and leaves nothing behind", async (t) => {
-    const running = await start(t);
+  test("ends with its only client, and leaves nothing behind", async () => {
+    const running = await start(onTestFinished);
     const client = await clientOf(running.deployment.edgeUrl, "one");
     const builder = await set.running("one");
     client.leave();
     await assertNothingLeft(running, builder);
   });
 
-  test("goes on for those who stay", async (t) => {
-    const { deployment, origin } = await start(t);
+  test("goes on for those who stay", async () => {
+    const { deployment, origin } = await start(onTestFinished);
     await pullManifest(deployment.originUrl, nameOf("large"));
     const leaver = await clientOf(deployment.edgeUrl, "one/two");
     const builders = [...(await set.running("one")), ...(await set.running("two"))];
@@ -115,47 +116,53 @@ describe("a build that is pulled through the edge", { ...limit, skip: hidesHost 
     await pullManifest(deployment.originUrl, nameOf("large"));
     leaver.leave();
     await until("the leaver is gone", () => asked() - answered() === waiting);
-    assert((await Promise.all(builders.map(isRunning))).every(Boolean));
+    expect((await Promise.all(builders.map(isRunning))).every(Boolean)).toBe(true);
     await Promise.all([set.open("one"), set.open("two")]);
     await stayed;
     // The other one was of the image that was pulled before.
-    assert.equal(realised(origin), 2);
+    expect(realised(origin)).toBe(2);
   });
 
-  test("is one slow pull, though the origin answers in between", async (t) => {
-    const { deployment, origin } = await start(t, { NIXPORT_HOLD: "1" });
+  test("is one slow pull, though the origin answers in between", async () => {
+    const { deployment, origin } = await start(onTestFinished, { NIXPORT_HOLD: "1" });
     const pull = pullManifest(deployment.edgeUrl, nameOf("one"));
     const held = () => count(origin, ({ msg, status }) => msg === "answered" && status === 503);
     await until("the origin has answered twice", () => held() >= 2);
     await set.open("one");
-    assert.deepEqual(await missingBlobs(deployment.edgeUrl, await pull), []);
-    assert.equal(realised(origin), 1);
+    expect(await missingBlobs(deployment.edgeUrl, await pull)).toStrictEqual([]);
+    expect(realised(origin)).toBe(1);
   });
 
-  test("beyond the edge's patience is 503 with how far it is, and the next pull's image", async (t) => {
-    const { deployment, origin } = await start(t, { NIXPORT_HOLD: "1", ORIGIN_WAIT_SECONDS: "1" });
+  test("beyond the edge's patience is 503 with how far it is, and the next pull's image", async () => {
+    const { deployment, origin } = await start(onTestFinished, {
+      NIXPORT_HOLD: "1",
+      ORIGIN_WAIT_SECONDS: "1",
+    });
     const response = await fetch(deployment.edgeUrl + pathOf("one"));
-    assert.equal(response.status, 503);
-    assert.equal(response.headers.get("Retry-After"), "1");
-    assert.equal(response.headers.get("Cache-Control"), "no-store");
-    assert.match(await response.text(), /not ready yet: building \d of \d: .*one-1\.0/);
+    expect(response.status).toBe(503);
+    expect(response.headers.get("Retry-After")).toBe("1");
+    expect(response.headers.get("Cache-Control")).toBe("no-store");
+    expect(await response.text()).toMatch(/not ready yet: building \d of \d: .*one-1\.0/);
     await set.open("one");
     await origin.waitFor(({ msg }) => msg === "built after its request was answered");
     await pullManifest(deployment.edgeUrl, nameOf("one"));
-    assert.equal(realised(origin), 1);
+    expect(realised(origin)).toBe(1);
   });
 
-  test("is 429 and not kept where too much is being built", async (t) => {
-    const { deployment } = await start(t, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "0" });
+  test("is 429 and not kept where too much is being built", async () => {
+    const { deployment } = await start(onTestFinished, {
+      NIXPORT_MAX_BUILDS: "1",
+      NIXPORT_MAX_QUEUE: "0",
+    });
     // Has what is in every image made, which the next two would share, and wait for together.
     await pullManifest(deployment.edgeUrl, nameOf("large"));
     const first = pullManifest(deployment.edgeUrl, nameOf("one"));
     await set.running("one");
     const refused = await fetch(deployment.edgeUrl + pathOf("two"));
-    assert.equal(refused.status, 429);
-    assert.equal(refused.headers.get("Retry-After"), "30");
-    assert.equal(refused.headers.get("Cache-Control"), "no-store");
-    assert.match(await refused.text(), /"TOOMANYREQUESTS"/);
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get("Retry-After")).toBe("30");
+    expect(refused.headers.get("Cache-Control")).toBe("no-store");
+    expect(await refused.text()).toMatch(/"TOOMANYREQUESTS"/);
     await set.open("one");
     await first;
     const second = pullManifest(deployment.edgeUrl, nameOf("two"));
@@ -165,9 +172,9 @@ describe("a build that is pulled through the edge", { ...limit, skip: hidesHost 
   });
 });
 
-describe("skopeo", { ...limit, skip: hidesHost || missingClient("skopeo") }, () => {
-  test("that is killed while it waits at the origin takes its build with it", async (t) => {
-    const running = await start(t);
+describe("skopeo", { ...limit, ...skipWhere(hidesHost || missingClient("skopeo")) }, () => {
+  test("that is killed while it waits at the origin takes its build with it", async () => {
+    const running = await start(onTestFinished);
     const { host } = new URL(running.deployment.originUrl);
     const image = `docker://${host}/${nameOf("one")}`;
     const client = spawn("skopeo", ["inspect", "--raw", "--tls-verify=false", image], {

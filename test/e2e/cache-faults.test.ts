@@ -1,9 +1,9 @@
 // An origin on a channel of nixpkgs whose binary cache fails in every way: what may pass is 503 and
 // not remembered, and nothing is built from source that the cache was meant to have.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import type { Fault } from "../stand-ins/faults.ts";
 import { missingWorld, openWorld, type World } from "../stand-ins/world.ts";
 import { get, pullManifest } from "./clients.ts";
@@ -47,20 +47,20 @@ async function deployIn(env: Readonly<Record<string, string>> = {}): Promise<voi
   origin = await deployment.startOrigin();
 }
 
-describe("a binary cache that fails", { skip: missingWorld() }, () => {
-  before(async () => {
+describe("a binary cache that fails", skipWhere(missingWorld()), () => {
+  beforeAll(async () => {
     // The Nix of this machine may be an old one; what one that is too old is told is another test's.
     world = await openWorld(atEnd, { minver: "2.8", ownStore: true });
     await deployIn();
   });
-  after(() => deployment?.close());
+  afterAll(() => deployment?.close());
 
   test("is named at the start, with its keys and what may be built", async () => {
     const line = await origin.waitFor(({ msg }) => msg === "how packages are made");
     const { build, maxSourceBuilds, caches, keys } = line;
-    assert.deepEqual({ build, maxSourceBuilds }, { build: "missing", maxSourceBuilds: 20 });
-    assert.match(String(caches), /^https:\/\/cache\.nixos\.org\/?$/);
-    assert.deepEqual(keys, [world.cache.publicKey]);
+    expect({ build, maxSourceBuilds }).toStrictEqual({ build: "missing", maxSourceBuilds: 20 });
+    expect(String(caches)).toMatch(/^https:\/\/cache\.nixos\.org\/?$/);
+    expect(keys).toStrictEqual([world.cache.publicKey]);
   });
 
   // Of each package the cache is asked here for the first time.
@@ -78,32 +78,31 @@ describe("a binary cache that fails", { skip: missingWorld() }, () => {
     test(`makes ${name} 503 with the reason: ${fault.kind} of ${path.source}`, async () => {
       world.cache.fault(path, fault);
       const { status, reason, retryAfter, message } = await refusal(name);
-      assert.equal(status, 503, message);
-      assert.equal(reason, "cache-failed", message);
-      assert(retryAfter > 0);
-      assert.match(message, /^the binary cache cache\.nixos\.org does not give what it should/);
-      assert.match(message, says);
+      expect(status, message).toBe(503);
+      expect(reason, message).toBe("cache-failed");
+      expect(retryAfter).toBeGreaterThan(0);
+      expect(message).toMatch(/^the binary cache cache\.nixos\.org does not give what it should/);
+      expect(message).toMatch(says);
       const line = await origin.waitFor((each) => each.msg === "not realised");
-      assert.deepEqual([line.level, line.kind], [50, "cache-failed"]);
+      expect([line.level, line.kind]).toStrictEqual([50, "cache-failed"]);
       // Of what failed nothing is remembered, and nothing was built meanwhile.
       world.cache.mend();
       await pullManifest(deployment.originUrl, name);
-      assert(!origin.log.some(({ msg }) => msg?.startsWith("built from source")));
+      expect(origin.log.some(({ msg }) => msg?.startsWith("built from source"))).toBe(false);
     });
   }
 
   test("does not make a failing builder pass for it", async () => {
     const { status, reason, message } = await refusal("failing-tool");
-    assert.deepEqual([status, reason], [404, "build-failed"], message);
+    expect([status, reason], message).toStrictEqual([404, "build-failed"]);
   });
 
   test("is no reason to build more than the operator allows", async () => {
     await deployment.close();
     await deployIn({ NIXPORT_MAX_SOURCE_BUILDS: "1" });
     const { status, reason, message } = await refusal("uncached-tool");
-    assert.deepEqual([status, reason], [503, "not-in-caches"]);
-    assert.match(
-      message,
+    expect([status, reason]).toStrictEqual([503, "not-in-caches"]);
+    expect(message).toMatch(
       /^no binary cache has what 2 derivations make \(uncached-library-1\.0, uncached-tool-1\.0\), and this registry builds 1 for one pull at most \(NIXPORT_MAX_SOURCE_BUILDS\)$/,
     );
   });
@@ -112,8 +111,8 @@ describe("a binary cache that fails", { skip: missingWorld() }, () => {
     await deployment.close();
     await deployIn({ NIXPORT_BUILD: "never" });
     const { status, message } = await refusal("uncached-tool");
-    assert.equal(status, 503);
-    assert.match(message, /builds nothing from source \(NIXPORT_BUILD=never\)$/);
+    expect(status).toBe(503);
+    expect(message).toMatch(/builds nothing from source \(NIXPORT_BUILD=never\)$/);
     await pullManifest(deployment.originUrl, "shell/attr");
   });
 });

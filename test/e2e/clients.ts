@@ -23,7 +23,7 @@ export function runClient(program: string, args: readonly string[]): ClientResul
   return { code: status, stdout, stderr };
 }
 
-/** Why the tests of a client cannot run here, or false: the form `node:test` takes for `skip`. */
+/** Why the tests of a client cannot run here, or false. */
 export function missingClient(program: string): string | false {
   const { error } = spawnSync(program, ["--version"]);
   return error === undefined ? false : `${program} is not installed`;

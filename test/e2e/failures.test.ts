@@ -1,12 +1,12 @@
 // What a real client prints of every way in which a package cannot be had.
 
-import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import { plantFailingSet } from "../origin/failing-set.ts";
 import { endOfFile } from "../origin/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import { get, missingClient, skopeoCopy } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 
@@ -16,14 +16,14 @@ let origin: Part;
 let setPath: string;
 let scratch: string;
 
-before(async () => {
+beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-failures-"));
   setPath = await plantFailingSet(atEnd);
   deployment = await deploy({ packages: setPath, env: { NIX_TIMEOUT: "2" } });
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
 });
 
-after(async () => {
+afterAll(async () => {
   await deployment?.close();
   await rm(scratch, { recursive: true, force: true });
 });
@@ -31,12 +31,12 @@ after(async () => {
 /** What skopeo's log line says, with its quoting undone. */
 function printed(url: string, name: string): string {
   const { code, stderr } = skopeoCopy(url, name, `oci:${scratch}/out`);
-  assert.notEqual(code, 0, stderr);
+  expect(code, stderr).not.toBe(0);
   const quoted = /msg=("(?:[^"\\]|\\.)*")/.exec(stderr)?.[1];
   assert(quoted !== undefined, stderr);
   for (const place of [setPath, deployment.statePath, "/tmp/", process.env.HOME ?? "/root"]) {
     const ours = stderr.replaceAll(`${scratch}/out`, "");
-    assert(!ours.includes(place), `names ${place}: ${stderr}`);
+    expect(ours, `names ${place}: ${stderr}`).not.toContain(place);
   }
   return JSON.parse(quoted) as string;
 }
@@ -60,12 +60,12 @@ const REASONS: readonly [name: string, says: readonly RegExp[]][] = [
   ["failing/failing-too/hello", [/exit code 7[\s\S]*\nfailing-too cannot be built: .*exit code 8/]],
 ];
 
-describe("skopeo", { skip: missingClient("skopeo") }, () => {
+describe("skopeo", skipWhere(missingClient("skopeo")), () => {
   for (const at of ["originUrl", "edgeUrl"] as const) {
     for (const [name, says] of REASONS) {
       test(`prints why ${name} cannot be had, from ${at}`, () => {
         const message = printed(deployment[at], name);
-        for (const reason of says) assert.match(message, reason);
+        for (const reason of says) expect(message).toMatch(reason);
       });
     }
   }
@@ -79,16 +79,16 @@ describe("an image that cannot be had", () => {
     await origin.stop();
     origin = await deployment.startOrigin();
     const before = origin.log.length;
-    assert.deepEqual(await ask(), first);
+    expect(await ask()).toStrictEqual(first);
     await origin.waitFor(({ msg, path: asked }) => msg === "answered" && asked === path);
     const started = origin.log.slice(before).filter(({ msg }) => msg === "started");
-    assert.deepEqual(started, []);
+    expect(started).toStrictEqual([]);
   });
 
   test("is told to a HEAD request by its status alone", async () => {
     const response = await get(deployment.edgeUrl, "/v2/helo/manifests/latest", { method: "HEAD" });
-    assert.equal(response.status, 404);
-    assert.equal(await response.text(), "");
-    assert(JSON.stringify([...response.headers]).length < 2000);
+    expect(response.status).toBe(404);
+    expect(await response.text()).toBe("");
+    expect(JSON.stringify([...response.headers]).length).toBeLessThan(2000);
   });
 });

@@ -1,13 +1,13 @@
 // The origin is killed where it hurts: in a build, after an answer, in a backfill. Nothing is lost,
 // and no manifest names a blob that is not there.
 
-import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmod, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { hidesHost, SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
+import { skipWhere } from "../skip-where.ts";
 import { missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 
@@ -16,31 +16,31 @@ let gate: string;
 let deployment: Deployment;
 let origin: Part;
 
-before(async () => {
+beforeAll(async () => {
   packages = await mkdtemp(join(tmpdir(), "nixport-set-"));
   gate = join(packages, "gate");
   await chmod(packages, 0o755);
   spawnSync("mkfifo", ["--mode=666", gate]);
 });
 
-after(() => rm(packages, { recursive: true, force: true }));
+afterAll(() => rm(packages, { recursive: true, force: true }));
 
-beforeEach(async (context) => {
+beforeEach(async ({ task }) => {
   // The salt makes the store paths of every test its own, so that each is really built.
-  const set = await writeSet(`${context.name} ${process.pid}`);
+  const set = await writeSet(`${task.name} ${process.pid}`);
   deployment = await deploy({ packages: set, env: { NIXPORT_LOG_LEVEL: "debug" } });
   origin = await deployment.startOrigin();
 });
 
 afterEach(() => deployment?.close());
 
-describe("an origin killed", { skip: hidesHost }, () => {
+describe("an origin killed", skipWhere(hidesHost), () => {
   test("in the middle of a build builds again after its start", async () => {
     const refused = pullManifest(deployment.originUrl, "slow").catch((error: unknown) => error);
     // A writer can open the fifo only when the builder reads from it.
     const opened = await open(gate, "w");
     await origin.stop("SIGKILL");
-    assert.ok((await refused) instanceof Error);
+    assert((await refused) instanceof Error);
     await opened.write("go\n");
     await opened.close();
 
@@ -60,8 +60,8 @@ describe("an origin killed", { skip: hidesHost }, () => {
     await origin.stop("SIGKILL");
 
     const cached = await pullManifest(deployment.edgeUrl, "one/two");
-    assert.equal(cached.digest, manifest.digest);
-    assert.deepEqual(await missingBlobs(deployment.edgeUrl, cached), []);
+    expect(cached.digest).toBe(manifest.digest);
+    expect(await missingBlobs(deployment.edgeUrl, cached)).toStrictEqual([]);
   });
 
   test("at any step of packing and backfilling leaves no manifest without its blobs", async () => {
@@ -91,12 +91,12 @@ describe("an origin killed", { skip: hidesHost }, () => {
     await assertWhole(deployment.edgeUrl, manifest);
     await assertStorageWhole();
     const left = await readdir(join(deployment.statePath, "origin/staging"));
-    assert.equal(left.length, 1, "only the living origin has a staging folder");
+    expect(left, "only the living origin has a staging folder").toHaveLength(1);
   });
 });
 
 async function assertWhole(url: string, manifest: PulledManifest): Promise<void> {
-  assert.deepEqual(await missingBlobs(url, manifest), []);
+  expect(await missingBlobs(url, manifest)).toStrictEqual([]);
 }
 
 /** Every manifest on disk, against the layers on disk. */
@@ -107,7 +107,7 @@ async function assertStorageWhole(): Promise<void> {
     const { config, layers } = JSON.parse(text) as PulledManifest;
     for (const { digest, size } of [config, ...layers] as { digest: string; size?: number }[]) {
       const { size: found } = await stat(join(storage, "layers", digest.slice("sha256:".length)));
-      if (size !== undefined) assert.equal(found, size, digest);
+      if (size !== undefined) expect(found, digest).toBe(size);
     }
   }
 }

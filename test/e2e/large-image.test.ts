@@ -1,11 +1,10 @@
 // An image of more store paths than clients mount layers: coarser cuts keep it below the budget, and
 // what the origin once packed is never compressed again, not even after it was lost.
 
-import assert from "node:assert/strict";
 import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { digestOf } from "../../registry/naming/digest.ts";
 import { SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
 import { get, missingBlobs, pullManifest } from "./clients.ts";
@@ -19,7 +18,7 @@ let set: string;
 let deployment: Deployment;
 let origin: Part;
 
-before(async () => {
+beforeAll(async () => {
   set = await mkdtemp(join(tmpdir(), "nixport-large-"));
   await chmod(set, 0o755);
   await writeFile(join(set, "default.nix"), SET);
@@ -27,7 +26,7 @@ before(async () => {
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
 });
 
-after(async () => {
+afterAll(async () => {
   await deployment?.close();
   await rm(set, { recursive: true, force: true });
 });
@@ -38,15 +37,19 @@ describe("an image of 126 large store paths", () => {
   test("stays below the layer budget, and only joins what its packages had packed alone", async () => {
     for (const name of PACKAGES) {
       const { layers } = await pullManifest(deployment.originUrl, name);
-      assert.ok(layers.length > DEPENDENCIES_EACH, "alone it has a layer for each large path");
+      expect(layers.length, "alone it has a layer for each large path").toBeGreaterThan(
+        DEPENDENCIES_EACH,
+      );
     }
     const before = origin.log.length;
     const manifest = await pullManifest(deployment.originUrl, image);
-    assert.ok(manifest.layers.length <= LAYER_BUDGET, `${manifest.layers.length} layers`);
+    expect(manifest.layers.length, `${manifest.layers.length} layers`).toBeLessThanOrEqual(
+      LAYER_BUDGET,
+    );
     const packed = origin.log.slice(before).filter(({ msg }) => msg === "packed");
-    assert.ok(packed.length > 0);
+    expect(packed.length).toBeGreaterThan(0);
     for (const { storePaths, joined } of packed) {
-      assert.equal(joined, (storePaths as string[]).length, "every segment is a stored one");
+      expect(joined, "every segment is a stored one").toBe((storePaths as string[]).length);
     }
   });
 
@@ -55,13 +58,13 @@ describe("an image of 126 large store paths", () => {
     await origin.waitFor(({ msg, recipe }) => msg === "backfilled" && isRecipe(recipe));
     const before = origin.log.length;
     const cached = await pullManifest(deployment.edgeUrl, image);
-    assert.equal(cached.digest, first.digest);
-    assert.deepEqual(await missingBlobs(deployment.edgeUrl, cached), []);
+    expect(cached.digest).toBe(first.digest);
+    expect(await missingBlobs(deployment.edgeUrl, cached)).toStrictEqual([]);
     const part = PACKAGES.slice(1).join("/");
     const atEdge = await pullManifest(deployment.edgeUrl, part);
-    assert.equal((await pullManifest(deployment.originUrl, part)).digest, atEdge.digest);
+    expect((await pullManifest(deployment.originUrl, part)).digest).toBe(atEdge.digest);
     const packed = origin.log.slice(before).filter(({ msg }) => msg === "packed");
-    assert.deepEqual(packed, []);
+    expect(packed).toStrictEqual([]);
   });
 
   test("has every layer that is lost made again, byte for byte", async () => {
@@ -70,10 +73,10 @@ describe("an image of 126 large store paths", () => {
     for (const { digest } of layers) {
       await rm(join(folder, digest.slice("sha256:".length)));
       const response = await get(deployment.originUrl, `/v2/any/blobs/${digest}`);
-      assert.equal(response.status, 200);
-      assert.equal(await digestOf(new Uint8Array(await response.arrayBuffer())), digest);
+      expect(response.status).toBe(200);
+      expect(await digestOf(new Uint8Array(await response.arrayBuffer()))).toBe(digest);
     }
-    assert.ok((await readdir(folder)).length >= layers.length);
+    expect((await readdir(folder)).length).toBeGreaterThanOrEqual(layers.length);
   });
 });
 

@@ -2,10 +2,10 @@
 // from: nobody waits for it, only what changed is fetched, and what goes wrong meanwhile leaves the
 // earlier images where they are.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import { missingWorld, openWorld, type World } from "../stand-ins/world.ts";
 import { missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type LogLine, type Part } from "./deployment.ts";
@@ -71,7 +71,7 @@ async function until(
     const answer = await pullManifest(url, image);
     if (isRight(answer)) return answer;
     const before = earlier.get(image);
-    if (before !== undefined) assert.equal(answer.digest, before.digest);
+    if (before !== undefined) expect(answer.digest).toBe(before.digest);
     await setTimeout(100, undefined, { signal: deadline });
   }
 }
@@ -82,8 +82,8 @@ async function allAt(pin: string): Promise<ReadonlyMap<string, PulledManifest>> 
   for (const image of IMAGES) {
     const answer = await until(deployment.originUrl, image, (each) => pinOf(each) === pin);
     const atEdge = await until(deployment.edgeUrl, image, (each) => pinOf(each) === pin);
-    assert.equal(atEdge.digest, answer.digest);
-    assert.deepEqual(await missingBlobs(deployment.edgeUrl, atEdge), []);
+    expect(atEdge.digest).toBe(answer.digest);
+    expect(await missingBlobs(deployment.edgeUrl, atEdge)).toStrictEqual([]);
     answers.set(image, answer);
   }
   return answers;
@@ -93,13 +93,13 @@ async function allAt(pin: string): Promise<ReadonlyMap<string, PulledManifest>> 
 async function allStay(): Promise<void> {
   for (const image of IMAGES) {
     const answer = await pullManifest(deployment.originUrl, image);
-    assert.equal(answer.digest, earlier.get(image)?.digest, image);
-    assert.equal((await pullManifest(deployment.edgeUrl, image)).digest, answer.digest, image);
+    expect(answer.digest, image).toBe(earlier.get(image)?.digest);
+    expect((await pullManifest(deployment.edgeUrl, image)).digest, image).toBe(answer.digest);
   }
 }
 
-describe("a channel that moves", { skip: missingWorld() }, () => {
-  before(async () => {
+describe("a channel that moves", skipWhere(missingWorld()), () => {
+  beforeAll(async () => {
     // The Nix of this machine may be an old one; what one that is too old is told is another test's.
     world = await openWorld(atEnd, { minver: "2.8", ownStore: true });
     deployment = await deploy({
@@ -113,7 +113,7 @@ describe("a channel that moves", { skip: missingWorld() }, () => {
     [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
     earlier = await allAt(world.forge.commitOf(CHANNEL));
   });
-  after(() => deployment?.close());
+  afterAll(() => deployment?.close());
   let sinceMove: ReturnType<typeof mark>;
 
   test("is answered at its earlier revision at once, and followed in the background", async () => {
@@ -124,36 +124,33 @@ describe("a channel that moves", { skip: missingWorld() }, () => {
     world.forge.fault(ARCHIVE_PATH, { kind: "slow", bytesPerSecond: SLOW_BYTES });
     const to = await world.forge.move(CHANNEL, ["hello", "htop"]);
     const meanwhile = await until(deployment.originUrl, "hello", (each) => warningOf(each) !== "");
-    assert.deepEqual([pinOf(meanwhile), meanwhile.digest], [from, earlier.get("hello")?.digest]);
-    assert.match(warningOf(meanwhile), /^299 - "nixport: latest has moved on/);
+    expect([pinOf(meanwhile), meanwhile.digest]).toStrictEqual([
+      from,
+      earlier.get("hello")?.digest,
+    ]);
+    expect(warningOf(meanwhile)).toMatch(/^299 - "nixport: latest has moved on/);
     world.forge.mend();
 
     const { images, made, ms } = await since.refreshed(to);
-    assert.deepEqual([images, made, typeof ms], [IMAGES.length, IMAGES.length, "number"]);
-    assert.equal(since.archives().length, 1);
-    assert.equal(since.ended("lookup.nix").length, 1);
-    assert.deepEqual(since.fetched(/^GET \/nar\//), CHANGED);
+    expect([images, made, typeof ms]).toStrictEqual([IMAGES.length, IMAGES.length, "number"]);
+    expect(since.archives()).toHaveLength(1);
+    expect(since.ended("lookup.nix")).toHaveLength(1);
+    expect(since.fetched(/^GET \/nar\//)).toStrictEqual(CHANGED);
     const builds = since.said("realised").map((line) => line.builds as { expected: number });
-    assert.deepEqual(
-      builds.map(({ expected }) => expected),
-      builds.map(() => 0),
-    );
+    expect(builds.map(({ expected }) => expected)).toStrictEqual(builds.map(() => 0));
     // A layer may hold what was there before too: that is joined from stored bytes.
     const compressed = since.said("packed").map(({ storePaths, joined }) => {
       const names = (storePaths as string[]).map((path) => path.replace(/^.*\/[a-z0-9]{32}-/, ""));
       return [names.length - Number(joined), names.filter((name) => CHANGED.includes(name))];
     });
-    assert.deepEqual(
-      compressed.toSorted(),
-      CHANGED.map((name) => [1, [name]]),
-    );
+    expect(compressed.toSorted()).toStrictEqual(CHANGED.map((name) => [1, [name]]));
   });
 
   test("gives new digests to what changed alone, and new blobs alone to the edge", async () => {
     const to = world.forge.commitOf(CHANNEL);
     const later = await allAt(to);
     for (const [image, { digest }] of later) {
-      assert.equal(digest !== earlier.get(image)?.digest, CHANGING.includes(image), image);
+      expect(digest !== earlier.get(image)?.digest, image).toBe(CHANGING.includes(image));
     }
     const blobsOf = (manifests: Iterable<PulledManifest>) =>
       [...manifests].flatMap(({ config, layers }) =>
@@ -162,7 +159,7 @@ describe("a channel that moves", { skip: missingWorld() }, () => {
     const before = new Set(blobsOf(earlier.values()));
     const added = new Set(blobsOf(later.values()).filter((digest) => !before.has(digest)));
     const uploaded = sinceMove.said("uploaded").map(({ digest }) => String(digest));
-    assert.deepEqual(uploaded.toSorted(), [...added].toSorted());
+    expect(uploaded.toSorted()).toStrictEqual([...added].toSorted());
     earlier = later;
   });
 
@@ -194,7 +191,7 @@ describe("a channel that moves", { skip: missingWorld() }, () => {
       // Only a pull looks for a move.
       const noticed = until(deployment.originUrl, "hello", () => since.said(hindered).length > 0);
       await noticed;
-      assert.match(String(since.said(hindered)[0]?.reason), logged);
+      expect(String(since.said(hindered)[0]?.reason)).toMatch(logged);
       await allStay();
 
       world.forge.mend();

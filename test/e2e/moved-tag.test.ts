@@ -1,9 +1,8 @@
 // One of forty packages changes, through the running edge and origin: nobody waits, and only what
 // changed is evaluated, built, packed and uploaded.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
 import { type NumberedSet, plantNumberedSet } from "../origin/refresh/numbered-set.ts";
 import { missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
@@ -43,7 +42,7 @@ function startedSince(start: number, program: RegExp): number {
   return commands.filter((command) => program.test(command)).length;
 }
 
-before(async () => {
+beforeAll(async () => {
   set = await plantNumberedSet(atEnd, ALL.length);
   await set.commit();
   deployment = await deploy({
@@ -59,7 +58,7 @@ before(async () => {
   await origin.waitFor(() => linesSince(0, "backfilled").length >= IMAGES.length);
 });
 
-after(() => deployment?.close());
+afterAll(() => deployment?.close());
 
 describe("a tag that moves because of one package", () => {
   let start: number;
@@ -70,14 +69,14 @@ describe("a tag that moves because of one package", () => {
     const deadline = AbortSignal.timeout(MOVED_DEADLINE_MS);
     while (startedSince(start, /--realise \S+\.drv/) === 0) {
       const answer = await pull("p7");
-      assert.equal(answer.digest, earlier.get("p7")?.digest);
+      expect(answer.digest).toBe(earlier.get("p7")?.digest);
       await setTimeout(100, undefined, { signal: deadline });
     }
     // The builder waits until the set is opened: whatever is answered now waited for nothing.
     for (const url of [deployment.edgeUrl, deployment.originUrl]) {
       const answer = await pullManifest(url, "p7/p8");
-      assert.equal(answer.digest, earlier.get("p7/p8")?.digest);
-      assert.match(answer.headers.get("warning") ?? "", /^299 /);
+      expect(answer.digest).toBe(earlier.get("p7/p8")?.digest);
+      expect(answer.headers.get("warning") ?? "").toMatch(/^299 /);
     }
   });
 
@@ -85,12 +84,12 @@ describe("a tag that moves because of one package", () => {
     await set.open();
     await origin.waitFor(() => linesSince(start, "refreshed").length > 0);
     const [refreshed] = linesSince(start, "refreshed");
-    assert.deepEqual([refreshed?.pin, refreshed?.made], [moved, IMAGES.length]);
+    expect([refreshed?.pin, refreshed?.made]).toStrictEqual([moved, IMAGES.length]);
     // One of them fetches the revision.
-    assert.equal(startedSince(start, /nix-instantiate/), 2);
-    assert.equal(startedSince(start, /--realise \S+\.drv/), 1);
+    expect(startedSince(start, /nix-instantiate/)).toBe(2);
+    expect(startedSince(start, /--realise \S+\.drv/)).toBe(1);
     for (const { storePaths } of linesSince(start, "packed")) {
-      assert.match((storePaths as string[]).join(), /^[^,]*-p7-1\.0$/);
+      expect((storePaths as string[]).join()).toMatch(/^[^,]*-p7-1\.0$/);
     }
   });
 
@@ -107,11 +106,11 @@ describe("a tag that moves because of one package", () => {
     const uploaded = linesSince(start, "uploaded").map(({ digest }) => String(digest));
     const before = blobsOf(earlier.values());
     const added = [...blobsOf(later.values())].filter((digest) => !before.has(digest));
-    assert.deepEqual(uploaded.toSorted(), added.toSorted());
+    expect(uploaded.toSorted()).toStrictEqual(added.toSorted());
     for (const [image, manifest] of later) {
       const isChanged = manifest.digest !== earlier.get(image)?.digest;
-      assert.equal(isChanged, WITH_IT.includes(image), image);
-      assert.deepEqual(await missingBlobs(deployment.edgeUrl, manifest), []);
+      expect(isChanged, image).toBe(WITH_IT.includes(image));
+      expect(await missingBlobs(deployment.edgeUrl, manifest)).toStrictEqual([]);
     }
   });
 
@@ -119,10 +118,10 @@ describe("a tag that moves because of one package", () => {
     const before = origin.log.length;
     const image = "p1/p40/p7";
     const answers = await Promise.all([pull(image), pullManifest(deployment.originUrl, image)]);
-    assert.deepEqual(answers.map(pinOf), [moved, moved]);
-    assert.equal(new Set(answers.map(({ digest }) => digest)).size, 1);
-    assert.match(answers[0]?.headers.get("cache-status") ?? "", /detail=composed/);
-    assert.equal(startedSince(before, /^nix/), 0);
-    assert.deepEqual(linesSince(before, "packed"), []);
+    expect(answers.map(pinOf)).toStrictEqual([moved, moved]);
+    expect(new Set(answers.map(({ digest }) => digest)).size).toBe(1);
+    expect(answers[0]?.headers.get("cache-status") ?? "").toMatch(/detail=composed/);
+    expect(startedSince(before, /^nix/)).toBe(0);
+    expect(linesSince(before, "packed")).toStrictEqual([]);
   });
 });

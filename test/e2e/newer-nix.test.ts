@@ -1,15 +1,15 @@
 // A machine whose Nix is too old for nixpkgs: a newer one comes out of the binary cache, and where
 // it does not, the start says what to do.
 
-import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { before, describe, type TestContext, test } from "node:test";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { PINNED_NIX } from "../../origin/nix/pinned-nix.ts";
 import { isOlder } from "../../origin/nix/version.ts";
-
+import type { Ending } from "../origin/fixture.ts";
 import { plantSet } from "../origin/house.ts";
 import { SYSTEM, testNix } from "../origin/nix/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import type { NarTree } from "../stand-ins/nar.ts";
 import { newerNix } from "../stand-ins/newer-nix.ts";
 import { missingWorld, openWorld, type World } from "../stand-ins/world.ts";
@@ -24,11 +24,11 @@ const isOld = isOlder((await testNix()).version, NEEDED);
 
 /** A world whose set needs a newer Nix, and an origin that is to be started in it. */
 async function open(
-  t: TestContext,
+  onEnd: Ending,
   hasNewer: boolean,
   env: Readonly<Record<string, string>> = { NIXERY_CHANNEL: "nixos-unstable" },
 ): Promise<{ readonly world: World; readonly deployment: Deployment }> {
-  const world = await openWorld(t, { minver: NEEDED, ownStore: true });
+  const world = await openWorld(onEnd, { minver: NEEDED, ownStore: true });
   if (hasNewer) world.cache.add(PATH, newer, []);
   const deployment = await deploy({
     launcher: world.launcher,
@@ -40,7 +40,7 @@ async function open(
       ...env,
     },
   });
-  t.after(() => deployment.close());
+  onEnd(() => deployment.close());
   return { world, deployment };
 }
 
@@ -51,27 +51,24 @@ function versionUsed(log: readonly { readonly msg?: string }[]): string | undefi
 }
 
 describe("a Nix that is too old for nixpkgs", {
-  skip: missingWorld() || (!isOld && `this machine's Nix is ${NEEDED} or newer`),
+  ...skipWhere(missingWorld() || (!isOld && `this machine's Nix is ${NEEDED} or newer`)),
 }, () => {
-  before(
-    async () => {
-      newer = await newerNix();
-    },
-    { timeout: 240_000 },
-  );
+  beforeAll(async () => {
+    newer = await newerNix();
+  }, 240_000);
 
-  test("gives way to a newer one out of the cache, which the next start finds without it", async (t) => {
-    const { world, deployment } = await open(t, true);
+  test("gives way to a newer one out of the cache, which the next start finds without it", async () => {
+    const { world, deployment } = await open(onTestFinished, true);
     const first = await deployment.startOrigin();
-    assert.equal(isOlder(versionUsed(first.log) ?? "0", NEEDED), false);
+    expect(isOlder(versionUsed(first.log) ?? "0", NEEDED)).toBe(false);
     await deployment.startEdge();
     const image = await pullManifest(deployment.edgeUrl, "shell/git/htop");
-    assert(image.layers.length > 0);
+    expect(image.layers.length).toBeGreaterThan(0);
     await first.stop();
 
     world.cache.fault(/./, { kind: "refuse" });
     const again = await deployment.startOrigin();
-    assert.equal(versionUsed(again.log), versionUsed(first.log));
+    expect(versionUsed(again.log)).toBe(versionUsed(first.log));
     await pullManifest(deployment.originUrl, "shell/git/htop");
   });
 
@@ -80,46 +77,45 @@ describe("a Nix that is too old for nixpkgs", {
     ["a newer one is signed by a stranger", true, /signature|not signed/, "signed"],
   ];
   for (const [words, hasNewer, why, badly] of faults) {
-    test(`is told with what to do, and nothing is started, where ${words}`, async (t) => {
-      const { world, deployment } = await open(t, hasNewer);
+    test(`is told with what to do, and nothing is started, where ${words}`, async () => {
+      const { world, deployment } = await open(onTestFinished, hasNewer);
       if (badly !== undefined) world.cache.fault(NARINFO, { kind: "bad-signature" });
       const failure = await deployment.startOrigin().then(
-        () => assert.fail("it started"),
+        () => expect.unreachable("it started"),
         (error: Error) => error.message,
       );
       const told =
         /nixport: Nix (\S+) is here, nixpkgs nixos-unstable needs (\S+) or newer, and Nix \S+ was not to be had: (.*?)\. Let Nix reach a cache/.exec(
           failure,
         );
-      assert.equal(told?.[2], NEEDED, failure);
-      assert.match(told?.[3] ?? "", why);
+      expect(told?.[2], failure).toBe(NEEDED);
+      expect(told?.[3] ?? "").toMatch(why);
     });
   }
 
-  test("leaves the Debian-backed set where no source was asked for, with the reason", async (t) => {
-    const { deployment } = await open(t, false, { NIXERY_PKGS_PATH: "" });
+  test("leaves the Debian-backed set where no source was asked for, with the reason", async () => {
+    const { deployment } = await open(onTestFinished, false, { NIXERY_PKGS_PATH: "" });
     const { log } = await deployment.startOrigin();
     const [line] = log.flatMap(({ msg }) => (msg?.startsWith("package source: ") ? msg : []));
-    assert.match(
-      line ?? "",
+    expect(line ?? "").toMatch(
       /^package source: \d+ packages made of Debian's, since Nix \S+ is here, nixpkgs nixos-unstable needs 2\.18 or newer, .*: no cache that this Nix asks has it$/,
     );
     await pullManifest(deployment.originUrl, "hello");
   });
 
-  test("gives way while its origin runs, when the set comes to need a newer one", async (t) => {
-    const setPath = await plantSet(t);
+  test("gives way while its origin runs, when the set comes to need a newer one", async () => {
+    const setPath = await plantSet(onTestFinished);
     const own = { NIXERY_PKGS_PATH: setPath, NIXERY_CHANNEL: "" };
-    const { world, deployment } = await open(t, true, own);
+    const { world, deployment } = await open(onTestFinished, true, own);
     const part = await deployment.startOrigin();
     const before = await pullManifest(deployment.originUrl, "hello");
-    assert(!world.cache.requests.some((request) => NARINFO.test(request)));
+    expect(world.cache.requests.some((request) => NARINFO.test(request))).toBe(false);
 
     await mkdir(join(setPath, "lib"));
     await writeFile(join(setPath, "lib/minver.nix"), `"${NEEDED}"`);
     const after = await pullManifest(deployment.originUrl, "hello");
-    assert.equal(after.digest, before.digest);
-    assert.notEqual(after.headers.get("Nixport-Pin"), before.headers.get("Nixport-Pin"));
+    expect(after.digest).toBe(before.digest);
+    expect(after.headers.get("Nixport-Pin")).not.toBe(before.headers.get("Nixport-Pin"));
     await part.waitFor(({ msg }) => msg === "another Nix is used from now on");
   });
 });

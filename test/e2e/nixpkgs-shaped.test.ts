@@ -1,8 +1,8 @@
 // The main job: an origin on a channel of nixpkgs, with a cache that has what it needs.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import { CACHE_MARKER, SOURCE_MARKER } from "../stand-ins/shelf.ts";
 import { missingWorld, openWorld, type World } from "../stand-ins/world.ts";
 import { get, type PulledManifest, pullManifest } from "./clients.ts";
@@ -13,8 +13,8 @@ const atEnd = endOfFile();
 let world: World;
 let deployment: Deployment;
 
-describe("an origin on a channel of nixpkgs", { skip: missingWorld() }, () => {
-  before(async () => {
+describe("an origin on a channel of nixpkgs", skipWhere(missingWorld()), () => {
+  beforeAll(async () => {
     // The Nix of this machine may be an old one; what one that is too old is told is another test's.
     world = await openWorld(atEnd, { minver: "2.8", ownStore: true });
     deployment = await deploy({
@@ -23,14 +23,14 @@ describe("an origin on a channel of nixpkgs", { skip: missingWorld() }, () => {
     });
     await deployment.startOrigin();
   });
-  after(() => deployment?.close());
+  afterAll(() => deployment?.close());
 
   test("serves packages out of the binary cache, at the channel's revision", async () => {
     const image = await pullManifest(deployment.originUrl, "shell/git/htop");
-    assert.equal(image.headers.get("Nixport-Pin"), world.forge.commitOf("nixos-unstable"));
+    expect(image.headers.get("Nixport-Pin")).toBe(world.forge.commitOf("nixos-unstable"));
     const marks = await madeIn(image);
-    assert(marks.length > 20, `${marks.length} store paths`);
-    assert.deepEqual([...new Set(marks)], [CACHE_MARKER]);
+    expect(marks.length, `${marks.length} store paths`).toBeGreaterThan(20);
+    expect([...new Set(marks)]).toStrictEqual([CACHE_MARKER]);
   });
 
   test("finds nested sets, other spellings and names that stand for others", async () => {
@@ -41,13 +41,13 @@ describe("an origin on a channel of nixpkgs", { skip: missingWorld() }, () => {
       "bash_5",
     ]) {
       const { layers } = await pullManifest(deployment.originUrl, name);
-      assert(layers.length > 0);
+      expect(layers.length).toBeGreaterThan(0);
     }
   });
 
   test("builds what no cache has", async () => {
     const marks = await madeIn(await pullManifest(deployment.originUrl, "uncached-tool"));
-    assert.equal(marks.filter((mark) => mark === SOURCE_MARKER).length, 2);
+    expect(marks.filter((mark) => mark === SOURCE_MARKER)).toHaveLength(2);
   });
 
   const refusals: readonly [name: string, says: RegExp][] = [
@@ -75,8 +75,8 @@ describe("an origin on a channel of nixpkgs", { skip: missingWorld() }, () => {
     test(`says why ${name} cannot be had`, async () => {
       const response = await get(deployment.originUrl, `/v2/${name}/manifests/latest`);
       const { errors } = (await response.json()) as { errors: readonly { message: string }[] };
-      assert.equal(response.status, 404);
-      assert.match(errors[0]?.message ?? "", says);
+      expect(response.status).toBe(404);
+      expect(errors[0]?.message ?? "").toMatch(says);
     });
   }
 });

@@ -1,8 +1,7 @@
 // The edge alone: what was pulled keeps pulling while the origin is down, and so does every
 // combination of it.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { debianSetNixConfig } from "../../origin/command/host.ts";
 import { ended, start } from "../origin/command/command.ts";
 import { get, missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
@@ -15,7 +14,7 @@ let deployment: Deployment;
 let origin: Part;
 const pulled = new Map<string, PulledManifest>();
 
-before(async () => {
+beforeAll(async () => {
   deployment = await deploy();
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
   for (const image of [...PULLED, "curl"]) {
@@ -28,36 +27,36 @@ before(async () => {
   await origin.stop("SIGKILL");
 });
 
-after(() => deployment?.close());
+afterAll(() => deployment?.close());
 
 describe("with the origin stopped", () => {
   for (const image of PULLED) {
     test(`${image} pulls by tag, with all its blobs`, async () => {
       const manifest = await pullManifest(deployment.edgeUrl, image);
-      assert.equal(manifest.digest, pulled.get(image)?.digest);
-      assert.match(manifest.headers.get("cache-status") ?? "", /^nixport; hit; detail=/);
-      assert.deepEqual(await missingBlobs(deployment.edgeUrl, manifest), []);
+      expect(manifest.digest).toBe(pulled.get(image)?.digest);
+      expect(manifest.headers.get("cache-status") ?? "").toMatch(/^nixport; hit; detail=/);
+      expect(await missingBlobs(deployment.edgeUrl, manifest)).toStrictEqual([]);
     });
 
     test(`${image} pulls by digest`, async () => {
       const digest = pulled.get(image)?.digest;
       const manifest = await pullManifest(deployment.edgeUrl, `${image}@${digest}`);
-      assert.equal(manifest.digest, digest);
+      expect(manifest.digest).toBe(digest);
     });
   }
 
   test("a combination never pulled before is composed, with the digest the origin alone gives", async () => {
     const composed = await pullManifest(deployment.edgeUrl, NEVER_PULLED);
-    assert.match(composed.headers.get("cache-status") ?? "", /detail=composed/);
-    assert.deepEqual(await missingBlobs(deployment.edgeUrl, composed), []);
+    expect(composed.headers.get("cache-status") ?? "").toMatch(/detail=composed/);
+    expect(await missingBlobs(deployment.edgeUrl, composed)).toStrictEqual([]);
     const again = await pullManifest(deployment.edgeUrl, `${NEVER_PULLED}@${composed.digest}`);
-    assert.equal(again.digest, composed.digest);
+    expect(again.digest).toBe(composed.digest);
 
     const alone = await deploy({ env: { NIXPORT_EDGE_URL: "" } });
     try {
       await alone.startOrigin();
       const built = await pullManifest(alone.originUrl, NEVER_PULLED);
-      assert.equal(built.digest, composed.digest);
+      expect(built.digest).toBe(composed.digest);
     } finally {
       await alone.close();
     }
@@ -71,27 +70,27 @@ describe("with the origin stopped", () => {
           NIX_CONFIG: debianSetNixConfig(process.env.NIX_CONFIG),
         }),
       );
-      assert.equal(code, 0, stdout + stderr);
-      assert.match(stdout, /\nequal\n$/);
+      expect(code, stdout + stderr).toBe(0);
+      expect(stdout).toMatch(/\nequal\n$/);
     });
   }
 
   test("a package never seen is 503 with Retry-After and a registry error", async () => {
     const response = await get(deployment.edgeUrl, "/v2/hello/manifests/latest");
-    assert.equal(response.status, 503);
-    assert.match(response.headers.get("retry-after") ?? "", /^[1-9][0-9]*$/);
+    expect(response.status).toBe(503);
+    expect(response.headers.get("retry-after") ?? "").toMatch(/^[1-9][0-9]*$/);
     const body = (await response.json()) as { errors: { code: string }[] };
-    assert.equal(body.errors[0]?.code, "UNAVAILABLE");
+    expect(body.errors[0]?.code).toBe("UNAVAILABLE");
   });
 
   test("a blob never seen is 503, for nobody said that there is none", async () => {
     const response = await get(deployment.edgeUrl, `/v2/git/blobs/sha256:${"1".repeat(64)}`);
-    assert.equal(response.status, 503);
+    expect(response.status).toBe(503);
   });
 
   test("the package never seen pulls once the origin is back", async () => {
     origin = await deployment.startOrigin();
     const manifest = await pullManifest(deployment.edgeUrl, "hello");
-    assert.deepEqual(await missingBlobs(deployment.edgeUrl, manifest), []);
+    expect(await missingBlobs(deployment.edgeUrl, manifest)).toStrictEqual([]);
   });
 });

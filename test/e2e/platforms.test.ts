@@ -1,15 +1,15 @@
 // One name for two platforms: real packages for both, real clients that take their own, at the origin
 // and at the edge, and at the edge alone.
 
-import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generateDebianSet } from "../../nix/debian/generate.ts";
 import { DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST } from "../../registry/image/media-type.ts";
 import { readTar } from "../origin/layers/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import {
   get,
   missingBlobs,
@@ -46,17 +46,17 @@ let deployment: Deployment;
 let origin: Part;
 let scratch: string;
 
-before(async () => {
+beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-platforms-"));
   const packages = join(scratch, "set");
   const { absent } = await generateDebianSet({ outDir: packages });
-  assert.deepEqual(absent, [], "the set has packages for both platforms");
+  expect(absent, "the set has packages for both platforms").toStrictEqual([]);
   const env = { NIXPORT_PLATFORMS: "linux/amd64,linux/arm64" };
   deployment = await deploy({ packages, env });
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
 });
 
-after(async () => {
+afterAll(async () => {
   await deployment?.close();
   if (missingClient("podman") === false) podmanReset(scratch);
   if (scratch) await removeStorage(scratch);
@@ -67,14 +67,14 @@ async function pullIndex(image: string) {
   const path = `/v2/${name}/manifests/${reference}`;
   const response = await get(deployment.edgeUrl, path, { headers: TAKES_INDEX });
   const text = await response.text();
-  assert.equal(response.status, 200, text);
-  assert.equal(response.headers.get("content-type"), OCI_INDEX);
+  expect(response.status, text).toBe(200);
+  expect(response.headers.get("content-type")).toBe(OCI_INDEX);
   return { headers: response.headers, text, index: JSON.parse(text) as Index };
 }
 
 function skopeo(...args: string[]): string {
   const { code, stdout, stderr } = runClient("skopeo", args);
-  assert.equal(code, 0, stderr);
+  expect(code, stderr).toBe(0);
   return stdout;
 }
 
@@ -90,16 +90,16 @@ async function machineOf(folder: string, program: RegExp): Promise<number | unde
   return undefined;
 }
 
-describe("skopeo", { skip: missingClient("skopeo") }, () => {
+describe("skopeo", skipWhere(missingClient("skopeo")), () => {
   test("sees one index of both platforms at the origin and at the edge", () => {
     const [atOrigin, atEdge] = [deployment.originUrl, deployment.edgeUrl].map((url) =>
       skopeo("inspect", "--raw", "--tls-verify=false", referenceOf(url, "hello")),
     );
-    assert.equal(atOrigin, atEdge);
+    expect(atOrigin).toBe(atEdge);
     const { mediaType, manifests } = JSON.parse(atEdge ?? "") as Index;
-    assert.equal(mediaType, OCI_INDEX);
+    expect(mediaType).toBe(OCI_INDEX);
     const architectures = manifests.map(({ platform }) => platform.architecture);
-    assert.deepEqual(architectures, ARCHITECTURES);
+    expect(architectures).toStrictEqual(ARCHITECTURES);
   });
 
   for (const architecture of ARCHITECTURES) {
@@ -108,12 +108,12 @@ describe("skopeo", { skip: missingClient("skopeo") }, () => {
       const options = ["--override-arch", architecture, "copy", "--src-tls-verify=false"];
       skopeo(...options, referenceOf(deployment.edgeUrl, "hello"), `oci:${folder}`);
       const machine = await machineOf(folder, /^nix\/store\/[^/]+-hello-[^/]+\/bin\/hello$/);
-      assert.equal(machine, MACHINES[architecture]);
+      expect(machine).toBe(MACHINES[architecture]);
       const loader = await machineOf(
         folder,
         /^nix\/store\/[^/]+-glibc-.*\/ld-linux-[^/]+\.so\.\d$/,
       );
-      assert.equal(loader, MACHINES[architecture]);
+      expect(loader).toBe(MACHINES[architecture]);
     });
   }
 
@@ -124,11 +124,11 @@ describe("skopeo", { skip: missingClient("skopeo") }, () => {
   });
 });
 
-describe("podman", { skip: missingClient("podman") }, () => {
+describe("podman", skipWhere(missingClient("podman")), () => {
   test("takes the machine's own image out of an index, and runs it", () => {
     const { code, stdout, stderr } = podmanRun(scratch, deployment.edgeUrl, "hello", ["hello"]);
-    assert.equal(code, 0, stderr);
-    assert.match(stdout, /Hello, world!/);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/Hello, world!/);
   });
 });
 
@@ -137,15 +137,15 @@ function assertOwn(listing: Listing): void {
   const own = { x64: "ld-linux-x86-64.so.2", arm64: "ld-linux-aarch64.so.1" }[
     process.arch as string
   ];
-  assert.ok(resolveInside(listing, "bin/hello")?.endsWith("/bin/hello"));
+  expect(resolveInside(listing, "bin/hello")?.endsWith("/bin/hello")).toBe(true);
   const loaders = [...listing.keys()].filter((path) => /\/lib\/ld-linux-[^/]+$/.test(path));
-  assert.deepEqual(new Set(loaders.map((path) => basename(path))), new Set([own]));
+  expect(new Set(loaders.map((path) => basename(path)))).toStrictEqual(new Set([own]));
 }
 
 const unprivileged = process.getuid?.() === 0 ? false : "unpacking with owners needs root";
 const withoutDocker = unprivileged || missingClient("dockerd") || missingClient("docker");
 
-describe("containerd", { skip: unprivileged || missingClient("ctr") }, () => {
+describe("containerd", skipWhere(unprivileged || missingClient("ctr")), () => {
   test("takes the machine's own image out of an index", async () => {
     const containerd = await startContainerd(join(scratch, "containerd"));
     try {
@@ -157,7 +157,7 @@ describe("containerd", { skip: unprivileged || missingClient("ctr") }, () => {
   });
 });
 
-describe("Docker's engine", { skip: withoutDocker }, () => {
+describe("Docker's engine", skipWhere(withoutDocker), () => {
   test("takes the machine's own image out of an index, and out of a manifest list", async () => {
     const dockerd = await startDockerd(join(scratch, "dockerd"));
     const proxies = [
@@ -171,7 +171,7 @@ describe("Docker's engine", { skip: withoutDocker }, () => {
       const tagged = proxies.map(
         ({ answers }) => answers.find(({ path }) => path.endsWith("/latest"))?.mediaType,
       );
-      assert.deepEqual(tagged, [OCI_INDEX, DOCKER_MANIFEST_LIST]);
+      expect(tagged).toStrictEqual([OCI_INDEX, DOCKER_MANIFEST_LIST]);
     } finally {
       for (const proxy of proxies) await proxy.close();
       await dockerd.stop();
@@ -185,29 +185,26 @@ describe("a name", () => {
     const digests = [];
     for (const architecture of ARCHITECTURES) {
       const manifest = await pullManifest(deployment.edgeUrl, `${architecture}/hello`);
-      assert.equal(manifest.mediaType, OCI_MANIFEST);
+      expect(manifest.mediaType).toBe(OCI_MANIFEST);
       digests.push(manifest.digest);
     }
-    assert.deepEqual(
-      digests,
-      index.manifests.map(({ digest }) => digest),
-    );
+    expect(digests).toStrictEqual(index.manifests.map(({ digest }) => digest));
   });
 
   test("of a package that one platform lacks is an index without it, which says so", async () => {
     const { index, headers } = await pullIndex("msr-tools/hello");
     const architectures = index.manifests.map(({ platform }) => platform.architecture);
-    assert.deepEqual(architectures, ["amd64"]);
+    expect(architectures).toStrictEqual(["amd64"]);
     const reason = "msr-tools does not support aarch64-linux";
-    assert.equal(index.annotations["nixport.omitted.linux.arm64"], reason);
-    assert.equal(headers.get("nixport-omitted"), `linux/arm64="${reason}"`);
+    expect(index.annotations["nixport.omitted.linux.arm64"]).toBe(reason);
+    expect(headers.get("nixport-omitted")).toBe(`linux/arm64="${reason}"`);
   });
 });
 
 describe("the edge alone", () => {
   const PULLED = ["hello", "jq", "msr-tools/hello"];
   const pulled = new Map<string, string>();
-  before(async () => {
+  beforeAll(async () => {
     for (const image of PULLED) pulled.set(image, (await pullIndex(image)).text);
     const isBackfilled = (image: string) =>
       origin.log.some(({ msg, recipe }) => {
@@ -224,30 +221,30 @@ describe("the edge alone", () => {
   for (const image of PULLED) {
     test(`serves the index of ${image} by tag and by digest, with all that it names`, async () => {
       const { headers, text, index } = await pullIndex(image);
-      assert.equal(text, pulled.get(image));
-      assert.match(headers.get("cache-status") ?? "", /^nixport; hit; detail=/);
+      expect(text).toBe(pulled.get(image));
+      expect(headers.get("cache-status") ?? "").toMatch(/^nixport; hit; detail=/);
       const digest = headers.get("docker-content-digest");
-      assert.equal((await pullIndex(`${image}@${digest}`)).text, text);
+      expect((await pullIndex(`${image}@${digest}`)).text).toBe(text);
       for (const { digest: child } of index.manifests) {
         const manifest = await pullManifest(deployment.edgeUrl, `${image}@${child}`);
-        assert.deepEqual(await missingBlobs(deployment.edgeUrl, manifest), []);
+        expect(await missingBlobs(deployment.edgeUrl, manifest)).toStrictEqual([]);
       }
     });
   }
 
   test("composes the index of a combination that nobody has pulled", async () => {
     const { headers, index } = await pullIndex("hello/jq");
-    assert.match(headers.get("cache-status") ?? "", /detail=composed/);
+    expect(headers.get("cache-status") ?? "").toMatch(/detail=composed/);
     const architectures = index.manifests.map(({ platform }) => platform.architecture);
-    assert.deepEqual(architectures, ARCHITECTURES);
+    expect(architectures).toStrictEqual(ARCHITECTURES);
     for (const { digest } of index.manifests) {
       const manifest = await pullManifest(deployment.edgeUrl, `hello/jq@${digest}`);
-      assert.deepEqual(await missingBlobs(deployment.edgeUrl, manifest), []);
+      expect(await missingBlobs(deployment.edgeUrl, manifest)).toStrictEqual([]);
     }
   });
 
   test("still says which platform an index lacks", async () => {
     const { headers } = await pullIndex("msr-tools/hello");
-    assert.match(headers.get("nixport-omitted") ?? "", /^linux\/arm64=".*msr-tools/);
+    expect(headers.get("nixport-omitted") ?? "").toMatch(/^linux\/arm64=".*msr-tools/);
   });
 });

@@ -1,12 +1,12 @@
 // Real clients pull images of real packages through the edge, from nothing.
 
-import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../registry/image/media-type.ts";
 import { digestHex, digestOf } from "../../registry/naming/digest.ts";
+import { skipWhere } from "../skip-where.ts";
 import {
   get,
   missingClient,
@@ -22,26 +22,26 @@ let deployment: Deployment;
 let origin: Part;
 let scratch: string;
 
-before(async () => {
+beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-clients-"));
   deployment = await deploy();
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
 });
 
-after(async () => {
+afterAll(async () => {
   await deployment?.close();
   if (missingClient("podman") === false) podmanReset(scratch);
   await rm(scratch, { recursive: true, force: true });
 });
 
-describe("skopeo copy", { skip: missingClient("skopeo") }, () => {
+describe("skopeo copy", skipWhere(missingClient("skopeo")), () => {
   test("copies an image that nobody has pulled before", () => {
     const { code, stderr } = skopeoCopy(
       deployment.edgeUrl,
       "shell/git/htop:latest",
       `oci:${scratch}/out`,
     );
-    assert.equal(code, 0, stderr);
+    expect(code, stderr).toBe(0);
   });
 
   test("inspects an image, with the tags it has", () => {
@@ -49,24 +49,24 @@ describe("skopeo copy", { skip: missingClient("skopeo") }, () => {
     const { code, stdout, stderr } = runClient("skopeo", [
       ...["inspect", "--tls-verify=false", reference],
     ]);
-    assert.equal(code, 0, stderr);
+    expect(code, stderr).toBe(0);
     const { Architecture, RepoTags } = JSON.parse(stdout) as Record<string, unknown>;
-    assert.deepEqual([Architecture, RepoTags], ["amd64", ["latest"]]);
+    expect([Architecture, RepoTags]).toStrictEqual(["amd64", ["latest"]]);
   });
 
   test("shows which package is missing", () => {
     const { code, stderr } = skopeoCopy(deployment.edgeUrl, "gitt/htop", `oci:${scratch}/missing`);
-    assert.notEqual(code, 0);
-    assert.match(stderr, /no package gitt/);
-    assert.match(stderr, /did you mean git\b/);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/no package gitt/);
+    expect(stderr).toMatch(/did you mean git\b/);
   });
 
   test("is told that nothing can be pushed here", async () => {
     const { host } = new URL(deployment.edgeUrl);
     const target = ["--dest-tls-verify=false", `docker://${host}/mine`];
     const { code, stderr } = runClient("skopeo", ["copy", await imageOfOnesOwn(), ...target]);
-    assert.notEqual(code, 0);
-    assert.match(stderr, /pull-only/);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/pull-only/);
   });
 
   /** Of bytes that no registry has, so that a client looks for them and then uploads. */
@@ -90,26 +90,26 @@ describe("skopeo copy", { skip: missingClient("skopeo") }, () => {
   }
 });
 
-describe("podman run", { skip: missingClient("podman") }, () => {
+describe("podman run", skipWhere(missingClient("podman")), () => {
   const run = (image: string, ...command: string[]) =>
     podmanRun(scratch, deployment.edgeUrl, image, command);
   const succeeds = (image: string, ...command: string[]) => {
     const { code, stdout, stderr } = run(image, ...command);
-    assert.equal(code, 0, stderr);
+    expect(code, stderr).toBe(0);
     return stdout;
   };
 
   test("runs git of shell/git/htop", () => {
-    assert.match(succeeds("shell/git/htop", "git", "--version"), /^git version 2\./);
+    expect(succeeds("shell/git/htop", "git", "--version")).toMatch(/^git version 2\./);
   });
 
   test("runs a bash one-liner with coreutils", () => {
     const script = 'for i in 3 1 2; do echo "$i"; done | sort | tr "\\n" " "';
-    assert.equal(succeeds("shell/git/htop", "bash", "-c", script), "1 2 3 ");
+    expect(succeeds("shell/git/htop", "bash", "-c", script)).toBe("1 2 3 ");
   });
 
   test("starts the shell without a command", () => {
-    assert.equal(run("shell/git/htop").code, 0);
+    expect(run("shell/git/htop").code).toBe(0);
   });
 
   test("finds a decent Unix: writable /tmp, root's home, users, env and sh", () => {
@@ -120,7 +120,7 @@ describe("podman run", { skip: missingClient("podman") }, () => {
       "while IFS=: read -r user _; do echo $user; done < /etc/passwd",
       "touch /tmp/file && ls -A /tmp",
     ].join("; ");
-    assert.deepEqual(succeeds("shell/git/htop", "bash", "-c", script).trim().split("\n"), [
+    expect(succeeds("shell/git/htop", "bash", "-c", script).trim().split("\n")).toStrictEqual([
       ...["1777", "1777", "700", "/root /etc/ssl/certs/ca-bundle.crt", "sh", "root", "nobody"],
       "file",
     ]);
@@ -129,24 +129,24 @@ describe("podman run", { skip: missingClient("podman") }, () => {
   test("clones a repository in an image that names git and no shell", () => {
     const script =
       "cd /tmp && git init -q a && git -C a -c user.name=a -c user.email=a@b commit -q --allow-empty -m first && git clone -q a b && git -C b log --format=%s";
-    assert.equal(succeeds("git/htop", "/bin/sh", "-c", script), "first\n");
+    expect(succeeds("git/htop", "/bin/sh", "-c", script)).toBe("first\n");
   });
 
   test("runs python with ssl and sqlite3, perl, curl and a terminal program", () => {
     const image = "curl/htop/jq/perl/python3";
     const python =
       "import ssl, sqlite3, ctypes, lzma; print(sqlite3.connect(':memory:').execute('select 40+2').fetchone()[0])";
-    assert.equal(succeeds(image, "python3", "-c", python), "42\n");
+    expect(succeeds(image, "python3", "-c", python)).toBe("42\n");
     const perl =
       "use strict; use POSIX qw(floor); use List::Util qw(sum); print floor(sum(1, 2.5))";
-    assert.equal(succeeds(image, "perl", "-e", perl), "3");
-    assert.match(succeeds(image, "curl", "--version"), /^curl 7|^curl 8/);
-    assert.match(succeeds(image, "htop", "--version"), /^htop 3/);
-    assert.equal(succeeds(image, "jq", "-n", "[1,2]|add"), "3\n");
+    expect(succeeds(image, "perl", "-e", perl)).toBe("3");
+    expect(succeeds(image, "curl", "--version")).toMatch(/^curl 7|^curl 8/);
+    expect(succeeds(image, "htop", "--version")).toMatch(/^htop 3/);
+    expect(succeeds(image, "jq", "-n", "[1,2]|add")).toBe("3\n");
   });
 
   test("runs the main program of the first package where there is no shell", () => {
-    assert.match(succeeds("hello"), /^Hello, world!/);
+    expect(succeeds("hello")).toMatch(/^Hello, world!/);
   });
 });
 
@@ -155,7 +155,7 @@ describe("one recipe", () => {
     const [one, other] = await Promise.all(
       ["shell/git/htop", "shell/htop/git"].map((name) => pullManifest(deployment.edgeUrl, name)),
     );
-    assert.equal(one?.digest, other?.digest);
+    expect(one?.digest).toBe(other?.digest);
   });
 
   test("has one digest from two empty states", async () => {
@@ -166,7 +166,7 @@ describe("one recipe", () => {
       const [there, here] = await Promise.all(
         [second.originUrl, deployment.originUrl].map((url) => pullManifest(url, image)),
       );
-      assert.equal(there?.digest, here?.digest);
+      expect(there?.digest).toBe(here?.digest);
     } finally {
       await second.close();
     }
@@ -185,14 +185,11 @@ describe("one recipe", () => {
       ({ msg, recipe }) => msg === "backfilled" && recipe === "cacert/git/htop/iana-etc/jq",
     );
     const since = origin.log.slice(before.log).map(({ msg }) => msg);
-    assert.deepEqual(
-      since.filter((msg) => msg === "started" || msg === "packed"),
-      [],
-    );
+    expect(since.filter((msg) => msg === "started" || msg === "packed")).toStrictEqual([]);
     // The config is the one blob that is new.
-    assert.equal(done.uploads, 1);
-    assert.equal((await readdir(layers)).length, before.layers + 1);
-    assert.ok(manifest.layers.length > 10);
+    expect(done.uploads).toBe(1);
+    expect(await readdir(layers)).toHaveLength(before.layers + 1);
+    expect(manifest.layers.length).toBeGreaterThan(10);
   });
 });
 
@@ -220,12 +217,12 @@ describe("what is no image", () => {
       test(`${title} is ${status} ${code} at ${at}`, async () => {
         const before = origin.log.length;
         const response = await get(deployment[at], path, { method });
-        assert.equal(response.status, status);
-        assert.equal(response.headers.get("content-type"), "application/json");
+        expect(response.status).toBe(status);
+        expect(response.headers.get("content-type")).toBe("application/json");
         const body = (await response.json()) as { errors: { code: string; message: string }[] };
-        assert.equal(body.errors[0]?.code, code);
+        expect(body.errors[0]?.code).toBe(code);
         const builds = origin.log.slice(before).filter((line) => line.program === "nix-store");
-        assert.deepEqual(builds, [], "nothing is built");
+        expect(builds, "nothing is built").toStrictEqual([]);
       });
     }
   }

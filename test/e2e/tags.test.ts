@@ -1,11 +1,10 @@
 // Tags of a git repository through the running edge and origin: branches move, commits stay, and
 // what was resolved once keeps being answered when the repository is gone.
 
-import assert from "node:assert/strict";
 import { cp, realpath, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
 import { SYSTEM } from "../origin/nix/fixture.ts";
 import { createRepository, type Repository } from "../origin/sources/git-repository.ts";
@@ -33,7 +32,7 @@ async function commitTool(package_: string): Promise<string> {
   return repository.add(package_);
 }
 
-before(async () => {
+beforeAll(async () => {
   repository = await createRepository(atEnd);
   await cp(await realpath(DEBIAN_SET), repository.path, { recursive: true });
   await rename(join(repository.path, "default.nix"), join(repository.path, "set.nix"));
@@ -55,7 +54,7 @@ before(async () => {
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
 });
 
-after(() => deployment?.close());
+afterAll(() => deployment?.close());
 
 function pinOf(manifest: PulledManifest): string | null {
   return manifest.headers.get("nixport-pin");
@@ -73,9 +72,9 @@ async function pullAt(tag: string, commit: string): Promise<PulledManifest> {
 
 async function messageOf(url: string, path: string): Promise<string> {
   const response = await get(url, path);
-  assert.equal(response.status, 404);
+  expect(response.status).toBe(404);
   const { errors } = (await response.json()) as { errors: { code: string; message: string }[] };
-  assert.equal(errors[0]?.code, "MANIFEST_UNKNOWN");
+  expect(errors[0]?.code).toBe("MANIFEST_UNKNOWN");
   return errors[0]?.message ?? "";
 }
 
@@ -84,7 +83,7 @@ describe("a tag", () => {
     const { digest } = await pullAt("main", first);
     for (const tag of ["latest", "feature--x", "v1", first]) {
       const manifest = await pullManifest(deployment.edgeUrl, `tool:${tag}`);
-      assert.deepEqual([pinOf(manifest), manifest.digest], [first, digest], tag);
+      expect([pinOf(manifest), manifest.digest], tag).toStrictEqual([first, digest]);
     }
   });
 
@@ -92,14 +91,14 @@ describe("a tag", () => {
     const earlier = await pullManifest(deployment.edgeUrl, `tool:${first}`);
     second = await commitTool("jq");
     const moved = await pullAt("main", second);
-    assert.notEqual(moved.digest, earlier.digest);
-    assert.deepEqual(await missingBlobs(deployment.edgeUrl, moved), []);
+    expect(moved.digest).not.toBe(earlier.digest);
+    expect(await missingBlobs(deployment.edgeUrl, moved)).toStrictEqual([]);
     for (const [tag, digest] of [
       [first, earlier.digest],
       ["v1", earlier.digest],
       [second, moved.digest],
     ] as const) {
-      assert.equal((await pullManifest(deployment.edgeUrl, `tool:${tag}`)).digest, digest, tag);
+      expect((await pullManifest(deployment.edgeUrl, `tool:${tag}`)).digest, tag).toBe(digest);
     }
   });
 
@@ -116,10 +115,10 @@ describe("a tag", () => {
   test("that nothing is called says what is", async () => {
     for (const url of [deployment.edgeUrl, deployment.originUrl]) {
       const message = await messageOf(url, "/v2/tool/manifests/mian");
-      assert.match(message, /^no tag "mian": the nearest are main; tags are latest/);
+      expect(message).toMatch(/^no tag "mian": the nearest are main; tags are latest/);
     }
     const short = await messageOf(deployment.edgeUrl, `/v2/tool/manifests/${first.slice(0, 12)}`);
-    assert.match(short, /all its 40 digits/);
+    expect(short).toMatch(/all its 40 digits/);
   });
 
   test("has the digest that the same repository gives as a flake", async () => {
@@ -130,9 +129,9 @@ describe("a tag", () => {
       await flakes.startOrigin();
       const manifest = await pullManifest(flakes.originUrl, "tool:main");
       const [revision, asFlake] = pinOf(manifest)?.split("+") ?? [];
-      assert.equal(revision, second);
-      assert.ok(asFlake, "a flake is another set than a plain one of the same revision");
-      assert.equal(manifest.digest, (await pullAt("main", second)).digest);
+      expect(revision).toBe(second);
+      assert(asFlake, "a flake is another set than a plain one of the same revision");
+      expect(manifest.digest).toBe((await pullAt("main", second)).digest);
     } finally {
       await flakes.close();
     }
@@ -142,21 +141,21 @@ describe("a tag", () => {
 describe("with the repository gone", () => {
   const TAGS = ["main", "latest", "feature--x", "v1"];
 
-  before(async () => {
+  beforeAll(async () => {
     await pullAt("latest", second);
     await rename(repository.path, `${repository.path}-away`);
     await origin.stop();
     origin = await deployment.startOrigin();
   });
-  after(() => rename(`${repository.path}-away`, repository.path));
+  afterAll(() => rename(`${repository.path}-away`, repository.path));
 
   test("every tag pulled before is answered at once, also after a restart", async () => {
     for (const tag of [...TAGS, first, second]) {
       for (const url of [deployment.edgeUrl, deployment.originUrl]) {
         const startedMs = performance.now();
         const manifest = await pullManifest(url, `tool:${tag}`);
-        assert(performance.now() - startedMs < AT_ONCE_MS, `${tag} waited`);
-        assert.deepEqual(await missingBlobs(url, manifest), []);
+        expect(performance.now() - startedMs, `${tag} waited`).toBeLessThan(AT_ONCE_MS);
+        expect(await missingBlobs(url, manifest)).toStrictEqual([]);
       }
     }
   });
@@ -168,12 +167,12 @@ describe("with the repository gone", () => {
       warning = (await pullManifest(deployment.originUrl, "tool:main")).headers.get("warning");
       await setTimeout(POLL_MS, undefined, { signal: deadline });
     }
-    assert.match(warning, /^299 - "nixport: main was last resolved .* ago;/);
+    expect(warning).toMatch(/^299 - "nixport: main was last resolved .* ago;/);
   });
 
   test("a tag never pulled is 503, for nobody said that there is none", async () => {
     const response = await get(deployment.edgeUrl, "/v2/tool/manifests/never");
-    assert.equal(response.status, 503);
-    assert.match(response.headers.get("retry-after") ?? "", /^\d+$/);
+    expect(response.status).toBe(503);
+    expect(response.headers.get("retry-after") ?? "").toMatch(/^\d+$/);
   });
 });

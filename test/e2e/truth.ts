@@ -1,8 +1,8 @@
 // What an image must hold, said without nixport's own code: the store paths as they are on this
 // host, the few files of every Unix, and links into the packages. One list for all clients.
 
-import assert from "node:assert/strict";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { debianSetNixConfig } from "../../origin/command/host.ts";
 import { run } from "./daemon.ts";
 import { DEBIAN_SET } from "./deployment.ts";
@@ -98,7 +98,7 @@ export function assertImage(listing: Listing, truth: Truth): void {
     if (!base.has(path) && type !== "directory") problems.push(...linkProblems(listing, path));
   }
   problems.push(...unseen(listing, truth));
-  assert.deepEqual(problems, []);
+  expect(problems).toStrictEqual([]);
 }
 
 /** Every link of a view leads to a file of the image, inside the store. */
@@ -132,7 +132,7 @@ export function assertSame(actual: Listing, expected: Listing): void {
     const [is, wanted] = [describe(actual.get(path)), describe(expected.get(path))];
     return is === wanted ? [] : [`${path}: ${is}, not ${wanted}`];
   });
-  assert.deepEqual(differences.slice(0, MAX_SHOWN), [], `${differences.length} differences`);
+  expect(differences.slice(0, MAX_SHOWN), `${differences.length} differences`).toStrictEqual([]);
 }
 
 function describe(entry: FileEntry | undefined): string {

@@ -1,14 +1,14 @@
 // Every client that is at hand pulls images in every form and unpacks them. All must come to the
 // same files: those of the host's store, with the modes and owners that the store gives them.
 
-import assert from "node:assert/strict";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { VARIANT_HEADER } from "../../registry/http/negotiation.ts";
 import type { Variant } from "../../registry/image/variant.ts";
 import { parseRepository } from "../../registry/naming/recipe.ts";
+import { skipWhere } from "../skip-where.ts";
 import { get, missingClient, podmanOptions } from "./clients.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
 import { removeStorage, run } from "./daemon.ts";
@@ -35,7 +35,7 @@ const truths = new Map<string, Truth>();
 /** What the first client made of an image; the others must make the same of it. */
 const firsts = new Map<string, Listing>();
 
-before(async () => {
+beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-unpack-"));
   deployment = await deploy();
   await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
@@ -46,14 +46,14 @@ before(async () => {
   }
   for (const [image] of IMAGES) {
     const response = await get(edgeUrl, `/v2/${image}/manifests/latest`);
-    assert.equal(response.status, 200, await response.text());
+    expect(response.status, await response.text()).toBe(200);
     const parsed = parseRepository(image);
-    assert.equal(parsed.kind, "recipe");
+    expect(parsed.kind).toBe("recipe");
     if (parsed.kind === "recipe") truths.set(image, await readTruth(parsed.recipe.packages));
   }
 });
 
-after(async () => {
+afterAll(async () => {
   for (const proxy of proxies.values()) await proxy.close();
   await deployment?.close();
   if (scratch) await removeStorage(scratch);
@@ -82,7 +82,7 @@ function unpacksAll(client: ClientUnderTest): void {
         const digests = proxy.answers
           .slice(from)
           .flatMap(({ path, digest }) => (path.includes("/manifests/") ? [digest] : []));
-        assert.deepEqual([...new Set(digests)], [await digestOf(image, variant)]);
+        expect([...new Set(digests)]).toStrictEqual([await digestOf(image, variant)]);
         assertImage(listing, found(truths, image));
         const first = firsts.get(image) ?? listing;
         firsts.set(image, first);
@@ -115,7 +115,7 @@ function copyToLayout(reference: string, layout: string): Promise<string> {
   return run("skopeo", ["copy", "--src-tls-verify=false", source, `oci:${layout}:image`]);
 }
 
-describe("skopeo copy", { skip: missing("skopeo") }, () => {
+describe("skopeo copy", skipWhere(missing("skopeo")), () => {
   unpacksAll({
     variant: () => "oci-zstd",
     // The longer gzip ones are left to umoci, which pulls with skopeo too.
@@ -127,7 +127,7 @@ describe("skopeo copy", { skip: missing("skopeo") }, () => {
   });
 });
 
-describe("umoci unpack", { skip: missing("skopeo", "umoci") }, () => {
+describe("umoci unpack", skipWhere(missing("skopeo", "umoci")), () => {
   unpacksAll({
     variant: () => "oci-zstd",
     // It reads no zstd. Docker's manifest is made one of OCI by skopeo, with the same layers.
@@ -141,7 +141,7 @@ describe("umoci unpack", { skip: missing("skopeo", "umoci") }, () => {
   });
 });
 
-describe("podman pull", { skip: missing("podman", "runc") }, () => {
+describe("podman pull", skipWhere(missing("podman", "runc")), () => {
   unpacksAll({
     variant: () => "oci-zstd",
     // Each form has a storage of its own: all have the same diff ids, so that a storage which has
@@ -158,14 +158,14 @@ describe("podman pull", { skip: missing("podman", "runc") }, () => {
   });
 });
 
-describe("ctr images pull", { skip: missing("containerd", "ctr") }, () => {
+describe("ctr images pull", skipWhere(missing("containerd", "ctr")), () => {
   let containerd: Containerd;
   let folder: string;
-  before(async () => {
+  beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "nixport-containerd-"));
     containerd = await startContainerd(folder);
   });
-  after(async () => {
+  afterAll(async () => {
     await containerd?.stop();
     await removeStorage(folder);
   });
@@ -177,14 +177,14 @@ describe("ctr images pull", { skip: missing("containerd", "ctr") }, () => {
   });
 });
 
-describe("docker pull", { skip: missing("dockerd", "docker") }, () => {
+describe("docker pull", skipWhere(missing("dockerd", "docker")), () => {
   let dockerd: Dockerd;
   let folder: string;
-  before(async () => {
+  beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "nixport-dockerd-"));
     dockerd = await startDockerd(folder);
   });
-  after(async () => {
+  afterAll(async () => {
     await dockerd?.stop();
     await removeStorage(folder);
   });

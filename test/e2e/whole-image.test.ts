@@ -1,10 +1,10 @@
 // Whole images that a package set defines, pulled through the edge: beside Debian's packages.
 
-import assert from "node:assert/strict";
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { skipWhere } from "../skip-where.ts";
 import { get, missingClient, podmanReset, podmanRun, pullManifest } from "./clients.ts";
 import { DEBIAN_SET, type Deployment, deploy, type Part } from "./deployment.ts";
 
@@ -41,7 +41,7 @@ async function plantImages(folder: string): Promise<void> {
   );
 }
 
-before(async () => {
+beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-images-"));
   const setPath = join(scratch, "set");
   await plantImages(setPath);
@@ -49,7 +49,7 @@ before(async () => {
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
 });
 
-after(async () => {
+afterAll(async () => {
   await deployment?.close();
   if (missingClient("podman") === false) podmanReset(scratch);
   await rm(scratch, { recursive: true, force: true });
@@ -65,22 +65,22 @@ async function configOf(image: string): Promise<Record<string, unknown>> {
 describe("a whole image", { timeout: 240_000 }, () => {
   test("is pulled by its name, with its config over what every image has", async () => {
     const { Env, Labels, ...config } = await configOf("site");
-    assert.deepEqual(config, {
+    expect(config).toStrictEqual({
       Entrypoint: ["/bin/jq"],
       Cmd: ["--raw-input", ".", "/srv/index.html"],
       User: "65534:65534",
       WorkingDir: "/srv",
       ExposedPorts: { "8080/tcp": {} },
     });
-    assert((Env as readonly string[]).includes("SITE=/srv"));
-    assert.equal((Labels as Record<string, string>)["org.example.team"], "web");
+    expect(Env as readonly string[]).toContain("SITE=/srv");
+    expect((Labels as Record<string, string>)["org.example.team"]).toBe("web");
   });
 
   const skip = missingClient("podman");
-  test("runs what its config says, on its files, as its user", { skip }, () => {
+  test("runs what its config says, on its files, as its user", skipWhere(skip), () => {
     const { code, stdout, stderr } = podmanRun(scratch, deployment.edgeUrl, "site", []);
-    assert.equal(code, 0, stderr);
-    assert.equal(stdout, '"<p>hello"\n');
+    expect(code, stderr).toBe(0);
+    expect(stdout).toBe('"<p>hello"\n');
   });
 
   test("shares its layers with an image of the same packages", async () => {
@@ -88,23 +88,21 @@ describe("a whole image", { timeout: 240_000 }, () => {
     const packages = await pullManifest(deployment.edgeUrl, "jq/nano");
     const digests = new Set(image.layers.map(({ digest }) => digest));
     const others = packages.layers.filter(({ digest }) => !digests.has(digest));
-    assert.deepEqual(others, []);
+    expect(others).toStrictEqual([]);
   });
 
   test("is refused together with another", async () => {
     const response = await get(deployment.edgeUrl, "/v2/site/tools/manifests/latest");
-    assert.equal(response.status, 404);
-    assert.match(
-      await response.text(),
+    expect(response.status).toBe(404);
+    expect(await response.text()).toMatch(
       /nixportImages\.site and nixportImages\.tools are whole images/,
     );
   });
 
   test("that is defined wrongly is refused by the name of what is wrong", async () => {
     const response = await get(deployment.edgeUrl, "/v2/wrong/manifests/latest");
-    assert.equal(response.status, 404);
-    assert.match(
-      await response.text(),
+    expect(response.status).toBe(404);
+    expect(await response.text()).toMatch(
       /nixportImages\.wrong\.contents: no package jqq \(did you mean jq/,
     );
   });
@@ -118,9 +116,9 @@ describe("a whole image", { timeout: 240_000 }, () => {
     }
     await origin.stop();
     const { headers, config } = await pullManifest(deployment.edgeUrl, "curl/site");
-    assert.match(headers.get("Cache-Status") ?? "", /detail=composed/);
+    expect(headers.get("Cache-Status") ?? "").toMatch(/detail=composed/);
     const response = await get(deployment.edgeUrl, `/v2/any/blobs/${config.digest}`);
     const { config: run } = (await response.json()) as { config: { Entrypoint: string[] } };
-    assert.deepEqual(run.Entrypoint, ["/bin/jq"]);
+    expect(run.Entrypoint).toStrictEqual(["/bin/jq"]);
   });
 });

@@ -1,14 +1,13 @@
 // The edge as a process: the Worker's own entry, its state across restarts, how it starts and ends.
 
-import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import { localSecret } from "../../origin/command/local-secret.ts";
 import { parseSecretKeys, signRequest } from "../../registry/between/token.ts";
 import { ingestPath } from "../../registry/http/route.ts";
@@ -24,10 +23,10 @@ interface Running {
 
 describe("npm run edge", () => {
   let statePath: string;
-  before(async () => {
+  beforeAll(async () => {
     statePath = await mkdtemp(join(tmpdir(), "nixport-command-"));
   });
-  after(() => rm(statePath, { recursive: true, force: true }));
+  afterAll(() => rm(statePath, { recursive: true, force: true }));
 
   function spawnEdge(args: readonly string[], env: Readonly<Record<string, string>>) {
     const { NIXPORT_SECRET: _, ...inherited } = process.env;
@@ -41,7 +40,7 @@ describe("npm run edge", () => {
     const child = spawnEdge([], {});
     for await (const line of createInterface(child.stdout)) {
       const url = /^edge at (http:\/\/127\.0\.0\.1:\d+)$/.exec(line)?.[1];
-      assert.ok(url, line);
+      assert(url, line);
       return { url, child };
     }
     throw new Error("the edge ended before it was ready");
@@ -56,7 +55,7 @@ describe("npm run edge", () => {
     const first = await start();
     const digest = await digestOf(BYTES);
     const keys = parseSecretKeys(await localSecret(statePath, {}));
-    assert.ok(typeof keys !== "string");
+    assert(typeof keys !== "string");
     const { pathname } = new URL(ingestPath.blob(digest), first.url);
     // The real clock: this is the Worker as it is deployed.
     const token = await signRequest(keys, "origin", { method: "PUT", path: pathname }, Date.now());
@@ -65,15 +64,15 @@ describe("npm run edge", () => {
       headers: { Authorization: `Bearer ${token}` },
       body: BYTES,
     });
-    assert.equal(put.status, 201);
+    expect(put.status).toBe(201);
     first.child.kill("SIGTERM");
-    assert.equal(await ended(first.child), 0);
+    expect(await ended(first.child)).toBe(0);
 
     const second = await start();
     const got = await fetch(`${second.url}/v2/any/blobs/${digest}`);
-    assert.deepEqual(await got.bytes(), BYTES);
+    expect(await got.bytes()).toStrictEqual(BYTES);
     second.child.kill("SIGINT");
-    assert.equal(await ended(second.child), 0);
+    expect(await ended(second.child)).toBe(0);
   });
 
   test("says in words that a port is taken", async () => {
@@ -83,8 +82,8 @@ describe("npm run edge", () => {
     other.stderr.on("data", (chunk) => {
       said += chunk;
     });
-    assert.equal(await ended(other), 1);
-    assert.match(said, /^nixport: .*another program has the port; PORT and EDGE_PORT/);
+    expect(await ended(other)).toBe(1);
+    expect(said).toMatch(/^nixport: .*another program has the port; PORT and EDGE_PORT/);
     running.child.kill("SIGTERM");
     await ended(running.child);
   });
@@ -96,7 +95,7 @@ describe("npm run edge", () => {
     const { port } = new URL(killed.url);
     const next = spawnEdge([], { EDGE_PORT: port });
     const [line] = (await once(createInterface(next.stdout), "line")) as [string];
-    assert.equal(line, `edge at ${killed.url}`);
+    expect(line).toBe(`edge at ${killed.url}`);
     next.kill("SIGTERM");
     await ended(next);
   });
@@ -114,29 +113,29 @@ describe("npm run edge", () => {
           output += chunk;
         });
       }
-      assert.equal(await ended(child), code);
-      assert.match(output, said);
+      expect(await ended(child)).toBe(code);
+      expect(output).toMatch(said);
     });
   }
 });
 
 describe("localSecret", () => {
   let statePath: string;
-  before(async () => {
+  beforeAll(async () => {
     statePath = join(await mkdtemp(join(tmpdir(), "nixport-secret-")), "state");
   });
-  after(() => rm(statePath, { recursive: true, force: true }));
+  afterAll(() => rm(statePath, { recursive: true, force: true }));
 
   test("is one for all who start at once, readable by their user alone", async () => {
     const secrets = await Promise.all(Array.from({ length: 20 }, () => localSecret(statePath, {})));
-    assert.equal(new Set(secrets).size, 1);
-    assert.match(`${secrets[0]}`, /^[0-9a-f]{64}$/);
+    expect(new Set(secrets).size).toBe(1);
+    expect(`${secrets[0]}`).toMatch(/^[0-9a-f]{64}$/);
     const { mode } = await stat(join(statePath, "secret"));
-    assert.equal(mode & 0o777, 0o600);
+    expect(mode & 0o777).toBe(0o600);
   });
 
   test("is NIXPORT_SECRET where that is set", async () => {
     const secret = "named by the environment";
-    assert.equal(await localSecret(statePath, { NIXPORT_SECRET: secret }), secret);
+    expect(await localSecret(statePath, { NIXPORT_SECRET: secret })).toBe(secret);
   });
 });

@@ -1,11 +1,11 @@
 // An edge in workerd with real KV and R2, in front of a fake origin, and what a test does with them:
 // pull as a client does, push as the origin does.
 
-import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { assert, expect } from "vitest";
 import { type RunningEdge, startEdge } from "../../origin/command/workerd.ts";
 import { parseSecretKeys, signRequest } from "../../registry/between/token.ts";
 import { ingestPath } from "../../registry/http/route.ts";
@@ -88,7 +88,7 @@ export async function startWorld(
       const isBound = !isBytes || path.startsWith("/ingest/manifests/");
       const bodyDigest = isBound ? (signedDigest ?? (await digestOf(bytes))) : undefined;
       const keys = parseSecretKeys(secret);
-      assert.ok(typeof keys !== "string");
+      assert(typeof keys !== "string");
       const { pathname } = new URL(path, edge.url);
       const token = await signRequest(
         keys,
@@ -137,7 +137,7 @@ export async function startWorld(
 async function accepted(answer: Promise<Response>): Promise<void> {
   const response = await answer;
   const text = await response.text();
-  assert.ok(response.ok, `${response.status} ${text}`);
+  assert(response.ok, `${response.status} ${text}`);
 }
 
 export interface RegistryErrorBody {
@@ -148,11 +148,11 @@ export interface RegistryErrorBody {
 
 /** The one error of an answer, which must be the registry's JSON. */
 export async function errorOf(response: Response): Promise<RegistryErrorBody> {
-  assert.equal(response.headers.get("Content-Type"), "application/json");
-  assert.equal(response.headers.get("Cache-Control"), "no-store");
+  expect(response.headers.get("Content-Type")).toBe("application/json");
+  expect(response.headers.get("Cache-Control")).toBe("no-store");
   const body = (await response.json()) as { errors: RegistryErrorBody[] };
   const [error] = body.errors;
-  assert.ok(error);
+  assert(error);
   return error;
 }
 

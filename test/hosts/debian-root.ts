@@ -38,7 +38,7 @@ chroot $root useradd --create-home --uid ${USER.id} --user-group --shell /bin/ba
 rm -rf $root/nix $root/etc/nix
 `;
 
-/** Why no root can be made here, or false: the form `node:test` takes for `skip`. */
+/** Why no root can be made here, or false. */
 export function missingForRoots(): string | false {
   if (process.getuid?.() !== 0) return "making another machine's root needs root";
   const folders = (process.env.PATH ?? "").split(delimiter);

@@ -1,11 +1,12 @@
 // The ways to have Nix on a Debian whose Nix is newer than this machine's: each starts the origin as
 // its user would, and pulls an image that was built there.
 
-import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { before, describe, type TestContext, test } from "node:test";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { Ending } from "../origin/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import { debianRoot, missingForRoots, SUITES, USER } from "./debian-root.ts";
 import { type As, CHECKOUT, type Machine, startMachine } from "./machine.ts";
 import { assertPulls, plantSmallSet } from "./small-set.ts";
@@ -33,22 +34,22 @@ const DAEMON =
   "exec nix-daemon 2>&1 & until [ -S /nix/var/nix/daemon-socket/socket ]; do :; done; echo up; wait";
 
 for (const suite of SUITES) {
-  describe(`on Debian ${suite}`, { skip: missingForRoots(), timeout: ROOT_DEADLINE_MS }, () => {
+  describe(`on Debian ${suite}`, {
+    ...skipWhere(missingForRoots()),
+    timeout: ROOT_DEADLINE_MS,
+  }, () => {
     let root = "";
-    before(
-      async () => {
-        root = await debianRoot(suite);
-      },
-      { timeout: ROOT_DEADLINE_MS },
-    );
+    beforeAll(async () => {
+      root = await debianRoot(suite);
+    }, ROOT_DEADLINE_MS);
 
-    async function machine(t: TestContext, setUp = "", sandbox = true): Promise<Machine> {
-      const started = await startMachine(t, { root });
+    async function machine(onEnd: Ending, setUp = "", sandbox = true): Promise<Machine> {
+      const started = await startMachine(onEnd, { root });
       await plantSmallSet(join(started.files, SET));
       const nixConf = `sandbox = ${sandbox}\nsandbox-fallback = false\nsubstituters =`;
       const script = `mkdir -p /etc/nix; echo '${nixConf}' >/etc/nix/nix.conf\n${setUp}`;
       const { code, stderr } = await started.run(script, { env: { HOME: "/root" } });
-      assert.equal(code, 0, stderr);
+      expect(code, stderr).toBe(0);
       return started;
     }
 
@@ -58,13 +59,13 @@ for (const suite of SUITES) {
       await stop();
     }
 
-    test("root builds in the sandbox", async (t) => {
-      await assertServes(await machine(t), asRoot);
+    test("root builds in the sandbox", async () => {
+      await assertServes(await machine(onTestFinished), asRoot);
     });
 
-    test("root in a container builds without build users", async (t) => {
+    test("root in a container builds without build users", async () => {
       const gone = "rm /usr/sbin/useradd; sed -i '/^nixbld/d' /etc/group /etc/passwd";
-      await assertServes(await machine(t, gone, false), asRoot);
+      await assertServes(await machine(onTestFinished, gone, false), asRoot);
     });
 
     const mended: readonly (readonly [what: string, setUp: string])[] = [
@@ -80,10 +81,10 @@ for (const suite of SUITES) {
       ["is used as it is where it is whole", OWN_STORE],
     ];
     for (const [what, setUp] of mended) {
-      test(`a user's own /nix ${what}`, async (t) => {
-        const on = await machine(t, setUp, false);
+      test(`a user's own /nix ${what}`, async () => {
+        const on = await machine(onTestFinished, setUp, false);
         await assertServes(on, asUser);
-        assert(!existsSync(join(on.files, HOME, ".local/share/nix/root")));
+        expect(existsSync(join(on.files, HOME, ".local/share/nix/root"))).toBe(false);
       });
     }
 
@@ -92,46 +93,50 @@ for (const suite of SUITES) {
       ["whose sudo asks for a password", SUDO_WITH_PASSWORD, "sudo "],
     ];
     for (const [what, setUp, prefix] of byHand) {
-      test(`a user ${what} is told all that root must do, once`, async (t) => {
-        const on = await machine(t, `rm /usr/bin/git; ${setUp}`);
+      test(`a user ${what} is told all that root must do, once`, async () => {
+        const on = await machine(onTestFinished, `rm /usr/bin/git; ${setUp}`);
         const env = { ...asUser.env, NIXERY_PKGS_REPO: "https://example.org/set.git" };
         const { code, stderr } = await on.run(ORIGIN, { ...asUser, env });
-        assert.equal(code, 1);
+        expect(code).toBe(1);
         const lines = stderr.split("\n").filter((line) => line.startsWith("  "));
         const apt = "apt-get -qq -o DPkg::Lock::Timeout=300";
-        assert.deepEqual(lines, [
+        expect(lines).toStrictEqual([
           `  ${prefix}${apt} update`,
           `  ${prefix}${apt} install --yes --no-install-recommends git`,
           `  ${prefix}install --directory --owner ${USER.id} /nix /nix/store /nix/var /nix/var/nix`,
           `  ${prefix}chown --recursive ${USER.id} /nix`,
         ]);
-        assert.doesNotMatch(stderr, /not-started/);
+        expect(stderr).not.toMatch(/not-started/);
       });
     }
 
-    test("the commands that a user is told do what is needed", async (t) => {
-      const on = await machine(t, "rm /usr/bin/sudo", false);
+    test("the commands that a user is told do what is needed", async () => {
+      const on = await machine(onTestFinished, "rm /usr/bin/sudo", false);
       const told = await on.run(ORIGIN, asUser);
       const commands = told.stderr.split("\n").filter((line) => line.startsWith("  "));
-      assert.deepEqual(await on.run(commands.join("\n")), { code: 0, stdout: "", stderr: "" });
+      expect(await on.run(commands.join("\n"))).toStrictEqual({ code: 0, stdout: "", stderr: "" });
       await assertServes(on, asUser);
     });
 
     // Of a repository, since Nix fetches into its cache folder.
     for (const home of ["/nonexistent", undefined]) {
-      test(`a service works with HOME ${home ?? "unset"}`, async (t) => {
+      test(`a service works with HOME ${home ?? "unset"}`, async () => {
         const { HOME: _, ...kept } = asUser.env;
         const source = { NIXERY_PKGS_PATH: "", NIXERY_PKGS_REPO: `file://${SET}` };
         const env = { ...kept, ...source, ...(home !== undefined && { HOME: home }) };
         const gone = `usermod --home /nonexistent ${USER.name}`;
         const owned = `chown --recursive ${USER.name} ${SET}`;
-        const on = await machine(t, `${gone}; ${OWN_STORE}; ${COMMIT_SET}; ${owned}`, false);
+        const on = await machine(
+          onTestFinished,
+          `${gone}; ${OWN_STORE}; ${COMMIT_SET}; ${owned}`,
+          false,
+        );
         await assertServes(on, { ...asUser, env });
       });
     }
 
-    test("an untrusted user of a daemon builds in its sandbox", async (t) => {
-      const on = await machine(t, `usermod --append --groups nix-users ${USER.name}`);
+    test("an untrusted user of a daemon builds in its sandbox", async () => {
+      const on = await machine(onTestFinished, `usermod --append --groups nix-users ${USER.name}`);
       await on.start(DAEMON, /^up$/, asRoot);
       await assertServes(on, asUser);
       const { stdout } = await on.run(
@@ -140,34 +145,34 @@ for (const suite of SUITES) {
       );
       const { url, trusted } = JSON.parse(stdout);
       // 2.26 says 0 where newer ones say false.
-      assert.deepEqual([url, Boolean(trusted)], ["daemon", false]);
+      expect([url, Boolean(trusted)]).toStrictEqual(["daemon", false]);
     });
 
-    test("a user whom the daemon does not serve is told the group", async (t) => {
+    test("a user whom the daemon does not serve is told the group", async () => {
       const socket = "install --directory --mode 770 --group nix-users /nix/var/nix/daemon-socket";
-      const on = await machine(t, `${ROOT_BUILDS}; ${socket}`);
+      const on = await machine(onTestFinished, `${ROOT_BUILDS}; ${socket}`);
       await on.start(DAEMON, /^up$/, asRoot);
       const { code, stderr } = await on.run(ORIGIN, asUser);
-      assert.equal(code, 1);
-      assert.match(stderr, /^ {2}usermod --append --groups nix-users ann$/m);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^ {2}usermod --append --groups nix-users ann$/m);
     });
 
-    test("a user of a store that is root's, without a daemon, is told what there is to do", async (t) => {
-      const on = await machine(t, `${SUDO_WITHOUT_PASSWORD}; ${ROOT_BUILDS}`);
+    test("a user of a store that is root's, without a daemon, is told what there is to do", async () => {
+      const on = await machine(onTestFinished, `${SUDO_WITHOUT_PASSWORD}; ${ROOT_BUILDS}`);
       const { code, stderr } = await on.run(ORIGIN, asUser);
-      assert.equal(code, 1);
-      assert.match(stderr, /\/nix\/store belongs to the user 0, and no Nix daemon answers/);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/\/nix\/store belongs to the user 0, and no Nix daemon answers/);
     });
 
-    test("a store of its own is packed from where it is", async (t) => {
+    test("a store of its own is packed from where it is", async () => {
       const env = { ...asRoot.env, NIX_REMOTE: "local?root=/srv/own" };
-      const on = await machine(t);
+      const on = await machine(onTestFinished);
       await assertServes(on, { env });
-      assert(!existsSync(join(on.files, "nix/store")));
+      expect(existsSync(join(on.files, "nix/store"))).toBe(false);
     });
 
-    test("git is installed where a repository has the packages", async (t) => {
-      const on = await machine(t, `${COMMIT_SET}; mv /usr/bin/git /usr/bin/git.away`);
+    test("git is installed where a repository has the packages", async () => {
+      const on = await machine(onTestFinished, `${COMMIT_SET}; mv /usr/bin/git /usr/bin/git.away`);
       await writeFile(
         join(on.files, "usr/bin/apt-get"),
         '#!/bin/sh\n[ "$4 $7" = "install git" ] && mv /usr/bin/git.away /usr/bin/git\n',

@@ -71,7 +71,7 @@ export interface MachineOptions {
   readonly mounts?: string;
 }
 
-export async function startMachine(t: Ending, options: MachineOptions): Promise<Machine> {
+export async function startMachine(onEnd: Ending, options: MachineOptions): Promise<Machine> {
   const folder = await mkdtemp(join(tmpdir(), "nixport-machine-"));
   const [root, upper, work] = [join(folder, "root"), join(folder, "upper"), join(folder, "work")];
   for (const path of [root, upper, work]) await mkdir(path, { mode: 0o755 });
@@ -84,7 +84,7 @@ export async function startMachine(t: Ending, options: MachineOptions): Promise<
     ],
     { stdio: ["pipe", "pipe", "pipe"] },
   );
-  t.after(async () => {
+  onEnd(async () => {
     if (holder.exitCode === null && holder.signalCode === null) {
       const ended = once(holder, "exit");
       holder.stdin.end();

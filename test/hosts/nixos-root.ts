@@ -83,7 +83,9 @@ async function addPrograms(
     await chmod(copy, 0o755);
     // The old kind of path counts for the libraries' own libraries as well.
     const search = ["--force-rpath", "--set-rpath", libraries];
-    await run("patchelf", ["--set-interpreter", `${libraries}/${LOADER}`, ...search, copy]);
+    // In this order, one by one: patchelf 0.18 makes segments overlap otherwise.
+    await run("patchelf", [...search, copy]);
+    await run("patchelf", ["--set-interpreter", `${libraries}/${LOADER}`, copy]);
   }
   for (const name of NIX_LINKS) await symlink("nix", join(bin, name));
   await symlink("bash", join(bin, "sh"));

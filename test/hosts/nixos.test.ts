@@ -1,12 +1,12 @@
 // A machine laid out as NixOS is, where npm's Node and workerd do not start: the origin runs on the
 // machine's own Node, as a user of its daemon.
 
-import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { before, describe, type TestContext, test } from "node:test";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { freePort } from "../e2e/deployment.ts";
-import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
+import { type Ending, endOfFile, temporaryDirectory } from "../origin/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import { debianRoot, missingForRoots, USER } from "./debian-root.ts";
 import { CHECKOUT, type Machine, startMachine } from "./machine.ts";
 import { layOutNixos } from "./nixos-root.ts";
@@ -30,38 +30,38 @@ mount -o remount,bind,ro "$store"`;
 
 const ending = endOfFile();
 
-describe("on a machine like NixOS", { skip: missingForRoots(), timeout: ROOT_DEADLINE_MS }, () => {
+describe("on a machine like NixOS", {
+  ...skipWhere(missingForRoots()),
+  timeout: ROOT_DEADLINE_MS,
+}, () => {
   let root = "";
-  before(
-    async () => {
-      root = await temporaryDirectory(ending);
-      await layOutNixos(await debianRoot("trixie"), root);
-    },
-    { timeout: ROOT_DEADLINE_MS },
-  );
+  beforeAll(async () => {
+    root = await temporaryDirectory(ending);
+    await layOutNixos(await debianRoot("trixie"), root);
+  }, ROOT_DEADLINE_MS);
 
-  async function machine(t: TestContext): Promise<Machine> {
-    const started = await startMachine(t, { root, mounts: READ_ONLY_STORE });
+  async function machine(onEnd: Ending): Promise<Machine> {
+    const started = await startMachine(onEnd, { root, mounts: READ_ONLY_STORE });
     await mkdir(join(started.files, SET));
     await plantSmallSet(join(started.files, SET));
     await started.start(DAEMON, /^up$/);
     return started;
   }
 
-  test("the Node among npm's packages does not start there", async (t) => {
-    const { run } = await machine(t);
-    assert.notEqual((await run(`${CHECKOUT}/node_modules/.bin/node --version`)).code, 0);
+  test("the Node among npm's packages does not start there", async () => {
+    const { run } = await machine(onTestFinished);
+    expect((await run(`${CHECKOUT}/node_modules/.bin/node --version`)).code).not.toBe(0);
   });
 
-  test("npm run origin serves images, on the machine's Node", async (t) => {
-    const on = await machine(t);
+  test("npm run origin serves images, on the machine's Node", async () => {
+    const on = await machine(onTestFinished);
     const ready = /^origin at (http:\S+),/;
     const { match } = await on.start(`${SETUP} origin/command/origin.ts`, ready, asUser);
     await assertPulls(match[1] ?? "");
   });
 
-  test("npm start serves images without an edge, and says why there is none", async (t) => {
-    const on = await machine(t);
+  test("npm start serves images without an edge, and says why there is none", async () => {
+    const on = await machine(onTestFinished);
     const ready =
       /^nixport ready: origin (http:\S+); try: docker pull \S+; no edge: workerd does not start on this machine \(it or its loader is missing\)/;
     const port = String(await freePort());

@@ -1,10 +1,10 @@
 // A package set that any Nix builds, in any sandbox, with nothing but a shell: and what an image of it
 // must hold.
 
-import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { expect } from "vitest";
 import { DOCKER_MANIFEST } from "../../registry/image/media-type.ts";
 import { SYSTEM } from "../origin/nix/fixture.ts";
 
@@ -37,19 +37,19 @@ export async function assertPulls(originUrl: string): Promise<void> {
   const headers = { accept: DOCKER_MANIFEST };
   const response = await fetch(`${originUrl}/${name}/manifests/latest`, { headers });
   const text = await response.text();
-  assert.equal(response.status, 200, text);
+  expect(response.status, text).toBe(200);
   const { layers } = JSON.parse(text) as { layers: readonly { readonly digest: string }[] };
   const tars = await Promise.all(
     layers.map(async ({ digest }) => {
       const blob = await fetch(`${originUrl}/${name}/blobs/${digest}`);
-      assert.equal(blob.status, 200);
+      expect(blob.status).toBe(200);
       const bytes = Buffer.from(await blob.arrayBuffer());
       return gunzipSync(bytes).toString("latin1");
     }),
   );
   const all = tars.join("");
   for (const part of [/nix\/store\/[0-9a-z]{32}-hello-1\.0\0/, /built here: hello/, /a page of/]) {
-    assert.match(all, part);
+    expect(all).toMatch(part);
   }
-  assert.match(all, /\0share\/page\0/);
+  expect(all).toMatch(/\0share\/page\0/);
 }

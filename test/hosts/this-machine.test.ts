@@ -1,7 +1,7 @@
 // The ways to have Nix that this machine itself can show: root's, in the usual place and below
 // another root.
 
-import { describe, test } from "node:test";
+import { describe, onTestFinished, test } from "vitest";
 import { deploy } from "../e2e/deployment.ts";
 import { temporaryDirectory } from "../origin/fixture.ts";
 import { assertPulls, plantSmallSet } from "./small-set.ts";
@@ -18,14 +18,14 @@ describe("on this machine", { timeout: 60_000 }, () => {
     ["a pull is packed from a store of its own, named by its folder", (folder) => `${folder}/own`],
   ];
   for (const [what, remote] of rows) {
-    test(what, async (t) => {
-      const folder = await temporaryDirectory(t);
+    test(what, async () => {
+      const folder = await temporaryDirectory(onTestFinished);
       await plantSmallSet(`${folder}/set`);
       const deployment = await deploy({
         packages: `${folder}/set`,
         env: { NIX_REMOTE: remote(folder), NIX_CONFIG: SANDBOXED },
       });
-      t.after(() => deployment.close());
+      onTestFinished(() => deployment.close());
       const { url } = await deployment.startOrigin();
       await assertPulls(url);
     });

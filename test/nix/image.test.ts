@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
   appendFile,
@@ -12,7 +11,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { describe, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../registry/naming/digest.ts";
 import { missingClient, runClient } from "../e2e/clients.ts";
 import { DEBIAN_SET } from "../e2e/deployment.ts";
@@ -21,6 +20,7 @@ import { type Ending, endOfFile, temporaryDirectory } from "../origin/fixture.ts
 import { plantSet, REPOSITORY_PREFIX, startHouse } from "../origin/house.ts";
 import { testNix } from "../origin/nix/fixture.ts";
 import { createRepository } from "../origin/sources/git-repository.ts";
+import { skipWhere } from "../skip-where.ts";
 
 const nix = await testNix();
 const limit = { timeout: 240_000 };
@@ -64,8 +64,8 @@ async function readBuilt(result: Awaited<ReturnType<typeof nixBuild>>): Promise<
   return { ...facts, path: result.path };
 }
 
-async function writtenData(t: Ending, text: string): Promise<string> {
-  const file = join(await temporaryDirectory(t), "popularity.json");
+async function writtenData(onEnd: Ending, text: string): Promise<string> {
+  const file = join(await temporaryDirectory(onEnd), "popularity.json");
   await writeFile(file, text);
   return file;
 }
@@ -85,14 +85,14 @@ describe("an image built without the registry", limit, () => {
       const built = await build(
         ...["--argstr", "name", name, "--argstr", "form", form, "--argstr", "pkgSource", DEBIAN],
       );
-      assert.equal(built.digest, pulled.digest, recipe);
-      assert.deepEqual(built.manifest, pulled.manifest);
+      expect(built.digest, recipe).toBe(pulled.digest);
+      expect(built.manifest).toStrictEqual(pulled.manifest);
     }
   });
 
-  test("has the registry's digest of a whole image, by its name", async (t) => {
-    const set = await realpath(await plantSet(t));
-    const folder = await temporaryDirectory(t);
+  test("has the registry's digest of a whole image, by its name", async () => {
+    const set = await realpath(await plantSet(onTestFinished));
+    const folder = await temporaryDirectory(onTestFinished);
     await mkdir(join(folder, "files"));
     await writeFile(join(folder, "files/page"), "one\n");
     await writeFile(
@@ -103,29 +103,40 @@ describe("an image built without the registry", limit, () => {
       }; }`,
     );
     await writeFile(join(folder, "popularity.json"), '{ "shared": 4 }');
-    const house = await startHouse(t, folder, await temporaryDirectory(t));
+    const house = await startHouse(
+      onTestFinished,
+      folder,
+      await temporaryDirectory(onTestFinished),
+    );
     const pulled = await house.pull("site/hullo");
     const name = ["--argstr", "name", `${REPOSITORY_PREFIX}site/hullo`];
     const built = await build(...name, "--argstr", "pkgSource", `path!${await realpath(folder)}`);
-    assert.equal(built.digest, pulled.digest);
+    expect(built.digest).toBe(pulled.digest);
     const listing = await listLayout(built.path);
     for (const path of ["bin/hello", "bin/hullo", "bin/tool", "bin/sh", "page"]) {
-      assert(listing.has(path), path);
+      expect(listing.has(path), path).toBe(true);
     }
   });
 
-  test("has the registry's digest of a set in git that carries popularity data", async (t) => {
-    const repository = await createRepository(t);
+  test("has the registry's digest of a set in git that carries popularity data", async () => {
+    const repository = await createRepository(onTestFinished);
     await writeFile(join(repository.path, "popularity.json"), '{ "closures of": 60, "shared": 4 }');
-    await repository.commit(await readFile(join(await plantSet(t), "default.nix"), "utf8"));
+    await repository.commit(
+      await readFile(join(await plantSet(onTestFinished), "default.nix"), "utf8"),
+    );
     const variables = { NIXERY_PKGS_REPO: repository.path };
-    const house = await startHouse(t, "/nowhere", await temporaryDirectory(t), variables);
+    const house = await startHouse(
+      onTestFinished,
+      "/nowhere",
+      await temporaryDirectory(onTestFinished),
+      variables,
+    );
     const pulled = await house.pull("hello/sh");
     const name = ["--argstr", "name", `${REPOSITORY_PREFIX}hello/sh`];
     const source = ["--argstr", "pkgSource", `git!${repository.path}!main`];
-    assert.equal((await build(...name, ...source)).digest, pulled.digest);
-    const other = ["--argstr", "popularity", await writtenData(t, '{ "shared": 1 }')];
-    assert.notEqual((await build(...name, ...source, ...other)).digest, pulled.digest);
+    expect((await build(...name, ...source)).digest).toBe(pulled.digest);
+    const other = ["--argstr", "popularity", await writtenData(onTestFinished, '{ "shared": 1 }')];
+    expect((await build(...name, ...source, ...other)).digest).not.toBe(pulled.digest);
   });
 
   test("is for the platform its name says, and for one only", async () => {
@@ -134,28 +145,28 @@ describe("an image built without the registry", limit, () => {
         build("--argstr", "name", name, "--argstr", "pkgSource", DEBIAN),
       ),
     );
-    assert.equal(named?.digest, open?.digest);
+    expect(named?.digest).toBe(open?.digest);
     const both = ["--argstr", "name", "amd64/arm64/jq", "--argstr", "pkgSource", DEBIAN];
     const refused = await nixBuild(both);
-    assert.match("error" in refused ? refused.error : "", /amd64 and arm64 are two platforms/);
+    expect("error" in refused ? refused.error : "").toMatch(/amd64 and arm64 are two platforms/);
   });
 
   const skip = missingClient("skopeo");
-  test("is an OCI layout that clients copy", { skip }, async (t) => {
+  test("is an OCI layout that clients copy", skipWhere(skip), async () => {
     const { path } = await build("--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN);
-    const target = await temporaryDirectory(t);
+    const target = await temporaryDirectory(onTestFinished);
     const { code, stderr } = runClient("skopeo", ["copy", `oci:${path}:latest`, `dir:${target}`]);
-    assert.equal(code, 0, stderr);
+    expect(code, stderr).toBe(0);
   });
 
   test("says where each of its blobs lies", async () => {
     const built = await build("--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN);
     const hexes = built.manifest.layers.map(({ digest }) => digest.slice("sha256:".length));
-    for (const hex of hexes) assert(hex in built.layerLocations);
+    for (const hex of hexes) expect(hex in built.layerLocations).toBe(true);
     for (const [hex, { path, md5 }] of Object.entries(built.layerLocations)) {
       const bytes = await readFile(path);
-      assert.equal(await digestOf(bytes), `sha256:${hex}`);
-      assert.equal(createHash("md5").update(bytes).digest("base64"), md5);
+      expect(await digestOf(bytes)).toBe(`sha256:${hex}`);
+      expect(createHash("md5").update(bytes).digest("base64")).toBe(md5);
     }
   });
 });
@@ -175,29 +186,29 @@ async function configOf(image: BuiltImage): Promise<{
 test(
   "an image is built by a program in a folder of root's, and by a link to one",
   limit,
-  async (t) => {
-    const folder = await temporaryDirectory(t);
-    assert.equal((await stat(folder)).mode & 0o777, 0o700);
+  async () => {
+    const folder = await temporaryDirectory(onTestFinished);
+    expect((await stat(folder)).mode & 0o777).toBe(0o700);
     const [copy, link] = [join(folder, "copy"), join("/tmp", `${basename(folder)}-node`)];
     await copyFile(process.execPath, copy);
     const inStore = await nix.run("nix-store", ["--add", process.execPath], { deadlineMs: 60_000 });
     assert(inStore.kind === "exited" && inStore.code === 0, JSON.stringify(inStore));
     await symlink(inStore.stdout.trim(), link);
-    t.after(() => rm(link));
+    onTestFinished(() => rm(link));
     const expected = (await buildJq()).manifest.config.digest;
     for (const node of [copy, link]) {
-      assert.equal((await buildJq("--argstr", "node", node)).manifest.config.digest, expected);
+      expect((await buildJq("--argstr", "node", node)).manifest.config.digest).toBe(expected);
     }
   },
 );
 
 const noSandbox = process.getuid?.() === 0 ? false : "a sandbox without a daemon needs root";
 
-describe("a sandboxed build", { ...limit, skip: noSandbox }, () => {
-  test("gives the digest of one that is not, on a Node outside the store", async (t) => {
+describe("a sandboxed build", { ...limit, ...skipWhere(noSandbox) }, () => {
+  test("gives the digest of one that is not, on a Node outside the store", async () => {
     const sandboxed = await testNix({ env: { NIX_CONFIG: SANDBOXED } });
     // With a name behind its end that nobody had before, nobody has built with it.
-    const node = join(await temporaryDirectory(t), "node");
+    const node = join(await temporaryDirectory(onTestFinished), "node");
     await copyFile(process.execPath, node);
     await appendFile(node, node);
     const source = ["--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN];
@@ -206,8 +217,8 @@ describe("a sandboxed build", { ...limit, skip: noSandbox }, () => {
       const open = await build(...source, ...more);
       const args = [...source, ...more, "--argstr", "node", node];
       const built = await readBuilt(await nixBuild(args, sandboxed));
-      assert.notEqual(built.path, open.path);
-      assert.equal(built.digest, open.digest);
+      expect(built.path).not.toBe(open.path);
+      expect(built.digest).toBe(open.digest);
     }
   });
 });
@@ -228,22 +239,22 @@ describe("extraCommands", limit, () => {
       const entry = listing.get(path);
       return entry && `${entry.type} ${entry.mode.toString(8)} ${entry.owner}`;
     };
-    assert.equal(shown("var/log/app"), "directory 1777 1000:100");
-    assert.equal(shown("app.json"), "file 640 1000:100");
-    assert.equal(shown("closed"), "directory 0 1000:100");
-    assert.equal(shown("closed/shadow"), "file 0 1000:100");
-    assert.equal(listing.get("link")?.content, "app.json");
-    assert.equal(listing.get("app.json")?.mtimeSeconds, 1);
-    assert([...listing.keys()].some((path) => path.startsWith("not utf-8")));
-    assert.equal(listing.get("bin/jq")?.owner, "0:0");
+    expect(shown("var/log/app")).toBe("directory 1777 1000:100");
+    expect(shown("app.json")).toBe("file 640 1000:100");
+    expect(shown("closed")).toBe("directory 0 1000:100");
+    expect(shown("closed/shadow")).toBe("file 0 1000:100");
+    expect(listing.get("link")?.content).toBe("app.json");
+    expect(listing.get("app.json")?.mtimeSeconds).toBe(1);
+    expect([...listing.keys()].some((path) => path.startsWith("not utf-8"))).toBe(true);
+    expect(listing.get("bin/jq")?.owner).toBe("0:0");
     const { history } = await configOf(image);
-    assert.equal(history.at(-1)?.created_by, "nixport extra commands");
+    expect(history.at(-1)?.created_by).toBe("nixport extra commands");
   });
 
   test("leave all other layers as they are", async () => {
     const plain = await buildJq();
     const extra = await buildJq("--argstr", "extraCommands", "echo 1 > one");
-    assert.deepEqual(extra.manifest.layers.slice(0, -1), plain.manifest.layers);
+    expect(extra.manifest.layers.slice(0, -1)).toStrictEqual(plain.manifest.layers);
   });
 
   const failures: readonly [string, string, RegExp][] = [
@@ -260,7 +271,7 @@ describe("extraCommands", limit, () => {
     test(`end the build with ${what}`, async () => {
       const args = ["--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN];
       const result = await nixBuild([...args, "--argstr", "extraCommands", commands]);
-      assert.match("error" in result ? result.error : "built", pattern);
+      expect("error" in result ? result.error : "built").toMatch(pattern);
     });
   }
 });
@@ -275,10 +286,10 @@ describe("an image of one's own", limit, () => {
       ],
     );
     const { config } = await configOf(image);
-    assert.deepEqual(config.Entrypoint, ["/bin/jq"]);
-    assert.equal(config.Cmd, undefined);
-    assert.equal(config.User, "1000");
-    assert.deepEqual(config.Env, [
+    expect(config.Entrypoint).toStrictEqual(["/bin/jq"]);
+    expect(config.Cmd).toBeUndefined();
+    expect(config.User).toBe("1000");
+    expect(config.Env).toStrictEqual([
       "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
       "HOME=/tmp",
       "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
@@ -286,14 +297,14 @@ describe("an image of one's own", limit, () => {
     ]);
   });
 
-  test("holds contents besides packages: derivations, names, files", async (t) => {
-    const folder = await temporaryDirectory(t);
+  test("holds contents besides packages: derivations, names, files", async () => {
+    const folder = await temporaryDirectory(onTestFinished);
     await mkdir(join(folder, "etc"));
     await writeFile(join(folder, "etc/app.conf"), "one=1\n");
     const contents = `[ (import ${DEBIAN.slice("path!".length)} { }).nano "curl" ${folder} ]`;
     const listing = await listLayout((await buildJq("--arg", "contents", contents)).path);
     for (const path of ["bin/jq", "bin/nano", "bin/curl", "etc/app.conf"]) {
-      assert(listing.has(path), path);
+      expect(listing.has(path), path).toBe(true);
     }
   });
 
@@ -303,7 +314,8 @@ describe("an image of one's own", limit, () => {
     const image = await buildJq("--arg", "config", config);
     const { config: run } = await configOf(image);
     const listing = await listLayout(image.path);
-    for (const path of run.Cmd as readonly string[]) assert(listing.has(path.slice(1)), path);
+    for (const path of run.Cmd as readonly string[])
+      expect(listing.has(path.slice(1)), path).toBe(true);
   });
 
   test("has no more layers than it may", async () => {
@@ -311,9 +323,11 @@ describe("an image of one's own", limit, () => {
     const fine = await build(...name);
     const most = fine.manifest.layers.length - 3;
     const coarse = await build(...name, "--arg", "maxLayers", String(most));
-    assert(coarse.manifest.layers.length <= most, `${coarse.manifest.layers.length}`);
+    expect(coarse.manifest.layers.length, `${coarse.manifest.layers.length}`).toBeLessThanOrEqual(
+      most,
+    );
     const files = async ({ path }: BuiltImage) => [...(await listLayout(path))].sort();
-    assert.deepEqual(await files(coarse), await files(fine));
+    expect(await files(coarse)).toStrictEqual(await files(fine));
   });
 
   const refusals: readonly [string, readonly string[], RegExp][] = [
@@ -339,7 +353,7 @@ describe("an image of one's own", limit, () => {
     test(`is refused with ${what}`, async () => {
       const source = args.includes("pkgSource") ? [] : ["--argstr", "pkgSource", DEBIAN];
       const result = await nixBuild([...source, ...args]);
-      assert.match("error" in result ? result.error : "built", pattern);
+      expect("error" in result ? result.error : "built").toMatch(pattern);
     });
   }
 });

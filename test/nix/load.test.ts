@@ -1,9 +1,9 @@
-import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import type { PinnedSource } from "../../origin/nix/pinned-source.ts";
+import type { Ending } from "../origin/fixture.ts";
 import {
   derivation,
   evaluateLookup,
@@ -54,42 +54,45 @@ describe("load.nix", () => {
     ],
   ];
   for (const [title, expression] of shapes) {
-    test(`loads ${title}`, async (t) => {
-      const source = await packageSet(t, nix, expression);
+    test(`loads ${title}`, async () => {
+      const source = await packageSet(onTestFinished, nix, expression);
       const { lookups } = await evaluateLookup(nix, source, ["hello"]);
-      assert.equal(lookups[0]?.kind, "found", JSON.stringify(lookups));
+      expect(lookups[0]?.kind, JSON.stringify(lookups)).toBe("found");
     });
   }
 
-  test("gives a function the operator's configuration", async (t) => {
+  test("gives a function the operator's configuration", async () => {
     const expression = `{ config, system }: { hello = assert config == { a = [ 1 "b" ]; }; ${hello}; }`;
-    const source = { ...(await packageSet(t, nix, expression)), config: { a: [1, "b"] } };
+    const source = {
+      ...(await packageSet(onTestFinished, nix, expression)),
+      config: { a: [1, "b"] },
+    };
     const { lookups } = await evaluateLookup(nix, source, ["hello"]);
-    assert.equal(lookups[0]?.kind, "found", JSON.stringify(lookups));
+    expect(lookups[0]?.kind, JSON.stringify(lookups)).toBe("found");
   });
 
-  test("passes on the system that is asked for", async (t) => {
+  test("passes on the system that is asked for", async () => {
     const expression = `{ system }: { hello = derivation {
       name = "hello"; builder = "/bin/sh"; inherit system; }; }`;
-    const source = await packageSet(t, nix, expression);
+    const source = await packageSet(onTestFinished, nix, expression);
     const { lookups } = await evaluateLookup(nix, source, ["hello"], OTHER_SYSTEM);
-    assert.equal(lookups[0]?.kind, "found");
+    expect(lookups[0]?.kind).toBe("found");
   });
 
-  test("loads a single file and an absolute path with a needless slash", async (t) => {
-    const dir = await tempDir(t);
+  test("loads a single file and an absolute path with a needless slash", async () => {
+    const dir = await tempDir(onTestFinished);
     await writeFile(join(dir, "set.nix"), `{ hello = ${hello}; }`);
     await writeFile(join(dir, "default.nix"), "import ./set.nix");
     const file = await pinPath(nix, join(dir, "set.nix"));
-    assert.equal((await evaluateLookup(nix, file, ["hello"])).lookups[0]?.kind, "found");
+    expect((await evaluateLookup(nix, file, ["hello"])).lookups[0]?.kind).toBe("found");
     const directory = await pinPath(nix, dir);
     assert(directory.kind === "path");
     const slashed = { ...directory, path: `${dir}/` };
-    assert.equal((await evaluateLookup(nix, slashed, ["hello"])).lookups[0]?.kind, "found");
+    expect((await evaluateLookup(nix, slashed, ["hello"])).lookups[0]?.kind).toBe("found");
   });
 
-  test("evaluates exactly what was pinned and leaves out Git's own data", async (t) => {
-    const dir = await tempDir(t);
+  test("evaluates exactly what was pinned and leaves out Git's own data", async () => {
+    const dir = await tempDir(onTestFinished);
     await mkdir(join(dir, "sub", ".git"), { recursive: true });
     await writeFile(join(dir, "sub", ".git", "kept"), "");
     await writeFile(
@@ -99,19 +102,21 @@ describe("load.nix", () => {
     const source = await pinPath(nix, dir);
     await mkdir(join(dir, ".git"));
     await writeFile(join(dir, ".git", "HEAD"), dir);
-    assert.equal((await evaluateLookup(nix, source, ["hello"])).lookups[0]?.kind, "found");
+    expect((await evaluateLookup(nix, source, ["hello"])).lookups[0]?.kind).toBe("found");
   });
 
-  test("refuses a path that has changed since it was pinned", async (t) => {
-    const dir = await tempDir(t);
+  test("refuses a path that has changed since it was pinned", async () => {
+    const dir = await tempDir(onTestFinished);
     await writeFile(join(dir, "default.nix"), `{ hello = ${hello}; } # ${dir}`);
     const source = await pinPath(nix, dir);
     await writeFile(join(dir, "default.nix"), "{ }");
-    await assert.rejects(evaluateLookup(nix, source, ["hello"]), /hash mismatch|path mismatch/);
+    await expect(evaluateLookup(nix, source, ["hello"])).rejects.toThrow(
+      /hash mismatch|path mismatch/,
+    );
   });
 
-  test("loads a commit of a git repository, on a named branch or wherever it is", async (t) => {
-    const dir = await tempDir(t);
+  test("loads a commit of a git repository, on a named branch or wherever it is", async () => {
+    const dir = await tempDir(onTestFinished);
     const git = (...args: readonly string[]) =>
       execFileSync(
         "git",
@@ -131,7 +136,7 @@ describe("load.nix", () => {
     const commit = git("rev-parse", "HEAD");
     git("checkout", "--quiet", "main");
     // Of a bare repository Nix makes a copy, as of one on another host.
-    const bare = join(await tempDir(t), "bare.git");
+    const bare = join(await tempDir(onTestFinished), "bare.git");
     git("clone", "--quiet", "--bare", dir, bare);
     for (const [url, ref] of [
       [dir, undefined],
@@ -139,16 +144,16 @@ describe("load.nix", () => {
       [bare, undefined],
       [bare, "refs/heads/side"],
     ]) {
-      const fresh = await testNix({ env: { HOME: await tempDir(t) } });
+      const fresh = await testNix({ env: { HOME: await tempDir(onTestFinished) } });
       const pinned = { kind: "git", url: `file://${url}`, commit } as const;
       const source = ref === undefined ? pinned : { ...pinned, ref };
       const { lookups } = await evaluateLookup(fresh, source, ["hello"]);
-      assert.equal(lookups[0]?.kind, "found");
+      expect(lookups[0]?.kind).toBe("found");
     }
   });
 
-  test("fetches a commit of nixpkgs as the archive of its forge", async (t) => {
-    const dir = await tempDir(t);
+  test("fetches a commit of nixpkgs as the archive of its forge", async () => {
+    const dir = await tempDir(onTestFinished);
     const commit = "0123456789abcdef0123456789abcdef01234567";
     await mkdir(join(dir, `nixpkgs-${commit}`));
     await mkdir(join(dir, "archive"));
@@ -163,10 +168,10 @@ describe("load.nix", () => {
       join(dir, "archive", `${commit}.tar.gz`),
       `nixpkgs-${commit}`,
     ]);
-    const fresh = await testNix({ env: { HOME: await tempDir(t) } });
+    const fresh = await testNix({ env: { HOME: await tempDir(onTestFinished) } });
     const source = { kind: "nixpkgs", url: `file://${dir}`, commit } as const;
     const { lookups } = await evaluateLookup(fresh, source, ["hello"]);
-    assert.equal(lookups[0]?.kind, "found");
+    expect(lookups[0]?.kind).toBe("found");
   });
 
   describe("of a flake", async () => {
@@ -174,8 +179,8 @@ describe("load.nix", () => {
       env: { NIX_CONFIG: `${TEST_NIX_CONFIG}experimental-features = flakes\n` },
     });
 
-    async function lockedFlake(t: TestContext, outputs: string): Promise<string> {
-      const dir = await tempDir(t);
+    async function lockedFlake(onEnd: Ending, outputs: string): Promise<string> {
+      const dir = await tempDir(onEnd);
       await writeFile(join(dir, "flake.nix"), `{ outputs = { self }: ${outputs}; }`);
       const pinned = await pinPath(nix, dir);
       assert(pinned.kind === "path");
@@ -190,28 +195,31 @@ describe("load.nix", () => {
         `{ packages.${SYSTEM}.hello = ${hello}; legacyPackages.${SYSTEM}.other = ${hello}; }`,
       ],
     ] as const) {
-      test(`takes its ${title}`, async (t) => {
-        const url = await lockedFlake(t, outputs);
+      test(`takes its ${title}`, async () => {
+        const url = await lockedFlake(onTestFinished, outputs);
         const { lookups } = await evaluateLookup(flakes, { kind: "flake", url }, ["hello"]);
-        assert.equal(lookups[0]?.kind, "found", JSON.stringify(lookups));
+        expect(lookups[0]?.kind, JSON.stringify(lookups)).toBe("found");
       });
     }
 
-    test("refuses one without packages for the system, whatever else it has", async (t) => {
+    test("refuses one without packages for the system, whatever else it has", async () => {
       for (const outputs of ["{ hello = 1; }", `{ packages.${OTHER_SYSTEM} = { }; }`]) {
-        const url = await lockedFlake(t, outputs);
-        await assert.rejects(evaluateLookup(flakes, { kind: "flake", url }, []), /no packages for/);
+        const url = await lockedFlake(onTestFinished, outputs);
+        await expect(evaluateLookup(flakes, { kind: "flake", url }, [])).rejects.toThrow(
+          /no packages for/,
+        );
       }
     });
 
-    test("refuses one that is not locked, and one that is no more what it was locked to", async (t) => {
-      const dir = await tempDir(t);
+    test("refuses one that is not locked, and one that is no more what it was locked to", async () => {
+      const dir = await tempDir(onTestFinished);
       await writeFile(join(dir, "flake.nix"), "{ outputs = { self }: { }; }");
       const moving: PinnedSource = { kind: "flake", url: `path:${dir}` };
-      await assert.rejects(evaluateLookup(flakes, moving, []), /is not locked to a revision/);
+      await expect(evaluateLookup(flakes, moving, [])).rejects.toThrow(
+        /is not locked to a revision/,
+      );
       const other = `path:${dir}?narHash=sha256-${"A".repeat(43)}=`;
-      await assert.rejects(
-        evaluateLookup(flakes, { kind: "flake", url: other }, []),
+      await expect(evaluateLookup(flakes, { kind: "flake", url: other }, [])).rejects.toThrow(
         /hash mismatch/i,
       );
     });
@@ -226,9 +234,9 @@ describe("load.nix", () => {
     ],
   ];
   for (const [title, expression, message] of refused) {
-    test(`refuses ${title} and says why`, async (t) => {
-      const source = await packageSet(t, nix, expression);
-      await assert.rejects(evaluateLookup(nix, source, []), message);
+    test(`refuses ${title} and says why`, async () => {
+      const source = await packageSet(onTestFinished, nix, expression);
+      await expect(evaluateLookup(nix, source, [])).rejects.toThrow(message);
     });
   }
 });

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import {
   derivation,
   evaluateLookup,
@@ -108,11 +107,13 @@ describe("lookup.nix", async () => {
     ["typethrows.a", "typeThrows.a"],
   ];
   for (const [index, [name, attribute]] of found.entries()) {
-    test(`finds ${attribute} for ${name}`, async (t) => {
-      asked ??= packageSet(t, nix, SET).then((set) => evaluateLookup(nix, set, names(found)));
+    test(`finds ${attribute} for ${name}`, async () => {
+      asked ??= packageSet(onTestFinished, nix, SET).then((set) =>
+        evaluateLookup(nix, set, names(found)),
+      );
       const { lookups } = await asked;
-      assert.equal(lookups[index]?.kind, "found", JSON.stringify(lookups[index]));
-      assert.equal(lookups[index]?.attribute, attribute);
+      expect(lookups[index]?.kind, JSON.stringify(lookups[index])).toBe("found");
+      expect(lookups[index]?.attribute).toBe(attribute);
     });
   }
 
@@ -150,19 +151,24 @@ describe("lookup.nix", async () => {
     ["elsewhere", { kind: "unsupported", system: SYSTEM }],
     ["foreign", { kind: "unsupported", system: SYSTEM }],
   ];
-  test("says what everything else is, in the order asked, in one evaluation", async (t) => {
-    const { lookups } = await evaluateLookup(nix, await packageSet(t, nix, SET), names(others));
-    assert.deepEqual(
-      lookups,
-      others.map(([, said]) => said),
+  test("says what everything else is, in the order asked, in one evaluation", async () => {
+    const { lookups } = await evaluateLookup(
+      nix,
+      await packageSet(onTestFinished, nix, SET),
+      names(others),
     );
+    expect(lookups).toStrictEqual(others.map(([, said]) => said));
   });
 
-  test("names the members of each set in which something is missing, once", async (t) => {
-    const source = await packageSet(t, nix, '{ a = 1; n.b = throw "x"; n.C = abort "y"; }');
+  test("names the members of each set in which something is missing, once", async () => {
+    const source = await packageSet(
+      onTestFinished,
+      nix,
+      '{ a = 1; n.b = throw "x"; n.C = abort "y"; }',
+    );
     const asked = ["x", "y", "n.x", "n.y", "n"];
     const { members } = await evaluateLookup(nix, source, asked);
-    assert.deepEqual(members, { "": ["a", "n"], n: ["C", "b"] });
+    expect(members).toStrictEqual({ "": ["a", "n"], n: ["C", "b"] });
   });
 
   const outputs: readonly (readonly [name: string, outputs: readonly string[]])[] = [
@@ -179,64 +185,70 @@ describe("lookup.nix", async () => {
     ["fetched", ["out"]],
     ["unfreeAllowed", ["out"]],
   ];
-  test("wants the outputs a user would install, or the one that was named", async (t) => {
-    const { lookups } = await evaluateLookup(nix, await packageSet(t, nix, SET), names(outputs));
-    assert.deepEqual(
-      lookups.map((lookup) => (lookup.outputs as { name: string }[]).map((output) => output.name)),
-      outputs.map(([, wanted]) => wanted),
+  test("wants the outputs a user would install, or the one that was named", async () => {
+    const { lookups } = await evaluateLookup(
+      nix,
+      await packageSet(onTestFinished, nix, SET),
+      names(outputs),
     );
+    expect(
+      lookups.map((lookup) => (lookup.outputs as { name: string }[]).map((output) => output.name)),
+    ).toStrictEqual(outputs.map(([, wanted]) => wanted));
   });
 
-  test("gives plain store paths and writes the derivation", async (t) => {
-    const { lookups } = await evaluateLookup(nix, await packageSet(t, nix, SET), [
+  test("gives plain store paths and writes the derivation", async () => {
+    const { lookups } = await evaluateLookup(nix, await packageSet(onTestFinished, nix, SET), [
       "many",
       "outOnly",
     ]);
     const [many, outOnly] = lookups;
-    assert.match(String(many?.derivation), /^\/nix\/store\/[0-9a-z]{32}-many-1\.drv$/);
+    expect(String(many?.derivation)).toMatch(/^\/nix\/store\/[0-9a-z]{32}-many-1\.drv$/);
     const query = ["--query", "--outputs", String(many?.derivation)];
     const queried = await nix.run("nix-store", query, { deadlineMs: 60_000 });
     assert(queried.kind === "exited" && queried.code === 0, JSON.stringify(queried));
     const outputs = (many?.outputs ?? []) as { path: string }[];
-    assert.equal(outputs.length, 2);
+    expect(outputs).toHaveLength(2);
     for (const { path } of outputs) {
-      assert(queried.stdout.split("\n").includes(path));
+      expect(queried.stdout.split("\n")).toContain(path);
     }
-    assert.deepEqual(outOnly?.outputs, [{ name: "out", path: outOnly?.derivation }]);
+    expect(outOnly?.outputs).toStrictEqual([{ name: "out", path: outOnly?.derivation }]);
   });
 
-  test("gives facts where they are known and null where they are not", async (t) => {
+  test("gives facts where they are known and null where they are not", async () => {
     const asked = ["facts", "plain", "oneLicense", "badMeta", "noMeta", "noName"];
-    const { lookups } = await evaluateLookup(nix, await packageSet(t, nix, SET), asked);
+    const { lookups } = await evaluateLookup(
+      nix,
+      await packageSet(onTestFinished, nix, SET),
+      asked,
+    );
     const unknown = { description: null, licenses: [], mainProgram: null };
-    assert.deepEqual(
+    expect(
       lookups.map(({ name, version, description, licenses, mainProgram }) => ({
         ...{ name, version, description, licenses, mainProgram },
       })),
-      [
-        {
-          name: "facts",
-          version: "3.1",
-          description: 'Says "all"',
-          licenses: ["MIT", "own", "words", "Full"],
-          mainProgram: "fact",
-        },
-        { name: "plain", version: "1.2", ...unknown },
-        { name: "one", version: "1", ...unknown, licenses: ["GPL-2.0-only"] },
-        { name: "bad-meta", version: "1", ...unknown },
-        { name: "no-meta", version: "1", ...unknown },
-        { name: "noName", version: null, ...unknown },
-      ],
-    );
+    ).toStrictEqual([
+      {
+        name: "facts",
+        version: "3.1",
+        description: 'Says "all"',
+        licenses: ["MIT", "own", "words", "Full"],
+        mainProgram: "fact",
+      },
+      { name: "plain", version: "1.2", ...unknown },
+      { name: "one", version: "1", ...unknown, licenses: ["GPL-2.0-only"] },
+      { name: "bad-meta", version: "1", ...unknown },
+      { name: "no-meta", version: "1", ...unknown },
+      { name: "noName", version: null, ...unknown },
+    ]);
   });
 
-  test("does not call unfree what the operator has allowed but is broken", async (t) => {
+  test("does not call unfree what the operator has allowed but is broken", async () => {
     const expression = `{ both = ${refused("unfree = true; broken = true;")}; }`;
-    const source = await packageSet(t, nix, expression);
+    const source = await packageSet(onTestFinished, nix, expression);
     const strict = await evaluateLookup(nix, source, ["both"]);
-    assert.equal(strict.lookups[0]?.kind, "unfree");
+    expect(strict.lookups[0]?.kind).toBe("unfree");
     const allowing = { ...source, config: { allowUnfree: true } };
     const allowed = await evaluateLookup(nix, allowing, ["both"]);
-    assert.equal(allowed.lookups[0]?.kind, "broken");
+    expect(allowed.lookups[0]?.kind).toBe("broken");
   });
 });

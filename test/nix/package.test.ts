@@ -1,7 +1,6 @@
 // The origin as a package: built against a set that is this machine's own Node and npm, which is all
 // that package.nix asks of one; then started, and pulled from.
 
-import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, existsSync, globSync, readdirSync, readFileSync, realpathSync } from "node:fs";
@@ -9,13 +8,14 @@ import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { NixProgram } from "../../origin/nix/nix-runner.ts";
 import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
 import { plantSet, REPOSITORY_PREFIX } from "../origin/house.ts";
 import { SYSTEM, TEST_NIX_CONFIG, testNix } from "../origin/nix/fixture.ts";
 import { createRepository } from "../origin/sources/git-repository.ts";
+import { skipWhere } from "../skip-where.ts";
 import { generatePackageSet } from "../stand-ins/package-set/package-set.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -52,11 +52,11 @@ const skip =
     ? "npm is not on PATH"
     : !(await isAnswering(settings.npm_config_registry ?? "")) && "npm's registry does not answer";
 
-describe("nix/package.nix", { skip, timeout: BUILD_DEADLINE_MS }, () => {
+describe("nix/package.nix", { ...skipWhere(skip), timeout: BUILD_DEADLINE_MS }, () => {
   let set: string;
   let path: string;
 
-  before(async () => {
+  beforeAll(async () => {
     set = await plantNodeSet(npm ?? "");
     path = (await nix("nix-build", join(ROOT, "nix"), "--no-out-link", ...pkgs())).trim();
   });
@@ -81,43 +81,47 @@ describe("nix/package.nix", { skip, timeout: BUILD_DEADLINE_MS }, () => {
         if (!isBuiltin(name)) imported.add(/^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name);
       }
     }
-    assert(imported.size > 3);
+    expect(imported.size).toBeGreaterThan(3);
     for (const name of imported) {
-      assert(existsSync(join(sources, "node_modules", name, "package.json")), name);
+      expect(existsSync(join(sources, "node_modules", name, "package.json")), name).toBe(true);
     }
     for (const absent of ["workerd", "miniflare", "wrangler", "esbuild", "typescript", "node"]) {
-      assert(!existsSync(join(sources, "node_modules", absent)), absent);
+      expect(existsSync(join(sources, "node_modules", absent)), absent).toBe(false);
     }
-    assert.deepEqual(readdirSync(path), ["bin", "lib"]);
-    assert.deepEqual(readdirSync(join(path, "bin")), ["nixport"]);
+    expect(readdirSync(path)).toStrictEqual(["bin", "lib"]);
+    expect(readdirSync(join(path, "bin"))).toStrictEqual(["nixport"]);
   });
 
   test("refers to Node and to nothing else", async () => {
     const references = (await nix("nix-store", "--query", "--references", path)).trim().split("\n");
     const names = references.map((each) => each.replace(/^\/nix\/store\/[^-]+-/, "")).sort();
-    assert.deepEqual(names, ["nixport-0.1.0", "node-of-this-machine"]);
+    expect(names).toStrictEqual(["nixport-0.1.0", "node-of-this-machine"]);
   });
 
   test("has a program that says what it can do, by its own name", () => {
     const help = execFileSync(join(path, "bin/nixport"), ["--help"], { encoding: "utf8" });
-    assert.match(help, /^usage: nixport <command>[\s\S]* origin [\s\S]* verify /);
+    expect(help).toMatch(/^usage: nixport <command>[\s\S]* origin [\s\S]* verify /);
     const verify = execFileSync(join(path, "bin/nixport"), ["verify", "--help"], {
       encoding: "utf8",
     });
-    assert.match(verify, /^usage: nixport verify /);
+    expect(verify).toMatch(/^usage: nixport verify /);
   });
 
-  test("serves images, and builds them again", async (t) => {
-    const cwd = await temporaryDirectory(t);
+  test("serves images, and builds them again", async () => {
+    const cwd = await temporaryDirectory(onTestFinished);
     const env = {
       ...{ PATH: process.env.PATH ?? "", HOME: cwd, NIX_CONFIG: TEST_NIX_CONFIG },
-      ...{ NIXERY_PKGS_PATH: await plantSet(t), PORT: "0", NIXPORT_LOG_LEVEL: "silent" },
+      ...{
+        NIXERY_PKGS_PATH: await plantSet(onTestFinished),
+        PORT: "0",
+        NIXPORT_LOG_LEVEL: "silent",
+      },
     };
     const run = (...args: readonly string[]) =>
       spawn(join(path, "bin/nixport"), args, { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
     const child = run("origin");
     const ended = once(child, "exit");
-    t.after(async () => {
+    onTestFinished(async () => {
       child.kill("SIGTERM");
       await ended;
     });
@@ -125,21 +129,21 @@ describe("nix/package.nix", { skip, timeout: BUILD_DEADLINE_MS }, () => {
     const [, url = ""] = /^origin at (\S+), serving/.exec(line) ?? [];
     const name = `${REPOSITORY_PREFIX}hello/sh`;
     const response = await fetch(`${url}/v2/${name}/manifests/latest`);
-    assert.equal(response.status, 200, await response.text());
+    expect(response.status, await response.text()).toBe(200);
     const [code] = await once(run("verify", "--registry", url, name), "exit");
-    assert.equal(code, 0);
+    expect(code).toBe(0);
     child.kill("SIGTERM");
-    assert.deepEqual(await ended, [0, null]);
+    expect(await ended).toStrictEqual([0, null]);
   });
 
-  test("is what the flake beside it gives for a set", async (t) => {
-    const checkout = await createRepository(t);
+  test("is what the flake beside it gives for a set", async () => {
+    const checkout = await createRepository(onTestFinished);
     const files = ["LICENSE", "package.json", "package-lock.json"];
     for (const part of ["nix", "origin", "registry", ...files]) {
       cpSync(join(ROOT, part), join(checkout.path, part), { recursive: true });
     }
     checkout.add("all");
-    const nixpkgs = realpathSync(await temporaryDirectory(t));
+    const nixpkgs = realpathSync(await temporaryDirectory(onTestFinished));
     await writeFile(
       join(nixpkgs, "flake.nix"),
       `{ outputs = _: { legacyPackages.${SYSTEM} = import ${set} // { lib = { }; }; }; }`,
@@ -147,12 +151,12 @@ describe("nix/package.nix", { skip, timeout: BUILD_DEADLINE_MS }, () => {
     const options = ["--extra-experimental-features", "nix-command flakes", "--impure", "--raw"];
     const flake = `git+file://${checkout.path}?dir=nix#packages.${SYSTEM}.default.outPath`;
     const override = ["--override-input", "nixpkgs", `path:${nixpkgs}`, "--no-write-lock-file"];
-    assert.equal(await nix("nix", "eval", ...options, flake, ...override), path);
+    expect(await nix("nix", "eval", ...options, flake, ...override)).toBe(path);
   });
 });
 
-test("nix/package.nix is a package of a set in nixpkgs' shape, however it is called", async (t) => {
-  const folder = realpathSync(await temporaryDirectory(t));
+test("nix/package.nix is a package of a set in nixpkgs' shape, however it is called", async () => {
+  const folder = realpathSync(await temporaryDirectory(onTestFinished));
   const tree = generatePackageSet({
     ...{ salt: "package", packages: 0, minver: "2.8", wording: "new", raised: new Map() },
     bootstrap: { url: "https://h.example/tools", sha256: "0".repeat(52) },
@@ -176,7 +180,7 @@ test("nix/package.nix is a package of a set in nixpkgs' shape, however it is cal
   const args = ["--eval", "--json", "--strict", "--expr", expression];
   const result = await run("nix-instantiate", args, { deadlineMs: 60_000 });
   assert(result.kind === "exited" && result.code === 0, JSON.stringify(result));
-  assert.deepEqual(JSON.parse(result.stdout), {
+  expect(JSON.parse(result.stdout)).toStrictEqual({
     ...{ isSame: true, name: "nixport-0.1.0", pname: "nixport", system: SYSTEM },
     ...{ mainProgram: "nixport", node: true },
   });

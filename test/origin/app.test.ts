@@ -1,11 +1,10 @@
 // What the origin answers over HTTP: one table of requests against a real server.
 
-import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { parsePopularity } from "../../origin/layers/popularity.ts";
 import { signRequest } from "../../registry/between/token.ts";
 import { popularityBlob } from "../../registry/image/record.ts";
@@ -21,7 +20,7 @@ const atEnd = endOfFile();
 let house: House;
 let image: Pulled;
 
-before(async () => {
+beforeAll(async () => {
   house = await startHouse(atEnd, await plantSet(atEnd), await temporaryDirectory(atEnd));
   image = await house.pull("sh");
 });
@@ -154,25 +153,25 @@ describe("the origin answers", { timeout: 60_000 }, () => {
       const get = await house.request(filledIn(path), asked);
       const body = await get.bytes();
       const head = await house.request(filledIn(path), { ...asked, method: "HEAD" });
-      assert.equal(get.status, status, String(body));
+      expect(get.status, String(body)).toBe(status);
       // Ranges are for GET alone (RFC 9110 §14.2): HEAD tells of the whole.
       const isRanged = "Range" in headers;
-      assert.equal(head.status, isRanged ? 200 : status);
-      assert.equal((await head.bytes()).length, 0);
+      expect(head.status).toBe(isRanged ? 200 : status);
+      expect(await head.bytes()).toHaveLength(0);
       const without = ({ headers: all }: Response) =>
         [...all].filter(([name]) => !["date", "connection", "keep-alive"].includes(name));
-      if (!isRanged) assert.deepEqual(without(head), without(get));
+      if (!isRanged) expect(without(head)).toStrictEqual(without(get));
       for (const [name, value] of Object.entries(answers)) {
         const sent = get.headers.get(name);
-        if (value instanceof RegExp) assert.match(sent ?? "", value, name);
-        else assert.equal(sent, value, name);
+        if (value instanceof RegExp) expect(sent ?? "", name).toMatch(value);
+        else expect(sent, name).toBe(value);
       }
-      if (status !== 304) assert.equal(get.headers.get("content-length"), String(body.length));
-      assert.equal(get.headers.get("transfer-encoding"), null);
+      if (status !== 304) expect(get.headers.get("content-length")).toBe(String(body.length));
+      expect(get.headers.get("transfer-encoding")).toBeNull();
       if (code !== undefined) {
         const { errors } = JSON.parse(String(Buffer.from(body)));
-        assert.equal(errors[0].code, code);
-        assert.notEqual(errors[0].message, "");
+        expect(errors[0].code).toBe(code);
+        expect(errors[0].message).not.toBe("");
       }
     });
   }
@@ -181,7 +180,7 @@ describe("the origin answers", { timeout: 60_000 }, () => {
     const { errors } = (await (await house.request("/v2/_catalog?n=10")).json()) as {
       errors: { message: string }[];
     };
-    assert.match(errors[0]?.message ?? "", /^images cannot be listed/);
+    expect(errors[0]?.message ?? "").toMatch(/^images cannot be listed/);
   });
 
   test("405, Allow and UNSUPPORTED to whoever wants to write", async () => {
@@ -190,21 +189,21 @@ describe("the origin answers", { timeout: 60_000 }, () => {
     for (const path of writes) {
       for (const method of ["PUT", "POST", "DELETE", "PATCH"]) {
         const response = await house.request(filledIn(path), { method });
-        assert.equal(response.status, 405, `${method} ${path}`);
-        assert.equal(response.headers.get("Allow"), "GET, HEAD");
-        assert.match(await response.text(), /"UNSUPPORTED"/);
+        expect(response.status, `${method} ${path}`).toBe(405);
+        expect(response.headers.get("Allow")).toBe("GET, HEAD");
+        expect(await response.text()).toMatch(/"UNSUPPORTED"/);
       }
     }
-    assert.deepEqual(house.started, []);
+    expect(house.started).toStrictEqual([]);
   });
 
   test("every part of a blob with the bytes that the whole has there", async () => {
     const path = filledIn("/v2/x/blobs/@blob");
     const whole = await (await house.request(path)).bytes();
     const part = await house.request(path, { headers: { Range: "bytes=7-60" } });
-    assert.deepEqual(await part.bytes(), whole.slice(7, 61));
+    expect(await part.bytes()).toStrictEqual(whole.slice(7, 61));
     const end = await house.request(path, { headers: { Range: "bytes=-5" } });
-    assert.deepEqual(await end.bytes(), whole.slice(-5));
+    expect(await end.bytes()).toStrictEqual(whole.slice(-5));
   });
 
   test("the popularity data of an image among its blobs, by what its packing names", async () => {
@@ -213,20 +212,25 @@ describe("the origin answers", { timeout: 60_000 }, () => {
     const blob = await house.request(`/v2/${NAME}/blobs/${popularityBlob(packing)}`);
     const data = parsePopularity(await blob.text());
     assert(data.kind === "popularity");
-    assert.equal(data.popularity.id, packing.split(".").at(-1));
+    expect(data.popularity.id).toBe(packing.split(".").at(-1));
   });
 
   test("what it logs of a request: method, path, status", () => {
     const line = house.lines.find(({ msg }) => msg === "answered");
     assert(line !== undefined);
-    for (const fact of ["method", "path", "status", "ms"]) assert(fact in line, fact);
+    for (const fact of ["method", "path", "status", "ms"]) expect(fact in line, fact).toBe(true);
   });
 });
 
-test("an origin for its edge alone answers no request without the edge's token", async (t) => {
-  const closed = await startHouse(t, await plantSet(t), await temporaryDirectory(t), {
-    ...{ NIXPORT_ACCESS: "edge", NIXPORT_SECRET: SECRET },
-  });
+test("an origin for its edge alone answers no request without the edge's token", async () => {
+  const closed = await startHouse(
+    onTestFinished,
+    await plantSet(onTestFinished),
+    await temporaryDirectory(onTestFinished),
+    {
+      ...{ NIXPORT_ACCESS: "edge", NIXPORT_SECRET: SECRET },
+    },
+  );
   const keys = [{ id: "1", bytes: new TextEncoder().encode(SECRET) }];
   const path = `/v2/${NAME}/manifests/latest`;
   const ask = async (party: "edge" | "origin", method: string, signed: string) => {
@@ -238,37 +242,37 @@ test("an origin for its edge alone answers no request without the edge's token",
   };
   for (const bare of [path, "/v2/", `/v2/x/blobs/${ABSENT}`]) {
     const response = await closed.request(bare);
-    assert.equal(response.status, 401, bare);
-    assert.match(await response.text(), /"UNAUTHORIZED"/);
+    expect(response.status, bare).toBe(401);
+    expect(await response.text()).toMatch(/"UNAUTHORIZED"/);
   }
-  assert.deepEqual(closed.started, []);
-  assert.equal(await ask("edge", "GET", "/v2/other/manifests/latest"), 401);
-  assert.equal(await ask("origin", "GET", path), 401);
-  assert.equal(await ask("edge", "GET", path), 200);
-  assert.equal(await ask("edge", "HEAD", path), 200);
+  expect(closed.started).toStrictEqual([]);
+  expect(await ask("edge", "GET", "/v2/other/manifests/latest")).toBe(401);
+  expect(await ask("origin", "GET", path)).toBe(401);
+  expect(await ask("edge", "GET", path)).toBe(200);
+  expect(await ask("edge", "HEAD", path)).toBe(200);
 });
 
-test("an origin answers no image that it could not keep for its edge", async (t) => {
-  const statePath = await temporaryDirectory(t);
-  const filling = await startHouse(t, await plantSet(t), statePath, {
+test("an origin answers no image that it could not keep for its edge", async () => {
+  const statePath = await temporaryDirectory(onTestFinished);
+  const filling = await startHouse(onTestFinished, await plantSet(onTestFinished), statePath, {
     // Nobody listens there, so what is kept stays.
     ...{ NIXPORT_EDGE_URL: "http://127.0.0.1:1", NIXPORT_SECRET: SECRET },
   });
   const outbox = join(statePath, "origin/outbox");
   const path = `/v2/${NAME}/manifests/latest`;
   await writeFile(outbox, "in the way");
-  assert.equal((await filling.request(path)).status, 500);
+  expect((await filling.request(path)).status).toBe(500);
   await rm(outbox);
-  assert.equal((await filling.request(path)).status, 200);
-  assert.equal((await readdir(outbox)).length, 1);
+  expect((await filling.request(path)).status).toBe(200);
+  expect(await readdir(outbox)).toHaveLength(1);
 });
 
-test("an origin knows what latest is before anyone asks", async (t) => {
-  const statePath = await temporaryDirectory(t);
+test("an origin knows what latest is before anyone asks", async () => {
+  const statePath = await temporaryDirectory(onTestFinished);
   // Data of its own, since counting a set asks what latest is as well.
-  const data = join(await temporaryDirectory(t), "popularity.json");
+  const data = join(await temporaryDirectory(onTestFinished), "popularity.json");
   await writeFile(data, "{}");
   const variables = { NIX_POPULARITY_URL: pathToFileURL(data).href };
-  await startHouse(t, await plantSet(t), statePath, variables);
+  await startHouse(onTestFinished, await plantSet(onTestFinished), statePath, variables);
   await until("latest is known", () => existsSync(join(statePath, "origin/pins")));
 });

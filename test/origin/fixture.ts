@@ -3,28 +3,26 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
 import { pino } from "pino";
+import { afterAll } from "vitest";
 import type { Log } from "../../origin/log/log.ts";
 
-/** Whatever knows its own end: a test, or a file of tests. */
-export interface Ending {
-  after(end: () => Promise<void>): void;
-}
+/** Takes what is to be done at the end of a test (`onTestFinished`), or of a file of tests. */
+export type Ending = (end: () => void | Promise<void>) => void;
 
 /** The end of the file of tests that calls this first thing, before it waits for anything. */
 export function endOfFile(): Ending {
-  const endings: (() => Promise<void>)[] = [];
-  after(async () => {
+  const endings: (() => void | Promise<void>)[] = [];
+  afterAll(async () => {
     for (const end of endings.toReversed()) await end();
   });
-  return { after: (end) => void endings.push(end) };
+  return (end) => void endings.push(end);
 }
 
-export async function temporaryDirectory(t: Ending): Promise<string> {
+export async function temporaryDirectory(onEnd: Ending): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "nixport-origin-"));
   // What a failed test has left running may still write while its place is removed.
-  t.after(() => rm(path, { recursive: true, force: true, maxRetries: 5 }));
+  onEnd(() => rm(path, { recursive: true, force: true, maxRetries: 5 }));
   return path;
 }
 

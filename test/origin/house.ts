@@ -1,9 +1,9 @@
 // An origin as main.ts puts it together, on a small package set that the machine's own Nix builds:
 // one set with a shell, programs that share a library, and packages that cannot be had.
 
-import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { assert, expect } from "vitest";
 import { type EnvironmentVariables, readConfig } from "../../origin/configuration/config.ts";
 import { type Origin, startOrigin } from "../../origin/main.ts";
 import type { Source } from "../../origin/sources/source.ts";
@@ -48,8 +48,8 @@ function packageSet(salt: string): string {
  * A folder with the set; `shared` is large, so that it has a layer of its own; and so has what `heavy`
  * alone needs where nothing is known of who else might.
  */
-export async function plantSet(t: Ending): Promise<string> {
-  const path = await temporaryDirectory(t);
+export async function plantSet(onEnd: Ending): Promise<string> {
+  const path = await temporaryDirectory(onEnd);
   await writeFile(join(path, "default.nix"), packageSet(path));
   return path;
 }
@@ -96,7 +96,7 @@ export interface Overrides {
 }
 
 export async function startHouse(
-  t: Ending,
+  onEnd: Ending,
   setPath: string,
   statePath: string,
   variables: EnvironmentVariables = {},
@@ -115,7 +115,7 @@ export async function startHouse(
   const config = { ...result.config, ...(over.source && { source: over.source }) };
   const env = { ...ENV, ...over.env };
   const origin = await startOrigin({ config, env, log, onSpawn, now });
-  t.after(() => origin.close());
+  onEnd(() => origin.close());
   started.length = 0;
   const request = (path: string, init?: RequestInit) => fetch(`${origin.url}${path}`, init);
   return {
@@ -137,7 +137,7 @@ export async function startHouse(
       const path = `/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`;
       const response = await request(path, { headers });
       const text = await response.text();
-      assert.equal(response.status, 200, text);
+      expect(response.status, text).toBe(200);
       return {
         digest: response.headers.get("Docker-Content-Digest") ?? "",
         pin: response.headers.get("Nixport-Pin") ?? "",

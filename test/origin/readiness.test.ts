@@ -1,11 +1,10 @@
-import assert from "node:assert/strict";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { NoLookup } from "../../origin/images/lookups.ts";
 import { askReadiness, type Readiness, type ReadinessOptions } from "../../origin/readiness.ts";
 import type { PinResult } from "../../origin/sources/pins.ts";
 import { pinOf, type Source } from "../../origin/sources/source.ts";
 import type { Lookup } from "../../registry/image/lookup.ts";
-import { readableLog } from "./fixture.ts";
+import { type Ending, readableLog } from "./fixture.ts";
 import { packageSet, SYSTEM, testNix } from "./nix/fixture.ts";
 
 const BRANCH: Source = { kind: "git", url: "https://x" };
@@ -13,7 +12,7 @@ const COMMIT: Source = { kind: "git", url: "https://x", latest: "a".repeat(40) }
 const FAILED: Lookup = { kind: "evaluation-failed", message: "no" };
 
 async function readiness(
-  t: TestContext,
+  onEnd: Ending,
   options: {
     readonly set?: string;
     readonly source?: Source;
@@ -26,7 +25,7 @@ async function readiness(
   const { lookup = FAILED, source = BRANCH } = options;
   const pinned: PinResult = {
     ...{ kind: "pinned", pin: pinOf("b".repeat(40)), resolvedAtMs: 0, immutable: false },
-    source: await packageSet(t, nix, options.set ?? "{ }"),
+    source: await packageSet(onEnd, nix, options.set ?? "{ }"),
   };
   const asking: ReadinessOptions = {
     ...{ source, nix, system: SYSTEM, log: readableLog().log, signal: AbortSignal.any([]) },
@@ -113,10 +112,10 @@ describe("an origin", () => {
     ],
   ];
   for (const [words, options, kind, why] of rows) {
-    test(`${words} is ${kind}`, { timeout: 30_000 }, async (t) => {
-      const answer = await readiness(t, options);
-      assert.equal(answer.kind, kind);
-      if (answer.kind !== "ready") assert.match(answer.why, why ?? assert.fail());
+    test(`${words} is ${kind}`, { timeout: 30_000 }, async () => {
+      const answer = await readiness(onTestFinished, options);
+      expect(answer.kind).toBe(kind);
+      if (answer.kind !== "ready") expect(answer.why).toMatch(why ?? expect.unreachable());
     });
   }
 });

@@ -1,7 +1,7 @@
-import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { before, describe, test } from "node:test";
+import { assert, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import type { Fault } from "./faults.ts";
 import { file, folderOf } from "./nar.ts";
 import { CACHE_MARKER } from "./shelf.ts";
@@ -25,8 +25,8 @@ async function pathOf(name: string): Promise<string> {
   return path;
 }
 
-describe("the binary cache", { skip: missingWorld() }, () => {
-  before(async () => {
+describe("the binary cache", skipWhere(missingWorld()), () => {
+  beforeAll(async () => {
     world = await openWorld(atEnd, { minver: "2.8", ownStore: true, packages: 0 });
     await said(realise(await pathOf("glibc-2.40-66")));
   });
@@ -34,10 +34,10 @@ describe("the binary cache", { skip: missingWorld() }, () => {
   test("gives Nix what it has, signed, with all that it refers to", async () => {
     const path = await pathOf("htop-3.4.1.1");
     await said(realise(path));
-    assert.equal(await said(["cat", `${path}/nix-support/made`]), CACHE_MARKER);
+    expect(await said(["cat", `${path}/nix-support/made`])).toBe(CACHE_MARKER);
     const references = await said(["nix-store", "--query", "--references", path]);
     const names = references.split("\n").map((each) => each.slice(44));
-    assert.deepEqual(names.sort(), [
+    expect(names.sort()).toStrictEqual([
       ...["glibc-2.40-66", "htop-3.4.1.1", "libcap-2.77-lib", "libnl-3.11.0", "ncurses-6.5"],
     ]);
     await said(["nix-store", "--verify-path", path]);
@@ -45,7 +45,7 @@ describe("the binary cache", { skip: missingWorld() }, () => {
 
   test("answers without TLS as well", async () => {
     const response = await fetch(`${world.cache.url}/nix-cache-info`);
-    assert.match(await response.text(), /^StoreDir: \/nix\/store$/m);
+    expect(await response.text()).toMatch(/^StoreDir: \/nix\/store$/m);
   });
 
   test("gives the rest of a NAR to whoever goes on", async () => {
@@ -54,8 +54,8 @@ describe("the binary cache", { skip: missingWorld() }, () => {
     const url = `${world.cache.url}/${/^URL: (.+)$/m.exec(narinfo)?.[1]}`;
     const whole = Buffer.from(await (await fetch(url)).arrayBuffer());
     const rest = await fetch(url, { headers: { Range: "bytes=100-" } });
-    assert.equal(rest.status, 206);
-    assert.deepEqual(Buffer.from(await rest.arrayBuffer()), whole.subarray(100));
+    expect(rest.status).toBe(206);
+    expect(Buffer.from(await rest.arrayBuffer())).toStrictEqual(whole.subarray(100));
   });
 
   test("serves what was put there", async () => {
@@ -63,12 +63,12 @@ describe("the binary cache", { skip: missingWorld() }, () => {
       await pathOf("glibc-2.40-66"),
     ]);
     await said(realise(ADDED));
-    assert.equal(await said(["cat", `${ADDED}/bin/nix`]), "#!/bin/sh");
+    expect(await said(["cat", `${ADDED}/bin/nix`])).toBe("#!/bin/sh");
   });
 
   test("has nothing of what is refused, built on the spot or new", async () => {
     for (const name of ["unfree-tool", "broken-tool", "hello-wrapped", "uncached-tool"]) {
-      assert.deepEqual(await world.cache.find(name), [], name);
+      expect(await world.cache.find(name), name).toStrictEqual([]);
     }
   });
 
@@ -94,7 +94,7 @@ describe("the binary cache", { skip: missingWorld() }, () => {
       const failed = await world.run(realise(path));
       world.cache.mend();
       assert(failed.kind === "exited" && failed.code !== 0, JSON.stringify(failed));
-      assert.match(failed.stderr, says);
+      expect(failed.stderr).toMatch(says);
       // Nix remembers a narinfo that was signed wrongly, and the fault was in that.
       await said([...realise(path), "--option", "narinfo-cache-positive-ttl", "0"]);
     });
@@ -106,10 +106,10 @@ describe("the binary cache", { skip: missingWorld() }, () => {
     const startedMs = performance.now();
     await said(realise(path));
     world.cache.mend();
-    assert(performance.now() - startedMs > 100);
+    expect(performance.now() - startedMs).toBeGreaterThan(100);
   });
 });
 
 test("a launcher of a world changes nothing for anybody else", () => {
-  assert(!readFileSync("/etc/hosts", "utf8").includes("cache.nixos.org"));
+  expect(readFileSync("/etc/hosts", "utf8")).not.toContain("cache.nixos.org");
 });

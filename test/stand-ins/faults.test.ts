@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { createFaults, type Fault, parseFault } from "./faults.ts";
 
 describe("faults", () => {
@@ -10,9 +9,9 @@ describe("faults", () => {
     const kinds = ["/a.narinfo", "/a.narinfo", "/a.narinfo", "/nix-cache-info"].map(
       (path) => faults.take(path)?.kind,
     );
-    assert.deepEqual(kinds, ["status", "status", "hang", undefined]);
+    expect(kinds).toStrictEqual(["status", "status", "hang", undefined]);
     faults.clear();
-    assert.equal(faults.take("/a.narinfo"), undefined);
+    expect(faults.take("/a.narinfo")).toBeUndefined();
   });
 
   const written: readonly [text: string, fault: Fault | undefined][] = [
@@ -28,7 +27,7 @@ describe("faults", () => {
   ];
   for (const [text, fault] of written) {
     test(`read ${JSON.stringify(text)}${fault === undefined ? " as none" : ""}`, () => {
-      assert.deepEqual(parseFault(text), fault);
+      expect(parseFault(text)).toStrictEqual(fault);
     });
   }
 });

@@ -10,16 +10,16 @@ import type { Shelf } from "./shelf.ts";
 import { makeCertificates } from "./tls.ts";
 
 /** Needs what a world needs: the ports of the web. */
-export async function openLoneCache(t: Ending): Promise<BinaryCache> {
+export async function openLoneCache(onEnd: Ending): Promise<BinaryCache> {
   const folder = await mkdtemp(join(tmpdir(), "nixport-cache-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  onEnd(() => rm(folder, { recursive: true, force: true }));
   const certificates = makeCertificates(folder, ["cache.invalid"]);
   // Several may be open at once; those of worlds are elsewhere.
   for (let attempt = 0; attempt < 200; attempt++) {
     const address = `127.78.${1 + ((process.pid + attempt) % 250)}.1`;
     const cache = await startBinaryCache(address, certificates, emptyShelf());
     if (cache === undefined) continue;
-    t.after(() => cache.close());
+    onEnd(() => cache.close());
     return cache;
   }
   throw new Error("no loopback address is free in 127.78.0.0/16");

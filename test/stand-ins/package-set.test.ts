@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
-import { before, describe, test } from "node:test";
+import { assert, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
+import { skipWhere } from "../skip-where.ts";
 import { generatePackageSet } from "./package-set/package-set.ts";
 import { CACHE_MARKER, SOURCE_MARKER } from "./shelf.ts";
 import { missingWorld, openWorld, succeed, type World } from "./world.ts";
@@ -31,12 +31,12 @@ describe("generatePackageSet", () => {
       ...{ salt: "a", packages: 200, minver: "2.18.0", wording: "old" as const },
       ...{ raised: new Map(), bootstrap: { url: "https://example.org", sha256: "" } },
     };
-    assert.deepEqual(generatePackageSet(options), generatePackageSet(options));
+    expect(generatePackageSet(options)).toStrictEqual(generatePackageSet(options));
   });
 });
 
-describe("the package set", { skip: missingWorld() }, () => {
-  before(async () => {
+describe("the package set", skipWhere(missingWorld()), () => {
+  beforeAll(async () => {
     world = await openWorld(atEnd, { minver: "2.8", ownStore: true, packages: 3000 });
   });
 
@@ -44,7 +44,7 @@ describe("the package set", { skip: missingWorld() }, () => {
     const counts = await evaluate(`let count = set: builtins.length (builtins.attrNames set); in
       map count [ pkgs pkgs.python3Packages pkgs.haskellPackages ]`);
     const [all = 0, python = 0, haskell = 0] = counts.match(/\d+/g)?.map(Number) ?? [];
-    assert(all > 1100 && python > 700 && haskell > 1200, counts);
+    expect(all > 1100 && python > 700 && haskell > 1200, counts).toBe(true);
   });
 
   test("holds itself, and lets itself be changed", async () => {
@@ -67,8 +67,7 @@ describe("the package set", { skip: missingWorld() }, () => {
       ["(builtins.tryEval pkgs.greeter).success", "false"],
     ];
     const all = expressions.map(([expression]) => `(${expression})`).join(" ");
-    assert.equal(
-      await evaluate(`[ ${all} ]`),
+    expect(await evaluate(`[ ${all} ]`)).toBe(
       `[ ${expressions.map(([, value]) => value).join(" ")} ]`,
     );
   });
@@ -86,7 +85,7 @@ describe("the package set", { skip: missingWorld() }, () => {
   ];
   for (const [expression, says] of refusals) {
     test(`says why ${expression} cannot be had`, async () => {
-      assert.match(await refusalOf(expression), says);
+      expect(await refusalOf(expression)).toMatch(says);
     });
   }
 
@@ -101,16 +100,15 @@ describe("the package set", { skip: missingWorld() }, () => {
     const paths = configs.map(
       ([config, name]) => `(import nixpkgs { config = { ${config} }; }).${name}.outPath`,
     );
-    assert.match(
+    expect(
       await evaluate(`map (path: path != "") [ ${paths.map((path) => `(${path})`).join(" ")} ]`),
-      /^\[ (true ){5}\]$/,
-    );
+    ).toMatch(/^\[ (true ){5}\]$/);
   });
 
   test("refuses a licence that its configuration blocks", async () => {
     const blocked =
       "import nixpkgs { config.blocklistedLicenses = [ lib.licenses.isc lib.licenses.mit ]; }";
-    assert.match(await refusalOf(`(${blocked}).jq`), /has a blocklisted license \(‘mit’\)/);
+    expect(await refusalOf(`(${blocked}).jq`)).toMatch(/has a blocklisted license \(‘mit’\)/);
   });
 
   test("gives the same when it is built from source, but for where it comes from", async () => {
@@ -128,28 +126,23 @@ describe("the package set", { skip: missingWorld() }, () => {
     };
     await succeed(world, ["nix-store", "--realise", ...paths]);
     const served = await describeAll();
-    assert.deepEqual(
-      served.map(({ made }) => made),
-      paths.map(() => CACHE_MARKER),
-    );
+    expect(served.map(({ made }) => made)).toStrictEqual(paths.map(() => CACHE_MARKER));
     await succeed(world, ["nix-store", "--delete", ...paths]);
     world.cache.fault(/narinfo acl-/, { kind: "missing" });
     const forgetful = ["--option", "narinfo-cache-positive-ttl", "0"];
     const [expression = ""] = command("pkgs.acl", world).slice(-1);
     await succeed(world, ["nix-build", "--no-out-link", ...forgetful, "--expr", expression]);
     world.cache.mend();
-    assert.deepEqual(
-      await describeAll(),
+    expect(await describeAll()).toStrictEqual(
       served.map((each) => ({ ...each, made: SOURCE_MARKER })),
     );
   });
 });
 
-describe("another package set", { skip: missingWorld() }, () => {
+describe("another package set", skipWhere(missingWorld()), () => {
   test("wants a newer Nix", async () => {
     const strict = await openWorld(atEnd, { minver: "99.1", packages: 0 });
-    assert.match(
-      await refusalOf("pkgs.hello", strict),
+    expect(await refusalOf("pkgs.hello", strict)).toMatch(
       /This version of Nixpkgs requires Nix >= 99\.1, please upgrade/,
     );
   });
@@ -167,7 +160,7 @@ describe("another package set", { skip: missingWorld() }, () => {
   for (const [wording, says] of wordings) {
     test(`words its refusals in the ${wording} way`, async () => {
       const other = await openWorld(atEnd, { minver: "2.8", packages: 0, wording });
-      assert.match(await refusalOf("pkgs.needs-broken", other), says);
+      expect(await refusalOf("pkgs.needs-broken", other)).toMatch(says);
     });
   }
 });

@@ -1,8 +1,8 @@
-import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { assert, describe, expect, test } from "vitest";
 import { runProcess } from "../../origin/nix/spawn.ts";
+import { skipWhere } from "../skip-where.ts";
 import { missingWorld } from "./world.ts";
 
 const RUN = fileURLToPath(new URL("./run.ts", import.meta.url));
@@ -13,20 +13,20 @@ const run = (...args: readonly string[]) =>
     deadlineMs: 60_000,
   });
 
-describe("npm run stand-ins", { skip: missingWorld() }, () => {
+describe("npm run stand-ins", skipWhere(missingWorld()), () => {
   test("runs a command in a world, and ends with it as it did", async () => {
     const listing = "git ls-remote https://github.com/NixOS/nixpkgs master";
     const result = await run("--", "sh", "-c", `${listing}; exit 3`);
     assert(result.kind === "exited", JSON.stringify(result));
-    assert.match(result.stdout, /^[0-9a-f]{40}\trefs\/heads\/master\n$/);
-    assert.equal(result.code, 3);
+    expect(result.stdout).toMatch(/^[0-9a-f]{40}\trefs\/heads\/master\n$/);
+    expect(result.code).toBe(3);
     const folder = /(\/\S+)\/enter /.exec(result.stderr)?.[1] ?? "";
-    assert(folder !== "" && !existsSync(folder), result.stderr);
+    expect(folder !== "" && !existsSync(folder), result.stderr).toBe(true);
   });
 
   test("says how it is used when it is used otherwise", async () => {
     const result = await run("--wording", "mumbled");
     assert(result.kind === "exited" && result.code === 1, JSON.stringify(result));
-    assert.match(result.stdout, /^usage: /);
+    expect(result.stdout).toMatch(/^usage: /);
   });
 });

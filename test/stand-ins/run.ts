@@ -46,14 +46,11 @@ if (values.help || missing !== false || !isWording) {
   process.exit(values.help ? 0 : 1);
 }
 
-const world = await openWorld(
-  { after: () => undefined },
-  {
-    packages: Number(values.packages),
-    minver: values.minver,
-    ...{ wording, salt: values.salt, ownStore: values["own-store"] },
-  },
-);
+const world = await openWorld(() => undefined, {
+  packages: Number(values.packages),
+  minver: values.minver,
+  ...{ wording, salt: values.salt, ownStore: values["own-store"] },
+});
 const controlUrl = await startControl(obeyIn(world), Number(values.control));
 const enter = writeEnter(world);
 process.stderr.write(`the world is open: faults by  curl --data 'mend' ${controlUrl}

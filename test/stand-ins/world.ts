@@ -54,7 +54,7 @@ export function missingWorld(): string | false {
   return findBusybox() === undefined ? "no static busybox is installed (busybox-static)" : false;
 }
 
-export async function openWorld(t: Ending, options: WorldOptions = {}): Promise<World> {
+export async function openWorld(onEnd: Ending, options: WorldOptions = {}): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "nixport-world-"));
   // Users of a daemon read the certificate too.
   await chmod(folder, 0o755);
@@ -94,7 +94,7 @@ export async function openWorld(t: Ending, options: WorldOptions = {}): Promise<
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
-  t.after(() => world.close());
+  onEnd(() => world.close());
   return world;
 }
 

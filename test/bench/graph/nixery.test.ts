@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import type { ClosureGraph } from "../../../origin/layers/closure.ts";
 import {
   parseStorePath,
@@ -13,7 +12,7 @@ const OWN_SIZES = { A: 10, B: 10, C: 10, D: 20, E: 20, F: 10, G: 150_000_000 };
 
 function storePath(name: string): StorePath {
   const path = parseStorePath(`/nix/store/${"0".repeat(32)}-${name}`);
-  assert.ok(path);
+  assert(path);
   return path;
 }
 
@@ -47,14 +46,14 @@ describe("groupAsNixery", () => {
   ];
   for (const [budget, groups] of rows) {
     test(`merges the lowest ratings of a popular and a big path into ${budget} groups`, () => {
-      assert.deepEqual(group(OWN_SIZES, { E: 100 }, budget), groups);
+      expect(group(OWN_SIZES, { E: 100 }, budget)).toStrictEqual(groups);
     });
   }
 
   test("keeps what three roots need apart without any popularity", () => {
     const sizes = { ...OWN_SIZES, G: 10 };
-    assert.deepEqual(group(sizes, {}, 94), ["E 20", "A 30", "B 30", "DFG 60", "C 70"]);
-    assert.deepEqual(group(sizes, {}, 4), ["EA 50", "B 30", "DFG 60", "C 70"]);
-    assert.deepEqual(group(sizes, {}, 2), ["EABDFG 140", "C 70"]);
+    expect(group(sizes, {}, 94)).toStrictEqual(["E 20", "A 30", "B 30", "DFG 60", "C 70"]);
+    expect(group(sizes, {}, 4)).toStrictEqual(["EA 50", "B 30", "DFG 60", "C 70"]);
+    expect(group(sizes, {}, 2)).toStrictEqual(["EABDFG 140", "C 70"]);
   });
 });

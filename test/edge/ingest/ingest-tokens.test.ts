@@ -1,8 +1,7 @@
 // Who may push: whoever signs this very request, and nobody else is listened to.
 
-import assert from "node:assert/strict";
 import { request } from "node:http";
-import { after, before, describe, test } from "node:test";
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import { parseSecretKeys, signRequest } from "../../../registry/between/token.ts";
 import { ingestPath } from "../../../registry/http/route.ts";
 import { digestOf } from "../../../registry/naming/digest.ts";
@@ -14,10 +13,10 @@ const BYTES = new TextEncoder().encode("a blob");
 
 describe("ingest", () => {
   let world: World;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld();
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   async function keptBlobs(): Promise<readonly string[]> {
     const bucket = await world.edge.miniflare.getR2Bucket("R2");
@@ -33,9 +32,9 @@ describe("ingest", () => {
   for (const [title, push] of refused) {
     test(`answers 401 to a blob with ${title}, and keeps nothing`, async () => {
       const response = await world.push("PUT", ingestPath.blob(await digestOf(BYTES)), BYTES, push);
-      assert.equal(response.status, 401);
-      assert.equal((await errorOf(response)).code, "UNAUTHORIZED");
-      assert.deepEqual(await keptBlobs(), []);
+      expect(response.status).toBe(401);
+      expect((await errorOf(response)).code).toBe("UNAUTHORIZED");
+      expect(await keptBlobs()).toStrictEqual([]);
     });
   }
 
@@ -43,7 +42,7 @@ describe("ingest", () => {
     test(`answers 401 to ${path} with a token for another body`, async () => {
       const signedDigest = await digestOf(new TextEncoder().encode("another"));
       const response = await world.push("POST", path, {}, { signedDigest });
-      assert.equal(response.status, 401);
+      expect(response.status).toBe(401);
       await response.body?.cancel();
     });
   }
@@ -51,19 +50,19 @@ describe("ingest", () => {
   test("answers 401 to a blob with a token that is for a body", async () => {
     const path = ingestPath.blob(await digestOf(BYTES));
     const keys = parseSecretKeys(SECRET);
-    assert.ok(typeof keys !== "string");
+    assert(typeof keys !== "string");
     const signed = { method: "PUT", path, bodyDigest: digestOfText("another") };
     const token = await signRequest(keys, "origin", signed, NOW_MS);
     const headers = { Authorization: `Bearer ${token}` };
     const response = await world.push("PUT", path, BYTES, { headers });
-    assert.equal(response.status, 401);
+    expect(response.status).toBe(401);
     await response.body?.cancel();
   });
 
   test("answers 401 to a token for another path", async () => {
     const [path, other] = ["a blob", "other"].map((text) => ingestPath.blob(digestOfText(text)));
     const keys = parseSecretKeys(SECRET);
-    assert.ok(typeof keys !== "string" && path !== undefined && other !== undefined);
+    assert(typeof keys !== "string" && path !== undefined && other !== undefined);
     const token = await signRequest(keys, "origin", { method: "PUT", path }, NOW_MS);
     const headers = { Authorization: `Bearer ${token}` };
     for (const [to, status] of [
@@ -71,7 +70,7 @@ describe("ingest", () => {
       [other, 401],
     ] as const) {
       const response = await world.push("PUT", to, BYTES, { headers });
-      assert.equal(response.status, status);
+      expect(response.status).toBe(status);
       await response.body?.cancel();
     }
   });
@@ -79,7 +78,7 @@ describe("ingest", () => {
   test("refuses a blob that is too large for one request before reading it", async () => {
     const path = ingestPath.blob(digestOfText("huge"));
     const answer = await sendHeadersOnly(world, "PUT", path, 95_000_001);
-    assert.deepEqual(answer, { status: 400, code: "SIZE_INVALID" });
+    expect(answer).toStrictEqual({ status: 400, code: "SIZE_INVALID" });
   });
 
   test("reads no body of whoever has no token", async () => {
@@ -89,7 +88,7 @@ describe("ingest", () => {
       ["PUT", ingestPath.blob(digestOfText("nobody's"))],
     ] as const) {
       const answer = await sendHeadersOnly(world, method, path, 1_000_000, "a secret of nobody's");
-      assert.deepEqual(answer, { status: 401, code: "UNAUTHORIZED" });
+      expect(answer).toStrictEqual({ status: 401, code: "UNAUTHORIZED" });
     }
   });
 
@@ -97,8 +96,8 @@ describe("ingest", () => {
     const open = await startWorld({ secret: "" });
     try {
       const response = await open.push("PUT", ingestPath.blob(await digestOf(BYTES)), BYTES);
-      assert.equal(response.status, 401);
-      assert.match((await errorOf(response)).message, /this edge has no secret/);
+      expect(response.status).toBe(401);
+      expect((await errorOf(response)).message).toMatch(/this edge has no secret/);
     } finally {
       await open.close();
     }
@@ -114,7 +113,7 @@ async function sendHeadersOnly(
   secret = SECRET,
 ) {
   const keys = parseSecretKeys(secret);
-  assert.ok(typeof keys !== "string");
+  assert(typeof keys !== "string");
   const { pathname } = new URL(path, world.edge.url);
   const token = await signRequest(keys, "origin", { method, path: pathname }, NOW_MS);
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; code: string }>();

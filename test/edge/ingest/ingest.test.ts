@@ -1,7 +1,6 @@
 // What the origin pushes: what is refused, and that nothing names what is not there.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import type { TagPins } from "../../../registry/between/tag-pins.ts";
 import { ingestPath } from "../../../registry/http/route.ts";
 import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
@@ -24,12 +23,12 @@ const TEXT = new TextEncoder();
 describe("ingest", () => {
   let world: World;
   let stock: Stock;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld();
     stock = await stockOf(["git"]);
     await world.origin.stop();
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   async function r2Keys(prefix: string): Promise<readonly string[]> {
     const bucket = await world.edge.miniflare.getR2Bucket("R2");
@@ -50,8 +49,8 @@ describe("ingest", () => {
   for (const path of [ingestPath.records, ingestPath.lookups, ingestPath.pointers]) {
     test(`answers 400 to ${path} with a body that is not as it should be`, async () => {
       const response = await world.push("POST", path, { records: [1], lookups: 2 });
-      assert.equal(response.status, 400);
-      assert.equal((await errorOf(response)).code, "MANIFEST_INVALID");
+      expect(response.status).toBe(400);
+      expect((await errorOf(response)).code).toBe("MANIFEST_INVALID");
     });
   }
 
@@ -62,28 +61,28 @@ describe("ingest", () => {
     for (const _ of [1, 2]) {
       statuses.push((await world.push("PUT", ingestPath.blob(digest), own)).status);
     }
-    assert.deepEqual(statuses, [201, 200]);
-    assert.deepEqual(await (await world.pull(blobPath(digest))).bytes(), own);
+    expect(statuses).toStrictEqual([201, 200]);
+    expect(await (await world.pull(blobPath(digest))).bytes()).toStrictEqual(own);
   });
 
   test("refuses bytes that are not the digest's, and shows nothing of them", async () => {
     const digest = digestOfText("something else");
     const response = await world.push("PUT", ingestPath.blob(digest), bytes);
-    assert.equal(response.status, 400);
-    assert.equal((await errorOf(response)).code, "DIGEST_INVALID");
-    assert.equal((await world.pull(blobPath(digest))).status, 503);
+    expect(response.status).toBe(400);
+    expect((await errorOf(response)).code).toBe("DIGEST_INVALID");
+    expect((await world.pull(blobPath(digest))).status).toBe(503);
   });
 
   test("refuses records whose layers are not there, naming them, and keeps none", async () => {
     const other = await stockOf(["jq"], "-missing");
     const response = await world.push("POST", ingestPath.records, recordsBody(other));
-    assert.equal(response.status, 404);
+    expect(response.status).toBe(404);
     const { code, detail } = await errorOf(response);
-    assert.equal(code, "MANIFEST_BLOB_UNKNOWN");
+    expect(code).toBe("MANIFEST_BLOB_UNKNOWN");
     const bundles = [...other.records.values()].flatMap((record) => record.bundles);
-    for (const { digest } of bundles) assert.ok((detail as Digest[]).includes(digest));
-    assert.deepEqual(await kvKeys("r/"), []);
-    assert.deepEqual(await r2Keys("outputs/"), []);
+    for (const { digest } of bundles) expect(detail as Digest[]).toContain(digest);
+    expect(await kvKeys("r/")).toStrictEqual([]);
+    expect(await r2Keys("outputs/")).toStrictEqual([]);
   });
 
   test("refuses records made with popularity data that are not there, naming them", async () => {
@@ -93,9 +92,9 @@ describe("ingest", () => {
     const packing = packingIdOf(`zstd-1.${digest.slice("sha256:".length)}`);
     const records = recordsBody(other).records.map((record) => ({ ...record, packing }));
     const response = await world.push("POST", ingestPath.records, { records });
-    assert.equal(response.status, 404);
-    assert.deepEqual((await errorOf(response)).detail, [digest]);
-    assert.deepEqual(await kvKeys("r/"), []);
+    expect(response.status).toBe(404);
+    expect((await errorOf(response)).detail).toStrictEqual([digest]);
+    expect(await kvKeys("r/")).toStrictEqual([]);
   });
 
   test("refuses records whose layers are there in another size", async () => {
@@ -108,45 +107,42 @@ describe("ingest", () => {
     }));
     const response = await world.push("POST", ingestPath.records, { records: resized });
     const { code, detail } = await errorOf(response);
-    assert.equal(code, "MANIFEST_BLOB_UNKNOWN");
+    expect(code).toBe("MANIFEST_BLOB_UNKNOWN");
     const bundles = resized.flatMap((record) => record.bundles.map(({ digest }) => digest));
-    assert.deepEqual(detail, bundles.sort());
+    expect(detail).toStrictEqual(bundles.sort());
   });
 
   test("names layers that are not there however many they are, for else they never come", async () => {
     const { records } = recordsBody(await stockOf(["jq"], "-emptied"));
     const [first] = records;
     const [bundle] = first?.bundles ?? [];
-    assert.ok(first !== undefined && bundle !== undefined);
+    assert(first !== undefined && bundle !== undefined);
     const bundles = Array.from({ length: 1500 }, (_, index) => ({
       ...{ ...bundle, digest: digestOfText(`layer ${index}`) },
     }));
     const body = { records: [{ ...first, bundles }] };
     const { detail } = await errorOf(await world.push("POST", ingestPath.records, body));
     const digests = new Set(bundles.map(({ digest }) => digest));
-    assert.ok(Array.isArray(detail) && detail.length > 100);
-    assert.deepEqual(
-      detail.filter((each) => !digests.has(each)),
-      [],
-    );
+    assert(Array.isArray(detail) && detail.length > 100);
+    expect(detail.filter((each) => !digests.has(each))).toStrictEqual([]);
   });
 
   test("refuses lookups whose outputs have no record", async () => {
     const response = await world.push("POST", ingestPath.lookups, lookupsBody(stock, PIN));
-    assert.equal(response.status, 400);
-    assert.deepEqual(await kvKeys("l/"), []);
+    expect(response.status).toBe(400);
+    expect(await kvKeys("l/")).toStrictEqual([]);
     await response.body?.cancel();
   });
 
   test("refuses a manifest whose layers are not there, and a pointer to no manifest", async () => {
     const { manifest } = await imageOf(stock, "git");
     const put = await world.push("PUT", ingestPath.manifest(manifest.digest), manifest.bytes);
-    assert.equal((await errorOf(put)).code, "MANIFEST_BLOB_UNKNOWN");
-    assert.deepEqual(await r2Keys("manifests/"), []);
+    expect((await errorOf(put)).code).toBe("MANIFEST_BLOB_UNKNOWN");
+    expect(await r2Keys("manifests/")).toStrictEqual([]);
     const image = imagePointer("git", "latest", manifest.digest, PIN, NOW_MS);
     const post = await world.push("POST", ingestPath.pointers, { tag: null, image });
-    assert.equal((await errorOf(post)).code, "MANIFEST_UNKNOWN");
-    assert.deepEqual([...(await kvKeys("p/")), ...(await r2Keys("pointers/"))], []);
+    expect((await errorOf(post)).code).toBe("MANIFEST_UNKNOWN");
+    expect([...(await kvKeys("p/")), ...(await r2Keys("pointers/"))]).toStrictEqual([]);
   });
 
   test("refuses a pointer to a manifest that it only knows from the origin's answer", async () => {
@@ -158,20 +154,20 @@ describe("ingest", () => {
       body: manifest.bytes,
     });
     const path = manifestPath("git", manifest.digest);
-    assert.equal((await world.pull(path)).status, 200);
+    expect((await world.pull(path)).status).toBe(200);
     await world.origin.stop();
     // This isolate remembers it.
-    assert.equal((await world.pull(path)).status, 200);
+    expect((await world.pull(path)).status).toBe(200);
     const image = imagePointer("git", "latest", manifest.digest, PIN, NOW_MS);
     const post = await world.push("POST", ingestPath.pointers, { tag: null, image });
-    assert.equal((await errorOf(post)).code, "MANIFEST_UNKNOWN");
+    expect((await errorOf(post)).code).toBe("MANIFEST_UNKNOWN");
   });
 
   test("refuses a manifest that is not what the path says", async () => {
     const { manifest } = await imageOf(stock, "git");
     const path = ingestPath.manifest(digestOfText("other"));
     const response = await world.push("PUT", path, manifest.bytes);
-    assert.equal((await errorOf(response)).code, "DIGEST_INVALID");
+    expect((await errorOf(response)).code).toBe("DIGEST_INVALID");
   });
 
   test("takes a whole image, twice, to the same effect", async () => {
@@ -180,10 +176,10 @@ describe("ingest", () => {
     const keys = async () => [...(await r2Keys("")), ...(await kvKeys(""))];
     const once = await keys();
     await world.backfill(stock, backfill);
-    assert.deepEqual(await keys(), once);
+    expect(await keys()).toStrictEqual(once);
     const { manifest } = await imageOf(stock, "git");
     const response = await world.pull(manifestPath("git", "latest"));
-    assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
+    expect(response.headers.get("Docker-Content-Digest")).toBe(manifest.digest);
   });
 
   test("an older pointer never replaces a newer one", async () => {
@@ -194,10 +190,10 @@ describe("ingest", () => {
     await world.backfill(newer, { tag: "t", pin, resolvedAtMs: 3, repositories: ["git"] });
     const late = imagePointer("git", "t", old.manifest.digest, PIN, 2);
     const response = await world.push("POST", ingestPath.pointers, { tag: null, image: late });
-    assert.equal(response.status, 200);
+    expect(response.status).toBe(200);
     const pulled = await world.pull(manifestPath("git", "t"));
-    assert.equal(pulled.headers.get("Docker-Content-Digest"), current.manifest.digest);
-    assert.equal(pulled.headers.get("Nixport-Pin"), pin);
+    expect(pulled.headers.get("Docker-Content-Digest")).toBe(current.manifest.digest);
+    expect(pulled.headers.get("Nixport-Pin")).toBe(pin);
   });
 
   test("an older pointer never replaces a newer one that is written at the same time", async () => {
@@ -210,26 +206,23 @@ describe("ingest", () => {
     const body = { tag: null, image };
     const controls = { overtakenBy: "winner" };
     const response = await world.push("POST", ingestPath.pointers, body, { controls });
-    assert.equal(response.status, 200);
+    expect(response.status).toBe(200);
     const pulled = await world.pull(manifestPath("git", "race"));
-    assert.equal(pulled.headers.get("Docker-Content-Digest"), current.manifest.digest);
+    expect(pulled.headers.get("Docker-Content-Digest")).toBe(current.manifest.digest);
   });
 
   test("a tag keeps its newest pins, each once", async () => {
     const pins = ["1", "2", "3", "4", "5"].map((digit) => pinOf(digit.repeat(40)));
     const [p1, p2, p3, p4, p5] = pins;
     for (const [index, pin] of [p3, p1, p2, p5, p4, p1].entries()) {
-      assert.ok(pin);
+      assert(pin);
       const resolvedAtMs = index === 5 ? 1000 : 10 * Number(pin[0]);
       const tag = { tag: tagOf("many"), pins: tagPins(stock, pin, resolvedAtMs) };
       const response = await world.push("POST", ingestPath.pointers, { tag, image: null });
-      assert.equal(response.status, 200);
+      expect(response.status).toBe(200);
     }
     const kept = await keptPins("many");
-    assert.deepEqual(
-      kept.pins.map(({ pin }) => pin),
-      [p1, p5, p4, p3],
-    );
+    expect(kept.pins.map(({ pin }) => pin)).toStrictEqual([p1, p5, p4, p3]);
   });
 
   test("a time ahead of the edge's clock counts as now", async () => {
@@ -239,7 +232,7 @@ describe("ingest", () => {
     const bucket = await world.edge.miniflare.getR2Bucket("R2");
     const [key] = await r2Keys("pointers/oci-zstd/ahead/");
     const object = await bucket.head(`${key}`);
-    assert.equal(object?.customMetadata?.resolvedAtMs, String(NOW_MS));
+    expect(object?.customMetadata?.resolvedAtMs).toBe(String(NOW_MS));
   });
 
   test("a recipe beyond a key's length has a key all the same", async () => {
@@ -253,8 +246,8 @@ describe("ingest", () => {
       recipe: `${"package/".repeat(60)}cacert/iana-etc`,
     };
     const response = await world.push("POST", ingestPath.pointers, { tag: null, image });
-    assert.equal(response.status, 200);
-    for (const key of await kvKeys("p/")) assert.ok(key.length <= 512);
+    expect(response.status).toBe(200);
+    for (const key of await kvKeys("p/")) expect(key.length).toBeLessThanOrEqual(512);
   });
 
   for (const [title, path, method] of [
@@ -263,7 +256,7 @@ describe("ingest", () => {
   ] as const) {
     test(`refuses ${title}`, async () => {
       const response = await world.push(method, path, {});
-      assert.ok(response.status === 404 || response.status === 400);
+      expect(response.status === 404 || response.status === 400).toBe(true);
       await response.body?.cancel();
     });
   }

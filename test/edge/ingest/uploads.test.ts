@@ -1,7 +1,6 @@
 // Large blobs in parts: assembled aside, verified by R2 itself, never visible before.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ingestPath } from "../../../registry/http/route.ts";
 import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
 import { digestOfText } from "../../registry/fixture.ts";
@@ -22,15 +21,15 @@ interface Part {
 
 describe("an upload in parts", () => {
   let world: World;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld();
     await world.origin.stop();
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   async function start(digest: Digest): Promise<Upload> {
     const response = await world.push("POST", ingestPath.uploads(digest), {});
-    assert.equal(response.status, 201);
+    expect(response.status).toBe(201);
     return (await response.json()) as Upload;
   }
 
@@ -40,7 +39,7 @@ describe("an upload in parts", () => {
       const partNumber = parts.length + 1;
       const path = ingestPath.part(digest, uploadId, partNumber);
       const response = await world.push("PUT", path, BYTES.slice(offset, offset + PART_BYTES));
-      assert.equal(response.status, 201);
+      expect(response.status).toBe(201);
       const { etag } = (await response.json()) as { etag: string };
       parts.push({ partNumber, etag });
     }
@@ -55,21 +54,21 @@ describe("an upload in parts", () => {
   test("becomes the blob when it is complete and right, and leaves nothing behind", async () => {
     const digest = await digestOf(BYTES);
     const { uploadId, partSizeBytes } = await start(digest);
-    assert.ok(partSizeBytes >= PART_BYTES && partSizeBytes <= 95_000_000);
+    expect(partSizeBytes >= PART_BYTES && partSizeBytes <= 95_000_000).toBe(true);
     const parts = await putParts(digest, uploadId);
-    assert.equal((await world.pull(blobPath(digest))).status, 503);
+    expect((await world.pull(blobPath(digest))).status).toBe(503);
     const path = ingestPath.complete(digest, uploadId);
-    assert.equal((await world.push("POST", path, { parts })).status, 201);
+    expect((await world.push("POST", path, { parts })).status).toBe(201);
     const response = await world.pull(blobPath(digest));
-    assert.equal(await digestOf(await response.bytes()), digest);
-    assert.equal(await staged(), 0);
+    expect(await digestOf(await response.bytes())).toBe(digest);
+    expect(await staged()).toBe(0);
 
     const again = await start(digest);
     const completed = await world.push("POST", ingestPath.complete(digest, again.uploadId), {
       parts: await putParts(digest, again.uploadId),
     });
-    assert.equal(completed.status, 200);
-    assert.equal(await staged(), 0);
+    expect(completed.status).toBe(200);
+    expect(await staged()).toBe(0);
   });
 
   test("shows nothing of other bytes than the digest's", async () => {
@@ -78,10 +77,10 @@ describe("an upload in parts", () => {
     const parts = await putParts(digest, uploadId);
     const path = ingestPath.complete(digest, uploadId);
     const response = await world.push("POST", path, { parts });
-    assert.equal(response.status, 400);
-    assert.equal((await errorOf(response)).code, "DIGEST_INVALID");
-    assert.equal((await world.pull(blobPath(digest))).status, 503);
-    assert.equal(await staged(), 0);
+    expect(response.status).toBe(400);
+    expect((await errorOf(response)).code).toBe("DIGEST_INVALID");
+    expect((await world.pull(blobPath(digest))).status).toBe(503);
+    expect(await staged()).toBe(0);
   });
 
   test("is refused with parts that were not uploaded, and can be started again", async () => {
@@ -90,8 +89,8 @@ describe("an upload in parts", () => {
     const path = ingestPath.complete(digest, uploadId);
     const parts = [{ partNumber: 1, etag: "nothing" }];
     const response = await world.push("POST", path, { parts });
-    assert.equal((await errorOf(response)).code, "BLOB_UPLOAD_INVALID");
-    assert.notEqual((await start(digest)).uploadId, uploadId);
+    expect((await errorOf(response)).code).toBe("BLOB_UPLOAD_INVALID");
+    expect((await start(digest)).uploadId).not.toBe(uploadId);
   });
 
   for (const [title, uploadId] of [
@@ -102,12 +101,12 @@ describe("an upload in parts", () => {
       const digest = digestOfText("lost");
       const path = ingestPath.part(digest, uploadId, 1);
       const part = await world.push("PUT", path, new TextEncoder().encode("part"));
-      assert.equal((await errorOf(part)).code, "BLOB_UPLOAD_UNKNOWN");
+      expect((await errorOf(part)).code).toBe("BLOB_UPLOAD_UNKNOWN");
       const complete = await world.push("POST", ingestPath.complete(digest, uploadId), {
         parts: [{ partNumber: 1, etag: "x" }],
       });
       // The emulated R2 has no error of its own for this: it fails, and the origin starts again.
-      assert.ok(complete.status === 404 || complete.status === 503);
+      expect(complete.status === 404 || complete.status === 503).toBe(true);
       await complete.body?.cancel();
     });
   }

@@ -1,7 +1,6 @@
 // The manifests that an isolate remembers: bounded, and the one used longest ago makes room.
 
-import assert from "node:assert/strict";
-import { test } from "node:test";
+import { expect, test } from "vitest";
 import type { Manifest } from "../../../edge/isolate/manifest.ts";
 import { createManifestMemory } from "../../../edge/isolate/manifest-memory.ts";
 import { OCI_MANIFEST } from "../../../registry/image/media-type.ts";
@@ -17,8 +16,8 @@ test("gives back what was stored", () => {
   const memory = createManifestMemory();
   const manifest = manifestOf("a", 10);
   memory.store(manifest);
-  assert.equal(memory.lookup(manifest.digest), manifest);
-  assert.equal(memory.lookup(digestOfText("b")), undefined);
+  expect(memory.lookup(manifest.digest)).toBe(manifest);
+  expect(memory.lookup(digestOfText("b"))).toBeUndefined();
 });
 
 test("lets go of what was used longest ago, by bytes in all", () => {
@@ -28,10 +27,7 @@ test("lets go of what was used longest ago, by bytes in all", () => {
   memory.store(b);
   memory.lookup(a.digest);
   memory.store(c);
-  assert.deepEqual(
-    [a, b, c].map(({ digest }) => memory.lookup(digest)),
-    [a, undefined, c],
-  );
+  expect([a, b, c].map(({ digest }) => memory.lookup(digest))).toStrictEqual([a, undefined, c]);
 });
 
 test("counts a manifest once, however often it is stored", () => {
@@ -39,12 +35,12 @@ test("counts a manifest once, however often it is stored", () => {
   const [a, b] = [manifestOf("a", 40), manifestOf("b", 40)] as const;
   memory.store(a);
   for (let times = 0; times < 10; times += 1) memory.store(b);
-  assert.equal(memory.lookup(a.digest), a);
+  expect(memory.lookup(a.digest)).toBe(a);
 });
 
 test("does not give room to one that would take that of many", () => {
   const memory = createManifestMemory();
   const large = manifestOf("large", 256 * 1024 + 1);
   memory.store(large);
-  assert.equal(memory.lookup(large.digest), undefined);
+  expect(memory.lookup(large.digest)).toBeUndefined();
 });

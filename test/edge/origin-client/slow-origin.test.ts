@@ -1,11 +1,10 @@
 // The edge in front of an origin that is still building: it waits, within limits, and stops when its
 // client leaves.
 
-import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { connect } from "node:net";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { RegistryError } from "../../../registry/http/error.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { BEHIND_PATH, CONTROLS_HEADER, type Controls, NOW_MS } from "../controls.ts";
@@ -20,7 +19,7 @@ let stock: Stock;
 let image: Told;
 let askedAtMs: number[];
 
-before(async () => {
+beforeAll(async () => {
   world = await startWorld({ originWaitSeconds: WAIT_SECONDS });
   stock = await stockOf(["git"]);
   const { manifest } = await imageOf(stock, "git");
@@ -30,7 +29,7 @@ before(async () => {
     body: manifest.bytes,
   };
 });
-after(() => world.close());
+afterAll(() => world.close());
 
 /** The origin gives these answers in turn, and the last of them from then on. */
 function answers(...all: readonly (Told | "by hand")[]): void {
@@ -59,38 +58,39 @@ describe("an image that the origin is still building", { timeout: 60_000 }, () =
   test("is asked for again, not before the origin says, until it is there", async () => {
     answers(building("1"), building("0"), image);
     const response = await world.pull(PATH);
-    assert.equal(response.status, 200);
-    assert.equal(
-      response.headers.get("Docker-Content-Digest"),
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Docker-Content-Digest")).toBe(
       image.headers?.["Docker-Content-Digest"],
     );
     const [first = 0, second = 0] = askedAtMs;
-    assert.equal(askedAtMs.length, 3);
+    expect(askedAtMs).toHaveLength(3);
     // Two clocks: each may round by a millisecond.
-    assert(second - first >= 998, `${second - first} ms`);
+    expect(second - first, `${second - first} ms`).toBeGreaterThanOrEqual(998);
   });
 
   test("is the client's to ask for again at the limit", async () => {
     answers(building("1"));
     const startedMs = performance.now();
     const response = await world.pull(PATH);
-    assert.equal(response.status, 503);
-    assert.equal(response.headers.get("Retry-After"), "1");
+    expect(response.status).toBe(503);
+    expect(response.headers.get("Retry-After")).toBe("1");
     const { code, message, detail } = await errorOf(response);
-    assert.equal(code, "UNAVAILABLE");
-    assert.match(message, /building 1 of 2/);
-    assert.deepEqual(detail, [{ reason: "building", progress: null }]);
-    assert(askedAtMs.length >= 2 && askedAtMs.length <= WAIT_SECONDS + 1, String(askedAtMs));
-    assert(performance.now() - startedMs < 1000 * (WAIT_SECONDS + 5));
+    expect(code).toBe("UNAVAILABLE");
+    expect(message).toMatch(/building 1 of 2/);
+    expect(detail).toStrictEqual([{ reason: "building", progress: null }]);
+    expect(askedAtMs.length >= 2 && askedAtMs.length <= WAIT_SECONDS + 1, String(askedAtMs)).toBe(
+      true,
+    );
+    expect(performance.now() - startedMs).toBeLessThan(1000 * (WAIT_SECONDS + 5));
   });
 
   test("is not asked for again when that would be beyond the limit", async () => {
     answers(building("3600"));
     const startedMs = performance.now();
     const response = await world.pull(PATH);
-    assert(performance.now() - startedMs < 1000 * WAIT_SECONDS);
-    assert.equal(response.headers.get("Retry-After"), "3600");
-    assert.equal(askedAtMs.length, 1);
+    expect(performance.now() - startedMs).toBeLessThan(1000 * WAIT_SECONDS);
+    expect(response.headers.get("Retry-After")).toBe("3600");
+    expect(askedAtMs).toHaveLength(1);
   });
 
   const passedOn: readonly [what: string, told: Told, status: number][] = [
@@ -111,11 +111,11 @@ describe("an image that the origin is still building", { timeout: 60_000 }, () =
     test(`is not what ${what} says: that goes to the client at once, and is not kept`, async () => {
       answers(told, image);
       const response = await world.pull(PATH);
-      assert.equal(response.status, status);
-      assert.equal(response.headers.get("Retry-After"), "1");
-      assert.notEqual((await errorOf(response)).message, new RegistryError("UNKNOWN").message);
-      assert.equal(askedAtMs.length, 1);
-      assert.equal((await world.pull(PATH)).status, 200);
+      expect(response.status).toBe(status);
+      expect(response.headers.get("Retry-After")).toBe("1");
+      expect((await errorOf(response)).message).not.toBe(new RegistryError("UNKNOWN").message);
+      expect(askedAtMs).toHaveLength(1);
+      expect((await world.pull(PATH)).status).toBe(200);
     });
   }
 });
@@ -149,7 +149,7 @@ describe("a client that leaves", { timeout: 60_000 }, () => {
       const closed = once(response, "close");
       client.leave();
       await closed;
-      assert(!response.writableFinished);
+      expect(response.writableFinished).toBe(false);
       unfinished?.end();
     });
   }
@@ -162,10 +162,7 @@ describe("a client that leaves", { timeout: 60_000 }, () => {
     // By then the edge would have asked twice more for a client that stayed.
     await (await world.pull(manifestPath("git", "other"))).body?.cancel();
     const paths = world.origin.asked.map(({ path }) => path);
-    assert.deepEqual(
-      paths.filter((path) => path === PATH),
-      [PATH],
-    );
+    expect(paths.filter((path) => path === PATH)).toStrictEqual([PATH]);
   });
 });
 
@@ -178,10 +175,10 @@ describe("what the edge asks for itself", () => {
     });
     answers(image);
     const controls = { nowMs: NOW_MS + PIN_FRESH_MS };
-    assert.equal((await world.pull(manifestPath("git", "moving"), { controls })).status, 200);
-    assert.equal((await world.pull(PATH)).status, 200);
+    expect((await world.pull(manifestPath("git", "moving"), { controls })).status).toBe(200);
+    expect((await world.pull(PATH)).status).toBe(200);
     const said = world.origin.asked.map(({ method, headers }) => [method, headers.prefer]);
-    assert.deepEqual(said, [
+    expect(said).toStrictEqual([
       ["HEAD", "respond-async"],
       ["GET", undefined],
     ]);

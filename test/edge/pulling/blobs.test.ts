@@ -1,7 +1,6 @@
 // Blobs: ranges, conditions, the tiers, and an origin that lies.
 
-import assert from "node:assert/strict";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ingestPath } from "../../../registry/http/route.ts";
 import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
 import { digestOfText } from "../../registry/fixture.ts";
@@ -17,7 +16,7 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
   let world: World;
   let digest: Digest;
   let large: Digest;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld();
     digest = await digestOf(BYTES);
     large = await digestOf(LARGE);
@@ -25,50 +24,50 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
       [digest, BYTES],
       [large, LARGE],
     ] as const) {
-      assert.equal((await world.push("PUT", ingestPath.blob(each), bytes)).status, 201);
+      expect((await world.push("PUT", ingestPath.blob(each), bytes)).status).toBe(201);
     }
   });
   beforeEach(async () => {
     await world.origin.start();
     world.origin.answering = () => undefined;
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   test("is one R2 get, then the location's cache for a small blob", async () => {
     const first = await world.pull(blobPath(digest));
-    assert.equal(cacheStatus(first), "nixport; hit; detail=r2");
-    assert.deepEqual(operationsOf(first), { "r2.get": 1 });
-    assert.deepEqual(await first.bytes(), BYTES);
+    expect(cacheStatus(first)).toBe("nixport; hit; detail=r2");
+    expect(operationsOf(first)).toStrictEqual({ "r2.get": 1 });
+    expect(await first.bytes()).toStrictEqual(BYTES);
     const second = await world.pull(blobPath(digest));
-    assert.equal(cacheStatus(second), "nixport; hit; detail=cache");
-    assert.deepEqual(operationsOf(second), {});
-    assert.deepEqual(await second.bytes(), BYTES);
-    assert.deepEqual(blobHeaders(second), blobHeaders(first));
+    expect(cacheStatus(second)).toBe("nixport; hit; detail=cache");
+    expect(operationsOf(second)).toStrictEqual({});
+    expect(await second.bytes()).toStrictEqual(BYTES);
+    expect(blobHeaders(second)).toStrictEqual(blobHeaders(first));
   });
 
   test("is one R2 get every time for a large blob", async () => {
     for (const _ of [1, 2]) {
       const response = await world.pull(blobPath(large));
-      assert.deepEqual(operationsOf(response), { "r2.get": 1 });
-      assert.deepEqual(await response.bytes(), LARGE);
+      expect(operationsOf(response)).toStrictEqual({ "r2.get": 1 });
+      expect(await response.bytes()).toStrictEqual(LARGE);
     }
   });
 
   test("says what it is and that it never changes", async () => {
     const { headers } = await world.pull(blobPath(large), { method: "HEAD" });
-    assert.equal(headers.get("Content-Type"), "application/octet-stream");
-    assert.equal(headers.get("Content-Length"), String(LARGE.length));
-    assert.equal(headers.get("Accept-Ranges"), "bytes");
-    assert.equal(headers.get("Docker-Content-Digest"), large);
-    assert.equal(headers.get("Content-Encoding"), null);
-    assert.match(headers.get("Cache-Control") ?? "", /immutable, no-transform/);
+    expect(headers.get("Content-Type")).toBe("application/octet-stream");
+    expect(headers.get("Content-Length")).toBe(String(LARGE.length));
+    expect(headers.get("Accept-Ranges")).toBe("bytes");
+    expect(headers.get("Docker-Content-Digest")).toBe(large);
+    expect(headers.get("Content-Encoding")).toBeNull();
+    expect(headers.get("Cache-Control") ?? "").toMatch(/immutable, no-transform/);
   });
 
   test("is 404 where neither R2 nor the origin has it", async () => {
     world.origin.answering = () => registryError(404, "BLOB_UNKNOWN", "no such blob");
     const response = await world.pull(blobPath(digestOfText("absent")));
-    assert.equal(response.status, 404);
-    assert.equal((await errorOf(response)).code, "BLOB_UNKNOWN");
+    expect(response.status).toBe(404);
+    expect((await errorOf(response)).code).toBe("BLOB_UNKNOWN");
   });
 
   const ranges: readonly (readonly [
@@ -145,15 +144,15 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
         await world.edge.miniflare.purgeCache();
         const response = await world.pull(blobPath(own), { headers: headersOf(own) });
         const bytes = await response.bytes();
-        assert.equal(response.status, status);
-        assert.equal(response.headers.get("Content-Range"), contentRange);
-        assert.deepEqual(bytes, part === null ? new Uint8Array() : blob.slice(...part));
+        expect(response.status).toBe(status);
+        expect(response.headers.get("Content-Range")).toBe(contentRange);
+        expect(bytes).toStrictEqual(part === null ? new Uint8Array() : blob.slice(...part));
         const expected = where === "R2" ? "nixport; hit; detail=r2" : "nixport; fwd=miss";
-        assert.equal(cacheStatus(response), expected);
+        expect(cacheStatus(response)).toBe(expected);
         const operations = operationsOf(response) as Record<string, number>;
         // Only a range that cannot be satisfied takes a second one, for the size 416 must tell.
         const count = (operations["r2.get"] ?? 0) + (operations["r2.head"] ?? 0);
-        assert.equal(count, where === "R2" && status === 416 ? 2 : 1);
+        expect(count).toBe(where === "R2" && status === 416 ? 2 : 1);
       });
     }
   }
@@ -163,9 +162,9 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     const response = await world.pull(blobPath(digest), {
       ...{ headers: { Range: "bytes=10-19" }, controls: { wrongRange: true } },
     });
-    assert.equal(cacheStatus(response), "nixport; fwd=miss");
-    assert.equal(response.headers.get("Content-Range"), "bytes 10-19/1000");
-    assert.deepEqual(await response.bytes(), BYTES.slice(10, 20));
+    expect(cacheStatus(response)).toBe("nixport; fwd=miss");
+    expect(response.headers.get("Content-Range")).toBe("bytes 10-19/1000");
+    expect(await response.bytes()).toStrictEqual(BYTES.slice(10, 20));
   });
 
   test("HEAD ignores a range, moves no body and asks the origin by HEAD", async () => {
@@ -176,20 +175,17 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
       method: "HEAD",
       headers: { Range: "bytes=0-1" },
     });
-    assert.equal(response.status, 200);
-    assert.equal(response.headers.get("Content-Length"), "5000000");
-    assert.deepEqual(
-      world.origin.asked.map(({ method }) => method),
-      ["HEAD"],
-    );
-    assert.equal(world.origin.asked[0]?.headers.range, undefined);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Length")).toBe("5000000");
+    expect(world.origin.asked.map(({ method }) => method)).toStrictEqual(["HEAD"]);
+    expect(world.origin.asked[0]?.headers.range).toBeUndefined();
   });
 
   test("HEAD of a blob that nobody has is the 404 that GET is", async () => {
     world.origin.answering = () => registryError(404, "BLOB_UNKNOWN", "no such blob");
     const response = await world.pull(blobPath(digestOfText("nowhere")), { method: "HEAD" });
-    assert.equal(response.status, 404);
-    assert.equal(await response.text(), "");
+    expect(response.status).toBe(404);
+    expect(await response.text()).toBe("");
   });
 
   test("streams what only the origin has, and writes nothing", async () => {
@@ -197,9 +193,9 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     const own = await digestOf(bytes);
     world.origin.answering = () => ({ status: 200, body: bytes });
     const response = await world.pull(blobPath(own));
-    assert.equal(response.headers.get("Content-Length"), String(bytes.length));
-    assert.deepEqual(await response.bytes(), bytes);
-    assert.deepEqual(operationsOf(response), { "r2.get": 1 });
+    expect(response.headers.get("Content-Length")).toBe(String(bytes.length));
+    expect(await response.bytes()).toStrictEqual(bytes);
+    expect(operationsOf(response)).toStrictEqual({ "r2.get": 1 });
   });
 
   const lies: readonly (readonly [title: string, told: Told])[] = [
@@ -212,13 +208,13 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     test(`never completes a blob for which the origin gives ${title}`, async () => {
       world.origin.answering = () => told;
       const absent = digestOfText(`lie: ${title}`);
-      await assert.rejects(async () => {
+      await expect(async () => {
         const response = await world.pull(blobPath(absent));
-        assert.equal(response.status, 200);
+        expect(response.status).toBe(200);
         await response.bytes();
-      });
+      }).rejects.toThrow();
       const bucket = await world.edge.miniflare.getR2Bucket("R2");
-      assert.equal(await bucket.head(`blobs/${absent.slice(7, 9)}/${absent.slice(7)}`), null);
+      expect(await bucket.head(`blobs/${absent.slice(7, 9)}/${absent.slice(7)}`)).toBeNull();
     });
   }
 
@@ -241,9 +237,9 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
       const response = await world.pull(blobPath(digestOfText(title)), {
         headers: { Range: "bytes=0-1" },
       });
-      assert.equal(response.status, 503);
-      assert.ok(response.headers.has("Retry-After"));
-      assert.equal((await errorOf(response)).code, "UNAVAILABLE");
+      expect(response.status).toBe(503);
+      expect(response.headers.has("Retry-After")).toBe(true);
+      expect((await errorOf(response)).code).toBe("UNAVAILABLE");
     });
   }
 });

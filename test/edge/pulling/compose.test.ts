@@ -1,7 +1,6 @@
 // Images composed at the edge from known records, with the digest that the origin would give.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../../registry/naming/digest.ts";
 import { configuredPin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
@@ -24,25 +23,25 @@ const OLDER_PIN = pinOf("b".repeat(40));
 describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
   let world: World;
   let stock: Stock;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld();
     stock = await stockOf(NAMES);
     await world.backfill(stock, { tag: "latest", pin: PIN });
     await world.origin.stop();
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   test("composes a combination nobody pulled, with the digest Node composes, origin stopped", async () => {
     const expected = await imageOf(stock, "git/htop");
     const response = await world.pull(manifestPath("htop/git", "latest"));
-    assert.equal(response.status, 200);
-    assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
-    assert.equal(response.headers.get("Docker-Content-Digest"), expected.manifest.digest);
-    assert.equal(response.headers.get("Content-Type"), expected.manifest.mediaType);
-    assert.equal(response.headers.get("Nixport-Pin"), PIN);
-    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
-    assert.equal(response.headers.get("Warning"), null);
-    assert.deepEqual(await response.bytes(), Uint8Array.from(expected.manifest.bytes));
+    expect(response.status).toBe(200);
+    expect(cacheStatus(response)).toBe("nixport; hit; detail=composed");
+    expect(response.headers.get("Docker-Content-Digest")).toBe(expected.manifest.digest);
+    expect(response.headers.get("Content-Type")).toBe(expected.manifest.mediaType);
+    expect(response.headers.get("Nixport-Pin")).toBe(PIN);
+    expect(response.headers.get("Nixport-Packing")).toBe(PACKINGS.zstd);
+    expect(response.headers.get("Warning")).toBeNull();
+    expect(await response.bytes()).toStrictEqual(Uint8Array.from(expected.manifest.bytes));
   });
 
   test("has stored config, manifest and pointer: what follows is answered from storage", async () => {
@@ -51,19 +50,19 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     const digest = composed.headers.get("Docker-Content-Digest");
     const controls = { coldMemory: true };
     const again = await world.pull(manifestPath("jq/git", "latest"), { controls });
-    assert.equal(cacheStatus(again), "nixport; hit; detail=kv");
-    assert.equal(again.headers.get("Docker-Content-Digest"), digest);
-    assert.equal(again.headers.get("Nixport-Packing"), PACKINGS.zstd);
+    expect(cacheStatus(again)).toBe("nixport; hit; detail=kv");
+    expect(again.headers.get("Docker-Content-Digest")).toBe(digest);
+    expect(again.headers.get("Nixport-Packing")).toBe(PACKINGS.zstd);
     const byDigest = await world.pull(manifestPath("git/jq", `${digest}`), { controls });
-    assert.equal(cacheStatus(byDigest), "nixport; hit; detail=kv");
+    expect(cacheStatus(byDigest)).toBe("nixport; hit; detail=kv");
     const config = await world.pull(`/v2/git/jq/blobs/${manifest.config.digest}`);
-    assert.equal(config.status, 200);
-    assert.equal(await digestOf(await config.bytes()), manifest.config.digest);
+    expect(config.status).toBe(200);
+    expect(await digestOf(await config.bytes())).toBe(manifest.config.digest);
   });
 
   test("takes one read for the pins, one for the lookups, one for the records", async () => {
     const response = await world.pull(manifestPath("git/htop/jq", "latest"));
-    assert.deepEqual(operationsOf(response), {
+    expect(operationsOf(response)).toStrictEqual({
       "kv.getWithMetadata": 1,
       "kv.get": 3,
       // The pointer: looked for, then compared with before it is written.
@@ -76,10 +75,10 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
 
   test("composes at a commit nobody pulled by, with the packing known last", async () => {
     const response = await world.pull(manifestPath("htop", PIN));
-    assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
-    assert.equal(response.headers.get("Nixport-Pin"), PIN);
-    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
-    assert.equal(response.headers.get("Warning"), null);
+    expect(cacheStatus(response)).toBe("nixport; hit; detail=composed");
+    expect(response.headers.get("Nixport-Pin")).toBe(PIN);
+    expect(response.headers.get("Nixport-Packing")).toBe(PACKINGS.zstd);
+    expect(response.headers.get("Warning")).toBeNull();
   });
 
   test("falls back to an older pin of the tag, and says so", async () => {
@@ -87,9 +86,9 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     const newer = await stockOf(["tree"], "-newer");
     await world.backfill(newer, { tag: "moved", pin: pinOf("c".repeat(40)) });
     const response = await world.pull(manifestPath("htop", "moved"));
-    assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
-    assert.equal(response.headers.get("Nixport-Pin"), OLDER_PIN);
-    assert.match(response.headers.get("Warning") ?? "", /^299 - "nixport: moved has moved on/);
+    expect(cacheStatus(response)).toBe("nixport; hit; detail=composed");
+    expect(response.headers.get("Nixport-Pin")).toBe(OLDER_PIN);
+    expect(response.headers.get("Warning") ?? "").toMatch(/^299 - "nixport: moved has moved on/);
   });
 
   for (const [title, repository, tag] of [
@@ -99,17 +98,17 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
   ] as const) {
     test(`answers 503 for ${title} while the origin is stopped`, async () => {
       const response = await world.pull(manifestPath(repository, tag));
-      assert.equal(response.status, 503);
-      assert.equal(cacheStatus(response), "nixport; fwd=miss");
-      assert.ok(Number(response.headers.get("Retry-After")) > 0);
-      assert.equal((await errorOf(response)).code, "UNAVAILABLE");
+      expect(response.status).toBe(503);
+      expect(cacheStatus(response)).toBe("nixport; fwd=miss");
+      expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
+      expect((await errorOf(response)).code).toBe("UNAVAILABLE");
     });
   }
 
   test("serves the layers of what it composed", async () => {
     for (const [digest, bytes] of stock.blobs) {
       const response = await world.pull(blobPath(digest));
-      assert.deepEqual(await response.bytes(), Uint8Array.from(bytes));
+      expect(await response.bytes()).toStrictEqual(Uint8Array.from(bytes));
     }
   });
 
@@ -125,20 +124,20 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
       },
       image: null,
     };
-    assert.equal((await world.push("POST", "/ingest/pointers", body)).status, 200);
+    expect((await world.push("POST", "/ingest/pointers", body)).status).toBe(200);
     const response = await world.pull(manifestPath("git/htop/tree", "other"));
-    assert.equal(response.status, 503);
+    expect(response.status).toBe(503);
   });
 });
 
-test("composes at a commit under the configuration that the origin has now", async (t) => {
+test("composes at a commit under the configuration that the origin has now", async () => {
   const world = await startWorld();
-  t.after(() => world.close());
+  onTestFinished(() => world.close());
   const configured = configuredPin(PIN, "0123456789abcdef");
   await world.backfill(await stockOf(["git"], "-unconfigured"), { tag: "old", pin: PIN });
   await world.backfill(await stockOf(["git"]), { tag: "latest", pin: configured });
   await world.origin.stop();
   const response = await world.pull(manifestPath("git", PIN));
-  assert.equal(cacheStatus(response), "nixport; hit; detail=composed");
-  assert.equal(response.headers.get("Nixport-Pin"), configured);
+  expect(cacheStatus(response)).toBe("nixport; hit; detail=composed");
+  expect(response.headers.get("Nixport-Pin")).toBe(configured);
 });

@@ -1,8 +1,7 @@
 // Indexes at an edge for two platforms: composed, ingested, asked of the origin, and what a client
 // gets that takes none.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import { ingestPath } from "../../../registry/http/route.ts";
 import { composeIndex, omit } from "../../../registry/image/image-index.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../../registry/image/media-type.ts";
@@ -56,7 +55,7 @@ async function indexOf(stocks: Stocks, name: string) {
 async function ok(answer: Promise<Response>): Promise<void> {
   const response = await answer;
   const text = await response.text();
-  assert.ok(response.ok, `${response.status} ${text}`);
+  assert(response.ok, `${response.status} ${text}`);
 }
 
 async function pushPackages(world: World, { amd64, arm64 }: Stocks): Promise<void> {
@@ -69,38 +68,38 @@ async function pushPackages(world: World, { amd64, arm64 }: Stocks): Promise<voi
 describe("an edge for two platforms, its packages known for both and its origin stopped", () => {
   let world: World;
   let stocks: Stocks;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld({ platforms: ["amd64", "arm64"] });
     stocks = await stocksOf("git", "htop");
     await pushPackages(world, stocks);
     await world.origin.stop();
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   test("composes the index that Node composes, and then has it, its images and a pointer", async () => {
     const index = await indexOf(stocks, "git/htop");
     const path = manifestPath("htop/git", "latest");
     const composed = await world.pull(path, { headers: TAKES_INDEX });
-    assert.equal(cacheStatus(composed), "nixport; hit; detail=composed");
-    assert.equal(composed.headers.get("Content-Type"), OCI_INDEX);
-    assert.equal(composed.headers.get("Docker-Content-Digest"), index.digest);
-    assert.equal(composed.headers.get("Nixport-Pin"), PIN);
-    assert.deepEqual(await composed.bytes(), Uint8Array.from(index.bytes));
+    expect(cacheStatus(composed)).toBe("nixport; hit; detail=composed");
+    expect(composed.headers.get("Content-Type")).toBe(OCI_INDEX);
+    expect(composed.headers.get("Docker-Content-Digest")).toBe(index.digest);
+    expect(composed.headers.get("Nixport-Pin")).toBe(PIN);
+    expect(await composed.bytes()).toStrictEqual(Uint8Array.from(index.bytes));
 
     const controls = { coldMemory: true };
     const again = await world.pull(path, { headers: TAKES_INDEX, controls });
-    assert.equal(cacheStatus(again), "nixport; hit; detail=kv");
-    assert.deepEqual(await again.bytes(), Uint8Array.from(index.bytes));
+    expect(cacheStatus(again)).toBe("nixport; hit; detail=kv");
+    expect(await again.bytes()).toStrictEqual(Uint8Array.from(index.bytes));
     const children = await childrenOf(stocks, "git/htop");
     for (const { manifest } of [...children, { manifest: index }]) {
       const byDigest = manifestPath("git/htop", manifest.digest);
       const response = await world.pull(byDigest, { controls });
-      assert.equal(response.headers.get("Content-Type"), manifest.mediaType);
-      assert.deepEqual(await response.bytes(), Uint8Array.from(manifest.bytes));
+      expect(response.headers.get("Content-Type")).toBe(manifest.mediaType);
+      expect(await response.bytes()).toStrictEqual(Uint8Array.from(manifest.bytes));
     }
     for (const { config } of children) {
       const response = await world.pull(`/v2/git/blobs/${config.digest}`);
-      assert.deepEqual(await response.bytes(), Uint8Array.from(config.bytes));
+      expect(await response.bytes()).toStrictEqual(Uint8Array.from(config.bytes));
     }
   });
 
@@ -108,11 +107,11 @@ describe("an edge for two platforms, its packages known for both and its origin 
     const index = await indexOf(stocks, "git");
     const path = manifestPath("git", "latest");
     const head = await world.pull(path, { method: "HEAD", headers: TAKES_INDEX });
-    assert.equal(head.headers.get("Docker-Content-Digest"), index.digest);
-    assert.equal(head.headers.get("Content-Length"), String(index.bytes.length));
-    assert.equal(head.headers.get("Vary"), "Accept");
+    expect(head.headers.get("Docker-Content-Digest")).toBe(index.digest);
+    expect(head.headers.get("Content-Length")).toBe(String(index.bytes.length));
+    expect(head.headers.get("Vary")).toBe("Accept");
     const headers = { ...TAKES_INDEX, "If-None-Match": `"${index.digest}"` };
-    assert.equal((await world.pull(path, { headers })).status, 304);
+    expect((await world.pull(path, { headers })).status).toBe(304);
   });
 
   const singles: readonly [name: string, headers: Record<string, string>, child: 0 | 1][] = [
@@ -124,8 +123,8 @@ describe("an edge for two platforms, its packages known for both and its origin 
     test(`gives ${name} with ${headers.Accept} one manifest`, async () => {
       const { manifest } = (await childrenOf(stocks, "git"))[child];
       const response = await world.pull(manifestPath(name, "latest"), { headers });
-      assert.equal(response.headers.get("Content-Type"), OCI_MANIFEST);
-      assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
+      expect(response.headers.get("Content-Type")).toBe(OCI_MANIFEST);
+      expect(response.headers.get("Docker-Content-Digest")).toBe(manifest.digest);
     });
   }
 
@@ -134,19 +133,19 @@ describe("an edge for two platforms, its packages known for both and its origin 
     await world.pull(manifestPath("git", "latest"), { headers: TAKES_INDEX });
     const path = manifestPath("git", index.digest);
     const response = await world.pull(path, { headers: TAKES_NONE });
-    assert.equal(response.headers.get("Content-Type"), OCI_INDEX);
-    assert.deepEqual(await response.bytes(), Uint8Array.from(index.bytes));
+    expect(response.headers.get("Content-Type")).toBe(OCI_INDEX);
+    expect(await response.bytes()).toStrictEqual(Uint8Array.from(index.bytes));
   });
 });
 
 describe("an index that the origin pushes", () => {
   let world: World;
   let stocks: Stocks;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld({ platforms: ["amd64", "arm64"] });
     stocks = await stocksOf("git");
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   test("is taken once its manifests are there, and named by a pointer with what it lacks", async () => {
     const [{ config, manifest, recipe }] = await childrenOf(stocks, "git");
@@ -154,9 +153,9 @@ describe("an index that the origin pushes", () => {
     const index = await composeIndex([{ recipe, manifest }], [omitted], "oci-zstd");
     const put = () => world.push("PUT", ingestPath.manifest(index.digest), index.bytes);
     const early = await put();
-    assert.equal(early.status, 404);
+    expect(early.status).toBe(404);
     const { code, detail } = await errorOf(early);
-    assert.deepEqual([code, detail], ["MANIFEST_BLOB_UNKNOWN", [manifest.digest]]);
+    expect([code, detail]).toStrictEqual(["MANIFEST_BLOB_UNKNOWN", [manifest.digest]]);
 
     await world.pushBlobs(stocks.amd64);
     await ok(world.push("PUT", ingestPath.blob(config.digest), config.bytes));
@@ -171,8 +170,8 @@ describe("an index that the origin pushes", () => {
     await ok(world.push("POST", ingestPath.pointers, { tag, image }));
 
     const response = await world.pull(manifestPath("git", "latest"), { headers: TAKES_INDEX });
-    assert.equal(response.headers.get("Docker-Content-Digest"), index.digest);
-    assert.equal(response.headers.get("Nixport-Omitted"), 'linux/arm64="no package git"');
+    expect(response.headers.get("Docker-Content-Digest")).toBe(index.digest);
+    expect(response.headers.get("Nixport-Omitted")).toBe('linux/arm64="no package git"');
   });
 
   test("gives a client that takes none the first image that it has", async () => {
@@ -189,10 +188,10 @@ describe("an index that the origin pushes", () => {
     };
     await ok(world.push("POST", ingestPath.pointers, { tag: null, image }));
     const response = await world.pull(manifestPath("git", "v3"), { headers: TAKES_NONE });
-    assert.equal(response.headers.get("Docker-Content-Digest"), manifest.digest);
-    assert.equal(response.headers.get("Nixport-Pin"), PIN);
-    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
-    assert.match(cacheStatus(response) ?? "", /^nixport; hit/);
+    expect(response.headers.get("Docker-Content-Digest")).toBe(manifest.digest);
+    expect(response.headers.get("Nixport-Pin")).toBe(PIN);
+    expect(response.headers.get("Nixport-Packing")).toBe(PACKINGS.zstd);
+    expect(cacheStatus(response) ?? "").toMatch(/^nixport; hit/);
   });
 
   test("is refused when it names more than there are platforms, or none", async () => {
@@ -203,7 +202,7 @@ describe("an index that the origin pushes", () => {
       const bytes = new TextEncoder().encode(text);
       const path = ingestPath.manifest(await digestOf(bytes));
       const response = await world.push("PUT", path, bytes);
-      assert.equal((await errorOf(response)).code, "MANIFEST_INVALID");
+      expect((await errorOf(response)).code).toBe("MANIFEST_INVALID");
     }
   });
 });
@@ -211,11 +210,11 @@ describe("an index that the origin pushes", () => {
 describe("an origin behind an edge for two platforms", () => {
   let world: World;
   let stocks: Stocks;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld({ platforms: ["arm64", "amd64"] });
     stocks = await stocksOf("git");
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   const asked = () => {
     const { accept, "nixport-platforms": platforms } = world.origin.asked.at(-1)?.headers ?? {};
@@ -230,7 +229,7 @@ describe("an origin behind an edge for two platforms", () => {
     ];
     for (const [name, headers, accept] of rows) {
       await world.pull(manifestPath(name, "latest"), { headers });
-      assert.deepEqual(asked(), [accept, "linux/arm64,linux/amd64"]);
+      expect(asked()).toStrictEqual([accept, "linux/arm64,linux/amd64"]);
     }
   });
 
@@ -252,9 +251,9 @@ describe("an origin behind an edge for two platforms", () => {
       return { status: 200 };
     };
     const response = await world.pull(manifestPath("git", "latest"), { headers: TAKES_INDEX });
-    assert.match(response.headers.get("Warning") ?? "", /^299 /);
-    assert.equal(await promise, "HEAD");
-    assert.deepEqual(asked(), [`${OCI_MANIFEST}, ${OCI_INDEX}`, "linux/arm64,linux/amd64"]);
+    expect(response.headers.get("Warning") ?? "").toMatch(/^299 /);
+    expect(await promise).toBe("HEAD");
+    expect(asked()).toStrictEqual([`${OCI_MANIFEST}, ${OCI_INDEX}`, "linux/arm64,linux/amd64"]);
   });
 
   test("may say what an index lacks, but may not answer an index to one who takes none", async () => {
@@ -269,10 +268,10 @@ describe("an origin behind an edge for two platforms", () => {
       body: index.bytes,
     });
     const taken = await world.pull(manifestPath("git", "v2"), { headers: TAKES_INDEX });
-    assert.equal(taken.headers.get("Docker-Content-Digest"), index.digest);
-    assert.equal(taken.headers.get("Nixport-Omitted"), 'linux/riscv64="not yet"');
+    expect(taken.headers.get("Docker-Content-Digest")).toBe(index.digest);
+    expect(taken.headers.get("Nixport-Omitted")).toBe('linux/riscv64="not yet"');
     const refused = await world.pull(manifestPath("git", "v2"), { headers: TAKES_NONE });
-    assert.equal(refused.status, 503);
-    assert.equal((await errorOf(refused)).code, "UNAVAILABLE");
+    expect(refused.status).toBe(503);
+    expect((await errorOf(refused)).code).toBe("UNAVAILABLE");
   });
 });

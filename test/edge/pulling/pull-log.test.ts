@@ -1,7 +1,6 @@
 // What a local edge logs of pulls that it answers from what is cached.
 
-import assert from "node:assert/strict";
-import { test } from "node:test";
+import { expect, onTestFinished, test } from "vitest";
 import { pinOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import { stockOf } from "../stock.ts";
@@ -26,22 +25,24 @@ const ANSWERED = {
   ...{ image: "git", tag: "x", variant: "oci-zstd", status: 200 },
 };
 
-test("a local edge logs a pull that it answers, and none that it hands on", async (t) => {
+test("a local edge logs a pull that it answers, and none that it hands on", async () => {
   const world = await startWorld({ logPulls: true });
-  t.after(() => world.close());
-  assert.deepEqual(await pulls(world, NOW_MS), [{ ...ANSWERED, answer: "remembered", tier: "kv" }]);
+  onTestFinished(() => world.close());
+  expect(await pulls(world, NOW_MS)).toStrictEqual([
+    { ...ANSWERED, answer: "remembered", tier: "kv" },
+  ]);
 });
 
-test("a local edge logs that its answer is stale", async (t) => {
+test("a local edge logs that its answer is stale", async () => {
   const world = await startWorld({ logPulls: true });
-  t.after(() => world.close());
-  assert.deepEqual(await pulls(world, NOW_MS - PIN_FRESH_MS), [
+  onTestFinished(() => world.close());
+  expect(await pulls(world, NOW_MS - PIN_FRESH_MS)).toStrictEqual([
     { ...ANSWERED, answer: "stale", tier: "kv" },
   ]);
 });
 
-test("a deployed edge logs no pull", async (t) => {
+test("a deployed edge logs no pull", async () => {
   const world = await startWorld();
-  t.after(() => world.close());
-  assert.deepEqual(await pulls(world, NOW_MS), []);
+  onTestFinished(() => world.close());
+  expect(await pulls(world, NOW_MS)).toStrictEqual([]);
 });

@@ -1,7 +1,6 @@
 // What a client sees, as one table of requests: cold, warm, and with the origin stopped.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import type { ComposedImage } from "../../../registry/image/compose.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { registryError } from "../fake-origin.ts";
@@ -204,13 +203,13 @@ describe("pulls", () => {
   let world: World;
   let stock: Stock;
   let image: ComposedImage;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld();
     stock = await stockOf(["git"]);
     image = await imageOf(stock, "git");
     await world.backfill(stock, { tag: CONFIGURED_TAG, pin: PIN, repositories: ["git"] });
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   for (const row of ROWS) {
     test(row.title, async () => {
@@ -218,20 +217,20 @@ describe("pulls", () => {
       const asked = world.origin.asked.length;
       const path = typeof row.path === "string" ? row.path : row.path(image);
       const response = await world.pull(path, row.pull);
-      assert.equal(response.status, row.status);
-      assert.ok(response.headers.has("Cache-Status"));
-      assert.ok(response.headers.has("Server-Timing"));
+      expect(response.status).toBe(row.status);
+      expect(response.headers.has("Cache-Status")).toBe(true);
+      expect(response.headers.has("Server-Timing")).toBe(true);
       for (const [name, expected] of Object.entries(row.headers ?? {})) {
-        if (expected instanceof RegExp) assert.match(response.headers.get(name) ?? "", expected);
-        else assert.equal(response.headers.get(name), expected, name);
+        if (expected instanceof RegExp) expect(response.headers.get(name) ?? "").toMatch(expected);
+        else expect(response.headers.get(name), name).toBe(expected);
       }
-      if (row.operations) assert.deepEqual(operationsOf(response), row.operations);
-      if (row.prior === "warm") assert.equal(world.origin.asked.length, asked);
-      if (row.code !== undefined) assert.equal((await errorOf(response)).code, row.code);
+      if (row.operations) expect(operationsOf(response)).toStrictEqual(row.operations);
+      if (row.prior === "warm") expect(world.origin.asked).toHaveLength(asked);
+      if (row.code !== undefined) expect((await errorOf(response)).code).toBe(row.code);
       else if (row.status === 200 && path.includes("/manifests/")) {
-        assert.equal(response.headers.get("Docker-Content-Digest"), image.manifest.digest);
-        assert.equal(response.headers.get("ETag"), `"${image.manifest.digest}"`);
-        assert.deepEqual(await response.bytes(), Uint8Array.from(image.manifest.bytes));
+        expect(response.headers.get("Docker-Content-Digest")).toBe(image.manifest.digest);
+        expect(response.headers.get("ETag")).toBe(`"${image.manifest.digest}"`);
+        expect(await response.bytes()).toStrictEqual(Uint8Array.from(image.manifest.bytes));
       }
     });
   }
@@ -250,9 +249,9 @@ describe("pulls", () => {
       const headers = { "Accept-Encoding": "identity" };
       const got = await world.pull(path(), { headers });
       const head = await world.pull(path(), { method: "HEAD", headers });
-      assert.equal(head.status, got.status);
-      assert.equal(await head.text(), "");
-      assert.deepEqual(stableHeaders(head), stableHeaders(got));
+      expect(head.status).toBe(got.status);
+      expect(await head.text()).toBe("");
+      expect(stableHeaders(head)).toStrictEqual(stableHeaders(got));
     });
   }
 
@@ -268,14 +267,14 @@ describe("pulls", () => {
       },
     });
     const [asked] = world.origin.asked;
-    assert.ok(asked);
-    assert.equal(asked.method, "GET");
-    assert.equal(asked.headers["nixport-variant"], "docker-gzip");
-    assert.match(asked.headers.authorization ?? "", /^Bearer /);
+    assert(asked);
+    expect(asked.method).toBe("GET");
+    expect(asked.headers["nixport-variant"]).toBe("docker-gzip");
+    expect(asked.headers.authorization ?? "").toMatch(/^Bearer /);
     // A coded body would be decoded on its way, and its digest would not be found.
-    assert.equal(asked.headers["accept-encoding"], "identity");
-    assert.equal(asked.headers.cookie, undefined);
-    assert.equal(asked.headers["x-forwarded-for"], undefined);
+    expect(asked.headers["accept-encoding"]).toBe("identity");
+    expect(asked.headers.cookie).toBeUndefined();
+    expect(asked.headers["x-forwarded-for"]).toBeUndefined();
   });
 });
 

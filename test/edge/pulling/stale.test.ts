@@ -1,7 +1,6 @@
 // A pointer beyond its fresh time: answered at once, refreshed behind, forgotten with its tag.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BuildFailure, failureError } from "../../../origin/failures/failures.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
@@ -14,11 +13,11 @@ const PIN = pinOf("a".repeat(40));
 describe("a stale pointer", () => {
   let world: World;
   let stock: Stock;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld();
     stock = await stockOf(["git"]);
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   const stale = { nowMs: NOW_MS + PIN_FRESH_MS };
 
@@ -29,9 +28,11 @@ describe("a stale pointer", () => {
     const response = await world.pull(manifestPath("git", "slow"), {
       controls: { ...stale, unsettled: true },
     });
-    assert.equal(response.status, 200);
-    assert.match(response.headers.get("Warning") ?? "", /^299 - "nixport: slow was last resolved/);
-    assert.equal(response.headers.get("Nixport-Packing"), PACKINGS.zstd);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Warning") ?? "").toMatch(
+      /^299 - "nixport: slow was last resolved/,
+    );
+    expect(response.headers.get("Nixport-Packing")).toBe(PACKINGS.zstd);
   });
 
   test("is refreshed behind the answer by one HEAD", async () => {
@@ -42,7 +43,7 @@ describe("a stale pointer", () => {
       [1, 2, 3].map(() => world.pull(manifestPath("git", "moving"), { controls: stale })),
     );
     const asked = world.origin.asked.map(({ method, path }) => `${method} ${path}`);
-    assert.deepEqual(asked, [`HEAD ${manifestPath("git", "moving")}`]);
+    expect(asked).toStrictEqual([`HEAD ${manifestPath("git", "moving")}`]);
   });
 
   const failures: readonly (readonly [string, BuildFailure, number])[] = [
@@ -55,8 +56,8 @@ describe("a stale pointer", () => {
       await world.backfill(stock, { tag: failure.kind, pin: PIN, repositories: ["git"] });
       const { code, message, options } = failureError(failure);
       world.origin.answering = () => registryError(404, code, message, {}, options.detail);
-      assert.equal((await world.pull(path, { controls: stale })).status, 200);
-      assert.equal((await world.pull(path, { controls: stale })).status, status);
+      expect((await world.pull(path, { controls: stale })).status).toBe(200);
+      expect((await world.pull(path, { controls: stale })).status).toBe(status);
     });
   }
 
@@ -64,8 +65,8 @@ describe("a stale pointer", () => {
     await world.backfill(stock, { tag: "down", pin: PIN, repositories: ["git"] });
     await world.origin.stop();
     const before = await world.pull(manifestPath("git", "down"), { controls: stale });
-    assert.equal(before.status, 200);
-    assert.ok(before.headers.has("Warning"));
+    expect(before.status).toBe(200);
+    expect(before.headers.has("Warning")).toBe(true);
     await world.origin.start();
     const newer = await stockOf(["git"], "-2");
     const resolvedAtMs = NOW_MS + PIN_FRESH_MS - 1;
@@ -79,8 +80,8 @@ describe("a stale pointer", () => {
       repositories: ["git"],
     });
     const after = await world.pull(manifestPath("git", "down"), { controls });
-    assert.equal(after.headers.get("Docker-Content-Digest"), manifest.digest);
-    assert.equal(after.headers.get("Warning"), null);
+    expect(after.headers.get("Docker-Content-Digest")).toBe(manifest.digest);
+    expect(after.headers.get("Warning")).toBeNull();
   });
 
   test("is never stale where the tag is a commit", async () => {
@@ -88,7 +89,7 @@ describe("a stale pointer", () => {
     const response = await world.pull(manifestPath("git", PIN), {
       controls: { nowMs: NOW_MS + 1000 * PIN_FRESH_MS },
     });
-    assert.equal(response.status, 200);
-    assert.equal(response.headers.get("Warning"), null);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Warning")).toBeNull();
   });
 });

@@ -1,7 +1,6 @@
 // Whose misses are counted together.
 
-import assert from "node:assert/strict";
-import { test } from "node:test";
+import { expect, test } from "vitest";
 import { clientNetwork } from "../../../edge/request/client-network.ts";
 
 const rows: readonly (readonly [address: string, network: string])[] = [
@@ -16,5 +15,5 @@ const rows: readonly (readonly [address: string, network: string])[] = [
   ["::", "0:0:0:0"],
 ];
 for (const [address, network] of rows) {
-  test(`counts ${address} as ${network}`, () => assert.equal(clientNetwork(address), network));
+  test(`counts ${address} as ${network}`, () => expect(clientNetwork(address)).toBe(network));
 }

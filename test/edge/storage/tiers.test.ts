@@ -1,7 +1,6 @@
 // A tier that fails, is slow or holds the wrong bytes is a miss, never an answer.
 
-import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ComposedImage } from "../../../registry/image/compose.ts";
 import { digestHex } from "../../../registry/naming/digest.ts";
 import { digestOfText, pinOf } from "../../registry/fixture.ts";
@@ -24,12 +23,12 @@ describe("tiers", () => {
   let world: World;
   let stock: Stock;
   let image: ComposedImage;
-  before(async () => {
+  beforeAll(async () => {
     world = await startWorld();
     stock = await stockOf(["git"]);
     image = await imageOf(stock, "git");
   });
-  after(() => world.close());
+  afterAll(() => world.close());
 
   async function warm(tag: string): Promise<void> {
     await world.backfill(stock, { tag, pin: PIN, repositories: ["git"] });
@@ -45,9 +44,9 @@ describe("tiers", () => {
       await warm("kv");
       for (const reference of ["kv", image.manifest.digest]) {
         const response = await world.pull(manifestPath("git", reference), { controls });
-        assert.equal(response.status, 200);
-        assert.equal(cacheStatus(response), "nixport; hit; detail=r2");
-        assert.equal(response.headers.get("Docker-Content-Digest"), image.manifest.digest);
+        expect(response.status).toBe(200);
+        expect(cacheStatus(response)).toBe("nixport; hit; detail=r2");
+        expect(response.headers.get("Docker-Content-Digest")).toBe(image.manifest.digest);
       }
     });
   }
@@ -59,10 +58,10 @@ describe("tiers", () => {
     const controls = { coldMemory: true };
     for (const reference of ["wiped", image.manifest.digest]) {
       const first = await world.pull(manifestPath("git", reference), { controls });
-      assert.equal(cacheStatus(first), "nixport; hit; detail=r2");
+      expect(cacheStatus(first)).toBe("nixport; hit; detail=r2");
       const second = await world.pull(manifestPath("git", reference), { controls });
-      assert.equal(cacheStatus(second), "nixport; hit; detail=kv");
-      assert.deepEqual(operationsOf(second), { "kv.getWithMetadata": 1 });
+      expect(cacheStatus(second)).toBe("nixport; hit; detail=kv");
+      expect(operationsOf(second)).toStrictEqual({ "kv.getWithMetadata": 1 });
     }
   });
 
@@ -70,10 +69,10 @@ describe("tiers", () => {
     await warm("r2");
     const controls: Controls = { fail: ["r2"], coldMemory: true };
     const tag = await world.pull(manifestPath("git", "r2"), { controls });
-    assert.equal(cacheStatus(tag), "nixport; hit; detail=kv");
+    expect(cacheStatus(tag)).toBe("nixport; hit; detail=kv");
     const blob = await world.pull(blobPath(image.config.digest), { controls });
-    assert.equal(blob.status, 503);
-    assert.equal((await errorOf(blob)).code, "UNAVAILABLE");
+    expect(blob.status).toBe(503);
+    expect((await errorOf(blob)).code).toBe("UNAVAILABLE");
   });
 
   test("answers manifests from a KV that is slow while R2 fails", async () => {
@@ -81,8 +80,8 @@ describe("tiers", () => {
     const controls: Controls = { fail: ["r2"], slowKv: true, coldMemory: true };
     for (const reference of ["slow-kv", image.manifest.digest]) {
       const response = await world.pull(manifestPath("git", reference), { controls });
-      assert.equal(response.status, 200);
-      assert.equal(cacheStatus(response), "nixport; hit; detail=kv");
+      expect(response.status).toBe(200);
+      expect(cacheStatus(response)).toBe("nixport; hit; detail=kv");
     }
   });
 
@@ -92,8 +91,8 @@ describe("tiers", () => {
     const response = await world.pull(manifestPath("git", image.manifest.digest), {
       controls: { fail: ["r2"], hang: ["kv"], coldMemory: true, unsettled: true },
     });
-    assert.equal(response.status, 200);
-    assert.equal(cacheStatus(response), "nixport; fwd=miss");
+    expect(response.status).toBe(200);
+    expect(cacheStatus(response)).toBe("nixport; fwd=miss");
   });
 
   test("answers from the origin while the limiter of misses fails", async () => {
@@ -102,7 +101,7 @@ describe("tiers", () => {
     const response = await world.pull(manifestPath("tree", "unlimited"), {
       controls: { limiter: "fails" },
     });
-    assert.equal(response.status, 200);
+    expect(response.status).toBe(200);
   });
 
   test("answers from the origin while both fail", async () => {
@@ -111,8 +110,8 @@ describe("tiers", () => {
     const response = await world.pull(manifestPath("git", image.manifest.digest), {
       controls: { fail: ["kv", "r2"], coldMemory: true },
     });
-    assert.equal(response.status, 200);
-    assert.equal(cacheStatus(response), "nixport; fwd=miss");
+    expect(response.status).toBe(200);
+    expect(cacheStatus(response)).toBe("nixport; fwd=miss");
   });
 
   test("never gives a composed image whose config could not be stored", async () => {
@@ -120,7 +119,7 @@ describe("tiers", () => {
     const response = await world.pull(manifestPath("iana-etc", "unstored"), {
       controls: { fail: ["r2"], coldMemory: true },
     });
-    assert.equal(response.status, 503);
+    expect(response.status).toBe(503);
     await response.body?.cancel();
   });
 
@@ -134,15 +133,15 @@ describe("tiers", () => {
     await r2.put(key, "corrupt", { httpMetadata: { contentType: mediaType } });
     const controls = { coldMemory: true };
     const down = await world.pull(manifestPath("git", digest), { controls });
-    assert.equal(down.status, 503);
-    assert.equal(await r2.head(key), null);
-    assert.equal(await kv.get(`m/${digestHex(digest)}`), null);
+    expect(down.status).toBe(503);
+    expect(await r2.head(key)).toBeNull();
+    expect(await kv.get(`m/${digestHex(digest)}`)).toBeNull();
     await world.origin.start();
     world.origin.answering = () => told(image);
     const up = await world.pull(manifestPath("git", digest), { controls });
-    assert.equal(up.status, 200);
-    assert.equal(cacheStatus(up), "nixport; fwd=miss");
-    assert.equal(await r2.head(key), null);
+    expect(up.status).toBe(200);
+    expect(cacheStatus(up)).toBe("nixport; fwd=miss");
+    expect(await r2.head(key)).toBeNull();
   });
 
   test("does not answer with a corrupt pointer", async () => {
@@ -152,8 +151,8 @@ describe("tiers", () => {
     const { metadata } = await kv.getWithMetadata(`${key?.name}`);
     await kv.put(`${key?.name}`, "corrupt", { metadata });
     const response = await world.pull(manifestPath("git", "bad"));
-    assert.equal(cacheStatus(response), "nixport; hit; detail=r2");
-    assert.equal(response.headers.get("Docker-Content-Digest"), image.manifest.digest);
+    expect(cacheStatus(response)).toBe("nixport; hit; detail=r2");
+    expect(response.headers.get("Docker-Content-Digest")).toBe(image.manifest.digest);
   });
 
   const lies: readonly (readonly [title: string, told: (image: ComposedImage) => Told])[] = [
@@ -172,8 +171,8 @@ describe("tiers", () => {
       await world.origin.start();
       world.origin.answering = () => lie(image);
       const response = await world.pull(manifestPath("tree", "lie"));
-      assert.equal(response.status, 503);
-      assert.equal((await errorOf(response)).code, "UNAVAILABLE");
+      expect(response.status).toBe(503);
+      expect((await errorOf(response)).code).toBe("UNAVAILABLE");
     });
   }
 
@@ -184,10 +183,10 @@ describe("tiers", () => {
       path === "/elsewhere" ? told(image) : { status: 302, headers: { Location: "/elsewhere" } };
     for (const path of [manifestPath("tree", "moved"), blobPath(digestOfText("moved"))]) {
       const response = await world.pull(path);
-      assert.equal(response.status, 503);
-      assert.equal((await errorOf(response)).code, "UNAVAILABLE");
+      expect(response.status).toBe(503);
+      expect((await errorOf(response)).code).toBe("UNAVAILABLE");
     }
-    assert(!world.origin.asked.some(({ path }) => path === "/elsewhere"));
+    expect(world.origin.asked.some(({ path }) => path === "/elsewhere")).toBe(false);
   });
 
   for (const [warning, passed] of [
@@ -201,7 +200,7 @@ describe("tiers", () => {
       await world.origin.start();
       world.origin.answering = () => withHeader(image, "Warning", warning);
       const { headers } = await world.pull(manifestPath("tree", "warned"));
-      assert.equal(headers.get("Warning"), passed ? warning : null);
+      expect(headers.get("Warning")).toBe(passed ? warning : null);
     });
   }
 
@@ -210,8 +209,8 @@ describe("tiers", () => {
     world.origin.answering = () => "by hand";
     const controls = { deadlineMs: 50 };
     const response = await world.pull(manifestPath("tree", "slow"), { controls });
-    assert.equal(response.status, 503);
-    assert.match((await errorOf(response)).message, /did not answer in time/);
+    expect(response.status).toBe(503);
+    expect((await errorOf(response)).message).toMatch(/did not answer in time/);
   });
 
   for (const [status, code, retryAfter] of [
@@ -232,9 +231,9 @@ describe("tiers", () => {
           detail,
         );
       const response = await world.pull(manifestPath("tree", "error"));
-      assert.equal(response.status, status);
-      assert.equal(response.headers.get("Retry-After"), retryAfter);
-      assert.deepEqual(await errorOf(response), { code, message: "in its own words", detail });
+      expect(response.status).toBe(status);
+      expect(response.headers.get("Retry-After")).toBe(retryAfter);
+      expect(await errorOf(response)).toStrictEqual({ code, message: "in its own words", detail });
     });
   }
 
@@ -243,7 +242,7 @@ describe("tiers", () => {
     const headers = { "Retry-After": "999999" };
     world.origin.answering = () => registryError(503, "UNAVAILABLE", "later", headers);
     const response = await world.pull(manifestPath("tree", "later"));
-    assert.equal(response.headers.get("Retry-After"), "3600");
+    expect(response.headers.get("Retry-After")).toBe("3600");
     await response.body?.cancel();
   });
 
@@ -261,11 +260,11 @@ describe("tiers", () => {
       [blobPath(absent), 429],
     ] as const) {
       const response = await world.pull(path, { controls: { limiter: "refuses" } });
-      assert.equal(response.status, status, path);
-      assert.equal(response.headers.get("Retry-After"), status === 429 ? "60" : null);
+      expect(response.status, path).toBe(status);
+      expect(response.headers.get("Retry-After")).toBe(status === 429 ? "60" : null);
       await response.body?.cancel();
     }
-    assert.deepEqual(world.origin.asked, []);
+    expect(world.origin.asked).toStrictEqual([]);
   });
 
   test("limits what a client asks of the origin, where a limit is bound", async () => {
@@ -277,7 +276,7 @@ describe("tiers", () => {
         const batch = Array.from({ length: 20 }, () => limited.pull(manifestPath("tree", "x")));
         for (const { status } of await Promise.all(batch)) statuses.add(status);
       }
-      assert.deepEqual([...statuses].sort(), [404, 429]);
+      expect([...statuses].sort()).toStrictEqual([404, 429]);
     } finally {
       await limited.close();
     }

@@ -1,10 +1,9 @@
 // The apt index as the generator reads it: stanzas, dependency fields, versions, origins.
 
-import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { AptIndexAbsent, debianLists, readAptIndex } from "../../../nix/debian/apt-index.ts";
 import { parseDependencies } from "../../../nix/debian/dependencies.ts";
 import { sourcesList } from "../../../nix/debian/foreign-index.ts";
@@ -21,7 +20,7 @@ describe("parseDependencies", () => {
   ];
   for (const [text, expected] of rows) {
     test(`reads ${JSON.stringify(text)}`, () => {
-      assert.deepEqual(parseDependencies(text), expected);
+      expect(parseDependencies(text)).toStrictEqual(expected);
     });
   }
 });
@@ -39,19 +38,19 @@ describe("compareVersions", () => {
   ] as const;
   for (const [older, newer] of ascending) {
     test(`puts ${older} before ${newer}`, () => {
-      assert.ok(compareVersions(older, newer) < 0);
-      assert.ok(compareVersions(newer, older) > 0);
+      expect(compareVersions(older, newer)).toBeLessThan(0);
+      expect(compareVersions(newer, older)).toBeGreaterThan(0);
     });
   }
-  test("finds equal versions equal", () => assert.equal(compareVersions("1:2-3", "1:2-3"), 0));
+  test("finds equal versions equal", () => expect(compareVersions("1:2-3", "1:2-3")).toBe(0));
 });
 
 describe("storeVersion", () => {
   test("drops the epoch and what store names refuse", () => {
-    assert.equal(storeVersion("5:7.0.15-1~deb12u10"), "7.0.15-1-deb12u10");
+    expect(storeVersion("5:7.0.15-1~deb12u10")).toBe("7.0.15-1-deb12u10");
   });
-  test("keeps a version without revision", () => assert.equal(storeVersion("6.4"), "6.4"));
-  test("keeps `+` in names", () => assert.equal(storeName("libstdc++6"), "libstdc++6"));
+  test("keeps a version without revision", () => expect(storeVersion("6.4")).toBe("6.4"));
+  test("keeps `+` in names", () => expect(storeName("libstdc++6")).toBe("libstdc++6"));
 });
 
 describe("indexOf", () => {
@@ -59,23 +58,23 @@ describe("indexOf", () => {
     const found = index(
       stanza("a", { "Pre-Depends": "b", Depends: "c | d", Homepage: "https://a.invalid/" }),
     ).package("a");
-    assert.deepEqual(found?.dependencies, [["b"], ["c", "d"]]);
-    assert.equal(found?.url, `${BASE_URL}pool/main/a_1.0-1_amd64.deb`);
-    assert.equal(found?.installedBytes, 10 * 1024);
-    assert.equal(found?.homepage, "https://a.invalid/");
+    expect(found?.dependencies).toStrictEqual([["b"], ["c", "d"]]);
+    expect(found?.url).toBe(`${BASE_URL}pool/main/a_1.0-1_amd64.deb`);
+    expect(found?.installedBytes).toBe(10 * 1024);
+    expect(found?.homepage).toBe("https://a.invalid/");
   });
   test("takes the first line of a description", () => {
     const text = stanza("a", { Description: "short\n long text\n .\n more" });
-    assert.equal(index(text).package("a")?.description, "short");
+    expect(index(text).package("a")?.description).toBe("short");
   });
   test("takes the highest of several versions, wherever it stands", () => {
     const versions = ["1.9-1", "1.10-1", "1.10~rc1-1"].map((Version) => stanza("a", { Version }));
-    assert.equal(index(...versions).package("a")?.version, "1.10-1");
+    expect(index(...versions).package("a")?.version).toBe("1.10-1");
   });
   test("lists the providers of a virtual name", () => {
     const made = index(stanza("z", { Provides: "v (= 1), w" }), stanza("a", { Provides: "v" }));
-    assert.deepEqual(made.providers("v"), ["a", "z"]);
-    assert.equal(made.package("v"), undefined);
+    expect(made.providers("v")).toStrictEqual(["a", "z"]);
+    expect(made.package("v")).toBeUndefined();
   });
 });
 
@@ -87,7 +86,7 @@ describe("debianLists", () => {
       "Debian|i386|http://archive.invalid/|/lists/c",
       "",
     ].join("\n");
-    assert.deepEqual(debianLists(targets, "amd64"), [
+    expect(debianLists(targets, "amd64")).toStrictEqual([
       { baseUrl: "http://archive.invalid/", file: "/lists/a" },
     ]);
   });
@@ -97,9 +96,11 @@ describe("readAptIndex", () => {
   test("says to run apt-get update when there is no index", async () => {
     const empty = await mkdtemp(join(tmpdir(), "nixport-no-lists-"));
     try {
-      await assert.rejects(readAptIndex("amd64", ["-o", `Dir::State::lists=${empty}`]), (error) => {
-        return error instanceof AptIndexAbsent && error.message.includes("apt-get update");
-      });
+      await expect(readAptIndex("amd64", ["-o", `Dir::State::lists=${empty}`])).rejects.toSatisfy(
+        (error) => {
+          return error instanceof AptIndexAbsent && error.message.includes("apt-get update");
+        },
+      );
     } finally {
       await rm(empty, { recursive: true });
     }
@@ -109,12 +110,11 @@ describe("readAptIndex", () => {
 describe("sourcesList", () => {
   const archives = [{ url: "http://mirror.invalid/debian/", suite: "bookworm", component: "main" }];
   test("asks the same archives for another architecture's packages and for nothing else", () => {
-    assert.equal(
-      sourcesList("arm64", archives, "/keys.gpg"),
+    expect(sourcesList("arm64", archives, "/keys.gpg")).toBe(
       "deb [arch=arm64 target=Packages lang=none signed-by=/keys.gpg] http://mirror.invalid/debian/ bookworm main\n",
     );
   });
   test("leaves the choice of keys to apt where Debian's own are not there", () => {
-    assert.doesNotMatch(sourcesList("arm64", archives, undefined), /signed-by/);
+    expect(sourcesList("arm64", archives, undefined)).not.toMatch(/signed-by/);
   });
 });

@@ -1,12 +1,13 @@
 // elf.pl: where a program's loader and libraries are written into it, and what stays as it was.
 
-import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
+import type { Ending } from "../../origin/fixture.ts";
+import { skipWhere } from "../../skip-where.ts";
 import { type ElfShape, makeElf, readElf } from "./elf-file.ts";
 
 const SCRIPT = join(import.meta.dirname, "../../../nix/debian/elf.pl");
@@ -20,12 +21,12 @@ const skip = spawnSync("perl", ["-v"]).status !== 0 && "needs perl";
 
 // What became of a file with these bytes, and what elf.pl said.
 async function changed(
-  t: TestContext,
+  onEnd: Ending,
   original: Buffer,
   { name = "bin/program", mode = 0o755, loader = LOADER } = {},
 ) {
   const work = await mkdtemp(join(tmpdir(), "nixport-elf-"));
-  t.after(() => rm(work, { recursive: true }));
+  onEnd(() => rm(work, { recursive: true }));
   const file = join(work, name);
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, original, { mode });
@@ -36,7 +37,7 @@ async function changed(
   return { status, stderr, bytes };
 }
 
-describe("elf.pl", { skip }, () => {
+describe("elf.pl", skipWhere(skip), () => {
   const program: ElfShape = {
     needed: ["libz.so.1", "libm.so.6", "libc.so.6"],
     interpreter: "/lib64/ld-linux-x86-64.so.2",
@@ -50,24 +51,24 @@ describe("elf.pl", { skip }, () => {
     ["with the least room there can be", { ...program, spareEntries: 2 }],
   ];
   for (const [name, shape] of shapes) {
-    test(`points a program ${name} to its loader and libraries`, async (t) => {
+    test(`points a program ${name} to its loader and libraries`, async () => {
       const original = makeElf(shape);
-      const { status, stderr, bytes = Buffer.alloc(0) } = await changed(t, original);
-      assert.deepEqual([status, stderr], [0, ""]);
+      const { status, stderr, bytes = Buffer.alloc(0) } = await changed(onTestFinished, original);
+      expect([status, stderr]).toStrictEqual([0, ""]);
       const [before, after] = [readElf(original), readElf(bytes)];
-      assert.equal(after.interpreter, LOADER);
-      assert.equal(after.rpath, "/nix/store/zlib/lib:/nix/store/glibc/lib");
-      assert.equal(after.runpath, undefined);
-      assert.deepEqual(after.needed, shape.needed);
-      assert.equal(after.headers.length, before.headers.length);
+      expect(after.interpreter).toBe(LOADER);
+      expect(after.rpath).toBe("/nix/store/zlib/lib:/nix/store/glibc/lib");
+      expect(after.runpath).toBeUndefined();
+      expect(after.needed).toStrictEqual(shape.needed);
+      expect(after.headers).toHaveLength(before.headers.length);
 
       // Nothing that was loaded moves, and what is new lies above it, readable only.
-      assert.deepEqual(after.loads.slice(0, -1), before.loads);
+      expect(after.loads.slice(0, -1)).toStrictEqual(before.loads);
       const [last, added] = after.loads.slice(-2);
       assert(last && added);
-      assert(added.address >= last.address + last.memory);
-      assert.deepEqual([added.flags, added.address % 4096], [4, added.offset % 4096]);
-      assert.equal(added.offset + added.size, bytes.length);
+      expect(added.address).toBeGreaterThanOrEqual(last.address + last.memory);
+      expect([added.flags, added.address % 4096]).toStrictEqual([4, added.offset % 4096]);
+      expect(added.offset + added.size).toBe(bytes.length);
     });
   }
 
@@ -80,24 +81,26 @@ describe("elf.pl", { skip }, () => {
     ["a file cut short", makeElf(program).subarray(0, 40)],
   ];
   for (const [name, original] of untouched) {
-    test(`leaves ${name} alone`, async (t) => {
-      const { status, bytes } = await changed(t, original);
-      assert.equal(status, 0);
-      assert.deepEqual(bytes, original);
+    test(`leaves ${name} alone`, async () => {
+      const { status, bytes } = await changed(onTestFinished, original);
+      expect(status).toBe(0);
+      expect(bytes).toStrictEqual(original);
     });
   }
 
-  test("leaves the loader that a file names which nobody can execute", async (t) => {
-    const { bytes = Buffer.alloc(0) } = await changed(t, makeElf(program), { mode: 0o644 });
-    assert.equal(readElf(bytes).interpreter, program.interpreter);
-    assert.match(readElf(bytes).rpath ?? "", /glibc/);
+  test("leaves the loader that a file names which nobody can execute", async () => {
+    const { bytes = Buffer.alloc(0) } = await changed(onTestFinished, makeElf(program), {
+      mode: 0o644,
+    });
+    expect(readElf(bytes).interpreter).toBe(program.interpreter);
+    expect(readElf(bytes).rpath ?? "").toMatch(/glibc/);
   });
 
-  test("removes a plugin that nothing could load", async (t) => {
+  test("removes a plugin that nothing could load", async () => {
     const plugin = makeElf({ needed: ["libatm.so.1"] });
     const name = "lib/tc/plugins/q_atm.so";
-    const { status, bytes } = await changed(t, plugin, { name });
-    assert.deepEqual([status, bytes], [0, undefined]);
+    const { status, bytes } = await changed(onTestFinished, plugin, { name });
+    expect([status, bytes]).toStrictEqual([0, undefined]);
   });
 
   const refused: readonly (readonly [string, Buffer, RegExp])[] = [
@@ -106,17 +109,17 @@ describe("elf.pl", { skip }, () => {
     ["no entry to spare", makeElf({ ...program, spareEntries: 1 }), /no entry in its dynamic/],
   ];
   for (const [name, original, message] of refused) {
-    test(`tells of ${name}, and leaves the file as it was`, async (t) => {
-      const { status, stderr, bytes } = await changed(t, original);
-      assert.equal(status, 1);
-      assert.match(stderr, message);
-      assert.deepEqual(bytes, original);
+    test(`tells of ${name}, and leaves the file as it was`, async () => {
+      const { status, stderr, bytes } = await changed(onTestFinished, original);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(message);
+      expect(bytes).toStrictEqual(original);
     });
   }
 
-  test("tells of a program whose package has no C library", async (t) => {
-    const { status, stderr } = await changed(t, makeElf(program), { loader: "" });
-    assert.equal(status, 1);
-    assert.match(stderr, /needs glibc, which is no dependency/);
+  test("tells of a program whose package has no C library", async () => {
+    const { status, stderr } = await changed(onTestFinished, makeElf(program), { loader: "" });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/needs glibc, which is no dependency/);
   });
 });

@@ -1,7 +1,6 @@
 // From roots and an index to the graph of store paths, and what is computed from that graph.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { type Lock, nameWithoutVersion, popularityOf } from "../../../nix/debian/lock.ts";
 import type { Packages } from "../../../nix/debian/package-graph.ts";
 import { ROOTS } from "../../../nix/debian/packages.ts";
@@ -12,7 +11,7 @@ const BASH = stanza("bash", { "Pre-Depends": "libc6" });
 const LIBC = stanza("libc6");
 
 function packagesOf(resolution: Resolution): Packages {
-  assert.equal(resolution.kind, "resolved", JSON.stringify(resolution));
+  expect(resolution.kind, JSON.stringify(resolution)).toBe("resolved");
   return resolution.kind === "resolved" ? resolution.packages : {};
 }
 
@@ -30,25 +29,25 @@ describe("resolve", () => {
       stanza("c"),
     );
     const packages = packagesOf(resolve(made, tables(["a"])));
-    assert.deepEqual(packages.a?.dependencies, ["b"]);
-    assert.equal(packages.c, undefined);
+    expect(packages.a?.dependencies).toStrictEqual(["b"]);
+    expect(packages.c).toBeUndefined();
   });
 
   test("resolves a virtual name to a package that provides it", () => {
     const made = index(BASH, LIBC, stanza("a", { Depends: "v" }), stanza("b", { Provides: "v" }));
-    assert.deepEqual(packagesOf(resolve(made, tables(["a"]))).a?.dependencies, ["b"]);
+    expect(packagesOf(resolve(made, tables(["a"]))).a?.dependencies).toStrictEqual(["b"]);
   });
 
   test("leaves out a dependency that only maintainer scripts need, even as an alternative", () => {
     const made = index(BASH, LIBC, stanza("a", { Depends: "debconf | other" }), stanza("other"));
     const packages = packagesOf(resolve(made, tables(["a"], { skipped: [/^debconf$/] })));
-    assert.deepEqual(packages.a?.dependencies, []);
+    expect(packages.a?.dependencies).toStrictEqual([]);
   });
 
   test("adds and drops the dependencies the tables name", () => {
     const made = index(BASH, LIBC, stanza("a", { Depends: "b" }), stanza("b"), stanza("c"));
     const bent = { extraDependencies: { a: ["c"] }, droppedDependencies: { a: ["b"] } };
-    assert.deepEqual(packagesOf(resolve(made, tables(["a"], bent))).a?.dependencies, ["c"]);
+    expect(packagesOf(resolve(made, tables(["a"], bent))).a?.dependencies).toStrictEqual(["c"]);
   });
 
   test("merges a group, with the version of its first pattern's member", () => {
@@ -60,19 +59,16 @@ describe("resolve", () => {
     );
     const groups = [{ name: "both", members: [/^two$/, /^one$/] }];
     const both = packagesOf(resolve(made, tables(["one"], { groups }))).both;
-    assert.equal(both?.name, "both-1.0-1");
-    assert.deepEqual(both?.dependencies, ["libc6"]);
-    assert.deepEqual(
-      both?.members.map((member) => member.name),
-      ["two", "one"],
-    );
+    expect(both?.name).toBe("both-1.0-1");
+    expect(both?.dependencies).toStrictEqual(["libc6"]);
+    expect(both?.members.map((member) => member.name)).toStrictEqual(["two", "one"]);
   });
 
   test("gives the shell to all but its own closure and those that need none", () => {
     const made = index(BASH, LIBC, stanza("a"), stanza("data"));
     const packages = packagesOf(resolve(made, tables(["a", "data"], { withoutShell: ["data"] })));
     const shells = Object.entries(packages).map(([name, one]) => [name, one.shell]);
-    assert.deepEqual(Object.fromEntries(shells), {
+    expect(Object.fromEntries(shells)).toStrictEqual({
       a: true,
       bash: false,
       data: false,
@@ -83,9 +79,9 @@ describe("resolve", () => {
   test("reports every missing package and dependency at once", () => {
     const made = index(BASH, LIBC, stanza("a", { Depends: "b, nowhere | nobody" }), stanza("b"));
     const problems = problemsOf(resolve(made, tables(["a", "absent"])));
-    assert.equal(problems.length, 2);
-    assert.ok(problems.some((line) => line.includes("absent")));
-    assert.ok(problems.some((line) => line.includes("nowhere | nobody")));
+    expect(problems).toHaveLength(2);
+    expect(problems.some((line) => line.includes("absent"))).toBe(true);
+    expect(problems.some((line) => line.includes("nowhere | nobody"))).toBe(true);
   });
 });
 
@@ -116,30 +112,30 @@ describe("packages that depend on one another in a circle", () => {
   test("are one, under the name that most others ask for and with its version", () => {
     const packages = resolved(["openssl", "curl"]);
     const { name, merged, members, dependencies } = packages.libssl3t64 ?? {};
-    assert.equal(name, "libssl3t64-3.5.9-1-deb13u1");
-    assert.deepEqual(merged, ["openssl-provider-legacy"]);
-    assert.deepEqual(
-      members?.map((member) => member.name),
-      ["libssl3t64", "openssl-provider-legacy"],
-    );
-    assert.deepEqual(dependencies, ["libc6", "libzstd1", "zlib1g"]);
-    assert.equal(packages["openssl-provider-legacy"], undefined);
-    assert.equal(packages.openssl?.merged, undefined);
+    expect(name).toBe("libssl3t64-3.5.9-1-deb13u1");
+    expect(merged).toStrictEqual(["openssl-provider-legacy"]);
+    expect(members?.map((member) => member.name)).toStrictEqual([
+      "libssl3t64",
+      "openssl-provider-legacy",
+    ]);
+    expect(dependencies).toStrictEqual(["libc6", "libzstd1", "zlib1g"]);
+    expect(packages["openssl-provider-legacy"]).toBeUndefined();
+    expect(packages.openssl?.merged).toBeUndefined();
   });
 
   test("are asked for under that name by whoever asked for another of them", () => {
     const legacy = stanza("legacy", { Depends: "openssl-provider-legacy" });
     const packages = resolved(["legacy", "openssl", "curl"], legacy);
-    assert.deepEqual(packages.legacy?.dependencies, ["libssl3t64"]);
+    expect(packages.legacy?.dependencies).toStrictEqual(["libssl3t64"]);
   });
 
   test("are what a root is that is one of them", () => {
     const made = index(BASH, ...TRIXIE);
     const resolution = resolve(made, tables(["curl", "openssl", "openssl-provider-legacy"]));
-    assert.equal(resolution.kind, "resolved");
+    expect(resolution.kind).toBe("resolved");
     if (resolution.kind !== "resolved") return;
-    assert.equal(resolution.rootPackages.get("openssl-provider-legacy"), "libssl3t64");
-    assert.equal(resolution.rootPackages.get("curl"), "curl");
+    expect(resolution.rootPackages.get("openssl-provider-legacy")).toBe("libssl3t64");
+    expect(resolution.rootPackages.get("curl")).toBe("curl");
   });
 
   test("keep the name of a group, and of the shell before all", () => {
@@ -147,12 +143,10 @@ describe("packages that depend on one another in a circle", () => {
     const bent = { groups, extraDependencies: { libc6: ["zlib1g"] } };
     const made = index(BASH, ...TRIXIE);
     const packages = packagesOf(resolve(made, tables(["curl"], bent)));
-    assert.equal(packages.glibc?.name, "glibc-2.41-12+deb13u5");
-    assert.deepEqual(packages.glibc?.merged, ["libgcc-s1", "zlib1g"]);
+    expect(packages.glibc?.name).toBe("glibc-2.41-12+deb13u5");
+    expect(packages.glibc?.merged).toStrictEqual(["libgcc-s1", "zlib1g"]);
     const withShell = { ...bent, extraDependencies: { libc6: ["bash"] } };
-    assert.ok(
-      packagesOf(resolve(made, tables(["curl"], withShell))).bash?.merged?.includes("glibc"),
-    );
+    expect(packagesOf(resolve(made, tables(["curl"], withShell))).bash?.merged).toContain("glibc");
   });
 
   test("leave the others in no circle, however many there are", () => {
@@ -164,10 +158,10 @@ describe("packages that depend on one another in a circle", () => {
       stanza("x", { Depends: "y" }),
       stanza("y", { Depends: "x, libc6" }),
     );
-    assert.deepEqual(packages.a?.merged, ["b", "c"]);
-    assert.deepEqual(packages.a?.dependencies, ["x"]);
-    assert.deepEqual(packages.x?.merged, ["y"]);
-    assert.deepEqual(packages.libc6?.merged, ["libgcc-s1"]);
+    expect(packages.a?.merged).toStrictEqual(["b", "c"]);
+    expect(packages.a?.dependencies).toStrictEqual(["x"]);
+    expect(packages.x?.merged).toStrictEqual(["y"]);
+    expect(packages.libc6?.merged).toStrictEqual(["libgcc-s1"]);
   });
 });
 
@@ -199,23 +193,20 @@ describe("popularityOf", () => {
         "libx-3-0": entry("libx-3-0-1.0-1", []),
       },
     };
-    assert.deepEqual(popularityOf(lock), { a: 1, b: 1, libx: 2 });
+    expect(popularityOf(lock)).toStrictEqual({ a: 1, b: 1, libx: 2 });
   });
 
   test("cuts names as Nix does", () => {
     const names = ["git-2.39.5-0+deb12u3", "nss-cacert-2025", "libnl-genl-3-200-3.7.0", "tty"];
-    assert.deepEqual(names.map(nameWithoutVersion), ["git", "nss-cacert", "libnl-genl", "tty"]);
+    expect(names.map(nameWithoutVersion)).toStrictEqual(["git", "nss-cacert", "libnl-genl", "tty"]);
   });
 });
 
 describe("ROOTS", () => {
   test("names each attribute once, and no package as a nested set", () => {
     const names = ROOTS.map(([attribute]) => attribute);
-    assert.equal(new Set(names).size, names.length);
+    expect(new Set(names).size).toBe(names.length);
     const sets = names.filter((name) => name.includes(".")).map((name) => name.split(".")[0]);
-    assert.deepEqual(
-      sets.filter((set) => set !== undefined && names.includes(set)),
-      [],
-    );
+    expect(sets.filter((set) => set !== undefined && names.includes(set))).toStrictEqual([]);
   });
 });

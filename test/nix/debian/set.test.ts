@@ -1,7 +1,6 @@
 // Generates the set from this machine's apt index, builds some of it with Nix and runs it in a root
 // that has nothing but the closure. Needs root, nix-build and an apt index (`apt-get update`).
 
-import assert from "node:assert/strict";
 import {
   chmod,
   copyFile,
@@ -17,10 +16,11 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AptIndexAbsent } from "../../../nix/debian/apt-index.ts";
 import { absentText, generateDebianSet, type Summary } from "../../../nix/debian/generate.ts";
 import { run } from "../../../nix/debian/run.ts";
+import { skipWhere } from "../../skip-where.ts";
 import { readElf } from "./elf-file.ts";
 
 const NIX_CONFIG = "sandbox = false\nsubstituters =\nmax-jobs = 2";
@@ -33,17 +33,17 @@ const ready = await Promise.all([run("nix-build", ["--version"]), run("apt-get",
 );
 const skip = !ready ? "needs Nix and apt" : process.getuid?.() !== 0 ? "needs root" : false;
 
-describe("the Debian package set", { skip }, () => {
+describe("the Debian package set", skipWhere(skip), () => {
   let work = "";
   let set = "";
   let summary: Summary | undefined;
 
-  before(async () => {
+  beforeAll(async () => {
     work = await mkdtemp(join(tmpdir(), "nixport-debian-"));
     set = join(work, "set");
     summary = await generateDebianSet({ outDir: set });
   });
-  after(() => rm(work, { recursive: true, force: true }));
+  afterAll(() => rm(work, { recursive: true, force: true }));
 
   const evaluate = async (expression: string): Promise<unknown> => {
     const wrapped = `let set = import ${set} { system = "x86_64-linux"; }; in ${expression}`;
@@ -93,36 +93,37 @@ describe("the Debian package set", { skip }, () => {
   test("lists its roots, and leaves an unchanged folder untouched", async () => {
     const first = await stat(join(set, LOCK));
     const again = await generateDebianSet({ outDir: set });
-    assert.equal(summary?.changed, true);
-    assert.equal(again.changed, false);
-    assert.equal((await stat(join(set, LOCK))).ino, first.ino);
+    expect(summary?.changed).toBe(true);
+    expect(again.changed).toBe(false);
+    expect((await stat(join(set, LOCK))).ino).toBe(first.ino);
     const roots = summary?.locks[0]?.roots;
-    assert.ok(roots?.some((root) => root.attribute === "git" && root.packages > 10));
-    assert.deepEqual(await readdir(work), ["set"]);
+    expect(roots?.some((root) => root.attribute === "git" && root.packages > 10)).toBe(true);
+    expect(await readdir(work)).toStrictEqual(["set"]);
   });
 
   test("has nixpkgs' names, nested sets, and facts about each package", async () => {
     const facts = "{ inherit (p) type pname; inherit (p.meta) description mainProgram; }";
-    assert.deepEqual(await evaluate(`let p = set._7zz; in ${facts}`), {
+    expect(await evaluate(`let p = set._7zz; in ${facts}`)).toStrictEqual({
       type: "derivation",
       pname: "7zip",
       description: "7-Zip file archiver with a high compression ratio",
       mainProgram: "7zz",
     });
-    assert.equal(await evaluate("set.python3Packages.PyYAML.type"), "derivation");
-    assert.equal(
-      await evaluate("set.haskellPackages.shellcheck.outPath == set.shellcheck.outPath"),
+    expect(await evaluate("set.python3Packages.PyYAML.type")).toBe("derivation");
+    expect(await evaluate("set.haskellPackages.shellcheck.outPath == set.shellcheck.outPath")).toBe(
       true,
     );
-    assert.match(String(await evaluate("set.cacert.name")), /^nss-cacert-/);
+    expect(String(await evaluate("set.cacert.name"))).toMatch(/^nss-cacert-/);
   });
 
   test("has a lock for arm64 too, without what Debian has for amd64 only", async () => {
     const arm64 = `import ${set} { system = "aarch64-linux"; }`;
-    assert.equal(await evaluate(`(${arm64}).hello.system`), "aarch64-linux");
-    assert.equal(await evaluate("set.msr-tools.system"), "x86_64-linux");
-    assert.deepEqual(await evaluate(`(${arm64}).msr-tools.meta.platforms`), ["x86_64-linux"]);
-    await assert.rejects(build("msr-tools", "aarch64-linux"), /has no msr-tools for aarch64-linux/);
+    expect(await evaluate(`(${arm64}).hello.system`)).toBe("aarch64-linux");
+    expect(await evaluate("set.msr-tools.system")).toBe("x86_64-linux");
+    expect(await evaluate(`(${arm64}).msr-tools.meta.platforms`)).toStrictEqual(["x86_64-linux"]);
+    await expect(build("msr-tools", "aarch64-linux")).rejects.toThrow(
+      /has no msr-tools for aarch64-linux/,
+    );
   });
 
   test("builds arm64 programs on this machine, with the loader and libraries of that type", async () => {
@@ -130,10 +131,10 @@ describe("the Debian package set", { skip }, () => {
     const machine = async (file: string) => readElf(await readFile(file)).machine;
     const program = join(hello, "bin/hello");
     const { interpreter = "", rpath = "" } = readElf(await readFile(program));
-    assert.equal(await machine(program), 183, "EM_AARCH64");
-    assert.equal(await machine(interpreter), 183);
-    assert.equal(await machine(join(rpath, "libc.so.6")), 183);
-    assert.equal((await closure(hello)).length, 2);
+    expect(await machine(program), "EM_AARCH64").toBe(183);
+    expect(await machine(interpreter)).toBe(183);
+    expect(await machine(join(rpath, "libc.so.6"))).toBe(183);
+    expect(await closure(hello)).toHaveLength(2);
   });
 
   test("is a set without a machine type whose index cannot be had, and says so", async () => {
@@ -142,58 +143,57 @@ describe("the Debian package set", { skip }, () => {
     };
     const fresh = join(work, "native-only");
     const { locks, absent } = await generateDebianSet({ outDir: fresh, foreignIndex });
-    assert.equal(locks.length, 1);
-    assert.match(absent.map(absentText).join(), /^no packages for arm64: apt has no package index/);
-    const files = await readdir(fresh);
-    assert.deepEqual(
-      files.filter((name) => name.startsWith("lock.")),
-      [LOCK],
+    expect(locks).toHaveLength(1);
+    expect(absent.map(absentText).join()).toMatch(
+      /^no packages for arm64: apt has no package index/,
     );
+    const files = await readdir(fresh);
+    expect(files.filter((name) => name.startsWith("lock."))).toStrictEqual([LOCK]);
     await rm(fresh, { recursive: true });
 
     const again = await generateDebianSet({ outDir: set, foreignIndex });
-    assert.deepEqual([again.changed, again.absent[0]?.isKept], [false, true]);
+    expect([again.changed, again.absent[0]?.isKept]).toStrictEqual([false, true]);
   });
 
   test("says for which systems it has a package that it has not for another", async () => {
     const riscv64 = `import ${set} { system = "riscv64-linux"; }`;
     const platforms = await evaluate(`(${riscv64}).python3Packages.six.meta.platforms`);
-    assert.deepEqual(platforms, ["x86_64-linux"]);
-    await assert.rejects(build("hello", "riscv64-linux"), /has no hello for riscv64-linux/);
+    expect(platforms).toStrictEqual(["x86_64-linux"]);
+    await expect(build("hello", "riscv64-linux")).rejects.toThrow(/has no hello for riscv64-linux/);
   });
 
   test("builds hello on nothing but the C library, and it greets", async () => {
     const names = (await closure(await build("hello"))).map((path) => basename(path).slice(33));
-    assert.equal(names.length, 2, names.join(" "));
-    assert.match(await inRoot(await rootOf("hello"), "hello"), /Hello, world!/);
+    expect(names, names.join(" ")).toHaveLength(2);
+    expect(await inRoot(await rootOf("hello"), "hello")).toMatch(/Hello, world!/);
   });
 
   test("builds busybox as a single path with a shell", async () => {
-    assert.equal((await closure(await build("busybox"))).length, 1);
+    expect(await closure(await build("busybox"))).toHaveLength(1);
     const root = await rootOf("busybox");
-    assert.equal(await inRoot(root, "sh", "-c", "echo a b | awk '{ print $2 }'"), "b\n");
+    expect(await inRoot(root, "sh", "-c", "echo a b | awk '{ print $2 }'")).toBe("b\n");
   });
 
   test("gives cacert one bundle under two names", async () => {
     const folder = join(await build("cacert"), "etc/ssl/certs");
     const bundle = await readFile(join(folder, "ca-bundle.crt"), "utf8");
-    assert.equal(await readFile(join(folder, "ca-certificates.crt"), "utf8"), bundle);
-    assert.ok(bundle.split("BEGIN CERTIFICATE").length > 50);
+    expect(await readFile(join(folder, "ca-certificates.crt"), "utf8")).toBe(bundle);
+    expect(bundle.split("BEGIN CERTIFICATE").length).toBeGreaterThan(50);
   });
 
   test("gives iana-etc the protocols and the services", async () => {
     const path = await build("iana-etc");
-    assert.match(await readFile(join(path, "etc/services"), "utf8"), /^https\s+443\/tcp/m);
-    assert.match(await readFile(join(path, "etc/protocols"), "utf8"), /^tcp\s+6/m);
+    expect(await readFile(join(path, "etc/services"), "utf8")).toMatch(/^https\s+443\/tcp/m);
+    expect(await readFile(join(path, "etc/protocols"), "utf8")).toMatch(/^tcp\s+6/m);
   });
 
   test("draws on a terminal with htop, less and vim", async () => {
     const root = await rootOf("htop", "less", "vim");
     await copyFile("/etc/passwd", join(root, "etc/text"));
     const alternateScreen = "\u001b[?1049h";
-    assert.ok((await onTerminal(root, "q", "htop")).includes(alternateScreen));
-    assert.ok((await onTerminal(root, "q", "less", "/etc/text")).includes(alternateScreen));
-    assert.ok((await onTerminal(root, ":q\r", "vim", "/etc/text")).includes(alternateScreen));
+    expect(await onTerminal(root, "q", "htop")).toContain(alternateScreen);
+    expect(await onTerminal(root, "q", "less", "/etc/text")).toContain(alternateScreen);
+    expect(await onTerminal(root, ":q\r", "vim", "/etc/text")).toContain(alternateScreen);
   });
 
   test("commits to a git repository, clones it by path and adds a submodule", async () => {
@@ -207,23 +207,23 @@ describe("the Debian package set", { skip }, () => {
       "git submodule status; git log --format=%s; git-upload-pack /tmp/one < /dev/null || true",
     ].join("\n");
     const output = await inRoot(root, "sh", "-c", script);
-    assert.match(output, / sub /);
-    assert.match(output, /^first$/m);
+    expect(output).toMatch(/ sub /);
+    expect(output).toMatch(/^first$/m);
     // The wrapper keeps the name a program is called by.
-    assert.match(output, /refs\/heads\//);
+    expect(output).toMatch(/refs\/heads\//);
   });
 
   test("runs python3 with its compiled modules, and PyYAML from its own path", async () => {
     const root = await rootOf("python3");
     const modules = "ssl, sqlite3, ctypes, lzma, bz2, readline, curses, zlib, hashlib, uuid";
     const code = `import ${modules}; print(sqlite3.connect(":memory:").execute("select 6*7").fetchone())`;
-    assert.equal(await inRoot(root, "python3", "-c", code), "(42,)\n");
+    expect(await inRoot(root, "python3", "-c", code)).toBe("(42,)\n");
     const yaml = await build("python3Packages.PyYAML");
     for (const part of await closure(yaml)) {
       await cp(part, join(root, part), { recursive: true, verbatimSymlinks: true, force: false });
     }
     const load = `import sys; sys.path.append("${yaml}/lib/python3/dist-packages"); import yaml; print(yaml.safe_load("[1]"))`;
-    assert.equal(await inRoot(root, "python3", "-c", load), "[1]\n");
+    expect(await inRoot(root, "python3", "-c", load)).toBe("[1]\n");
   });
 
   test("runs perl with its modules, in scripts and from within itself", async () => {
@@ -233,15 +233,17 @@ describe("the Debian package set", { skip }, () => {
       "use POSIX; use List::Util qw(sum); print floor(1.5) + sum(1, 2), `perl -MPOSIX -e 'print 5'`;";
     await writeFile(script, `#!/bin/perl -w\nuse strict;\n${body}\n`);
     await chmod(script, 0o755);
-    assert.equal(await inRoot(root, "script.pl"), "45");
-    assert.match(await inRoot(root, "sh", "-c", "echo line | ts x"), /^x line$/m);
+    expect(await inRoot(root, "script.pl")).toBe("45");
+    expect(await inRoot(root, "sh", "-c", "echo line | ts x")).toMatch(/^x line$/m);
   });
 
   test("fetches over HTTP with curl, and fails cleanly when nobody answers", async () => {
     const root = await rootOf("curl", "python3");
     await writeFile(join(root, "tmp/server.py"), SERVER);
-    assert.equal(await inRoot(root, "python3", "/tmp/server.py"), "answered");
-    await assert.rejects(inRoot(root, "curl", "-sS", "https://127.0.0.1:9/"), /curl: \(7\)/);
+    expect(await inRoot(root, "python3", "/tmp/server.py")).toBe("answered");
+    await expect(inRoot(root, "curl", "-sS", "https://127.0.0.1:9/")).rejects.toThrow(
+      /curl: \(7\)/,
+    );
   });
 
   test("builds the same bytes again in a sandbox, where there is nothing but the store", async () => {
@@ -260,10 +262,7 @@ describe("the Debian package set", { skip }, () => {
 
   test("lets no package keep what built it", async () => {
     const paths = await closure(await build("git"));
-    assert.deepEqual(
-      paths.filter((path) => /build-tools|busybox/.test(path)),
-      [],
-    );
+    expect(paths.filter((path) => /build-tools|busybox/.test(path))).toStrictEqual([]);
   });
 });
 

@@ -1,7 +1,6 @@
 // Packages made for the purpose, unpacked by the set's own tools: what becomes of Debian's layouts,
 // those of earlier and of later releases. Needs Nix, dpkg-deb and the set that `npm test` generates.
 
-import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
   cp,
@@ -14,7 +13,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { nativeTarget } from "../../../nix/debian/architectures.ts";
 import {
   type Lock,
@@ -25,6 +24,7 @@ import {
 import { run } from "../../../nix/debian/run.ts";
 import { DEBIAN_SET } from "../../e2e/deployment.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../../origin/fixture.ts";
+import { skipWhere } from "../../skip-where.ts";
 
 const env = { NIX_CONFIG: "substituters =\nmax-jobs = 2" };
 const ready = await Promise.all([
@@ -36,7 +36,7 @@ const ready = await Promise.all([
   () => false,
 );
 const lockFile = lockFileName(nativeTarget()?.system ?? "");
-const options = { skip: !ready && "needs Nix, dpkg-deb and the set", timeout: 240_000 };
+const options = { ...skipWhere(!ready && "needs Nix, dpkg-deb and the set"), timeout: 240_000 };
 
 // A text is a program's if it starts with `#!`; what starts with `->` is a link.
 type Files = Readonly<Record<string, string>>;
@@ -48,8 +48,8 @@ interface Shape {
   readonly compression?: string;
 }
 
-async function makeDeb(t: Ending, files: Files, compression: string): Promise<LockedDeb> {
-  const work = await temporaryDirectory(t);
+async function makeDeb(onEnd: Ending, files: Files, compression: string): Promise<LockedDeb> {
+  const work = await temporaryDirectory(onEnd);
   const tree = join(work, "tree");
   // The store path of what is unpacked must not be one that an earlier run left.
   const control = `Package: fixture\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b.invalid>\nDescription: ${work}\n`;
@@ -75,8 +75,8 @@ async function makeDeb(t: Ending, files: Files, compression: string): Promise<Lo
 }
 
 // The store paths of packages, which are in the set besides its own.
-async function build(t: Ending, shapes: Readonly<Record<string, Shape>>) {
-  const set = join(await temporaryDirectory(t), "set");
+async function build(onEnd: Ending, shapes: Readonly<Record<string, Shape>>) {
+  const set = join(await temporaryDirectory(onEnd), "set");
   await cp(await realpath(DEBIAN_SET), set, { recursive: true });
   const lock: Lock = JSON.parse(await readFile(join(set, lockFile), "utf8"));
   const packages: Record<string, LockedPackage> = { ...lock.packages };
@@ -85,7 +85,7 @@ async function build(t: Ending, shapes: Readonly<Record<string, Shape>>) {
     packages[key] = {
       ...{ name: `${key}-1`, version: "1", description: "a fixture", dependencies, shell: false },
       ...(merged && { merged }),
-      debs: await Promise.all(debs.map((files) => makeDeb(t, files, compression))),
+      debs: await Promise.all(debs.map((files) => makeDeb(onEnd, files, compression))),
     };
   }
   const attributes = Object.fromEntries(Object.keys(shapes).map((key) => [key, { package: key }]));
@@ -180,7 +180,7 @@ describe("a package unpacked", options, () => {
   for (const [name, shape, expected] of rows) {
     test(name, async () => {
       const { fixture } = await build(ended, { fixture: shape });
-      assert.deepEqual(await treeOf(fixture), expected);
+      expect(await treeOf(fixture)).toStrictEqual(expected);
     });
   }
 
@@ -188,7 +188,7 @@ describe("a package unpacked", options, () => {
     test(`has its terminal descriptions as they are in ${folder}`, async () => {
       const debs = [{ [`${folder}/x/xterm`]: "x\n", "usr/share/tabset/std": "t\n" }];
       const { tty } = await build(ended, { tty: { debs } });
-      assert.deepEqual(await treeOf(tty), { "x/xterm": "x\n" });
+      expect(await treeOf(tty)).toStrictEqual({ "x/xterm": "x\n" });
     });
   }
 
@@ -199,11 +199,11 @@ describe("a package unpacked", options, () => {
       file: { debs: [{ "usr/bin/file": "f\n" }], dependencies: ["whole"] },
     });
     const wrapper = await readFile(join(file, "bin/file"), "utf8");
-    assert.ok(wrapper.includes(`${whole}/lib/file/magic.mgc`), wrapper);
+    expect(wrapper, wrapper).toContain(`${whole}/lib/file/magic.mgc`);
   });
 
   test("says what is missing", async () => {
     const debs = [{ "usr/share/tabset/std": "t\n" }];
-    await assert.rejects(build(ended, { tty: { debs } }), /tty: no terminal descriptions/);
+    await expect(build(ended, { tty: { debs } })).rejects.toThrow(/tty: no terminal descriptions/);
   });
 });

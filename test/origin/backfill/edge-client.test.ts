@@ -1,9 +1,8 @@
 // What the client makes of each way in which an edge can answer, and how it sends large blobs.
 
-import assert from "node:assert/strict";
 import { readdir, readlink } from "node:fs/promises";
-import { describe, type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { assert, describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   type BlobToPush,
   createEdgeClient,
@@ -17,7 +16,7 @@ import { RegistryError } from "../../../registry/http/error.ts";
 import { digestHex, digestOf } from "../../../registry/naming/digest.ts";
 import { patternOf } from "../../contract/blob-store.ts";
 import { digestOfText } from "../../registry/fixture.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { PART_SIZE_BYTES, type SmallEdge, startEdge } from "./edge.ts";
 import { NOW_MS, SECRET_KEYS } from "./fixture.ts";
 
@@ -35,8 +34,8 @@ function clientOf(url: string, options: Partial<EdgeClientOptions> = {}): EdgeCl
 }
 
 /** A blob in a store on disk, as it is pushed. */
-async function blobOf(t: TestContext, sizeBytes: number): Promise<BlobToPush> {
-  const store = await openFilesystemStore(await temporaryDirectory(t));
+async function blobOf(onEnd: Ending, sizeBytes: number): Promise<BlobToPush> {
+  const store = await openFilesystemStore(await temporaryDirectory(onEnd));
   const bytes = new Uint8Array(patternOf(sizeBytes));
   const digest = await digestOf(bytes);
   const key = storageKey.layer(digest);
@@ -48,15 +47,15 @@ const kinds = (edge: SmallEdge) => edge.received.map(({ kind }) => kind);
 
 describe("putBlob", limit, () => {
   for (const sizeBytes of [0, 1, SINGLE_PUT_MAX_BYTES]) {
-    test(`sends ${sizeBytes} bytes in one request that tells its length`, async (t) => {
-      const edge = await startEdge(t);
-      const blob = await blobOf(t, sizeBytes);
-      assert.deepEqual(await clientOf(edge.url).putBlob(blob), { kind: "accepted" });
-      assert.deepEqual(kinds(edge), ["blob"]);
+    test(`sends ${sizeBytes} bytes in one request that tells its length`, async () => {
+      const edge = await startEdge(onTestFinished);
+      const blob = await blobOf(onTestFinished, sizeBytes);
+      expect(await clientOf(edge.url).putBlob(blob)).toStrictEqual({ kind: "accepted" });
+      expect(kinds(edge)).toStrictEqual(["blob"]);
       const headers = edge.received[0]?.headers;
-      assert.equal(headers?.["content-length"], String(sizeBytes));
-      assert.equal(headers?.["content-type"], "application/octet-stream");
-      assert.equal(edge.blobs.get(blob.digest)?.length, sizeBytes);
+      expect(headers?.["content-length"]).toBe(String(sizeBytes));
+      expect(headers?.["content-type"]).toBe("application/octet-stream");
+      expect(edge.blobs.get(blob.digest)?.length).toBe(sizeBytes);
     });
   }
 
@@ -66,36 +65,33 @@ describe("putBlob", limit, () => {
     [3 * PART_SIZE_BYTES + 1, [10, 10, 10, 1]],
   ];
   for (const [sizeBytes, lengths] of sizes) {
-    test(`sends ${sizeBytes} bytes in parts that are equal but for the last`, async (t) => {
-      const edge = await startEdge(t);
-      const blob = await blobOf(t, sizeBytes);
-      assert.deepEqual(await clientOf(edge.url).putBlob(blob), { kind: "accepted" });
-      assert.deepEqual(kinds(edge), ["uploads", ...lengths.map(() => "part"), "complete"]);
+    test(`sends ${sizeBytes} bytes in parts that are equal but for the last`, async () => {
+      const edge = await startEdge(onTestFinished);
+      const blob = await blobOf(onTestFinished, sizeBytes);
+      expect(await clientOf(edge.url).putBlob(blob)).toStrictEqual({ kind: "accepted" });
+      expect(kinds(edge)).toStrictEqual(["uploads", ...lengths.map(() => "part"), "complete"]);
       const parts = edge.received.filter(({ kind }) => kind === "part");
-      assert.deepEqual(
-        parts.map(({ body }) => body.length),
-        lengths,
-      );
+      expect(parts.map(({ body }) => body.length)).toStrictEqual(lengths);
       for (const { headers, body } of parts) {
-        assert.equal(headers["content-length"], String(body.length));
-        assert.equal(headers["transfer-encoding"], undefined);
+        expect(headers["content-length"]).toBe(String(body.length));
+        expect(headers["transfer-encoding"]).toBeUndefined();
       }
-      assert(edge.blobs.get(blob.digest)?.equals(patternOf(sizeBytes)));
-      assert.deepEqual(JSON.parse(String(edge.received.at(-1)?.body)), {
+      expect(edge.blobs.get(blob.digest)?.equals(patternOf(sizeBytes))).toBe(true);
+      expect(JSON.parse(String(edge.received.at(-1)?.body))).toStrictEqual({
         parts: lengths.map((_, index) => ({ partNumber: index + 1, etag: `part ${index + 1}` })),
       });
     });
   }
 
-  test("stops an upload at the part that fails", async (t) => {
-    const edge = await startEdge(t);
+  test("stops an upload at the part that fails", async () => {
+    const edge = await startEdge(onTestFinished);
     let parts = 0;
     edge.before = ({ kind }) => {
       if (kind === "part" && ++parts === 2) throw new RegistryError("UNAVAILABLE", "full");
     };
-    const result = await clientOf(edge.url).putBlob(await blobOf(t, 40));
-    assert.deepEqual(result, { kind: "unreachable", message: "503 full" });
-    assert.deepEqual(kinds(edge), ["uploads", "part"]);
+    const result = await clientOf(edge.url).putBlob(await blobOf(onTestFinished, 40));
+    expect(result).toStrictEqual({ kind: "unreachable", message: "503 full" });
+    expect(kinds(edge)).toStrictEqual(["uploads", "part"]);
   });
 
   const junk: readonly [kind: string, message: RegExp][] = [
@@ -103,69 +99,70 @@ describe("putBlob", limit, () => {
     ["part", /named no etag/],
   ];
   for (const [wanted, message] of junk) {
-    test(`refuses an answer to ${wanted} that it cannot read`, async (t) => {
+    test(`refuses an answer to ${wanted} that it cannot read`, async () => {
       for (const body of ["", "null", "{}", "<html>", '{"uploadId":1,"etag":2}']) {
-        const edge = await startEdge(t);
+        const edge = await startEdge(onTestFinished);
         edge.before = ({ kind }) => {
           if (kind === wanted) throw new Response(body, { status: 200 });
         };
-        const result = await clientOf(edge.url).putBlob(await blobOf(t, 40));
+        const result = await clientOf(edge.url).putBlob(await blobOf(onTestFinished, 40));
         assert(result.kind === "refused", body);
-        assert.match(result.message, message);
+        expect(result.message).toMatch(message);
       }
     });
   }
 
-  test("refuses a part size that would never come to an end", async (t) => {
+  test("refuses a part size that would never come to an end", async () => {
     for (const partSizeBytes of [0, -1]) {
-      const edge = await startEdge(t);
+      const edge = await startEdge(onTestFinished);
       edge.before = ({ kind }) => {
         if (kind === "uploads") throw Response.json({ uploadId: "x", partSizeBytes });
       };
-      const result = await clientOf(edge.url).putBlob(await blobOf(t, 40));
-      assert.equal(result.kind, "refused");
+      const result = await clientOf(edge.url).putBlob(await blobOf(onTestFinished, 40));
+      expect(result.kind).toBe("refused");
     }
   });
 
-  test("says that a blob is gone which it cannot open", async (t) => {
-    const edge = await startEdge(t);
+  test("says that a blob is gone which it cannot open", async () => {
+    const edge = await startEdge(onTestFinished);
     for (const sizeBytes of [1, 40]) {
       const blob = { digest: DIGEST, sizeBytes, open: async () => undefined };
       const result = await clientOf(edge.url).putBlob(blob);
       assert(result.kind === "refused");
-      assert.match(result.message, /gone/);
+      expect(result.message).toMatch(/gone/);
     }
   });
 
-  test("waits for the edge to put parts together as long as for the whole", async (t) => {
-    const edge = await startEdge(t);
-    const blob = await blobOf(t, 3_000_000);
+  test("waits for the edge to put parts together as long as for the whole", async (_t) => {
+    const edge = await startEdge(onTestFinished);
+    const blob = await blobOf(onTestFinished, 3_000_000);
     edge.before = ({ kind }) => {
       if (kind === "uploads") throw Response.json({ uploadId: "x", partSizeBytes: 1_000_000 });
     };
     const deadlinesMs: number[] = [];
-    t.mock.method(AbortSignal, "timeout", (ms: number) => {
+    const timeout = vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
       deadlinesMs.push(ms);
       return new AbortController().signal;
     });
-    assert.deepEqual(await clientOf(edge.url).putBlob(blob), { kind: "accepted" });
+    onTestFinished(() => void timeout.mockRestore());
+    expect(await clientOf(edge.url).putBlob(blob)).toStrictEqual({ kind: "accepted" });
     const [start = 0, , , , complete = 0] = deadlinesMs;
-    assert.equal(complete - start, 2000);
+    expect(complete - start).toBe(2000);
   });
 
-  test("keeps no file open while an edge is down", async (t) => {
-    const edge = await startEdge(t);
+  test("keeps no file open while an edge is down", async () => {
+    const edge = await startEdge(onTestFinished);
     // Larger than what is read ahead, so that the stream has not ended by itself.
-    const blob = await blobOf(t, 2 * 1024 * 1024);
+    const blob = await blobOf(onTestFinished, 2 * 1024 * 1024);
     const client = clientOf(edge.url, { singlePutMaxBytes: blob.sizeBytes });
     await edge.stop();
     for (let times = 0; times < 60; times++) {
-      assert.equal((await client.putBlob(blob)).kind, "unreachable");
+      expect((await client.putBlob(blob)).kind).toBe("unreachable");
     }
     // Files close behind a cancelled stream; a forgotten one would stay until memory runs short.
     const file = `layers/${digestHex(blob.digest)}`;
     for (let turns = 0; turns < 50 && (await openFiles(file)) > 0; turns++) await setImmediate();
-    assert.equal(await openFiles(file), 0);
+    expect(await openFiles(file)).toBe(0);
   });
 });
 
@@ -213,41 +210,41 @@ describe("an answer of the edge", limit, () => {
   for (const [answer, expected] of rows) {
     const shown = answer();
     const status = shown instanceof Response ? shown.status : `${shown.status} ${shown.code}`;
-    test(`${status} means ${expected.kind}`, async (t) => {
-      const edge = await startEdge(t);
+    test(`${status} means ${expected.kind}`, async () => {
+      const edge = await startEdge(onTestFinished);
       edge.before = () => {
         throw answer();
       };
       const manifest = await clientOf(edge.url).putManifest(DIGEST, "text/plain", patternOf(4));
-      assert.deepEqual(manifest, expected);
-      assert.deepEqual(await clientOf(edge.url).postRecords({ records: [] }), expected);
+      expect(manifest).toStrictEqual(expected);
+      expect(await clientOf(edge.url).postRecords({ records: [] })).toStrictEqual(expected);
     });
   }
 
-  test("that does not come means unreachable", async (t) => {
-    const edge = await startEdge(t);
+  test("that does not come means unreachable", async () => {
+    const edge = await startEdge(onTestFinished);
     await edge.stop();
     const result = await clientOf(edge.url).postRecords({ records: [] });
     assert(result.kind === "unreachable");
-    assert.match(result.message, /ECONNREFUSED/);
+    expect(result.message).toMatch(/ECONNREFUSED/);
   });
 
-  test("is not waited for once the origin goes down", async (t) => {
-    const edge = await startEdge(t);
+  test("is not waited for once the origin goes down", async () => {
+    const edge = await startEdge(onTestFinished);
     const ending = new AbortController();
     const gate = Promise.withResolvers<void>();
-    t.after(() => gate.resolve());
+    onTestFinished(() => gate.resolve());
     edge.before = () => {
       ending.abort(new Error("going down"));
       return gate.promise;
     };
     const result = await clientOf(edge.url, { signal: ending.signal }).postRecords({ records: [] });
-    assert.deepEqual(result, { kind: "unreachable", message: "going down" });
+    expect(result).toStrictEqual({ kind: "unreachable", message: "going down" });
   });
 
-  test("is asked for where the edge's URL ends with a slash", async (t) => {
-    const edge = await startEdge(t);
+  test("is asked for where the edge's URL ends with a slash", async () => {
+    const edge = await startEdge(onTestFinished);
     const result = await clientOf(`${edge.url}/`).postRecords({ records: [] });
-    assert.deepEqual(result, { kind: "accepted" });
+    expect(result).toStrictEqual({ kind: "accepted" });
   });
 });

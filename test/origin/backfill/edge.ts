@@ -4,7 +4,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
-import type { TestContext } from "node:test";
 import * as v from "valibot";
 import {
   lookupsBodySchema,
@@ -17,6 +16,7 @@ import { errorResponse, RegistryError } from "../../../registry/http/error.ts";
 import { type IngestRoute, parseIngestRoute } from "../../../registry/http/route.ts";
 import { popularityBlob, recordLayers } from "../../../registry/image/record.ts";
 import { type Digest, digestOf, parseDigest } from "../../../registry/naming/digest.ts";
+import type { Ending } from "../fixture.ts";
 import { NOW_MS, SECRET_KEYS } from "./fixture.ts";
 
 export interface Received {
@@ -44,7 +44,7 @@ export interface SmallEdge {
 export const PART_SIZE_BYTES = 10;
 export const UPLOAD_ID = "upload/1+1=2";
 
-export async function startEdge(t: TestContext): Promise<SmallEdge> {
+export async function startEdge(onEnd: Ending): Promise<SmallEdge> {
   const waiting: { condition: (received: Received) => boolean; resolve: (r: Received) => void }[] =
     [];
   const parts = new Map<number, Buffer>();
@@ -168,7 +168,7 @@ export async function startEdge(t: TestContext): Promise<SmallEdge> {
   }
 
   await start();
-  t.after(stop);
+  onEnd(stop);
   const edge: SmallEdge = {
     ...{ url: `http://127.0.0.1:${port}`, stop, start },
     ...{ received: [], blobs: new Map(), pointers: [] },

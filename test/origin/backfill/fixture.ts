@@ -1,7 +1,6 @@
 // An origin's storage with images in it, ready to be given to an edge.
 
-import assert from "node:assert/strict";
-import type { TestContext } from "node:test";
+import { assert } from "vitest";
 import type { AnsweredImage } from "../../../origin/backfill/outbox.ts";
 import type { PinnedTag } from "../../../origin/sources/pins.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
@@ -24,7 +23,7 @@ import {
   tagOf,
 } from "../../registry/fixture.ts";
 import { composed, ingredientsOf, recordsOf } from "../../registry/pantry.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 
 const POPULARITY_BYTES = bytesOf("popularity data");
 /** What the packings name. */
@@ -44,8 +43,8 @@ export interface Storage {
   readonly store: BlobStore;
 }
 
-export async function openStorage(t: TestContext): Promise<Storage> {
-  const root = await temporaryDirectory(t);
+export async function openStorage(onEnd: Ending): Promise<Storage> {
+  const root = await temporaryDirectory(onEnd);
   return { root, store: await openFilesystemStore(root) };
 }
 

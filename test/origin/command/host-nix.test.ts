@@ -1,35 +1,33 @@
 // The Nix and the package source of a local start, where the machine's Nix is none that fits.
 
-import assert from "node:assert/strict";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { chooseNixpkgs } from "../../../origin/command/host-nix.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { type FakeNix, plantNix } from "../nix/fake-nix.ts";
 
-async function choice(t: TestContext, nix: FakeNix) {
-  const bin = await plantNix(join(await temporaryDirectory(t), "bin"), nix);
+async function choice(onEnd: Ending, nix: FakeNix) {
+  const bin = await plantNix(join(await temporaryDirectory(onEnd), "bin"), nix);
   const env = { PATH: `${bin}:/usr/bin:/bin` };
   const said: string[] = [];
   const say = (line: string) => said.push(line);
-  return { chosen: await chooseNixpkgs(env, await temporaryDirectory(t), say), said };
+  return { chosen: await chooseNixpkgs(env, await temporaryDirectory(onEnd), say), said };
 }
 
 describe("a start without a package source", () => {
-  test("takes nixpkgs where Nix is new enough", async (t) => {
-    const { chosen, said } = await choice(t, { version: "nix (Nix) 2.26.3" });
+  test("takes nixpkgs where Nix is new enough", async () => {
+    const { chosen, said } = await choice(onTestFinished, { version: "nix (Nix) 2.26.3" });
     assert(chosen.kind === "fits");
-    assert.equal(chosen.env.NIXERY_CHANNEL, "nixos-unstable");
-    assert.deepEqual(said, ["package source: nixpkgs nixos-unstable"]);
+    expect(chosen.env.NIXERY_CHANNEL).toBe("nixos-unstable");
+    expect(said).toStrictEqual(["package source: nixpkgs nixos-unstable"]);
   });
 
-  test("goes without nixpkgs where no Nix reads it, and says why in half a line", async (t) => {
-    const { chosen, said } = await choice(t, { version: "nix (Nix) 2.8.0" });
+  test("goes without nixpkgs where no Nix reads it, and says why in half a line", async () => {
+    const { chosen, said } = await choice(onTestFinished, { version: "nix (Nix) 2.8.0" });
     assert(chosen.kind === "unfit");
-    assert.match(
-      chosen.reason,
+    expect(chosen.reason).toMatch(
       /^Nix 2\.8\.0 is here, nixpkgs nixos-unstable needs 2\.18 or newer, and Nix \S+ was not to be had: \/nix\/store\/\S+: no cache that this Nix asks has it$/,
     );
-    assert.deepEqual(said, []);
+    expect(said).toStrictEqual([]);
   });
 });

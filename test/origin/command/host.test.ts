@@ -1,9 +1,8 @@
 // Preparing a machine: what is there already is left alone.
 
-import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ensureTools } from "../../../origin/command/host-packages.ts";
 import { HostProblem } from "../../../origin/command/host-problem.ts";
 import { temporaryDirectory } from "../fixture.ts";
@@ -15,21 +14,21 @@ describe("ensureTools", () => {
     ["on PATH", "bin", (home: string) => `/nowhere:${join(home, "bin")}`],
     ["where Nix's installer put it", ".nix-profile/bin", () => "/nowhere"],
   ] as const) {
-    test(`installs nothing for a program that is ${where}`, async (t) => {
-      const home = await temporaryDirectory(t);
+    test(`installs nothing for a program that is ${where}`, async () => {
+      const home = await temporaryDirectory(onTestFinished);
       await mkdir(join(home, folder), { recursive: true });
       await writeFile(join(home, folder, TOOL[0]), "");
       const said: string[] = [];
       const env = { PATH: pathOf(home), HOME: home };
       await ensureTools([TOOL], env, (line) => said.push(line));
-      assert.deepEqual(said, []);
+      expect(said).toStrictEqual([]);
     });
   }
 
   test("says what it could not install", async () => {
     const said: string[] = [];
     const installing = ensureTools([TOOL], { PATH: "/nowhere" }, (line) => said.push(line));
-    await assert.rejects(installing, HostProblem);
-    assert.deepEqual(said, ["installing no-such-debian-package"]);
+    await expect(installing).rejects.toThrow(HostProblem);
+    expect(said).toStrictEqual(["installing no-such-debian-package"]);
   });
 });

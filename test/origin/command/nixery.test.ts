@@ -2,7 +2,6 @@
 // is: each kind of package source, the images, the web site, the popularity data. What needs the
 // network, a channel, is in config.test.ts as far as it is read.
 
-import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -11,8 +10,8 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Server } from "node:net";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
-import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { readConfig } from "../../../origin/configuration/config.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";
@@ -50,7 +49,7 @@ const atEnd = endOfFile();
 let repository: string;
 let rewound: string;
 
-before(async () => {
+beforeAll(async () => {
   const { path, commit, git } = await createRepository(atEnd);
   repository = path;
   await commit(PACKAGE_SET.replace(/^ *custom-service = .*$/m, ""));
@@ -71,11 +70,11 @@ function readEnvironmentFile(text: string): Readonly<Record<string, string>> {
 
 /** In a folder of its own, as it may be started anywhere; `PORT=0` is the one line that tests need. */
 async function start(
-  t: Ending,
+  onEnd: Ending,
   environmentFile: string,
   besides: Readonly<Record<string, string>> = {},
 ): Promise<Started> {
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory(onEnd);
   const child = spawn(process.execPath, [COMMAND], {
     cwd,
     env: {
@@ -85,7 +84,7 @@ async function start(
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = once(child, "exit");
-  t.after(async () => {
+  onEnd(async () => {
     child.kill("SIGTERM");
     await ended;
   });
@@ -111,15 +110,15 @@ async function configOf({ url }: Started, image: string): Promise<Config> {
   const [, name = "", tag = "latest"] = /^(.*?)(?::(.*))?$/.exec(image) ?? [];
   const response = await fetch(`${url}/v2/${name}/manifests/${tag}`);
   const text = await response.text();
-  assert.equal(response.status, 200, text);
+  expect(response.status, text).toBe(200);
   const { digest } = JSON.parse(text).config;
   return (await (await fetch(`${url}/v2/${name}/blobs/${digest}`)).json()) as Config;
 }
 
-async function serve(t: Ending, server: Server): Promise<number> {
+async function serve(onEnd: Ending, server: Server): Promise<number> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(async () => {
+  onEnd(async () => {
     server.close();
     await once(server, "close");
   });
@@ -127,15 +126,15 @@ async function serve(t: Ending, server: Server): Promise<number> {
 }
 
 describe("an environment file of Nixery's starts the origin", { timeout: 120_000 }, () => {
-  test("with a local path, and its images are pulled", async (t) => {
-    const folder = await temporaryDirectory(t);
+  test("with a local path, and its images are pulled", async () => {
+    const folder = await temporaryDirectory(onTestFinished);
     await Promise.all(["set", "web"].map((name) => mkdir(join(folder, name))));
     await writeFile(join(folder, "web/index.html"), "<h1>our registry</h1>");
     await writeFile(join(folder, "set/default.nix"), PACKAGE_SET);
     const data = createHttpServer((_request, response) => response.end(`{"${POPULAR}": 310000}`));
-    const port = await serve(t, data);
+    const port = await serve(onTestFinished, data);
     const started = await start(
-      t,
+      onTestFinished,
       `# as for docker run --env-file
 NIXERY_STORAGE_BACKEND=filesystem
 STORAGE_PATH=${folder}/var/cache/nixery
@@ -146,9 +145,9 @@ NIX_TIMEOUT=120
 NIX_POPULARITY_URL=http://127.0.0.1:${port}/popularity.json
 `,
     );
-    assert.equal((await fetch(`${started.url}/v2/`)).status, 200);
-    assert.equal(await (await fetch(`${started.url}/`)).text(), "<h1>our registry</h1>");
-    assert.equal((await fetch(`${started.url}/absent`)).status, 404);
+    expect((await fetch(`${started.url}/v2/`)).status).toBe(200);
+    expect(await (await fetch(`${started.url}/`)).text()).toBe("<h1>our registry</h1>");
+    expect((await fetch(`${started.url}/absent`)).status).toBe(404);
     const images: readonly [image: string, program: string, architecture: string | undefined][] = [
       ["shell/git/htop", "bash", ARCHITECTURE],
       ["shell/htop/git", "bash", ARCHITECTURE],
@@ -160,16 +159,16 @@ NIX_POPULARITY_URL=http://127.0.0.1:${port}/popularity.json
     ];
     for (const [image, program, architecture] of images) {
       const config = await configOf(started, image);
-      assert.deepEqual(config.config.Cmd, [`/bin/${program}`], image);
-      assert.equal(config.architecture, architecture, image);
-      assert(config.config.Env.includes("SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt"), image);
+      expect(config.config.Cmd, image).toStrictEqual([`/bin/${program}`]);
+      expect(config.architecture, image).toBe(architecture);
+      expect(config.config.Env, image).toContain("SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt");
     }
     const { headers } = await fetch(`${started.url}/v2/hello/manifests/latest`);
-    assert.doesNotMatch(headers.get("Nixport-Packing") ?? "none", /none$/, "no popularity data");
-    assert((await readdir(join(folder, "var/cache/nixery/layers"))).length > 0);
+    expect(headers.get("Nixport-Packing") ?? "none", "no popularity data").not.toMatch(/none$/);
+    expect((await readdir(join(folder, "var/cache/nixery/layers"))).length).toBeGreaterThan(0);
   });
 
-  const repositories: readonly [what: string, url: (t: Ending) => Promise<Remote>][] = [
+  const repositories: readonly [what: string, url: (onEnd: Ending) => Promise<Remote>][] = [
     ["a path", async () => ({ url: repository })],
     ["a file URL", async () => ({ url: `file://${repository}` })],
     ["https", overHttps],
@@ -177,35 +176,35 @@ NIX_POPULARITY_URL=http://127.0.0.1:${port}/popularity.json
     ["ssh as scp has it", async (t) => ({ url: `git@h.example:${repository}`, env: await ssh(t) })],
   ];
   for (const [what, remote] of repositories) {
-    test(`with a git repository by ${what}, and tags are its refs`, async (t) => {
-      const { url, env = {} } = await remote(t);
+    test(`with a git repository by ${what}, and tags are its refs`, async () => {
+      const { url, env = {} } = await remote(onTestFinished);
       const file = `NIXERY_PKGS_REPO=${url}
 NIXERY_STORAGE_BACKEND=filesystem
-STORAGE_PATH=${await temporaryDirectory(t)}
+STORAGE_PATH=${await temporaryDirectory(onTestFinished)}
 PORT=0
 `;
-      const started = await start(t, file, env);
+      const started = await start(onTestFinished, file, env);
       const absent = await fetch(`${started.url}/v2/custom-service/manifests/latest`);
-      assert.equal(absent.status, 404);
+      expect(absent.status).toBe(404);
       for (const tag of ["release-v2", "release", rewound]) {
         const config = await configOf(started, `custom-service:${tag}`);
-        assert.deepEqual(config.config.Cmd, ["/bin/custom-service"], tag);
+        expect(config.config.Cmd, tag).toStrictEqual(["/bin/custom-service"]);
       }
     });
   }
 
-  test("with a web folder that is not there, as with none", async (t) => {
-    const folder = await temporaryDirectory(t);
+  test("with a web folder that is not there, as with none", async () => {
+    const folder = await temporaryDirectory(onTestFinished);
     await writeFile(join(folder, "default.nix"), PACKAGE_SET);
     const file = `NIXERY_PKGS_PATH=${folder}
 NIXERY_STORAGE_BACKEND=filesystem
-STORAGE_PATH=${await temporaryDirectory(t)}
+STORAGE_PATH=${await temporaryDirectory(onTestFinished)}
 PORT=0
 WEB_DIR=${folder}/gone
 `;
-    const started = await start(t, file);
-    assert.equal((await fetch(`${started.url}/`)).status, 404);
-    assert(started.lines.some((line) => line.includes("WEB_DIR is no folder")));
+    const started = await start(onTestFinished, file);
+    expect((await fetch(`${started.url}/`)).status).toBe(404);
+    expect(started.lines.some((line) => line.includes("WEB_DIR is no folder"))).toBe(true);
   });
 
   for (const channel of ["nixos-unstable", "nixos-20.09", "nixos-21.05", "a".repeat(40)]) {
@@ -219,7 +218,11 @@ PORT=8080
       assert(result.kind === "config", JSON.stringify(result));
       const { source, storagePath, port } = result.config;
       assert(source.kind === "nixpkgs");
-      assert.deepEqual([source.channel, storagePath, port], [channel, "/var/cache/nixery", 8080]);
+      expect([source.channel, storagePath, port]).toStrictEqual([
+        channel,
+        "/var/cache/nixery",
+        8080,
+      ]);
     });
   }
 });
@@ -230,8 +233,8 @@ interface Remote {
 }
 
 /** An ssh that is on this machine at once: its last argument is what it would start elsewhere. */
-async function ssh(t: Ending): Promise<Readonly<Record<string, string>>> {
-  const folder = await temporaryDirectory(t);
+async function ssh(onEnd: Ending): Promise<Readonly<Record<string, string>>> {
+  const folder = await temporaryDirectory(onEnd);
   const path = join(folder, "ssh");
   await writeFile(path, '#!/bin/sh\nfor command; do :; done; exec /bin/sh -c "$command"\n');
   await chmod(path, 0o755);
@@ -239,8 +242,8 @@ async function ssh(t: Ending): Promise<Readonly<Record<string, string>>> {
 }
 
 /** The files of the repository, which is all that git needs ("dumb" HTTP). */
-async function overHttps(t: Ending): Promise<Remote> {
-  const folder = await temporaryDirectory(t);
+async function overHttps(onEnd: Ending): Promise<Remote> {
+  const folder = await temporaryDirectory(onEnd);
   const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
   const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
   const files = ["-keyout", key, "-out", certificate];
@@ -252,6 +255,6 @@ async function overHttps(t: Ending): Promise<Remote> {
     response.writeHead(bytes === undefined ? 404 : 200).end(bytes);
   };
   const tls = { key: await readFile(key), cert: await readFile(certificate) };
-  const port = await serve(t, createHttpsServer(tls, listener));
+  const port = await serve(onEnd, createHttpsServer(tls, listener));
   return { url: `https://127.0.0.1:${port}/.git`, env: { GIT_SSL_CAINFO: certificate } };
 }

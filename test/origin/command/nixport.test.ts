@@ -1,7 +1,6 @@
 // The command line as a process: help, and wrong usage.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { ended, start } from "./command.ts";
 
 describe("nixport", { timeout: 60_000 }, () => {
@@ -43,9 +42,9 @@ describe("nixport", { timeout: 60_000 }, () => {
   for (const [args, code, stdout, stderr] of usage) {
     test(`${args.join(" ") || "without arguments"} ends with ${code}`, async () => {
       const result = await ended(start(args));
-      assert.match(result.stdout, stdout);
-      assert.match(result.stderr, stderr);
-      assert.equal(result.code, code);
+      expect(result.stdout).toMatch(stdout);
+      expect(result.stderr).toMatch(stderr);
+      expect(result.code).toBe(code);
     });
   }
 });

@@ -1,15 +1,14 @@
 // `npm run origin` as a process.
 
-import assert from "node:assert/strict";
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { temporaryDirectory } from "../fixture.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { plantSet } from "../house.ts";
 import { plantNix } from "../nix/fake-nix.ts";
 import { untilEnded } from "../nix/fixture.ts";
@@ -21,11 +20,8 @@ const BROKEN = "{\n  cacert =\n";
 
 type Started = ChildProcessByStdio<null, Readable, Readable>;
 
-async function start(
-  t: TestContext,
-  variables: Readonly<Record<string, string>>,
-): Promise<Started> {
-  const statePath = await temporaryDirectory(t);
+async function start(onEnd: Ending, variables: Readonly<Record<string, string>>): Promise<Started> {
+  const statePath = await temporaryDirectory(onEnd);
   const child = spawn(process.execPath, [COMMAND], {
     env: {
       ...{ PATH: process.env.PATH ?? "", HOME: statePath, NIXPORT_LOG_LEVEL: "silent" },
@@ -33,31 +29,31 @@ async function start(
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  t.after(() => child.kill("SIGTERM"));
+  onEnd(() => void child.kill("SIGTERM"));
   return child;
 }
 
 /** A folder with these files. */
-async function plant(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await temporaryDirectory(t);
+async function plant(onEnd: Ending, files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await temporaryDirectory(onEnd);
   await mkdir(join(folder, "lib"));
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
   return folder;
 }
 
 describe("npm run origin", { timeout: 240_000 }, () => {
-  test("ends at once with 0 when it is stopped while its source does not answer", async (t) => {
-    const server = await startGitServer(t, await temporaryDirectory(t));
+  test("ends at once with 0 when it is stopped while its source does not answer", async () => {
+    const server = await startGitServer(onTestFinished, await temporaryDirectory(onTestFinished));
     server.hang();
-    const child = await start(t, { NIXERY_PKGS_REPO: server.url });
+    const child = await start(onTestFinished, { NIXERY_PKGS_REPO: server.url });
     const ended = once(child, "exit");
     await server.untilUnanswered(1);
     child.kill("SIGTERM");
-    assert.deepEqual(await ended, [0, null]);
+    expect(await ended).toStrictEqual([0, null]);
   });
 
-  test("ends at once with 0 when it is stopped while it fetches a newer Nix, and ends that", async (t) => {
-    const folder = await temporaryDirectory(t);
+  test("ends at once with 0 when it is stopped while it fetches a newer Nix, and ends that", async () => {
+    const folder = await temporaryDirectory(onTestFinished);
     const say = (event: string) => `echo '@nix {"action":${event}}' >&2`;
     const realise = [
       'echo $$ > "$0.pid"',
@@ -67,17 +63,17 @@ describe("npm run origin", { timeout: 240_000 }, () => {
     ].join("\n");
     const bin = await plantNix(join(folder, "bin"), { version: "nix (Nix) 2.8.0", realise });
     const PATH = `${bin}:${process.env.PATH}`;
-    const child = await start(t, { PATH, NIXERY_CHANNEL: "nixos-unstable" });
+    const child = await start(onTestFinished, { PATH, NIXERY_CHANNEL: "nixos-unstable" });
     for await (const chunk of child.stdout) if (/fetching Nix/.test(String(chunk))) break;
     const ended = once(child, "exit");
     child.kill("SIGTERM");
-    assert.deepEqual(await ended, [0, null]);
+    expect(await ended).toStrictEqual([0, null]);
     await untilEnded(Number(await readFile(join(bin, "nix-store.pid"), "utf8")));
   });
 
   const lines: readonly [
     words: string,
-    variables: (t: TestContext) => Promise<Record<string, string>>,
+    variables: (onEnd: Ending) => Promise<Record<string, string>>,
     line: RegExp,
   ][] = [
     [
@@ -98,20 +94,20 @@ describe("npm run origin", { timeout: 240_000 }, () => {
     ],
   ];
   for (const [words, variables, line] of lines) {
-    test(`says ${words}`, async (t) => {
-      const child = await start(t, await variables(t));
+    test(`says ${words}`, async () => {
+      const child = await start(onTestFinished, await variables(onTestFinished));
       let output = "";
       for await (const chunk of child.stdout) {
         output += chunk;
         if (/^origin at .*\n/m.test(output)) break;
       }
-      assert.match(output, line);
+      expect(output).toMatch(line);
     });
   }
 
   const refusals: readonly [
     words: string,
-    variables: (t: TestContext) => Promise<Record<string, string>>,
+    variables: (onEnd: Ending) => Promise<Record<string, string>>,
     message: RegExp,
   ][] = [
     [
@@ -149,16 +145,16 @@ describe("npm run origin", { timeout: 240_000 }, () => {
     ],
   ];
   for (const [words, variables, message] of refusals) {
-    test(`refuses ${words}, in one message`, async (t) => {
-      const child = await start(t, await variables(t));
+    test(`refuses ${words}, in one message`, async () => {
+      const child = await start(onTestFinished, await variables(onTestFinished));
       const [output, errors, [code]] = await Promise.all([
         text(child.stdout),
         text(child.stderr),
         once(child, "exit"),
       ]);
-      assert.match(errors, message);
-      assert.doesNotMatch(output, /^origin at /m);
-      assert.equal(code, 1);
+      expect(errors).toMatch(message);
+      expect(output).not.toMatch(/^origin at /m);
+      expect(code).toBe(1);
     });
   }
 });

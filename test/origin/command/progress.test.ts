@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { showProgress } from "../../../origin/command/progress.ts";
 
 function screen(isTTY: boolean) {
@@ -17,7 +16,7 @@ describe("showProgress", () => {
     clock.ms += 100;
     progress.update(2, 4, "1 not in the cache, and more that is long");
     progress.end();
-    assert.deepEqual(written, [
+    expect(written).toStrictEqual([
       "\r\x1b[K[........................] files 0/4",
       "\r\x1b[K[############............] files 2/4, 1 not in the cache, a",
       "\r\x1b[K",
@@ -28,6 +27,6 @@ describe("showProgress", () => {
     const { written, clock, progress } = screen(false);
     for (; clock.ms <= 25_000; clock.ms += 1000) progress.update(clock.ms / 1000, 30, "");
     progress.end();
-    assert.deepEqual(written, ["files 10/30\n", "files 20/30\n"]);
+    expect(written).toStrictEqual(["files 10/30\n", "files 20/30\n"]);
   });
 });

@@ -1,11 +1,10 @@
 // Which Node runs everything, and what is done where the packages of npm cannot start.
 
-import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
-import { temporaryDirectory } from "../fixture.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const SETUP = join(ROOT, "origin/command/setup.mjs");
@@ -29,10 +28,10 @@ interface Checkout {
 
 /** A checkout among whose packages is `node`; npm itself notes how it is called and runs `npm`. */
 async function checkout(
-  t: TestContext,
+  onEnd: Ending,
   { node, npm = "" }: { readonly node?: string; readonly npm?: string },
 ): Promise<Checkout> {
-  const path = await temporaryDirectory(t);
+  const path = await temporaryDirectory(onEnd);
   const bin = join(path, `node_modules/node-linux-${process.arch}/bin`);
   await mkdir(join(path, "origin/command"), { recursive: true });
   await copyFile(SETUP, join(path, "origin/command/setup.mjs"));
@@ -76,10 +75,10 @@ if [ "$1" = --version ]; then echo v24.21.0; else echo carried; fi
 `;
 
 describe("setup.mjs", () => {
-  test("runs on npm's Node where it starts", async (t) => {
-    const { run } = await checkout(t, { node: CARRIED });
-    assert.partialDeepStrictEqual(run(), { code: 0, stdout: "carried\n" });
-    assert.partialDeepStrictEqual(run({ isOld: true }), { code: 0, stdout: "carried\n" });
+  test("runs on npm's Node where it starts", async () => {
+    const { run } = await checkout(onTestFinished, { node: CARRIED });
+    expect(run()).toMatchObject({ code: 0, stdout: "carried\n" });
+    expect(run({ isOld: true })).toMatchObject({ code: 0, stdout: "carried\n" });
   });
 
   for (const [what, node] of [
@@ -88,15 +87,15 @@ describe("setup.mjs", () => {
     ["is too old", "#!/bin/sh\necho v22.14.0\n"],
     ["is not there", undefined],
   ] as const) {
-    test(`runs on the machine's own Node where npm's ${what}`, async (t) => {
-      const { run } = await checkout(t, node === undefined ? {} : { node });
-      assert.partialDeepStrictEqual(run(), { code: 0, stdout: `${process.execPath}\n` });
+    test(`runs on the machine's own Node where npm's ${what}`, async () => {
+      const { run } = await checkout(onTestFinished, node === undefined ? {} : { node });
+      expect(run()).toMatchObject({ code: 0, stdout: `${process.execPath}\n` });
     });
   }
 
-  test("is started by every npm script where `node` is a Node that does not start", async (t) => {
-    const { path, run } = await checkout(t, { node: CANNOT_START });
-    assert.equal(run().code, 0);
+  test("is started by every npm script where `node` is a Node that does not start", async () => {
+    const { path, run } = await checkout(onTestFinished, { node: CANNOT_START });
+    expect(run().code).toBe(0);
     const modules = join(path, "node_modules");
     await mkdir(join(modules, ".bin"));
     await symlink(`../node-linux-${process.arch}/bin/node`, join(modules, ".bin/node"));
@@ -104,7 +103,7 @@ describe("setup.mjs", () => {
     const scripts = Object.values<string>(manifest.scripts).map((script) =>
       script.replace(/(setup\.mjs) \S+\.ts.*/, "$1 script.mjs"),
     );
-    assert(scripts.length > 0);
+    expect(scripts.length).toBeGreaterThan(0);
     for (const script of new Set(scripts)) {
       await writeFile(join(path, "package.json"), JSON.stringify({ scripts: { script } }));
       const { stdout, stderr } = spawnSync("npm", ["run", "--silent", "script"], {
@@ -116,34 +115,30 @@ describe("setup.mjs", () => {
         },
         encoding: "utf8",
       });
-      assert.equal(stdout, `${process.execPath}\n`, `${script}: ${stderr}`);
+      expect(stdout, `${script}: ${stderr}`).toBe(`${process.execPath}\n`);
     }
   });
 
-  test("says what to do where neither will do", async (t) => {
-    const { run } = await checkout(t, { node: CANNOT_START });
+  test("says what to do where neither will do", async () => {
+    const { run } = await checkout(onTestFinished, { node: CANNOT_START });
     const { code, stderr } = run({ isOld: true });
-    assert.equal(code, 1);
-    assert.match(
-      stderr,
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
       /Node 24 or newer is needed: npm's does not start .* its own is 22\.14\.0/,
     );
   });
 
   for (const isOld of [false, true]) {
-    test(`installs without the packages' scripts where these fail, and once only, on ${isOld ? "an old" : "a new"} Node`, async (t) => {
+    test(`installs without the packages' scripts where these fail, and once only, on ${isOld ? "an old" : "a new"} Node`, async () => {
       const npm = 'if (!process.argv.includes("--ignore-scripts")) process.exit(1);';
-      const { run, asked } = await checkout(t, { node: CARRIED, npm });
-      assert.partialDeepStrictEqual(run({ isOld }), { code: 0, stdout: "carried\n" });
-      assert.partialDeepStrictEqual(run({ isOld }), { code: 0, stdout: "carried\n" });
+      const { run, asked } = await checkout(onTestFinished, { node: CARRIED, npm });
+      expect(run({ isOld })).toMatchObject({ code: 0, stdout: "carried\n" });
+      expect(run({ isOld })).toMatchObject({ code: 0, stdout: "carried\n" });
       const calls = await asked();
-      assert.deepEqual(
-        calls.map((call) => [call[0], call.includes("--ignore-scripts")]),
-        [
-          ["ci", false],
-          ["ci", true],
-        ],
-      );
+      expect(calls.map((call) => [call[0], call.includes("--ignore-scripts")])).toStrictEqual([
+        ["ci", false],
+        ["ci", true],
+      ]);
     });
   }
 
@@ -151,21 +146,24 @@ describe("setup.mjs", () => {
     ["/nonexistent", true],
     ["/", false],
   ] as const) {
-    test(`has npm keep its downloads ${own ? "in" : "out of"} the checkout with HOME=${home}`, async (t) => {
-      const { path, run, asked } = await checkout(t, {});
-      assert.equal(run({ env: { HOME: home } }).code, 0);
+    test(`has npm keep its downloads ${own ? "in" : "out of"} the checkout with HOME=${home}`, async () => {
+      const { path, run, asked } = await checkout(onTestFinished, {});
+      expect(run({ env: { HOME: home } }).code).toBe(0);
       const [call = []] = await asked();
-      assert.equal(call.includes(join(path, "node_modules/.cache/npm")), own);
+      expect(call.includes(join(path, "node_modules/.cache/npm"))).toBe(own);
     });
   }
 
-  test("says that npm failed, where it does without the scripts too, and asks it again next time", async (t) => {
-    const { run, asked } = await checkout(t, { node: CARRIED, npm: "process.exit(1);" });
+  test("says that npm failed, where it does without the scripts too, and asks it again next time", async () => {
+    const { run, asked } = await checkout(onTestFinished, {
+      node: CARRIED,
+      npm: "process.exit(1);",
+    });
     for (const calls of [2, 4]) {
       const { code, stderr } = run();
-      assert.equal(code, 1);
-      assert.match(stderr, /npm ci failed/);
-      assert.equal((await asked()).length, calls);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/npm ci failed/);
+      expect(await asked()).toHaveLength(calls);
     }
   });
 });

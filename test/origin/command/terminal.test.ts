@@ -1,12 +1,12 @@
 // What a person sees who starts an origin in a terminal, and what a file gets instead.
 
-import assert from "node:assert/strict";
 import { type ChildProcessByStdio, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
-import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { temporaryDirectory } from "../fixture.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { skipWhere } from "../../skip-where.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { plantSet, REPOSITORY_PREFIX } from "../house.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../origin/command/origin.ts", import.meta.url));
@@ -23,7 +23,7 @@ interface Terminal {
 
 /** `program` and its arguments, with an origin on a free port in their environment. */
 async function open(
-  t: TestContext,
+  onEnd: Ending,
   [program, ...args]: readonly [string, ...string[]],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Terminal> {
@@ -31,13 +31,16 @@ async function open(
     env: {
       ...{ PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/root", TERM: "xterm" },
       ...{ PORT: "0", EDGE_PORT: "1", NIXPORT_PACK_WORKERS: "1" },
-      ...{ NIXPORT_STATE: await temporaryDirectory(t), NIXERY_PKGS_PATH: await plantSet(t) },
+      ...{
+        NIXPORT_STATE: await temporaryDirectory(onEnd),
+        NIXERY_PKGS_PATH: await plantSet(onEnd),
+      },
       NIX_CONFIG: "sandbox = false\nsubstituters =\n",
       ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  t.after(async () => {
+  onEnd(async () => {
     if (child.exitCode !== null) return;
     const ended = once(child, "exit");
     child.kill("SIGTERM");
@@ -79,8 +82,8 @@ const pull = (url: string, name: string) =>
   fetch(`${url}/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`);
 
 describe("an origin's log", { timeout: 60_000 }, () => {
-  test("is a line of words and colours for each pull in a terminal", { skip: SKIP }, async (t) => {
-    const terminal = await open(t, inTerminal);
+  test("is a line of words and colours for each pull in a terminal", skipWhere(SKIP), async () => {
+    const terminal = await open(onTestFinished, inTerminal);
     await pull(terminal.url, "hello");
     await pull(terminal.url, "hello");
     await pull(terminal.url, "helo");
@@ -88,42 +91,41 @@ describe("an origin's log", { timeout: 60_000 }, () => {
     const name = `${REPOSITORY_PREFIX}hello:latest`;
     const lines = written.split("\r\n").filter((line) => /hello:|helo:/.test(line));
     const bold = `\x1b[1m${name}\x1b[22m oci-zstd`;
-    assert.equal(
-      lines.filter((line) => line.includes(`${bold} \x1b[32mmade\x1b[39m in `)).length,
+    expect(lines.filter((line) => line.includes(`${bold} \x1b[32mmade\x1b[39m in `))).toHaveLength(
       1,
     );
-    assert.match(lines.find((line) => line.includes("made")) ?? "", /, \d+ kB new$/);
-    assert.equal(lines.filter((line) => line.includes(`${bold} \x1b[36mremembered`)).length, 1);
-    assert.match(lines.at(-1) ?? "", /404: no package helo \(did you mean hello/);
-    assert.doesNotMatch(written, /[{}]|"msg"/);
+    expect(lines.find((line) => line.includes("made")) ?? "").toMatch(/, \d+ kB new$/);
+    expect(lines.filter((line) => line.includes(`${bold} \x1b[36mremembered`))).toHaveLength(1);
+    expect(lines.at(-1) ?? "").toMatch(/404: no package helo \(did you mean hello/);
+    expect(written).not.toMatch(/[{}]|"msg"/);
   });
 
-  test("has no colours there with NO_COLOR", { skip: SKIP }, async (t) => {
-    const terminal = await open(t, inTerminal, { NO_COLOR: "1" });
+  test("has no colours there with NO_COLOR", skipWhere(SKIP), async () => {
+    const terminal = await open(onTestFinished, inTerminal, { NO_COLOR: "1" });
     await pull(terminal.url, "sh");
     const written = await terminal.until(/ made in /);
-    assert(written.includes(`${REPOSITORY_PREFIX}sh:latest oci-zstd made in `), written);
-    assert(!written.includes("\x1b["));
+    expect(written, written).toContain(`${REPOSITORY_PREFIX}sh:latest oci-zstd made in `);
+    expect(written).not.toContain("\x1b[");
   });
 
-  test("is JSON there where NIXPORT_LOG_FORMAT says so", { skip: SKIP }, async (t) => {
-    const terminal = await open(t, inTerminal, { NIXPORT_LOG_FORMAT: "json" });
+  test("is JSON there where NIXPORT_LOG_FORMAT says so", skipWhere(SKIP), async () => {
+    const terminal = await open(onTestFinished, inTerminal, { NIXPORT_LOG_FORMAT: "json" });
     await pull(terminal.url, "sh");
     const written = await terminal.until(/"answered"/);
-    assert.match(written, /^\{"level":30,.*"answer":"made".*"msg":"answered"\}\r$/m);
+    expect(written).toMatch(/^\{"level":30,.*"answer":"made".*"msg":"answered"\}\r$/m);
   });
 
-  test("is JSON where it goes to no terminal", async (t) => {
-    const terminal = await open(t, plainly);
+  test("is JSON where it goes to no terminal", async () => {
+    const terminal = await open(onTestFinished, plainly);
     await pull(terminal.url, "sh");
     const written = await terminal.until(/"answered"/);
-    assert.match(written, /^\{"level":30,.*"answer":"made".*"msg":"answered"\}$/m);
+    expect(written).toMatch(/^\{"level":30,.*"answer":"made".*"msg":"answered"\}$/m);
   });
 
-  test("is words there where NIXPORT_LOG_FORMAT says so", async (t) => {
-    const terminal = await open(t, plainly, { NIXPORT_LOG_FORMAT: "text" });
+  test("is words there where NIXPORT_LOG_FORMAT says so", async () => {
+    const terminal = await open(onTestFinished, plainly, { NIXPORT_LOG_FORMAT: "text" });
     await pull(terminal.url, "sh");
     const written = await terminal.until(/ made in /);
-    assert.match(written, /^\d\d:\d\d:\d\d \S*sh:latest oci-zstd made in /m);
+    expect(written).toMatch(/^\d\d:\d\d:\d\d \S*sh:latest oci-zstd made in /m);
   });
 });

@@ -1,8 +1,7 @@
 // The configuration: defaults, Nixery's variables, and every problem at once.
 
-import assert from "node:assert/strict";
 import { resolve } from "node:path";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import {
   type Config,
   type EnvironmentVariables,
@@ -29,7 +28,7 @@ function problemsOf(env: EnvironmentVariables): readonly string[] {
 
 describe("readConfig", () => {
   test("has a default for everything but the package source", () => {
-    assert.deepEqual(configOf(SOURCE), {
+    expect(configOf(SOURCE)).toStrictEqual({
       ...{ host: "127.0.0.1", port: 8788, access: "anyone", edgeUrl: null, secretKeys: [] },
       source: { kind: "nixpkgs", url: NIXPKGS_URL, channel: "nixos-unstable" },
       nixpkgsConfig: {},
@@ -51,7 +50,7 @@ describe("readConfig", () => {
 
   test("takes a variable of spaces for one that is not set", () => {
     const spaces = { PORT: " ", HOST: "", NIXPORT_EDGE_URL: "  ", NIXPORT_SECRET: "" };
-    assert.deepEqual(configOf({ ...SOURCE, ...spaces }), configOf(SOURCE));
+    expect(configOf({ ...SOURCE, ...spaces })).toStrictEqual(configOf(SOURCE));
   });
 
   const settings: readonly [env: EnvironmentVariables, setting: Partial<Config>][] = [
@@ -110,16 +109,13 @@ describe("readConfig", () => {
     test(`reads ${JSON.stringify(env)}`, () => {
       const config: Readonly<Record<string, unknown>> = { ...configOf({ ...SOURCE, ...env }) };
       for (const [name, value] of Object.entries(setting))
-        assert.deepEqual(config[name], value, name);
+        expect(config[name], name).toStrictEqual(value);
     });
   }
 
   test("reads one key, or two while they are rotated", () => {
     const { secretKeys } = configOf({ ...SOURCE, NIXPORT_SECRET: `b:${SECRET},a:${SECRET}` });
-    assert.deepEqual(
-      secretKeys.map(({ id }) => id),
-      ["b", "a"],
-    );
+    expect(secretKeys.map(({ id }) => id)).toStrictEqual(["b", "a"]);
   });
 
   const sources: readonly [env: EnvironmentVariables, source: Config["source"]][] = [
@@ -162,7 +158,7 @@ describe("readConfig", () => {
   ];
   for (const [env, source] of sources) {
     test(`takes packages from ${source.kind} for ${JSON.stringify(env)}`, () => {
-      assert.deepEqual(configOf(env).source, source);
+      expect(configOf(env).source).toStrictEqual(source);
     });
   }
 
@@ -258,8 +254,8 @@ describe("readConfig", () => {
   for (const [env, problem] of problems) {
     test(`refuses ${JSON.stringify(env)}`, () => {
       const found = problemsOf({ ...SOURCE, ...env });
-      assert.equal(found.length, 1, found.join("\n"));
-      assert.match(found[0] ?? "", problem);
+      expect(found, found.join("\n")).toHaveLength(1);
+      expect(found[0] ?? "").toMatch(problem);
     });
   }
 
@@ -270,7 +266,7 @@ describe("readConfig", () => {
     });
     const names = ["NIXPORT_ACCESS", "HOST", "NIXPORT_EDGE_URL", "NIXERY_STORAGE_BACKEND"];
     names.push("NIXPORT_LOG_LEVEL", "no", "PORT", "NIX_TIMEOUT");
-    assert.deepEqual(new Set(found.map((text) => text.split(" ")[0])), new Set(names));
+    expect(new Set(found.map((text) => text.split(" ")[0]))).toStrictEqual(new Set(names));
   });
 
   test("shows no secret in a problem", () => {
@@ -280,14 +276,15 @@ describe("readConfig", () => {
       { NIXPORT_FLAKE: `https://a:${secret}@h.example/r.git` },
       { NIXERY_PKGS_REPO: `ftp://a:${secret}@h.example/r.git` },
     ]) {
-      for (const text of problemsOf(variables)) assert(!text.includes(secret), text);
+      for (const text of problemsOf(variables)) expect(text, text).not.toContain(secret);
     }
   });
 });
 
 test("isLoopback knows this machine's own addresses and no others", () => {
-  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert(isLoopback(host), host);
+  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+    expect(isLoopback(host), host).toBe(true);
   for (const host of ["0.0.0.0", "::", "10.0.0.1", "example", "128.0.0.1", ""]) {
-    assert(!isLoopback(host), host);
+    expect(isLoopback(host), host).toBe(false);
   }
 });

@@ -1,13 +1,13 @@
 // What the doctor says of binary caches, which the machine's own Nix asks: small ones on loopback,
 // one with what the caches of nixpkgs have.
 
-import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { PINNED_PATH } from "../../../origin/doctor/needed-nix.ts";
+import type { Ending } from "../fixture.ts";
 import { doctor, plantSmallSet } from "./fixture.ts";
 
 const INFO = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n";
@@ -36,10 +36,10 @@ function narinfo({ privateKey, text }: Key): string {
   ].join("\n");
 }
 
-async function serve(t: TestContext, answer: RequestListener): Promise<string> {
+async function serve(onEnd: Ending, answer: RequestListener): Promise<string> {
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(() => {
+  onEnd(() => {
     server.close();
     server.closeAllConnections();
   });
@@ -55,9 +55,9 @@ function cacheOf(key: Key | null): RequestListener {
   };
 }
 
-async function lookAt(t: TestContext, urls: readonly string[], keys: readonly Key[] = []) {
-  return await doctor(t, {
-    NIXERY_PKGS_PATH: await plantSmallSet(t),
+async function lookAt(onEnd: Ending, urls: readonly string[], keys: readonly Key[] = []) {
+  return await doctor(onEnd, {
+    NIXERY_PKGS_PATH: await plantSmallSet(onEnd),
     NIX_CONFIG: [
       ...["sandbox = false", `substituters = ${urls.join(" ")}`, "netrc-file = /nowhere/netrc"],
       `trusted-public-keys = ${keys.map(({ text }) => text).join(" ")}`,
@@ -66,25 +66,28 @@ async function lookAt(t: TestContext, urls: readonly string[], keys: readonly Ke
 }
 
 describe("the doctor says of a cache", { timeout: 60_000 }, () => {
-  test("that its key is trusted, or not, or that it was not seen", async (t) => {
+  test("that its key is trusted, or not, or that it was not seen", async () => {
     const [known, other] = [makeKey("cache-1"), makeKey("cache-1")];
     const [right, wrong, empty] = [
-      await serve(t, cacheOf(known)),
-      await serve(t, cacheOf(other)),
-      await serve(t, cacheOf(null)),
+      await serve(onTestFinished, cacheOf(known)),
+      await serve(onTestFinished, cacheOf(other)),
+      await serve(onTestFinished, cacheOf(null)),
     ];
-    const { find } = await lookAt(t, [right, wrong, empty], [known]);
+    const { find } = await lookAt(onTestFinished, [right, wrong, empty], [known]);
     const told = (url: string) => {
       const { state, saw } = find("caches", "substituter", url);
       return [state, saw];
     };
     const answers = "answers, priority 30";
-    assert.deepEqual(told(right), ["ok", `${answers}, signs with a key that is trusted`]);
+    expect(told(right)).toStrictEqual(["ok", `${answers}, signs with a key that is trusted`]);
     // It has the name of one that is.
-    assert.deepEqual(told(wrong), ["failed", `${answers}, and signs with no key that is trusted`]);
+    expect(told(wrong)).toStrictEqual([
+      "failed",
+      `${answers}, and signs with no key that is trusted`,
+    ]);
     const unseen = `${answers}; its key was not seen, for it lacks the path that is looked at`;
-    assert.deepEqual(told(empty), ["ok", unseen]);
-    assert.deepEqual(find("caches", "netrc").saw, "no /nowhere/netrc");
+    expect(told(empty)).toStrictEqual(["ok", unseen]);
+    expect(find("caches", "netrc").saw).toStrictEqual("no /nowhere/netrc");
   });
 
   const failing: readonly [title: string, answer: RequestListener | null, RegExp, RegExp][] = [
@@ -98,24 +101,24 @@ describe("the doctor says of a cache", { timeout: 60_000 }, () => {
     ["that it is broken", (_, to) => void to.writeHead(500).end(), /500/, /reaches it/],
   ];
   for (const [title, answer, saw, toDo] of failing) {
-    test(title, async (t) => {
-      const url = answer === null ? "http://127.0.0.1:1" : await serve(t, answer);
-      const found = (await lookAt(t, [url])).find("caches", "substituter", url);
-      assert.equal(found.state, "failed");
-      assert.match(found.saw, saw);
-      assert.match(found.toDo ?? "", toDo);
+    test(title, async () => {
+      const url = answer === null ? "http://127.0.0.1:1" : await serve(onTestFinished, answer);
+      const found = (await lookAt(onTestFinished, [url])).find("caches", "substituter", url);
+      expect(found.state).toBe("failed");
+      expect(found.saw).toMatch(saw);
+      expect(found.toDo ?? "").toMatch(toDo);
     });
   }
 
-  test("its URL without credentials", async (t) => {
-    const there = (await serve(t, cacheOf(null))).replace("://", "://user:geheim@");
+  test("its URL without credentials", async () => {
+    const there = (await serve(onTestFinished, cacheOf(null))).replace("://", "://user:geheim@");
     // Nix names it in its error.
     const urls = [there, "http://user:geheim@127.0.0.1:1"];
-    const { stdout, findings } = await lookAt(t, urls);
+    const { stdout, findings } = await lookAt(onTestFinished, urls);
     const states = findings
       .filter(({ check }) => check === "substituter")
       .map(({ state }) => state);
-    assert.deepEqual(states, ["ok", "failed"]);
-    assert(!stdout.includes("geheim"), stdout);
+    expect(states).toStrictEqual(["ok", "failed"]);
+    expect(stdout, stdout).not.toContain("geheim");
   });
 });

@@ -1,14 +1,13 @@
 // `nixport doctor` on machines on which something is right or wrong: real Nix, and one in front of it
 // that fails as a test says.
 
-import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { State } from "../../../origin/doctor/finding.ts";
 import { ended, start } from "../command/command.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { doctor, plantNix, plantSmallSet } from "./fixture.ts";
 
 const PATH = process.env.PATH ?? "";
@@ -23,28 +22,32 @@ esac`;
 const LOCAL = 'echo "Store URL: local"; echo "Version: x"; echo "Trusted: 1"';
 
 describe("nixport doctor", limit, () => {
-  test("finds nothing wrong with a machine that serves a local set", async (t) => {
-    const examined = await doctor(t, { NIXERY_PKGS_PATH: await plantSmallSet(t) });
+  test("finds nothing wrong with a machine that serves a local set", async () => {
+    const examined = await doctor(onTestFinished, {
+      NIXERY_PKGS_PATH: await plantSmallSet(onTestFinished),
+    });
     const wrong = examined.findings.filter(({ state }) => state === "failed");
-    assert.deepEqual(wrong, []);
-    assert.match(examined.find("nix", "found").saw, /^Nix \d+\.\d+.*, \/.*\/nix$/);
-    assert.match(
-      examined.find("nix", "version").saw,
+    expect(wrong).toStrictEqual([]);
+    expect(examined.find("nix", "found").saw).toMatch(/^Nix \d+\.\d+.*, \/.*\/nix$/);
+    expect(examined.find("nix", "version").saw).toMatch(
       /; the package source needs Nix 2\.8 or newer$/,
     );
-    assert.match(examined.find("source", "which").saw, /^the package set at /);
-    assert.match(examined.find("source", "answers").saw, /^latest is path-/);
-    assert.equal(examined.find("source", "loads").saw, "cacert is nss-cacert");
-    assert.match(examined.find("caches", "substituter").saw, /^nix.conf names no binary cache/);
-    assert.equal(examined.find("edge", "answers").state, "not-checked");
+    expect(examined.find("source", "which").saw).toMatch(/^the package set at /);
+    expect(examined.find("source", "answers").saw).toMatch(/^latest is path-/);
+    expect(examined.find("source", "loads").saw).toBe("cacert is nss-cacert");
+    expect(examined.find("caches", "substituter").saw).toMatch(/^nix.conf names no binary cache/);
+    expect(examined.find("edge", "answers").state).toBe("not-checked");
   });
 
-  test("changes nothing", async (t) => {
-    const state = join(await temporaryDirectory(t), "state");
-    const variables = { NIXERY_PKGS_PATH: await plantSmallSet(t), NIXPORT_STATE: state };
-    const { find } = await doctor(t, variables);
-    assert.equal(find("storage", "folder").saw, "not there yet, and can be made");
-    assert(!existsSync(state));
+  test("changes nothing", async () => {
+    const state = join(await temporaryDirectory(onTestFinished), "state");
+    const variables = {
+      NIXERY_PKGS_PATH: await plantSmallSet(onTestFinished),
+      NIXPORT_STATE: state,
+    };
+    const { find } = await doctor(onTestFinished, variables);
+    expect(find("storage", "folder").saw).toBe("not there yet, and can be made");
+    expect(existsSync(state)).toBe(false);
   });
 
   interface NixRow {
@@ -104,135 +107,157 @@ describe("nixport doctor", limit, () => {
     },
   ];
   for (const { title, script, env, check, state, saw, toDo } of NIXES) {
-    test(`sees ${title}`, async (t) => {
-      const path = `${await plantNix(t, script)}:${PATH}`;
-      const set = await plantSmallSet(t);
-      const { find } = await doctor(t, { NIXERY_PKGS_PATH: set, ...env, PATH: path });
+    test(`sees ${title}`, async () => {
+      const path = `${await plantNix(onTestFinished, script)}:${PATH}`;
+      const set = await plantSmallSet(onTestFinished);
+      const { find } = await doctor(onTestFinished, { NIXERY_PKGS_PATH: set, ...env, PATH: path });
       const found = find("nix", check);
-      assert.deepEqual([found.state, saw.exec(found.saw)?.input], [state, found.saw], found.saw);
-      if (toDo !== undefined) assert.match(found.toDo ?? "", toDo);
+      expect([found.state, saw.exec(found.saw)?.input], found.saw).toStrictEqual([
+        state,
+        found.saw,
+      ]);
+      if (toDo !== undefined) expect(found.toDo ?? "").toMatch(toDo);
     });
   }
 
   test("works with no Nix at all", async (t) => {
     if (existsSync("/nix/var/nix/profiles/default/bin/nix")) return t.skip("Nix is in its profile");
-    const set = await plantSmallSet(t);
-    const { find } = await doctor(t, { NIXERY_PKGS_PATH: set, PATH: await temporaryDirectory(t) });
-    assert.equal(find("nix", "found").state, "failed");
-    assert.match(find("nix", "found").toDo ?? "", /install Nix/);
+    const set = await plantSmallSet(onTestFinished);
+    const { find } = await doctor(onTestFinished, {
+      NIXERY_PKGS_PATH: set,
+      PATH: await temporaryDirectory(onTestFinished),
+    });
+    expect(find("nix", "found").state).toBe("failed");
+    expect(find("nix", "found").toDo ?? "").toMatch(/install Nix/);
     for (const check of ["version", "store", "trusted", "sandbox", "jobs"]) {
-      assert.equal(find("nix", check).state, "not-checked", check);
+      expect(find("nix", check).state, check).toBe("not-checked");
     }
-    assert.equal(find("source", "loads").state, "not-checked");
-    assert.equal(find("storage", "folder").state, "ok");
+    expect(find("source", "loads").state).toBe("not-checked");
+    expect(find("storage", "folder").state).toBe("ok");
   });
 
-  test("asks a store that does not answer for nothing more", async (t) => {
+  test("asks a store that does not answer for nothing more", async () => {
     const refused = "echo 'Store URL: daemon'; echo refused >&2; exit 1";
-    const path = `${await plantNix(t, nixOf("2.31.2", refused))}:${PATH}`;
-    const { find } = await doctor(t, { NIXERY_PKGS_PATH: await plantSmallSet(t), PATH: path });
-    assert.equal(find("nix", "trusted").state, "not-checked");
-    assert.equal(find("source", "loads").state, "not-checked");
+    const path = `${await plantNix(onTestFinished, nixOf("2.31.2", refused))}:${PATH}`;
+    const { find } = await doctor(onTestFinished, {
+      NIXERY_PKGS_PATH: await plantSmallSet(onTestFinished),
+      PATH: path,
+    });
+    expect(find("nix", "trusted").state).toBe("not-checked");
+    expect(find("source", "loads").state).toBe("not-checked");
   });
 
-  test("sees where the files of a store below another root are", async (t) => {
-    const root = await temporaryDirectory(t);
-    const set = await plantSmallSet(t);
-    const { find } = await doctor(t, { NIXERY_PKGS_PATH: set, NIX_REMOTE: `local?root=${root}` });
+  test("sees where the files of a store below another root are", async () => {
+    const root = await temporaryDirectory(onTestFinished);
+    const set = await plantSmallSet(onTestFinished);
+    const { find } = await doctor(onTestFinished, {
+      NIXERY_PKGS_PATH: set,
+      NIX_REMOTE: `local?root=${root}`,
+    });
     const { state, saw } = find("nix", "store");
-    assert.deepEqual([state, saw], ["ok", `single-user, local, at ${root}/nix/store`]);
+    expect([state, saw]).toStrictEqual(["ok", `single-user, local, at ${root}/nix/store`]);
   });
 
-  test("sees a store that cannot be used, of a Nix that is there", async (t) => {
-    const set = await plantSmallSet(t);
+  test("sees a store that cannot be used, of a Nix that is there", async () => {
+    const set = await plantSmallSet(onTestFinished);
     const remote = { NIX_REMOTE: "unix:///nowhere/socket" };
-    const { find } = await doctor(t, { NIXERY_PKGS_PATH: set, ...remote });
-    assert.equal(find("nix", "found").state, "ok");
-    assert.equal(find("nix", "version").state, "ok");
+    const { find } = await doctor(onTestFinished, { NIXERY_PKGS_PATH: set, ...remote });
+    expect(find("nix", "found").state).toBe("ok");
+    expect(find("nix", "version").state).toBe("ok");
     const { state, saw, toDo } = find("nix", "store");
-    assert.equal(state, "failed");
+    expect(state).toBe("failed");
     // Some versions find out when they open the store, others when they are asked for something.
-    assert.match(saw, /^(?:Nix cannot use its store|the store does not answer): .*nowhere\/socket/);
-    assert.match(toDo ?? "", /start the daemon/);
-    assert.equal(find("source", "loads").state, "not-checked");
+    expect(saw).toMatch(
+      /^(?:Nix cannot use its store|the store does not answer): .*nowhere\/socket/,
+    );
+    expect(toDo ?? "").toMatch(/start the daemon/);
+    expect(find("source", "loads").state).toBe("not-checked");
   });
 
-  test("sees a store whose paths no image can hold", async (t) => {
-    const set = await plantSmallSet(t);
-    const { find } = await doctor(t, { NIXERY_PKGS_PATH: set, NIX_STORE_DIR: "/elsewhere/store" });
-    assert.equal(find("nix", "version").state, "ok");
+  test("sees a store whose paths no image can hold", async () => {
+    const set = await plantSmallSet(onTestFinished);
+    const { find } = await doctor(onTestFinished, {
+      NIXERY_PKGS_PATH: set,
+      NIX_STORE_DIR: "/elsewhere/store",
+    });
+    expect(find("nix", "version").state).toBe("ok");
     const { state, saw } = find("nix", "store");
-    assert.equal(state, "failed");
-    assert.match(saw, /^Nix keeps its store at \/elsewhere\/store/);
-    assert.equal(find("nix", "jobs").state, "not-checked");
+    expect(state).toBe("failed");
+    expect(saw).toMatch(/^Nix keeps its store at \/elsewhere\/store/);
+    expect(find("nix", "jobs").state).toBe("not-checked");
   });
 
-  test("sees what nix.conf says that keeps everything from being built", async (t) => {
-    const { find } = await doctor(t, {
-      NIXERY_PKGS_PATH: await plantSmallSet(t),
+  test("sees what nix.conf says that keeps everything from being built", async () => {
+    const { find } = await doctor(onTestFinished, {
+      NIXERY_PKGS_PATH: await plantSmallSet(onTestFinished),
       NIX_CONFIG: "max-jobs = 0\nsubstituters =\nbuilders =",
     });
     const { state, saw } = find("nix", "jobs");
     const expected = "max-jobs 0, no other builders: what no cache has cannot be built";
-    assert.deepEqual([state, saw], ["warning", expected]);
+    expect([state, saw]).toStrictEqual(["warning", expected]);
   });
 
-  test("shows each problem of a wrong configuration, and looks at the rest", async (t) => {
+  test("shows each problem of a wrong configuration, and looks at the rest", async () => {
     const secret = "geheim";
-    const { findings, find, stdout } = await doctor(t, {
+    const { findings, find, stdout } = await doctor(onTestFinished, {
       ...{ PORT: "x", NIXPORT_HOLD: "y", NIXPORT_SECRET: secret },
       NIXERY_PKGS_REPO: `https://user:${secret}@host.example/x`,
     });
     const problems = findings.filter(({ group }) => group === "configuration");
-    assert(problems.every(({ state }) => state === "failed"));
+    expect(problems.every(({ state }) => state === "failed")).toBe(true);
     for (const name of ["PORT is", "NIXPORT_HOLD is", "NIXPORT_SECRET: every key"]) {
-      assert(
+      expect(
         problems.some(({ saw }) => saw.startsWith(name)),
         name,
-      );
+      ).toBe(true);
     }
-    assert.equal(find("source", "which").state, "not-checked");
-    assert.equal(find("nix", "found").state, "ok");
-    assert(!stdout.includes(secret));
+    expect(find("source", "which").state).toBe("not-checked");
+    expect(find("nix", "found").state).toBe("ok");
+    expect(stdout).not.toContain(secret);
   });
 
-  const sources: readonly [title: string, plant: (t: TestContext) => Promise<string>, RegExp][] = [
+  const sources: readonly [title: string, plant: (onEnd: Ending) => Promise<string>, RegExp][] = [
     ["a set that is not there", async () => "/nowhere/set", /cannot be read/],
     ["a set without cacert", (t) => plantText(t, "{ ... }: { }"), /^cacert, which every image/],
     ["a set that does not load", (t) => plantText(t, "{ ... }: abort ''no''"), /^cacert.*no/],
   ];
   for (const [title, plant, saw] of sources) {
-    test(`sees ${title}`, async (t) => {
-      const { findings } = await doctor(t, { NIXERY_PKGS_PATH: await plant(t) });
+    test(`sees ${title}`, async () => {
+      const { findings } = await doctor(onTestFinished, {
+        NIXERY_PKGS_PATH: await plant(onTestFinished),
+      });
       const failed = findings.filter(
         ({ group, state }) => group === "source" && state === "failed",
       );
-      assert.equal(failed.length, 1, JSON.stringify(failed));
-      assert.match(failed[0]?.saw ?? "", saw);
+      expect(failed, JSON.stringify(failed)).toHaveLength(1);
+      expect(failed[0]?.saw ?? "").toMatch(saw);
     });
   }
 
-  test("gives a page for people, and ends with 1 where something failed", async (t) => {
-    const env = { NIXERY_PKGS_PATH: "/nowhere/set", NIXPORT_STATE: await temporaryDirectory(t) };
+  test("gives a page for people, and ends with 1 where something failed", async () => {
+    const env = {
+      NIXERY_PKGS_PATH: "/nowhere/set",
+      NIXPORT_STATE: await temporaryDirectory(onTestFinished),
+    };
     const { code, stdout, stderr } = await ended(start(["doctor"], env));
-    assert.equal(code, 1);
-    assert.match(stderr, /^nixport: \d+ checks? failed\n$/);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^nixport: \d+ checks? failed\n$/);
     const headings = ["Configuration", "Nix", "Source", "Caches", "Storage", "Edge", "Limits"];
-    assert.deepEqual(stdout.match(/^\S+$/gm), headings);
-    assert.match(stdout, /^ {2}failed +\S+ +.*\n +→ /m);
-    assert.match(stdout, /\n\d+ failed, \d+ warning, \d+ ok, \d+ not checked\n$/);
-    assert(!stdout.includes("\x1b"), "no colours where there is no terminal");
+    expect(stdout.match(/^\S+$/gm)).toStrictEqual(headings);
+    expect(stdout).toMatch(/^ {2}failed +\S+ +.*\n +→ /m);
+    expect(stdout).toMatch(/\n\d+ failed, \d+ warning, \d+ ok, \d+ not checked\n$/);
+    expect(stdout, "no colours where there is no terminal").not.toContain("\x1b");
   });
 
   test("refuses what it does not know with 2", async () => {
     const { code, stderr } = await ended(start(["doctor", "--jsn"]));
-    assert.equal(code, 2);
-    assert.match(stderr, /Unknown option '--jsn'/);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/Unknown option '--jsn'/);
   });
 });
 
-async function plantText(t: TestContext, text: string): Promise<string> {
-  const path = join(await temporaryDirectory(t), "set");
+async function plantText(onEnd: Ending, text: string): Promise<string> {
+  const path = join(await temporaryDirectory(onEnd), "set");
   await mkdir(path);
   await writeFile(join(path, "default.nix"), text);
   return path;

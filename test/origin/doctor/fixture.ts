@@ -1,9 +1,9 @@
 // Runs `nixport doctor --json` as the process that an operator starts, on a machine as a test has it.
 
-import assert from "node:assert/strict";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import { expect } from "vitest";
 import { type Finding, GROUPS } from "../../../origin/doctor/finding.ts";
 import { ended, start } from "../command/command.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
@@ -32,12 +32,12 @@ export interface Examined {
 
 /** Nothing but what a test says is configured; no cache is asked. */
 export async function doctor(
-  t: Ending,
+  onEnd: Ending,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Examined> {
   const child = start(["doctor", "--json"], {
     ...{ HOME: "/nowhere", NIX_CONFIG: "sandbox = false\nsubstituters =\nmax-jobs = 2\n" },
-    NIXPORT_STATE: join(await temporaryDirectory(t), "state"),
+    NIXPORT_STATE: join(await temporaryDirectory(onEnd), "state"),
     ...env,
   });
   return readFindings(await ended(child));
@@ -51,12 +51,12 @@ export function readFindings(result: {
   const { code, stdout, stderr } = result;
   const { findings } = v.parse(outputSchema, JSON.parse(stdout));
   const count = findings.filter(({ state }) => state === "failed").length;
-  assert.equal(code, count === 0 ? 0 : 1, stdout);
+  expect(code, stdout).toBe(count === 0 ? 0 : 1);
   const told = count === 1 ? "nixport: 1 check failed\n" : `nixport: ${count} checks failed\n`;
-  assert.equal(stderr, count === 0 ? "" : told);
+  expect(stderr).toBe(count === 0 ? "" : told);
   for (const { state, toDo } of findings) {
     const isWrong = state === "failed" || state === "warning";
-    assert.equal(toDo !== null, isWrong, "what is wrong says what to do, and nothing else does");
+    expect(toDo !== null, "what is wrong says what to do, and nothing else does").toBe(isWrong);
   }
   return {
     ...{ findings, stdout, stderr },
@@ -67,15 +67,15 @@ export function readFindings(result: {
           each.check === check &&
           (about === undefined || each.about === about),
       );
-      assert.equal(found.length, 1, `${group} ${check}: ${JSON.stringify(found)}`);
+      expect(found, `${group} ${check}: ${JSON.stringify(found)}`).toHaveLength(1);
       return found[0] as Finding;
     },
   };
 }
 
 /** A set with nothing but what every image has. */
-export async function plantSmallSet(t: Ending, cacert = '"x"'): Promise<string> {
-  const path = await temporaryDirectory(t);
+export async function plantSmallSet(onEnd: Ending, cacert = '"x"'): Promise<string> {
+  const path = await temporaryDirectory(onEnd);
   const make = (name: string, extra: string) =>
     `derivation { name = "${name}"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ ]; x = ${extra}; }`;
   const text = `{ system, ... }: { cacert = ${make("nss-cacert-1.0", cacert)}; iana-etc = ${make("iana-etc-1.0", '"x"')}; }`;
@@ -84,8 +84,8 @@ export async function plantSmallSet(t: Ending, cacert = '"x"'): Promise<string> 
 }
 
 /** A folder with a `nix` that does as the script says, to be put in front of PATH. */
-export async function plantNix(t: Ending, script: string): Promise<string> {
-  const folder = join(await temporaryDirectory(t), "bin");
+export async function plantNix(onEnd: Ending, script: string): Promise<string> {
+  const folder = join(await temporaryDirectory(onEnd), "bin");
   await mkdir(folder);
   await writeFile(join(folder, "nix"), `#!/bin/sh\n${script}\n`);
   await chmod(join(folder, "nix"), 0o755);

@@ -1,9 +1,8 @@
 // The doctor's own rules: how checks are run, what a source needs, where limits lie, and the page.
 
-import assert from "node:assert/strict";
 import { mkdir, symlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { examine } from "../../../origin/doctor/examine.ts";
 import {
   about,
@@ -53,18 +52,15 @@ describe("examine", { timeout: 10_000 }, () => {
     ];
     const told: string[] = [];
     const findings = await examine(checks, never, (finding) => told.push(finding.check));
-    assert.deepEqual(
-      findings.map((each) => [each.check, each.state, each.about, each.saw]),
-      [
-        ["throws", "failed", null, "broken"],
-        ["hangs", "failed", null, "no answer within 0.01 s"],
-        ["several", "ok", "a", "one"],
-        ["several", "ok", "b", "two"],
-        ["fine", "ok", null, "fine"],
-      ],
-    );
-    assert.deepEqual(told.toSorted(), ["fine", "hangs", "several", "several", "throws"]);
-    assert.equal(given?.aborted, true, "what it has started is told to end");
+    expect(findings.map((each) => [each.check, each.state, each.about, each.saw])).toStrictEqual([
+      ["throws", "failed", null, "broken"],
+      ["hangs", "failed", null, "no answer within 0.01 s"],
+      ["several", "ok", "a", "one"],
+      ["several", "ok", "b", "two"],
+      ["fine", "ok", null, "fine"],
+    ]);
+    expect(told.toSorted()).toStrictEqual(["fine", "hangs", "several", "several", "throws"]);
+    expect(given?.aborted, "what it has started is told to end").toBe(true);
     resolve(undefined as never);
   });
 
@@ -78,7 +74,7 @@ describe("examine", { timeout: 10_000 }, () => {
       resolve();
       return ok("freed");
     });
-    assert.equal((await examine([waits, frees], never)).length, 2);
+    expect(await examine([waits, frees], never)).toHaveLength(2);
   });
 });
 
@@ -86,20 +82,20 @@ describe("what a source needs of Nix", () => {
   const nixpkgs = { kind: "nixpkgs", url: "", channel: "nixos-unstable" } as const;
 
   test("is told of what its kind usually needs, or is known to", async () => {
-    assert.equal(describeNeed(await neededNix(nixpkgs)), "usually needs Nix 2.18 or newer");
-    assert.equal(describeNeed(await neededNix(null)), "needs Nix 2.8 or newer");
+    expect(describeNeed(await neededNix(nixpkgs))).toBe("usually needs Nix 2.18 or newer");
+    expect(describeNeed(await neededNix(null))).toBe("needs Nix 2.8 or newer");
   });
 
-  test("is the newer Nix of an earlier start, where the machine's own is too old", async (t) => {
-    const statePath = await temporaryDirectory(t);
-    const env = { PATH: await plantNix(t, 'echo "nix (Nix) 2.11.1"') };
+  test("is the newer Nix of an earlier start, where the machine's own is too old", async () => {
+    const statePath = await temporaryDirectory(onTestFinished);
+    const env = { PATH: await plantNix(onTestFinished, 'echo "nix (Nix) 2.11.1"') };
     const taken = async () => (await withNewerNix(env, statePath, nixpkgs)).PATH;
-    assert.equal(await taken(), env.PATH);
+    expect(await taken()).toBe(env.PATH);
     await mkdir(join(statePath, "nix"));
     await symlink(PINNED_PATH, join(statePath, "nix", basename(PINNED_PATH)));
-    assert.equal(await taken(), `${PINNED_PATH}/bin:${env.PATH}`);
+    expect(await taken()).toBe(`${PINNED_PATH}/bin:${env.PATH}`);
     const { PATH } = await withNewerNix(env, statePath, { kind: "path", path: "/nowhere" });
-    assert.equal(PATH, env.PATH, "what the set needs is there");
+    expect(PATH, "what the set needs is there").toBe(env.PATH);
   });
 });
 
@@ -118,13 +114,13 @@ describe("limits", () => {
   ] as const;
   for (const [title, { state, saw }, expected, words] of rows) {
     test(`${title}: ${expected}`, () => {
-      assert.equal(state, expected);
-      assert.match(saw, words);
+      expect(state).toBe(expected);
+      expect(saw).toMatch(words);
     });
   }
 
   test("name the number of evaluations that fit", () => {
-    assert.match(describeMemory(1.3e9, 4).toDo ?? "", /NIXPORT_MAX_EVALUATIONS=2,/);
+    expect(describeMemory(1.3e9, 4).toDo ?? "").toMatch(/NIXPORT_MAX_EVALUATIONS=2,/);
   });
 });
 
@@ -140,8 +136,8 @@ describe("the source that would be taken", () => {
     ["one that is still to be made", false, false, /would make a set of Debian's archive/],
   ] as const;
   for (const [title, answers, isThere, saw] of rows) {
-    test(`is ${title}`, async (t) => {
-      const statePath = await temporaryDirectory(t);
+    test(`is ${title}`, async () => {
+      const statePath = await temporaryDirectory(onTestFinished);
       if (isThere) await mkdir(join(statePath, "debian"));
       const subject = openSubject({
         ...{ env: {}, statePath, isEdgeAssumed: true, signal: never },
@@ -150,7 +146,7 @@ describe("the source that would be taken", () => {
       });
       const [which] = sourceChecks(subject);
       const [finding] = await examine(which === undefined ? [] : [which], never);
-      assert.match(finding?.saw ?? "", saw);
+      expect(finding?.saw ?? "").toMatch(saw);
     });
   }
 });
@@ -164,7 +160,7 @@ describe("the page", () => {
   ] as const;
 
   test("has what was seen in groups, and what to do below it", () => {
-    assert.deepEqual(formatPage(findings, false).split("\n"), [
+    expect(formatPage(findings, false).split("\n")).toStrictEqual([
       "Nix",
       "  ok          found       Nix 2.8.0, /usr/bin/nix",
       "  failed      version     2.8.0",
@@ -184,15 +180,14 @@ describe("the page", () => {
 
   test("has colours for a terminal", () => {
     const [heading, first, second] = formatPage(findings, true).split("\n");
-    assert.equal(heading, "\x1b[1mNix\x1b[22m");
-    assert.equal(first, "  \x1b[32mok          \x1b[39mfound       Nix 2.8.0, /usr/bin/nix");
-    assert.equal(second, "  \x1b[31mfailed      \x1b[39mversion     2.8.0");
+    expect(heading).toBe("\x1b[1mNix\x1b[22m");
+    expect(first).toBe("  \x1b[32mok          \x1b[39mfound       Nix 2.8.0, /usr/bin/nix");
+    expect(second).toBe("  \x1b[31mfailed      \x1b[39mversion     2.8.0");
   });
 
   test("is a line for what failed where nobody asked for a page", () => {
-    assert.equal(formatFailed(findings[1]), "failed: nix version: 2.8.0 → upgrade");
-    assert.equal(
-      formatFailed(findings[2]),
+    expect(formatFailed(findings[1])).toBe("failed: nix version: 2.8.0 → upgrade");
+    expect(formatFailed(findings[2])).toBe(
       "failed: caches substituter: https://c: slow → wait long",
     );
   });

@@ -1,14 +1,14 @@
 // What the doctor says of the folders where an origin keeps things, on filesystems of its own: a
 // namespace of mounts that ends with the command.
 
-import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { skipWhere } from "../../skip-where.ts";
 import { ended } from "../command/command.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { doctor, plantSmallSet, readFindings } from "./fixture.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../origin/command/nixport.ts", import.meta.url));
@@ -18,8 +18,8 @@ const canMount =
 const skip = canMount ? false : "mounts need root";
 
 /** Runs the doctor after `mount` has been run, a script with the state's folder as $1. */
-async function doctorOn(t: TestContext, mount: string) {
-  const statePath = await temporaryDirectory(t);
+async function doctorOn(onEnd: Ending, mount: string) {
+  const statePath = await temporaryDirectory(onEnd);
   const script = `${mount} && shift && exec "$@"`;
   const child = spawn(
     "unshare",
@@ -30,7 +30,7 @@ async function doctorOn(t: TestContext, mount: string) {
     {
       env: {
         ...{ PATH: process.env.PATH ?? "", HOME: "/nowhere", NIX_CONFIG: "substituters =" },
-        ...{ NIXPORT_STATE: statePath, NIXERY_PKGS_PATH: await plantSmallSet(t) },
+        ...{ NIXPORT_STATE: statePath, NIXERY_PKGS_PATH: await plantSmallSet(onEnd) },
         STORAGE_PATH: statePath,
       },
       stdio: ["ignore", "pipe", "pipe"],
@@ -40,31 +40,40 @@ async function doctorOn(t: TestContext, mount: string) {
 }
 
 describe("the doctor says of the storage", { timeout: 60_000 }, () => {
-  test("that it can be written, leaving nothing there", async (t) => {
-    const statePath = await temporaryDirectory(t);
+  test("that it can be written, leaving nothing there", async () => {
+    const statePath = await temporaryDirectory(onTestFinished);
     await mkdir(join(statePath, "origin"));
-    const variables = { NIXPORT_STATE: statePath, NIXERY_PKGS_PATH: await plantSmallSet(t) };
-    const { find } = await doctor(t, variables);
-    assert.equal(find("storage", "folder").saw, "can be written, and fsync works");
-    assert.deepEqual(await readdir(join(statePath, "origin")), []);
+    const variables = {
+      NIXPORT_STATE: statePath,
+      NIXERY_PKGS_PATH: await plantSmallSet(onTestFinished),
+    };
+    const { find } = await doctor(onTestFinished, variables);
+    expect(find("storage", "folder").saw).toBe("can be written, and fsync works");
+    expect(await readdir(join(statePath, "origin"))).toStrictEqual([]);
   });
 
-  test("that it is a file", async (t) => {
-    const statePath = join(await temporaryDirectory(t), "state");
+  test("that it is a file", async () => {
+    const statePath = join(await temporaryDirectory(onTestFinished), "state");
     await writeFile(statePath, "");
-    const variables = { NIXPORT_STATE: statePath, NIXERY_PKGS_PATH: await plantSmallSet(t) };
-    const { state, saw } = (await doctor(t, variables)).find("storage", "folder");
-    assert.equal(state, "failed");
-    assert.match(saw, /no folder|ENOTDIR/);
+    const variables = {
+      NIXPORT_STATE: statePath,
+      NIXERY_PKGS_PATH: await plantSmallSet(onTestFinished),
+    };
+    const { state, saw } = (await doctor(onTestFinished, variables)).find("storage", "folder");
+    expect(state).toBe("failed");
+    expect(saw).toMatch(/no folder|ENOTDIR/);
   });
 
-  test("that it is apart from the state, a line for each", async (t) => {
-    const storagePath = await temporaryDirectory(t);
-    const variables = { STORAGE_PATH: storagePath, NIXERY_PKGS_PATH: await plantSmallSet(t) };
-    const { findings } = await doctor(t, variables);
+  test("that it is apart from the state, a line for each", async () => {
+    const storagePath = await temporaryDirectory(onTestFinished);
+    const variables = {
+      STORAGE_PATH: storagePath,
+      NIXERY_PKGS_PATH: await plantSmallSet(onTestFinished),
+    };
+    const { findings } = await doctor(onTestFinished, variables);
     const folders = findings.filter(({ check }) => check === "folder");
-    assert.equal(folders.length, 2);
-    assert.equal(folders[1]?.about, storagePath);
+    expect(folders).toHaveLength(2);
+    expect(folders[1]?.about).toBe(storagePath);
   });
 
   const rows: readonly [title: string, mount: string, check: string, state: string, saw: RegExp][] =
@@ -96,10 +105,10 @@ describe("the doctor says of the storage", { timeout: 60_000 }, () => {
       ],
     ];
   for (const [title, mount, check, state, saw] of rows) {
-    test(title, { skip }, async (t) => {
-      const found = (await doctorOn(t, mount)).find("storage", check);
-      assert.equal(found.state, state, found.saw);
-      assert.match(found.saw, saw);
+    test(title, skipWhere(skip), async () => {
+      const found = (await doctorOn(onTestFinished, mount)).find("storage", check);
+      expect(found.state, found.saw).toBe(state);
+      expect(found.saw).toMatch(saw);
     });
   }
 });

@@ -1,7 +1,6 @@
 // What a client is told of each way in which an image cannot be had.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import {
   type BuildFailure,
   failureError,
@@ -12,7 +11,7 @@ import { type BuildProgress, isStillBuilding } from "../../../registry/http/buil
 import { MAX_PACKAGES, type PackageName } from "../../../registry/naming/recipe.ts";
 import { recipeOf } from "../../registry/fixture.ts";
 
-const [NAME = assert.fail()] = recipeOf("0ad").packages;
+const [NAME = expect.unreachable()] = recipeOf("0ad").packages;
 const DERIVATION = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g-a-1.drv";
 const ALLOWED =
   "which this registry refuses; its operator could allow it with NIXPORT_NIXPKGS_CONFIG=";
@@ -78,11 +77,11 @@ describe("failureError", () => {
   for (const [failure, code, message] of failures) {
     test(`says ${code} of ${failure.kind}`, () => {
       const error = failureError(failure);
-      assert.equal(error.code, code);
-      assert.match(error.message, message);
+      expect(error.code).toBe(code);
+      expect(error.message).toMatch(message);
       const [detail] = error.options.detail as readonly { reason: string }[];
-      assert.equal(detail?.reason, failure.kind);
-      if (code === "UNAVAILABLE") assert.equal(error.status, 503);
+      expect(detail?.reason).toBe(failure.kind);
+      if (code === "UNAVAILABLE") expect(error.status).toBe(503);
     });
   }
 
@@ -115,10 +114,10 @@ describe("failureError", () => {
   for (const [stage, message] of stages) {
     test(`says of an image that is still ${stage.kind} how far it is: ${message.source}`, () => {
       const { status, message: said, options } = failureError({ kind: "still-under-way", stage });
-      assert.equal(status, 503);
-      assert.match(said, message);
-      assert.equal(options.retryAfterSeconds, 1);
-      assert(isStillBuilding(options.detail));
+      expect(status).toBe(503);
+      expect(said).toMatch(message);
+      expect(options.retryAfterSeconds).toBe(1);
+      expect(isStillBuilding(options.detail)).toBe(true);
     });
   }
 
@@ -217,10 +216,10 @@ describe("failureError", () => {
   for (const [failure, message, facts] of packages) {
     test(`says of a package that is ${failure.kind}: ${message}`, () => {
       const error = failureError({ kind: "packages-failed", packages: [{ name: NAME, failure }] });
-      assert.equal(error.message, message);
+      expect(error.message).toBe(message);
       const detail = { package: NAME, reason: failure.kind, ...facts };
-      assert.deepEqual(error.options.detail, [detail]);
-      assert.equal(error.code, "MANIFEST_UNKNOWN");
+      expect(error.options.detail).toStrictEqual([detail]);
+      expect(error.code).toBe("MANIFEST_UNKNOWN");
     });
   }
 
@@ -228,8 +227,8 @@ describe("failureError", () => {
     const { message, options } = failureOfAll(recipeOf("a/b").packages, { kind: "broken" });
     const names = recipeOf("a/b").packages;
     const lines = message.split("\n").map((line) => line.split(" ")[0]);
-    assert.deepEqual(lines, names);
-    assert.equal((options.detail as readonly object[]).length, names.length);
+    expect(lines).toStrictEqual(names);
+    expect(options.detail as readonly object[]).toHaveLength(names.length);
   });
 
   const long = "ü/home/x".repeat(20_000);
@@ -248,14 +247,14 @@ describe("failureError", () => {
   for (const failure of endless) {
     test(`keeps the words within limits when ${failure.kind} has no end`, () => {
       const one = failureOfAll([NAME], failure);
-      assert(one.message.length <= 6100, String(one.message.length));
+      expect(one.message.length, String(one.message.length)).toBeLessThanOrEqual(6100);
       const most = Array.from({ length: MAX_PACKAGES }, (_, n) => `p${n}` as PackageName);
       const all = failureOfAll(most, failure);
-      assert(all.message.length <= 16_000, String(all.message.length));
-      for (const name of most) assert.match(all.message, new RegExp(`\\b${name}\\b`));
+      expect(all.message.length, String(all.message.length)).toBeLessThanOrEqual(16_000);
+      for (const name of most) expect(all.message).toMatch(new RegExp(`\\b${name}\\b`));
       for (const { options } of [one, all]) {
         const each = JSON.stringify(options.detail).length / (options.detail as []).length;
-        assert(each <= 14_000, String(each));
+        expect(each, String(each)).toBeLessThanOrEqual(14_000);
       }
     });
   }
@@ -264,8 +263,8 @@ describe("failureError", () => {
     const log = Array.from({ length: 30 }, (_, n) => `line ${n}`);
     const failure = { kind: "build-failed", derivation: DERIVATION, reason: "x", log } as const;
     const { message } = failureOfAll([NAME], failure);
-    assert.match(message, /line 20\n {2}.*line 29$/s);
-    assert.doesNotMatch(message, /line 19\n/);
+    expect(message).toMatch(/line 20\n {2}.*line 29$/s);
+    expect(message).not.toMatch(/line 19\n/);
   });
 });
 

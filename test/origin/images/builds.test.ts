@@ -1,30 +1,30 @@
 // What happens around a build that takes its time: joined, left, held, queued, limited. Real Nix and
 // real connections; builders wait until the test lets them go on.
 
-import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { beforeEach, describe, type TestContext, test } from "node:test";
+import { assert, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { EnvironmentVariables } from "../../../origin/configuration/config.ts";
 import type { StillBuilding } from "../../../registry/http/building.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { skipWhere } from "../../skip-where.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { type House, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 import { hidesHost } from "../nix/sandbox-shell.ts";
 import { type GatedSet, isRunning, plantGatedSet, processesNaming, until } from "./gated-set.ts";
 
-const gated = { timeout: 60_000, skip: hidesHost };
+const gated = { timeout: 60_000, ...skipWhere(hidesHost) };
 /** What the project promises of the end of a build that nobody wants. */
 const LEFT_LIMIT_MS = 2000;
 let set: GatedSet;
 
-beforeEach(async (t) => {
-  set = await plantGatedSet(t as TestContext);
+beforeEach(async () => {
+  set = await plantGatedSet(onTestFinished);
 });
 
-async function fresh(t: TestContext, variables: EnvironmentVariables = {}): Promise<House> {
-  return startHouse(t, set.path, await temporaryDirectory(t), variables);
+async function fresh(onEnd: Ending, variables: EnvironmentVariables = {}): Promise<House> {
+  return startHouse(onEnd, set.path, await temporaryDirectory(onEnd), variables);
 }
 
 const pathOf = (name: string) => `/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`;
@@ -67,28 +67,28 @@ async function assertNothingLeft(house: House, builder: readonly number[]): Prom
 }
 
 describe("a build", gated, () => {
-  test("that twenty clients ask for at once is started once", async (t) => {
-    const house = await fresh(t);
+  test("that twenty clients ask for at once is started once", async () => {
+    const house = await fresh(onTestFinished);
     const pulls = Array.from({ length: 20 }, (_, index) =>
       house.pull(index % 2 === 0 ? "one/two" : "two/one"),
     );
     await Promise.all([set.running("one"), set.running("two")]);
     await Promise.all([set.open("one"), set.open("two")]);
     const digests = new Set((await Promise.all(pulls)).map(({ digest }) => digest));
-    assert.equal(digests.size, 1);
-    assert.equal(realised(house), 1);
-    assert.equal(await set.starts("one"), 1);
+    expect(digests.size).toBe(1);
+    expect(realised(house)).toBe(1);
+    expect(await set.starts("one")).toBe(1);
   });
 
-  test("that its only client has left is ended with everything it started", async (t) => {
-    const house = await fresh(t);
+  test("that its only client has left is ended with everything it started", async () => {
+    const house = await fresh(onTestFinished);
     const pull = pullToLeave(house, "one");
     const builder = await set.running("one");
-    assert.notDeepEqual(await processesNaming(house.statePath), []);
+    expect(await processesNaming(house.statePath)).not.toStrictEqual([]);
     pull.leave();
     await assertNothingLeft(house, builder);
-    assert.equal(await pull.ended, "left");
-    assert(!house.lines.some(({ msg }) => msg === "a request failed"));
+    expect(await pull.ended).toBe("left");
+    expect(house.lines.some(({ msg }) => msg === "a request failed")).toBe(false);
 
     // It was no failure: the next pull builds.
     const again = house.pull("one");
@@ -97,8 +97,8 @@ describe("a build", gated, () => {
     await again;
   });
 
-  test("is ended when its client's connection ends in whatever way", async (t) => {
-    const house = await fresh(t);
+  test("is ended when its client's connection ends in whatever way", async () => {
+    const house = await fresh(onTestFinished);
     for (const end of ["destroy", "end", "resetAndDestroy"] as const) {
       const { hostname, port } = new URL(house.origin.url);
       const socket = connect(Number(port), hostname);
@@ -111,8 +111,8 @@ describe("a build", gated, () => {
     }
   });
 
-  test("that others wait for goes on when one of them leaves", async (t) => {
-    const house = await fresh(t);
+  test("that others wait for goes on when one of them leaves", async () => {
+    const house = await fresh(onTestFinished);
     await house.pull("large");
     house.forget();
     const leaver = pullToLeave(house, "one/two");
@@ -124,15 +124,15 @@ describe("a build", gated, () => {
     leaver.leave();
     await leaver.ended;
     await until("the leaver is gone", () => house.pending() === 1);
-    assert((await Promise.all([...one, ...two].map(isRunning))).every(Boolean));
+    expect((await Promise.all([...one, ...two].map(isRunning))).every(Boolean)).toBe(true);
     await set.open("one");
     await set.open("two");
     await stayed;
-    assert.equal(realised(house), 1);
+    expect(realised(house)).toBe(1);
   });
 
-  test("whose client has only asked for it to be made goes on without it", async (t) => {
-    const house = await fresh(t);
+  test("whose client has only asked for it to be made goes on without it", async () => {
+    const house = await fresh(onTestFinished);
     const pull = pullToLeave(house, "one", { Prefer: "respond-async, wait=10" });
     const builder = await set.running("one");
     pull.leave();
@@ -140,29 +140,29 @@ describe("a build", gated, () => {
     await set.open("one");
     await until("its builder has ended", async () => !(await isRunning(builder[0] ?? 0)));
     await house.pull("one");
-    assert.equal(await set.starts("one"), 1);
+    expect(await set.starts("one")).toBe(1);
   });
 
-  test("that a going origin gives up leaves nothing behind", async (t) => {
-    const house = await fresh(t);
+  test("that a going origin gives up leaves nothing behind", async () => {
+    const house = await fresh(onTestFinished);
     const answered = refusal(house.request(pathOf("one")));
     const builder = await set.running("one");
     await house.origin.close();
     await assertNothingLeft(house, builder);
-    assert.match((await answered).message, /going down/);
+    expect((await answered).message).toMatch(/going down/);
   });
 });
 
 describe("a slow build", gated, () => {
-  test("is answered with 503, how far it is and when to ask again, and goes on", async (t) => {
-    const house = await fresh(t, { NIXPORT_HOLD: "1" });
+  test("is answered with 503, how far it is and when to ask again, and goes on", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_HOLD: "1" });
     const refused = await refusal(house.request(pathOf("one/two")));
-    assert.equal(refused.status, 503);
-    assert.equal(refused.code, "UNAVAILABLE");
-    assert.equal(refused.retryAfter, "1");
-    assert.match(refused.message, /^not ready yet: building \d of \d: .*(one|two)-1\.0/);
+    expect(refused.status).toBe(503);
+    expect(refused.code).toBe("UNAVAILABLE");
+    expect(refused.retryAfter).toBe("1");
+    expect(refused.message).toMatch(/^not ready yet: building \d of \d: .*(one|two)-1\.0/);
     const [{ reason, progress }] = refused.detail as [StillBuilding];
-    assert.equal(reason, "building");
+    expect(reason).toBe("building");
     assert(progress !== null && progress.builds.running.length > 0);
 
     // The client that was answered is gone, and joins what goes on when it comes back.
@@ -173,58 +173,58 @@ describe("a slow build", gated, () => {
     let response = await again;
     // A busy machine may need longer than a second for the rest.
     while (response.status === 503) response = await house.request(pathOf("one/two"));
-    assert.equal(response.status, 200);
-    assert(!(await isRunning(builder)));
-    assert.equal(realised(house), 1);
-    assert.equal(await set.starts("one"), 1);
+    expect(response.status).toBe(200);
+    expect(await isRunning(builder)).toBe(false);
+    expect(realised(house)).toBe(1);
+    expect(await set.starts("one")).toBe(1);
   });
 
-  test("that ends after its answer is there for the next pull", async (t) => {
-    const house = await fresh(t, { NIXPORT_HOLD: "1" });
-    assert.equal((await refusal(house.request(pathOf("one")))).status, 503);
+  test("that ends after its answer is there for the next pull", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_HOLD: "1" });
+    expect((await refusal(house.request(pathOf("one")))).status).toBe(503);
     await set.open("one");
     await until("it is made", () =>
       house.lines.some(({ msg, outcome }) => /^built after/.test(msg) && outcome === "image"),
     );
     house.forget();
     await house.pull("one");
-    assert.deepEqual(house.started, []);
+    expect(house.started).toStrictEqual([]);
   });
 
-  test("of a builder beyond its time is an error that says so", async (t) => {
-    const house = await fresh(t, { NIX_TIMEOUT: "1" });
+  test("of a builder beyond its time is an error that says so", async () => {
+    const house = await fresh(onTestFinished, { NIX_TIMEOUT: "1" });
     const { status, code, message } = await refusal(house.request(pathOf("sleeper")));
-    assert.equal(status, 404);
-    assert.equal(code, "MANIFEST_UNKNOWN");
-    assert.match(message, /after 1 s/);
+    expect(status).toBe(404);
+    expect(code).toBe("MANIFEST_UNKNOWN");
+    expect(message).toMatch(/after 1 s/);
     await assertNothingLeft(house, []);
   });
 
-  test("beyond the deadline of all builds is an error that says so", async (t) => {
-    const house = await fresh(t, { NIXPORT_BUILD_DEADLINE: "2" });
+  test("beyond the deadline of all builds is an error that says so", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_BUILD_DEADLINE: "2" });
     const answered = refusal(house.request(pathOf("one")));
     const builder = await set.running("one");
     const { status, message } = await answered;
-    assert.equal(status, 503);
-    assert.match(message, /after 2 s/);
+    expect(status).toBe(503);
+    expect(message).toMatch(/after 2 s/);
     await assertNothingLeft(house, builder);
   });
 });
 
 describe("builds beyond the limits", gated, () => {
-  test("wait for their turn, and are refused with 429 where too many wait", async (t) => {
-    const house = await fresh(t, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "1" });
+  test("wait for their turn, and are refused with 429 where too many wait", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "1" });
     await house.pull("large");
     const first = house.pull("one");
     await set.running("one");
     const second = house.pull("two");
     await until("the second is in the queue", () => toRealise(house) === 3);
     const refused = await refusal(house.request(pathOf("three")));
-    assert.equal(refused.status, 429);
-    assert.equal(refused.code, "TOOMANYREQUESTS");
-    assert.match(refused.message, /1 wait already/);
-    assert.equal(refused.retryAfter, "30");
-    assert.equal(await set.starts("two"), 0);
+    expect(refused.status).toBe(429);
+    expect(refused.code).toBe("TOOMANYREQUESTS");
+    expect(refused.message).toMatch(/1 wait already/);
+    expect(refused.retryAfter).toBe("30");
+    expect(await set.starts("two")).toBe(0);
     await set.open("one");
     await first;
     await set.running("two");
@@ -237,8 +237,8 @@ describe("builds beyond the limits", gated, () => {
     await third;
   });
 
-  test("leave the queue with their clients", async (t) => {
-    const house = await fresh(t, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "1" });
+  test("leave the queue with their clients", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "1" });
     const first = house.pull("one");
     await set.running("one");
     const leaver = pullToLeave(house, "two");
@@ -252,16 +252,16 @@ describe("builds beyond the limits", gated, () => {
     await set.running("three");
     await set.open("three");
     await third;
-    assert.equal(await set.starts("two"), 0);
+    expect(await set.starts("two")).toBe(0);
   });
 
-  test("of packages with too large a closure say how large it is", async (t) => {
-    const house = await fresh(t, { NIXPORT_MAX_CLOSURE_BYTES: "2000000" });
+  test("of packages with too large a closure say how large it is", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_MAX_CLOSURE_BYTES: "2000000" });
     const { status, code, message } = await refusal(house.request(pathOf("large")));
-    assert.equal(status, 404);
-    assert.equal(code, "MANIFEST_UNKNOWN");
-    assert.match(message, /take 0\.003 GB .* packs 0\.002 GB/);
-    assert.deepEqual(house.packed(), []);
+    expect(status).toBe(404);
+    expect(code).toBe("MANIFEST_UNKNOWN");
+    expect(message).toMatch(/take 0\.003 GB .* packs 0\.002 GB/);
+    expect(house.packed()).toStrictEqual([]);
   });
 });
 

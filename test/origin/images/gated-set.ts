@@ -45,10 +45,10 @@ function expression(gates: string): string {
   }`;
 }
 
-export async function plantGatedSet(t: Ending): Promise<GatedSet> {
-  const path = await temporaryDirectory(t);
+export async function plantGatedSet(onEnd: Ending): Promise<GatedSet> {
+  const path = await temporaryDirectory(onEnd);
   // Beside the set, whose hash is its pin.
-  const gates = await temporaryDirectory(t);
+  const gates = await temporaryDirectory(onEnd);
   // Builders may run as users of their own.
   await chmod(gates, 0o777);
   await writeFile(join(path, "default.nix"), expression(gates));
@@ -73,7 +73,7 @@ export async function plantGatedSet(t: Ending): Promise<GatedSet> {
     async open(name) {
       // Read and write, so that opening never waits for the other side.
       const gate = await open(join(gates, `${name}.gate`), "r+");
-      t.after(() => gate.close());
+      onEnd(() => gate.close());
       await gate.write("go\n");
     },
   };

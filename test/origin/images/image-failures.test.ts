@@ -1,35 +1,34 @@
 // Packages that cannot be had, asked for by name: what the client is told, what is done for it once,
 // and what is remembered.
 
-import assert from "node:assert/strict";
 import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { before, describe, type TestContext, test } from "node:test";
+import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { EnvironmentVariables } from "../../../origin/configuration/config.ts";
 import type { PackageDetail } from "../../../origin/words/failed-package.ts";
 import { plantFailingSet } from "../failing-set.ts";
-import { endOfFile, temporaryDirectory } from "../fixture.ts";
+import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 
 const limit = { timeout: 180_000 };
 const atEnd = endOfFile();
 let setPath: string;
 
-before(async () => {
+beforeAll(async () => {
   setPath = await plantFailingSet(atEnd);
 });
 
-async function fresh(t: TestContext, variables: EnvironmentVariables = {}): Promise<House> {
-  return startHouse(t, setPath, await temporaryDirectory(t), variables);
+async function fresh(onEnd: Ending, variables: EnvironmentVariables = {}): Promise<House> {
+  return startHouse(onEnd, setPath, await temporaryDirectory(onEnd), variables);
 }
 
 async function restart(
-  t: TestContext,
+  onEnd: Ending,
   house: House,
   variables: EnvironmentVariables = {},
 ): Promise<House> {
   await house.origin.close();
-  return startHouse(t, setPath, house.statePath, variables);
+  return startHouse(onEnd, setPath, house.statePath, variables);
 }
 
 interface Refusal {
@@ -81,27 +80,27 @@ describe("a package that cannot be had", limit, () => {
     ["nosuch/hullo", /^no package hullo .*\nno package nosuch/],
   ];
   for (const [name, message] of rows) {
-    test(`makes ${name} MANIFEST_UNKNOWN, and says why`, async (t) => {
-      const refused = await refusal(await fresh(t), name);
-      assert.equal(refused.status, 404);
-      assert.equal(refused.code, "MANIFEST_UNKNOWN");
-      assert.match(refused.message, message);
+    test(`makes ${name} MANIFEST_UNKNOWN, and says why`, async () => {
+      const refused = await refusal(await fresh(onTestFinished), name);
+      expect(refused.status).toBe(404);
+      expect(refused.code).toBe("MANIFEST_UNKNOWN");
+      expect(refused.message).toMatch(message);
       const said = JSON.stringify(refused);
-      for (const place of [setPath, "/tmp/"]) assert(!said.includes(place), said);
+      for (const place of [setPath, "/tmp/"]) expect(said, said).not.toContain(place);
     });
   }
 
-  test("has a builder that ran out of time, and says after how long", async (t) => {
-    const refused = await refusal(await fresh(t, { NIX_TIMEOUT: "1" }), "slow");
-    assert.equal(refused.code, "MANIFEST_UNKNOWN");
-    assert.deepEqual(reasonsOf(refused), [["slow", "build-timed-out"]]);
-    assert.match(refused.message, /-slow-1\.0\.drv was stopped after 1 s/);
+  test("has a builder that ran out of time, and says after how long", async () => {
+    const refused = await refusal(await fresh(onTestFinished, { NIX_TIMEOUT: "1" }), "slow");
+    expect(refused.code).toBe("MANIFEST_UNKNOWN");
+    expect(reasonsOf(refused)).toStrictEqual([["slow", "build-timed-out"]]);
+    expect(refused.message).toMatch(/-slow-1\.0\.drv was stopped after 1 s/);
   });
 
-  test("is named with every other one whose name leads nowhere, and nothing is built", async (t) => {
-    const house = await fresh(t);
+  test("is named with every other one whose name leads nowhere, and nothing is built", async () => {
+    const house = await fresh(onTestFinished);
     const names = "aborting/defective/failing/hello/helo/leaky/licensed/throwing";
-    assert.deepEqual(reasonsOf(await refusal(house, names)), [
+    expect(reasonsOf(await refusal(house, names))).toStrictEqual([
       ["aborting", "evaluation-failed"],
       ["defective", "broken"],
       ["helo", "missing"],
@@ -109,60 +108,62 @@ describe("a package that cannot be had", limit, () => {
       ["licensed", "unfree"],
       ["throwing", "evaluation-failed"],
     ]);
-    assert.equal(startedIn(house).builds, 0);
+    expect(startedIn(house).builds).toBe(0);
   });
 
-  test("is named with every other one that cannot be built", async (t) => {
-    const house = await fresh(t);
+  test("is named with every other one that cannot be built", async () => {
+    const house = await fresh(onTestFinished);
     const refused = await refusal(house, "dependent/failing/failing-too/hello");
-    assert.deepEqual(reasonsOf(refused), [
+    expect(reasonsOf(refused)).toStrictEqual([
       ["dependent", "build-failed"],
       ["failing", "build-failed"],
       ["failing-too", "build-failed"],
     ]);
-    assert.match(refused.message, /exit code 7.*exit code 8/s);
+    expect(refused.message).toMatch(/exit code 7.*exit code 8/s);
   });
 
-  test("keeps nobody from the others, whose records are kept", async (t) => {
-    const house = await fresh(t);
-    assert.equal((await refusal(house, "failing/hello")).status, 404);
-    assert(house.packed().length > 0);
+  test("keeps nobody from the others, whose records are kept", async () => {
+    const house = await fresh(onTestFinished);
+    expect((await refusal(house, "failing/hello")).status).toBe(404);
+    expect(house.packed().length).toBeGreaterThan(0);
     house.forget();
     await house.pull("hello");
-    assert.deepEqual(house.started, []);
-    assert.deepEqual(house.packed(), []);
+    expect(house.started).toStrictEqual([]);
+    expect(house.packed()).toStrictEqual([]);
   });
 
-  test("is named alone of those that shell stands for", async (t) => {
-    const house = await fresh(t);
-    assert.deepEqual(reasonsOf(await refusal(house, "shell/hello")), [
+  test("is named alone of those that shell stands for", async () => {
+    const house = await fresh(onTestFinished);
+    expect(reasonsOf(await refusal(house, "shell/hello"))).toStrictEqual([
       ["moreutils", "build-failed"],
     ]);
-    const mended = await restart(t, house, { NIXPORT_NIXPKGS_CONFIG: '{"mended":true}' });
+    const mended = await restart(onTestFinished, house, {
+      NIXPORT_NIXPKGS_CONFIG: '{"mended":true}',
+    });
     const refused = await refusal(mended, "shell/hello");
-    assert.deepEqual(reasonsOf(refused), [["nano", "unpackable"]]);
-    assert.match(refused.message, /-nano-1\.0\/share\/\.wh\.x has a name that layers reserve/);
-    assert.deepEqual(await unfinished(mended), []);
+    expect(reasonsOf(refused)).toStrictEqual([["nano", "unpackable"]]);
+    expect(refused.message).toMatch(/-nano-1\.0\/share\/\.wh\.x has a name that layers reserve/);
+    expect(await unfinished(mended)).toStrictEqual([]);
     mended.forget();
-    assert.deepEqual(await refusal(mended, "shell/hello"), refused);
-    assert.deepEqual(mended.started, []);
+    expect(await refusal(mended, "shell/hello")).toStrictEqual(refused);
+    expect(mended.started).toStrictEqual([]);
     await mended.pull("bashinteractive/coreutils/moreutils");
   });
 
-  test("is had once the operator allows it", async (t) => {
+  test("is had once the operator allows it", async () => {
     const names = "defective/leaky/licensed";
-    const house = await fresh(t);
-    assert.equal((await refusal(house, names)).detail.length, 3);
-    const allowing = await restart(t, house, {
+    const house = await fresh(onTestFinished);
+    expect((await refusal(house, names)).detail).toHaveLength(3);
+    const allowing = await restart(onTestFinished, house, {
       NIXPORT_NIXPKGS_CONFIG: '{"allowBroken":true,"permittedInsecurePackages":["leaky-1.0"]}',
       NIXPKGS_ALLOW_UNFREE: "1",
     });
     const { pin } = await allowing.pull(names);
-    assert.match(pin, /^path-[0-9a-f]{64}\+[0-9a-f]{16}$/);
+    expect(pin).toMatch(/^path-[0-9a-f]{64}\+[0-9a-f]{16}$/);
     // What was remembered is remembered for that configuration only.
-    const refusing = await restart(t, allowing);
-    assert.equal((await refusal(refusing, names)).detail.length, 3);
-    assert.deepEqual(startedIn(refusing), { evaluations: 0, builds: 0 });
+    const refusing = await restart(onTestFinished, allowing);
+    expect((await refusal(refusing, names)).detail).toHaveLength(3);
+    expect(startedIn(refusing)).toStrictEqual({ evaluations: 0, builds: 0 });
   });
 });
 
@@ -176,83 +177,82 @@ describe("what is no fault of a package", limit, () => {
     ["roomless", "host-failed", /^the host .*: no space is left on its disk; try again later$/],
   ];
   for (const [name, reason, message] of rows) {
-    test(`makes ${name} UNAVAILABLE with the reason, logged and not remembered`, async (t) => {
-      const house = await fresh(t);
+    test(`makes ${name} UNAVAILABLE with the reason, logged and not remembered`, async () => {
+      const house = await fresh(onTestFinished);
       const refused = await refusal(house, name);
-      assert.deepEqual([refused.status, refused.code], [503, "UNAVAILABLE"], refused.message);
-      assert.match(refused.message, message);
-      assert.deepEqual(
-        refused.detail.map((each) => each.reason as string),
-        [reason],
-      );
+      expect([refused.status, refused.code], refused.message).toStrictEqual([503, "UNAVAILABLE"]);
+      expect(refused.message).toMatch(message);
+      expect(refused.detail.map((each) => each.reason as string)).toStrictEqual([reason]);
       const line = house.lines.find(({ msg }) => msg === "not realised");
-      assert.deepEqual([line?.level, line?.kind], [50, reason]);
+      expect([line?.level, line?.kind]).toStrictEqual([50, reason]);
       house.forget();
       await refusal(house, name);
-      assert(startedIn(house).builds > 0);
+      expect(startedIn(house).builds).toBeGreaterThan(0);
     });
   }
 });
 
 describe("what is remembered of it", limit, () => {
-  test("is for ever what the set says, so a later pull starts no process", async (t) => {
-    const house = await fresh(t);
+  test("is for ever what the set says, so a later pull starts no process", async () => {
+    const house = await fresh(onTestFinished);
     const names = "defective/elsewhere/hello/helo/leaky/licensed/nested";
     const first = await refusal(house, names);
-    assert.equal(first.detail.length, 6);
-    assert(startedIn(house).evaluations > 0);
-    assert.deepEqual(await refusal(house, names), first);
-    const restarted = await restart(t, house);
-    assert.deepEqual(await refusal(restarted, names), first);
-    for (const { started } of [house, restarted]) assert.deepEqual(started, []);
+    expect(first.detail).toHaveLength(6);
+    expect(startedIn(house).evaluations).toBeGreaterThan(0);
+    expect(await refusal(house, names)).toStrictEqual(first);
+    const restarted = await restart(onTestFinished, house);
+    expect(await refusal(restarted, names)).toStrictEqual(first);
+    for (const { started } of [house, restarted]) expect(started).toStrictEqual([]);
   });
 
   for (const name of ["throwing", "aborting", "failing", "dependent"]) {
-    test(`is for a while that ${name} failed`, async (t) => {
-      const house = await fresh(t);
+    test(`is for a while that ${name} failed`, async () => {
+      const house = await fresh(onTestFinished);
       const first = await refusal(house, name);
       house.forget();
-      assert.deepEqual(await refusal(house, name), first);
-      assert.deepEqual(house.started, []);
+      expect(await refusal(house, name)).toStrictEqual(first);
+      expect(house.started).toStrictEqual([]);
     });
   }
 
-  test("is no failure that was not asked for its reason", async (t) => {
-    const house = await fresh(t);
+  test("is no failure that was not asked for its reason", async () => {
+    const house = await fresh(onTestFinished);
     const names = Array.from({ length: 20 }, (_, n) => `thrown.t${n}`);
     const { detail } = await refusal(house, names.join("/"));
     const silent = detail.find(({ message = "" }) => !message.startsWith("reason"));
     assert(silent !== undefined, JSON.stringify(detail));
-    assert.match(
-      (await refusal(house, silent.package)).message,
+    expect((await refusal(house, silent.package)).message).toMatch(
       /cannot be evaluated: reason \d+$/,
     );
   });
 
-  test("is nothing of a failure where NIXPORT_FAILURE_MEMORY is 0", async (t) => {
-    const house = await fresh(t, { NIXPORT_FAILURE_MEMORY: "0" });
+  test("is nothing of a failure where NIXPORT_FAILURE_MEMORY is 0", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_FAILURE_MEMORY: "0" });
     for (const again of [false, true]) {
       await refusal(house, "throwing");
-      assert(startedIn(house).evaluations > 0, `again: ${again}`);
+      expect(startedIn(house).evaluations, `again: ${again}`).toBeGreaterThan(0);
       await refusal(house, "failing");
-      assert(startedIn(house).builds > 0, `again: ${again}`);
+      expect(startedIn(house).builds, `again: ${again}`).toBeGreaterThan(0);
     }
   });
 
-  test("is nothing of a time-out", async (t) => {
-    const house = await fresh(t, { NIX_TIMEOUT: "1" });
+  test("is nothing of a time-out", async () => {
+    const house = await fresh(onTestFinished, { NIX_TIMEOUT: "1" });
     await refusal(house, "slow");
     house.forget();
-    assert.deepEqual(reasonsOf(await refusal(house, "slow")), [["slow", "build-timed-out"]]);
-    assert(startedIn(house).builds > 0);
+    expect(reasonsOf(await refusal(house, "slow"))).toStrictEqual([["slow", "build-timed-out"]]);
+    expect(startedIn(house).builds).toBeGreaterThan(0);
   });
 
-  test("is no manifest and no lookup that leads to a missing record", async (t) => {
-    const house = await fresh(t);
+  test("is no manifest and no lookup that leads to a missing record", async () => {
+    const house = await fresh(onTestFinished);
     await refusal(house, "failing");
     const storage = join(house.statePath, "origin");
-    await assert.rejects(access(join(storage, "manifests")));
+    await expect(access(join(storage, "manifests"))).rejects.toThrow();
     const lookups = await readdir(join(storage, "lookups"), { recursive: true });
-    assert(!lookups.some((each) => each.endsWith("failing")), String(lookups));
+    expect(
+      lookups.some((each) => each.endsWith("failing")),
+      String(lookups),
+    ).toBe(false);
   });
 });

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import {
   type Bundle,
   cutLevels,
@@ -44,7 +43,7 @@ function popularity(counts: Record<string, number>): Popularity {
     counts: new Map(Object.entries(counts)),
   } as const;
   const result = parsePopularity(formatPopularity(data));
-  assert.ok(result.kind === "popularity");
+  assert(result.kind === "popularity");
   return result.popularity;
 }
 
@@ -78,24 +77,29 @@ const LARGE = LEADER_WEIGHT_BYTES;
 
 describe("cutBundles", () => {
   test("keeps a closure of light paths together", () => {
-    assert.deepEqual(cut(graph({ root: "a b", a: "c", b: "c" }), "root"), ["root a b c"]);
+    expect(cut(graph({ root: "a b", a: "c", b: "c" }), "root")).toStrictEqual(["root a b c"]);
   });
 
   test("gives a path of a million bytes a bundle of its own, and one byte less none", () => {
     const references = { root: "big" };
-    assert.deepEqual(cut(graph(references, { big: LARGE }), "root"), ["big", "root"]);
-    assert.deepEqual(cut(graph(references, { big: LARGE - 1 }), "root"), ["root big"]);
+    expect(cut(graph(references, { big: LARGE }), "root")).toStrictEqual(["big", "root"]);
+    expect(cut(graph(references, { big: LARGE - 1 }), "root")).toStrictEqual(["root big"]);
   });
 
   test("counts a path's size once for each package expected to share it, in any version", () => {
     const closure = graph({ root: "glibc-2.40" }, { "glibc-2.40": LARGE / 5 });
-    assert.deepEqual(cut(closure, "root", popularity({ "glibc-2.31": 5 })), ["glibc-2.40", "root"]);
-    assert.deepEqual(cut(closure, "root", popularity({ "glibc-2.31": 4 })), ["root glibc-2.40"]);
+    expect(cut(closure, "root", popularity({ "glibc-2.31": 5 }))).toStrictEqual([
+      "glibc-2.40",
+      "root",
+    ]);
+    expect(cut(closure, "root", popularity({ "glibc-2.31": 4 }))).toStrictEqual([
+      "root glibc-2.40",
+    ]);
   });
 
   test("keeps a quarter of a million bytes apart without popularity data", () => {
     const closure = graph({ root: "a b" }, { a: LARGE / 4, b: LARGE / 4 - 1 });
-    assert.deepEqual(cut(closure, "root", NO_POPULARITY), ["a", "root b"]);
+    expect(cut(closure, "root", NO_POPULARITY)).toStrictEqual(["a", "root b"]);
   });
 
   test("gives a leader its closure without the closures of the leaders below it", () => {
@@ -103,17 +107,17 @@ describe("cutBundles", () => {
       { root: "top", top: "a low", low: "b", a: "b c" },
       { top: LARGE, low: LARGE },
     );
-    assert.deepEqual(cut(closure, "root"), ["low b", "root", "top a c"]);
+    expect(cut(closure, "root")).toStrictEqual(["low b", "root", "top a c"]);
   });
 
   test("stores a light path with each of two leaders of which neither needs the other", () => {
     const closure = graph({ root: "l r", l: "leaf", r: "leaf" }, { l: LARGE, r: LARGE });
-    assert.deepEqual(cut(closure, "root"), ["l leaf", "r leaf", "root"]);
+    expect(cut(closure, "root")).toStrictEqual(["l leaf", "r leaf", "root"]);
   });
 
   test("does not store again with the root what a leader of its closure has", () => {
     const closure = graph({ root: "big way", big: "leaf", way: "leaf" }, { big: LARGE });
-    assert.deepEqual(cut(closure, "root"), ["big leaf", "root way"]);
+    expect(cut(closure, "root")).toStrictEqual(["big leaf", "root way"]);
   });
 
   test("keeps together what the same closures hold, where that is known", () => {
@@ -125,23 +129,21 @@ describe("cutBundles", () => {
       Object.entries({ root: 1, curl: 3, gssapi: 9, krb5: 9, ssl: 12, glibc: 40 }),
     );
     const read = parsePopularity(formatPopularity({ kind: "closures", counted: 60, counts }));
-    assert.ok(read.kind === "popularity");
+    assert(read.kind === "popularity");
     const expected = ["glibc", "gssapi krb5", "root curl", "ssl"];
-    assert.deepEqual(cut(closure, "root", read.popularity), expected);
-    assert.deepEqual(cut(closureBelow(closure, storePath("gssapi")), "gssapi", read.popularity), [
-      "glibc",
-      "gssapi krb5",
-      "the view",
-    ]);
+    expect(cut(closure, "root", read.popularity)).toStrictEqual(expected);
+    expect(
+      cut(closureBelow(closure, storePath("gssapi")), "gssapi", read.popularity),
+    ).toStrictEqual(["glibc", "gssapi krb5", "the view"]);
   });
 
   test("ignores references of a path to itself", () => {
     const closure = graph({ root: "root big", big: "big a", a: "a" }, { big: LARGE });
-    assert.deepEqual(cut(closure, "root"), ["big a", "root"]);
+    expect(cut(closure, "root")).toStrictEqual(["big a", "root"]);
   });
 
   test("makes one bundle of a package without references", () => {
-    assert.deepEqual(cut(graph({ root: "" }), "root"), ["root"]);
+    expect(cut(graph({ root: "" }), "root")).toStrictEqual(["root"]);
   });
 
   test("follows a chain of 10,000 paths", () => {
@@ -149,40 +151,33 @@ describe("cutBundles", () => {
       Array.from({ length: 10_000 }, (_, at) => [`p${at}`, at === 9_999 ? "" : `p${at + 1}`]),
     );
     const bundles = cut(graph(references, { p5000: LARGE }), "p0");
-    assert.deepEqual(
-      bundles.map((bundle) => bundle.split(" ").length),
-      [5000, 5000],
-    );
+    expect(bundles.map((bundle) => bundle.split(" ").length)).toStrictEqual([5000, 5000]);
   });
 
   test("puts the most popular bundles first, and equals in the order of their leaders", () => {
     const closure = graph({ root: "z a m nss-cacert-3 n" }, { z: LARGE, a: LARGE, m: LARGE });
     const bundles = cutBundles(closure, storePath("root"), popularity({ m: 500, n: 7 }));
-    assert.deepEqual(
-      bundles.map(({ popularity }, at) => [words(bundles)[at], popularity]),
-      [
-        ["root n nss-cacert-3", 1_000_000_000],
-        ["m", 500],
-        ["a", 1],
-        ["z", 1],
-      ],
-    );
+    expect(bundles.map(({ popularity }, at) => [words(bundles)[at], popularity])).toStrictEqual([
+      ["root n nss-cacert-3", 1_000_000_000],
+      ["m", 500],
+      ["a", 1],
+      ["z", 1],
+    ]);
   });
 
   test("orders equals by their paths, not by the way to them", () => {
     const closure = graph({ root: "m z", m: "a" }, { a: LARGE, m: LARGE, z: LARGE, root: LARGE });
     const bundles = cutBundles(closure, storePath("root"), ONE_SHARER);
-    assert.deepEqual(words(bundles), ["root", "a", "m", "z"]);
+    expect(words(bundles)).toStrictEqual(["root", "a", "m", "z"]);
   });
 
   test("says which path a closure lacks, which it has too many, and which go in a circle", () => {
     const root = storePath("root");
     const lacking = graph({ root: "a" }).slice(0, 1);
-    assert.throws(() => cutBundles(lacking, root, NO_POPULARITY), /0-a is missing/);
+    expect(() => cutBundles(lacking, root, NO_POPULARITY)).toThrow(/0-a is missing/);
     const beside = [...graph({ root: "a" }), ...graph({ other: "" })];
-    assert.throws(() => cutBundles(beside, root, NO_POPULARITY), /does not refer to/);
-    assert.throws(
-      () => cutBundles(graph({ root: "a", a: "b", b: "a" }), root, NO_POPULARITY),
+    expect(() => cutBundles(beside, root, NO_POPULARITY)).toThrow(/does not refer to/);
+    expect(() => cutBundles(graph({ root: "a", a: "b", b: "a" }), root, NO_POPULARITY)).toThrow(
       /refer to each other/,
     );
   });
@@ -231,7 +226,7 @@ describe("the view of a package", () => {
     ],
   ] as const;
   for (const [what, held, expected] of cases) {
-    test(what, () => assert.deepEqual(held, expected));
+    test(what, () => expect(held).toStrictEqual(expected));
   }
 });
 
@@ -250,43 +245,43 @@ describe("a part of several outputs", () => {
   };
 
   test("has one bundle for the view and all outputs that nobody else is expected to have", () => {
-    assert.deepEqual(cutPart(["tool", "docs"]), ["glibc", "tool docs lib +"]);
-    assert.deepEqual(cutPart(["docs", "tool"]), ["glibc", "docs tool lib +"]);
+    expect(cutPart(["tool", "docs"])).toStrictEqual(["glibc", "tool docs lib +"]);
+    expect(cutPart(["docs", "tool"])).toStrictEqual(["glibc", "docs tool lib +"]);
   });
 
   test("leaves out what others share", () => {
-    assert.deepEqual(cutPart(["shell", "docs"]), ["glibc", "shell", "docs +"]);
+    expect(cutPart(["shell", "docs"])).toStrictEqual(["glibc", "shell", "docs +"]);
   });
 
   test("counts with those who have only some of the outputs", () => {
     // Who has the shell has the library, and who has this part has all three.
-    assert.deepEqual(cutPart(["shell", "lib", "tool"]), ["glibc", "shell", "lib tool +"]);
+    expect(cutPart(["shell", "lib", "tool"])).toStrictEqual(["glibc", "shell", "lib tool +"]);
   });
 
   test("is one bundle for a shell, but for what it needs that is large by itself", () => {
-    assert.deepEqual(cutPart(["shell", "tool", "docs"], "shell"), [
+    expect(cutPart(["shell", "tool", "docs"], "shell")).toStrictEqual([
       "glibc",
       "shell tool docs lib +",
     ]);
     const popular = graph({ bash: "tinfo glibc" }, { tinfo: 0.9 * LARGE, glibc: LARGE });
     const part = { kind: "shell", outputs: [storePath("bash")] } as const;
     const [finest = []] = cutLevels(popular, part, popularity({ tinfo: 8, glibc: 8 }), true);
-    assert.deepEqual(words(finest), ["bash tinfo", "glibc"]);
+    expect(words(finest)).toStrictEqual(["bash tinfo", "glibc"]);
   });
 
   test("is shared by those alone who need all its outputs, as far as the data can tell", () => {
     const two = graph({ common: "lib", rare: "lib" }, { lib: LARGE });
     const data = new Map(Object.entries({ common: 9, rare: 1, lib: 9 }));
     const read = parsePopularity(formatPopularity({ kind: "closures", counted: 60, counts: data }));
-    assert.ok(read.kind === "popularity");
+    assert(read.kind === "popularity");
     const outputs = ["common", "rare"].map((name) => storePath(name));
     const [finest = []] = cutLevels(two, { kind: "package", outputs }, read.popularity, true);
-    assert.deepEqual(words(finest), ["common rare", "lib"]);
+    expect(words(finest)).toStrictEqual(["common rare", "lib"]);
   });
 
   test("is one bundle where every image has it", () => {
-    assert.deepEqual(cutPart(["shell", "docs"], "ground"), ["shell docs glibc +"]);
-    assert.deepEqual(cutPart([], "ground"), ["the view +"]);
+    expect(cutPart(["shell", "docs"], "ground")).toStrictEqual(["shell docs glibc +"]);
+    expect(cutPart([], "ground")).toStrictEqual(["the view +"]);
   });
 });
 
@@ -298,16 +293,16 @@ describe("a coarser level", () => {
   const at = (level: number) => cut(closure, "root", ONE_SHARER, level);
 
   test("joins the bundles of each class below it, and keeps the others as they are", () => {
-    assert.deepEqual(at(0), ["a leaf", "b leaf", "c", "d", "e", "root"]);
-    assert.deepEqual(at(1), ["c", "d", "e", "root a b leaf"]);
-    assert.deepEqual(at(2), ["c d", "e", "root a b leaf"]);
-    assert.deepEqual(at(3), ["c d", "e", "root a b leaf"]);
-    assert.deepEqual(at(MAX_LEVEL), ["root a b c d e leaf"]);
+    expect(at(0)).toStrictEqual(["a leaf", "b leaf", "c", "d", "e", "root"]);
+    expect(at(1)).toStrictEqual(["c", "d", "e", "root a b leaf"]);
+    expect(at(2)).toStrictEqual(["c d", "e", "root a b leaf"]);
+    expect(at(3)).toStrictEqual(["c d", "e", "root a b leaf"]);
+    expect(at(MAX_LEVEL)).toStrictEqual(["root a b c d e leaf"]);
   });
 
   test("names first the leader that came first", () => {
     const data = popularity({ root: 3 });
-    assert.deepEqual(cut(closure, "root", data, 1), ["c", "d", "e", "root a b leaf"]);
+    expect(cut(closure, "root", data, 1)).toStrictEqual(["c", "d", "e", "root a b leaf"]);
   });
 });
 
@@ -355,9 +350,9 @@ describe("in 200 seeded closures", () => {
     for (const closure of closures) {
       for (const bundles of cutLevels(closure, lone(root), data, true)) {
         const bundled = new Set(bundles.flatMap(({ storePaths }) => storePaths));
-        assert.deepEqual([...bundled].sort(), closure.map(({ path }) => path).sort());
+        expect([...bundled].sort()).toStrictEqual(closure.map(({ path }) => path).sort());
         for (const { storePaths } of bundles) {
-          assert.equal(new Set(storePaths).size, storePaths.length);
+          expect(new Set(storePaths).size).toBe(storePaths.length);
         }
       }
     }
@@ -371,10 +366,7 @@ describe("in 200 seeded closures", () => {
         const others = below.filter(
           ({ storePaths }) => storePaths.length > 0 && storePaths[0] !== path,
         );
-        assert.deepEqual(
-          words(others).filter((bundle) => !known.has(bundle)),
-          [],
-        );
+        expect(words(others).filter((bundle) => !known.has(bundle))).toStrictEqual([]);
       }
     }
   });
@@ -382,12 +374,9 @@ describe("in 200 seeded closures", () => {
   test("levels have fewer and fewer bundles, down to one", () => {
     for (const closure of closures) {
       const counts = cutLevels(closure, lone(root), data, true).map((bundles) => bundles.length);
-      assert.equal(counts.length, MAX_LEVEL + 1);
-      assert.deepEqual(
-        counts,
-        counts.toSorted((a, b) => b - a),
-      );
-      assert.equal(counts.at(-1), 1);
+      expect(counts).toHaveLength(MAX_LEVEL + 1);
+      expect(counts).toStrictEqual(counts.toSorted((a, b) => b - a));
+      expect(counts.at(-1)).toBe(1);
     }
   });
 
@@ -397,7 +386,7 @@ describe("in 200 seeded closures", () => {
       for (const [level, bundles] of levels.entries()) {
         const before = new Set(levels[level - 1] ?? bundles);
         const made = bundles.filter((bundle) => !before.has(bundle));
-        assert.ok(made.length <= 1, `level ${level} makes ${made.length} bundles`);
+        expect(made.length, `level ${level} makes ${made.length} bundles`).toBeLessThanOrEqual(1);
       }
     }
   });
@@ -410,8 +399,7 @@ describe("in 200 seeded closures", () => {
         .map((node) => ({ node, key: next(1000) }))
         .sort((a, b) => a.key - b.key)
         .map(({ node }) => node);
-      assert.deepEqual(
-        cutLevels(shuffled, lone(root), data, true),
+      expect(cutLevels(shuffled, lone(root), data, true)).toStrictEqual(
         cutLevels(closure, lone(root), data, true),
       );
     }

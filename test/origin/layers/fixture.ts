@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
 import { zstdDecompressSync } from "node:zlib";
 import { extract, type Header } from "tar-stream";
+import { afterAll } from "vitest";
 import { fileArgument } from "../../../origin/layers/byte-string.ts";
 import { createChunkBuffer, createChunkWriter } from "../../../origin/layers/chunk-writer.ts";
 import { STORE_PARENTS } from "../../../origin/layers/layer.ts";
@@ -39,7 +39,7 @@ export type Tree =
 /** A directory that is gone after the test file, whatever the modes inside. */
 export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), "nixport-layers-"));
-  after(() => {
+  afterAll(() => {
     execFileSync("chmod", ["-R", "u+w", path]);
     execFileSync("rm", ["-rf", path]);
   });

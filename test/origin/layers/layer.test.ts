@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -11,8 +10,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
+import { assert, describe, expect, test } from "vitest";
 import { BASE_ENTRIES } from "../../../origin/layers/base.ts";
 import { CHUNK_SIZE_BYTES, createChunkBuffer } from "../../../origin/layers/chunk-writer.ts";
 import { compressSegment, packerId } from "../../../origin/layers/compression.ts";
@@ -75,7 +74,9 @@ const layerTar = (paths: readonly StorePath[]) =>
 
 /** Unlike deepEqual, does not spend a minute on showing how megabytes differ. */
 function assertSameBytes(actual: Buffer, expected: Buffer): void {
-  assert.ok(actual.equals(expected), `${actual.length} bytes differ from ${expected.length}`);
+  expect(actual.equals(expected), `${actual.length} bytes differ from ${expected.length}`).toBe(
+    true,
+  );
 }
 
 function isThere(program: string): boolean {
@@ -90,21 +91,18 @@ for (const form of FORMS) {
         const { segments, ...archive } = packed;
         const tar = layerTar(paths);
         assertSameBytes(decompress[form](Buffer.from(bytes)), tar);
-        assert.deepEqual(archive, {
+        expect(archive).toStrictEqual({
           digest: sha256(bytes),
           diffId: sha256(tar),
           sizeBytes: bytes.length,
           tarSizeBytes: tar.length,
         } satisfies Record<keyof PackedArchive, unknown>);
-        assert.deepEqual(
-          segments.map(({ storePath }) => storePath),
-          paths,
-        );
+        expect(segments.map(({ storePath }) => storePath)).toStrictEqual(paths);
         for (const { storePath, offsetBytes, sizeBytes, tarSizeBytes } of segments) {
           const segment = bytes.subarray(offsetBytes, offsetBytes + sizeBytes);
           const segmentTar = segmentOf(store, storePath);
           assertSameBytes(decompress[form](Buffer.from(segment)), segmentTar);
-          assert.equal(tarSizeBytes, segmentTar.length);
+          expect(tarSizeBytes).toBe(segmentTar.length);
         }
       }
     });
@@ -139,7 +137,7 @@ for (const form of FORMS) {
           ...segment,
           isJoined: isJoined(at),
         }));
-        assert.deepEqual(joined.packed, { ...fresh.packed, segments });
+        expect(joined.packed).toStrictEqual({ ...fresh.packed, segments });
       }
     });
 
@@ -147,20 +145,20 @@ for (const form of FORMS) {
       // Another's bytes: a caller's fault that shows that nothing was compressed again.
       const { packed, file } = pack([exact], form);
       const other = packed.segments[0];
-      assert.ok(other !== undefined);
+      assert(other !== undefined);
       const { digest, diffId } = pack(
         [{ storePath: small, stored: { ...other, file } }],
         form,
       ).packed;
-      assert.equal(digest, pack([exact], form).packed.digest);
-      assert.equal(diffId, pack([small], form).packed.diffId);
+      expect(digest).toBe(pack([exact], form).packed.digest);
+      expect(diffId).toBe(pack([small], form).packed.diffId);
     });
 
     test("is packed afresh where a stored segment is not there, short, or something else", () => {
       const { packed, bytes, file } = pack([small, large], form);
       const fresh = pack([large], form);
       const segment = packed.segments[1];
-      assert.ok(segment !== undefined);
+      assert(segment !== undefined);
       const { offsetBytes, sizeBytes } = segment;
       const damaged = `${file}-damaged`;
       const lastByte = offsetBytes + sizeBytes - 1;
@@ -177,15 +175,15 @@ for (const form of FORMS) {
         const stored = { ...segment, file, ...each };
         const again = pack([{ storePath: large, stored }], form);
         assertSameBytes(again.bytes, fresh.bytes);
-        assert.deepEqual(again.packed, fresh.packed);
+        expect(again.packed).toStrictEqual(fresh.packed);
       }
     });
 
     test("names no path twice, which podman and Docker refuse", async () => {
       const entries = await readTar(layerTar([small, exact, large]));
       const names = entries.map(({ name }) => name);
-      assert.deepEqual(names, [...new Set(names)]);
-      assert.deepEqual(names.slice(0, 2), ["nix/", "nix/store/"]);
+      expect(names).toStrictEqual([...new Set(names)]);
+      expect(names.slice(0, 2)).toStrictEqual(["nix/", "nix/store/"]);
     });
 
     test("is read by the command-line tools", (context) => {
@@ -200,8 +198,7 @@ for (const form of FORMS) {
       execFileSync("tar", [`--${form}`, "-xpf", "-", "-C", unpacked], options);
       for (const path of [small, large]) {
         const base = storePathBase(path);
-        assert.deepEqual(
-          listTree(`${unpacked}/nix/store/${base}`),
+        expect(listTree(`${unpacked}/nix/store/${base}`)).toStrictEqual(
           listTree(`${store}/${base}`, "of-an-image"),
         );
       }
@@ -214,8 +211,8 @@ for (const form of FORMS) {
       mkdirSync(`${copy}/${base}`);
       linkSync(`${store}/${base}/f`, `${copy}/${base}/f`);
       execFileSync("cp", ["-P", `${store}/${base}/l`, `${copy}/${base}/l`]);
-      assert.deepEqual(pack([small], form, copy).packed, pack([small], form).packed);
-      assert.deepEqual(pack([large], form).packed, pack([large], form).packed);
+      expect(pack([small], form, copy).packed).toStrictEqual(pack([small], form).packed);
+      expect(pack([large], form).packed).toStrictEqual(pack([large], form).packed);
     });
   });
 }
@@ -224,10 +221,10 @@ describe("frames and members", () => {
   test("a zstd segment is a frame for each chunk, which says its content's size", () => {
     const { bytes } = pack([large], "zstd");
     const frames = splitFrames(bytes);
-    assert.equal(frames.length, 6, "the start, three full chunks, the rest, and the end");
+    expect(frames, "the start, three full chunks, the rest, and the end").toHaveLength(6);
     for (const frame of frames) {
       // RFC 8878, 3.1.1.1.1: without bits 7 to 5 a frame does not say its content's size.
-      assert.notEqual(frame.readUInt8(4) & 0b1110_0000, 0);
+      expect(frame.readUInt8(4) & 0b1110_0000).not.toBe(0);
     }
   });
 
@@ -236,13 +233,12 @@ describe("frames and members", () => {
     for (const [at, byte] of noise.entries()) noise[at] = byte ^ ((at * at * 31) >> 3);
     const once = Buffer.concat([Buffer.alloc(CHUNK_SIZE_BYTES - noise.length), noise]);
     const sizeOf = (tar: Buffer) => compressSegment(tar, "gzip").length;
-    assert.ok(sizeOf(noise) > 10_000);
-    assert.ok(sizeOf(Buffer.concat([once, noise])) - sizeOf(once) < 1000);
+    expect(sizeOf(noise)).toBeGreaterThan(10_000);
+    expect(sizeOf(Buffer.concat([once, noise])) - sizeOf(once)).toBeLessThan(1000);
   });
 
   test("a gzip and a zstd layer of the same paths share a diff id", () => {
-    assert.equal(
-      pack([small, large], "gzip").packed.diffId,
+    expect(pack([small, large], "gzip").packed.diffId).toBe(
       pack([small, large], "zstd").packed.diffId,
     );
   });
@@ -263,21 +259,20 @@ describe("golden layers", () => {
         context.skip(`no golden digest for ${packerId(form)} yet`);
         return;
       }
-      assert.equal(
+      expect(
         pack([small, large, exact], form).packed.digest,
-        expected,
         "One packer id has given two layers. Raise FORMAT_VERSION in " +
           "origin/layers/compression.ts, and put the new id and the actual digest here.",
-      );
+      ).toBe(expected);
     });
   }
 });
 
 describe("packerId", () => {
   test("names form, level, chunk size and the version of the compressor, fit for a key", () => {
-    for (const form of FORMS) assert.match(packerId(form), /^[A-Za-z0-9][A-Za-z0-9._-]{0,90}$/);
-    assert.equal(packerId("zstd"), `3-zstd3-4m-${process.versions.zstd}`);
-    assert.equal(packerId("gzip"), `3-gzip2-4m-${process.versions.zlib}-${process.arch}`);
+    for (const form of FORMS) expect(packerId(form)).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]{0,90}$/);
+    expect(packerId("zstd")).toBe(`3-zstd3-4m-${process.versions.zstd}`);
+    expect(packerId("gzip")).toBe(`3-gzip2-4m-${process.versions.zlib}-${process.arch}`);
   });
 });
 
@@ -292,27 +287,26 @@ describe("a layer made in memory", () => {
       { kind: "link", path: "a-b", target: "a" },
     ];
     const tar = archiveEntries(entries);
-    assert.deepEqual(archiveEntries([...entries].reverse()), tar);
+    expect(archiveEntries([...entries].reverse())).toStrictEqual(tar);
     const read = await readTar(tar);
-    assert.deepEqual(
+    expect(
       read.map(({ name, mode, linkname }) =>
         `${name} ${mode?.toString(8)} ${linkname ?? ""}`.trim(),
       ),
-      [
-        "a/ 1777",
-        "a/f 644",
-        "a-b 777 a",
-        "usr/ 755",
-        "usr/bin/ 755",
-        "usr/bin/env 777 /nix/store/x/bin/env",
-      ],
-    );
+    ).toStrictEqual([
+      "a/ 1777",
+      "a/f 644",
+      "a-b 777 a",
+      "usr/ 755",
+      "usr/bin/ 755",
+      "usr/bin/env 777 /nix/store/x/bin/env",
+    ]);
   });
 
   test("refuses two entries of one path, and an entry below a link", () => {
-    assert.throws(() => archiveEntries([link, link]), /is twice/);
+    expect(() => archiveEntries([link, link])).toThrow(/is twice/);
     const below: ArchiveEntry = { kind: "link", path: "usr/bin/env/x", target: "y" };
-    assert.throws(() => archiveEntries([below, link]), /lies below usr\/bin\/env/);
+    expect(() => archiveEntries([below, link])).toThrow(/lies below usr\/bin\/env/);
   });
 
   for (const form of FORMS) {
@@ -320,7 +314,7 @@ describe("a layer made in memory", () => {
       const { bytes, ...packed } = packEntries([link], form);
       const tar = Buffer.concat([archiveEntries([link]), END_OF_ARCHIVE]);
       assertSameBytes(decompress[form](Buffer.from(bytes)), tar);
-      assert.deepEqual(packed, {
+      expect(packed).toStrictEqual({
         digest: sha256(bytes),
         diffId: sha256(tar),
         sizeBytes: bytes.length,
@@ -330,12 +324,11 @@ describe("a layer made in memory", () => {
   }
 
   test("of the base has the diff id it always had", () => {
-    assert.equal(
+    expect(
       packEntries(BASE_ENTRIES, "zstd").diffId,
-      "sha256:e2cc85d37231f19532a9d61f8dc4a643052405cd3237981ed13bec1fc3faeb20",
       "The base layer has changed, and with it every image. If that is meant, raise " +
         "FORMAT_VERSION in origin/layers/compression.ts and put the actual value here.",
-    );
+    ).toBe("sha256:e2cc85d37231f19532a9d61f8dc4a643052405cd3237981ed13bec1fc3faeb20");
   });
 });
 
@@ -351,8 +344,8 @@ describe("memory", () => {
       const parameters = [program, sparse, path, form, `${scratch}/sparse`];
       const output = execFileSync(process.execPath, parameters, { timeout: 60_000 });
       const { tarSizeBytes, maxRssKiB } = JSON.parse(output.toString());
-      assert.ok(tarSizeBytes > 300_000_000);
-      assert.ok(maxRssKiB < LIMIT_MIB * 1024, `${Math.round(maxRssKiB / 1024)} MiB`);
+      expect(tarSizeBytes).toBeGreaterThan(300_000_000);
+      expect(maxRssKiB, `${Math.round(maxRssKiB / 1024)} MiB`).toBeLessThan(LIMIT_MIB * 1024);
     });
   }
 });
@@ -361,6 +354,6 @@ test("a failed packing leaves no descriptor open", () => {
   const missing = storePath("missing-1");
   const descriptors = () => (existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd").length : 0);
   const before = descriptors();
-  assert.throws(() => pack([missing], "zstd"), /ENOENT/);
-  assert.equal(descriptors(), before);
+  expect(() => pack([missing], "zstd")).toThrow(/ENOENT/);
+  expect(descriptors()).toBe(before);
 });

@@ -1,9 +1,8 @@
-import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { truncateSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { afterAll, assert, describe, expect, test } from "vitest";
 import type { PackedLayer } from "../../../origin/layers/layer.ts";
 import { createPacker, type Packer, type PackerOptions } from "../../../origin/layers/packer.ts";
 import { UnpackableError } from "../../../origin/layers/tar.ts";
@@ -26,7 +25,7 @@ truncateSync(`${store}/${storePathBase(huge)}`, 8e9);
 
 function open(options: Partial<PackerOptions> = {}): Packer {
   const packer = createPacker({ storeDirectory: store, ...options });
-  after(() => packer.close());
+  afterAll(() => packer.close());
   return packer;
 }
 
@@ -62,8 +61,8 @@ describe("pack", () => {
       results.push(await Promise.all(requests.map((each) => packer.pack(each))));
       contents.push(await Promise.all(requests.map(({ destination }) => readFile(destination))));
     }
-    for (const result of results) assert.deepEqual(result, results[0]);
-    for (const content of contents) assert.deepEqual(content, contents[0]);
+    for (const result of results) expect(result).toStrictEqual(results[0]);
+    for (const content of contents) expect(content).toStrictEqual(contents[0]);
   });
 
   test("takes the biggest of a group first, and groups in turn", async () => {
@@ -82,33 +81,33 @@ describe("pack", () => {
       ask("b5", "b", 5),
       ask("b9", "b", 9),
     ]);
-    assert.deepEqual(order, ["first", "a3", "b9", "a2", "b5", "a2-later", "a1"]);
+    expect(order).toStrictEqual(["first", "a3", "b9", "a2", "b5", "a2-later", "a1"]);
   });
 
   test("rejects with the path of what cannot be in a layer, and goes on", async () => {
     const packer = open({ workers: 1 });
     const whiteout = plant(store, storePath("whiteout"), { holds: { ".wh.x": "" } });
-    await assert.rejects(
-      packer.pack(request([whiteout])),
+    await expect(packer.pack(request([whiteout]))).rejects.toSatisfy(
       (error) =>
         error instanceof UnpackableError &&
         error.message.endsWith("-whiteout/.wh.x has a name that layers reserve for deleting files"),
     );
-    await assert.rejects(packer.pack(request([storePath("missing")])), { code: "ENOENT" });
-    assert.ok((await packer.pack(request(paths.slice(0, 1)))).sizeBytes > 0);
+    await expect(packer.pack(request([storePath("missing")]))).rejects.toMatchObject({
+      code: "ENOENT",
+    });
+    expect((await packer.pack(request(paths.slice(0, 1)))).sizeBytes).toBeGreaterThan(0);
   });
 
   test("rejects the task of a thread that ends, and replaces the thread", async () => {
     const packer = open({ workers: 1, program: echo });
     const exit = packer.pack(request([storePath("exit")]));
     const waiting = packer.pack(request([storePath("waiting")]));
-    await assert.rejects(exit, /the packing thread ended with code 3/);
-    assert.equal((await waiting).sizeBytes, 7);
-    await assert.rejects(
-      packer.pack(request([storePath("throw")])),
+    await expect(exit).rejects.toThrow(/the packing thread ended with code 3/);
+    expect((await waiting).sizeBytes).toBe(7);
+    await expect(packer.pack(request([storePath("throw")]))).rejects.toSatisfy(
       (error) => error instanceof Error && /thrown/.test(String(error.cause)),
     );
-    assert.equal((await packer.pack(request([storePath("after")]))).sizeBytes, 5);
+    expect((await packer.pack(request([storePath("after")]))).sizeBytes).toBe(5);
   });
 });
 
@@ -133,19 +132,19 @@ describe("a large layer", () => {
           const packed = await packer.pack(task);
           const bytes = await readFile(task.destination);
           const digest = createHash("sha256").update(bytes).digest("hex");
-          assert.equal(packed.digest, `sha256:${digest}`);
+          expect(packed.digest).toBe(`sha256:${digest}`);
           results.push(packed);
         }
         await packer.close();
       }
-      for (const result of results) assert.deepEqual(result, results[0]);
+      for (const result of results) expect(result).toStrictEqual(results[0]);
     });
 
     test(`has the same ${form} bytes when those who help crash`, async () => {
       const expected = await open({ workers: 1 }).pack({ ...request([big]), form });
       const packer = open({ workers: 3, program: crashingHelper });
       for (let round = 0; round < 3; round += 1) {
-        assert.deepEqual(await packer.pack({ ...request([big], large), form }), expected);
+        expect(await packer.pack({ ...request([big], large), form })).toStrictEqual(expected);
       }
     });
   }
@@ -156,11 +155,11 @@ describe("a large layer", () => {
     const running = packer.pack(request([huge], { sizeBytes: 8e9, signal: controller.signal }));
     for (let round = 0; round < 3; round += 1) {
       const waiting = paths.slice(0, 4).map((path) => packer.pack(request([path])));
-      assert.equal((await Promise.all(waiting)).length, 4);
+      expect(await Promise.all(waiting)).toHaveLength(4);
     }
     controller.abort(new Error("enough"));
-    await assert.rejects(running, /enough/);
-    assert.ok((await packer.pack(request(paths.slice(0, 1)))).sizeBytes > 0);
+    await expect(running).rejects.toThrow(/enough/);
+    expect((await packer.pack(request(paths.slice(0, 1)))).sizeBytes).toBeGreaterThan(0);
   });
 
   test("is given up by all threads at close", async () => {
@@ -170,7 +169,7 @@ describe("a large layer", () => {
     await packer.pack(request(paths.slice(0, 1)));
     await packer.close();
     const [result] = await settled;
-    assert.match(String(result?.status === "rejected" && result.reason), /the packer was closed/);
+    expect(String(result?.status === "rejected" && result.reason)).toMatch(/the packer was closed/);
   });
 });
 
@@ -179,7 +178,7 @@ describe("an aborted request", () => {
     const reason = new Error("gone");
     const packer = open({ workers: 1 });
     const signal = AbortSignal.abort(reason);
-    await assert.rejects(packer.pack(request([huge], { signal })), reason);
+    await expect(packer.pack(request([huge], { signal }))).rejects.toThrow(reason);
   });
 
   test("stops while running, and leaves the thread to the next", async () => {
@@ -189,8 +188,8 @@ describe("an aborted request", () => {
     const running = packer.pack(request([huge], { signal: controller.signal }));
     const next = packer.pack(request(paths.slice(0, 1)));
     controller.abort(reason);
-    await assert.rejects(running, reason);
-    assert.ok((await next).sizeBytes > 0);
+    await expect(running).rejects.toThrow(reason);
+    expect((await next).sizeBytes).toBeGreaterThan(0);
   });
 
   test("leaves the queue while waiting, and the others in it", async () => {
@@ -201,10 +200,10 @@ describe("an aborted request", () => {
     const second = packer.pack(request(paths.slice(0, 1), { signal: waiting.signal }));
     const third = packer.pack(request(paths.slice(1, 2)));
     waiting.abort(new Error("second"));
-    await assert.rejects(second, /second/);
+    await expect(second).rejects.toThrow(/second/);
     running.abort(new Error("first"));
-    await assert.rejects(first, /first/);
-    assert.ok((await third).sizeBytes > 0);
+    await expect(first).rejects.toThrow(/first/);
+    expect((await third).sizeBytes).toBeGreaterThan(0);
   });
 });
 
@@ -215,10 +214,10 @@ describe("close", () => {
     const settled = Promise.allSettled(all);
     await packer.close();
     for (const result of await settled) {
-      assert.ok(result.status === "rejected");
-      assert.match(String(result.reason), /the packer was closed/);
+      assert(result.status === "rejected");
+      expect(String(result.reason)).toMatch(/the packer was closed/);
     }
-    await assert.rejects(packer.pack(request(paths.slice(0, 1))), /the packer is closed/);
+    await expect(packer.pack(request(paths.slice(0, 1)))).rejects.toThrow(/the packer is closed/);
     await packer.close();
   });
 });

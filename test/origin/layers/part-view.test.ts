@@ -1,7 +1,6 @@
 // The views of several outputs as one, equal to what overlay makes of them.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { BASE_ENTRIES } from "../../../origin/layers/base.ts";
 import { archiveEntries } from "../../../origin/layers/entries.ts";
 import { readPartView } from "../../../origin/layers/part-view.ts";
@@ -17,7 +16,7 @@ function viewOf(trees: Readonly<Record<string, Tree>>, kind: PartKind = "package
   const store = temporaryDirectory();
   const outputs = Object.entries(trees).map(([name, tree]) => plant(store, storePath(name), tree));
   const result = readPartView({ kind, outputs }, outputs, store);
-  assert.ok(result.kind === "view");
+  assert(result.kind === "view");
   const { view } = result;
   const lines = (view.entries ?? []).map((entry) =>
     entry.kind === "link"
@@ -30,8 +29,8 @@ function viewOf(trees: Readonly<Record<string, Tree>>, kind: PartKind = "package
 describe("the view of a part", () => {
   test("is that of its output where there is one", () => {
     const { view, store, outputs } = viewOf({ a: dir({ bin: dir({ a: PROGRAM }) }) });
-    const [output = assert.fail()] = outputs;
-    assert.deepEqual({ kind: "view", view }, readView(output, outputs, store));
+    const [output = expect.unreachable()] = outputs;
+    expect({ kind: "view", view }).toStrictEqual(readView(output, outputs, store));
   });
 
   test("merges directories, and shows the first output's file", () => {
@@ -39,7 +38,7 @@ describe("the view of a part", () => {
       a: dir({ bin: dir({ ls: PROGRAM, a: PROGRAM }) }),
       b: dir({ bin: dir({ ls: PROGRAM, b: PROGRAM }), share: dir({ b: "text" }) }),
     });
-    assert.deepEqual(lines, [
+    expect(lines).toStrictEqual([
       "bin/",
       "bin/a -> a/bin/a",
       "bin/b -> b/bin/b",
@@ -52,8 +51,8 @@ describe("the view of a part", () => {
   test("hides what the first output has another kind of file for", () => {
     const file = dir({ share: dir({ x: "text" }) });
     const tree = dir({ share: dir({ x: dir({ y: dir({ z: "text" }) }) }) });
-    assert.deepEqual(viewOf({ a: file, b: tree }).lines, ["share/", "share/x -> a/share/x"]);
-    assert.deepEqual(viewOf({ a: tree, b: file }).lines, [
+    expect(viewOf({ a: file, b: tree }).lines).toStrictEqual(["share/", "share/x -> a/share/x"]);
+    expect(viewOf({ a: tree, b: file }).lines).toStrictEqual([
       "share/",
       "share/x/",
       "share/x/y/",
@@ -66,13 +65,13 @@ describe("the view of a part", () => {
       a: dir({ share: dir({ a: "text" }) }),
       b: dir({ bin: dir({ bash: PROGRAM }) }),
     });
-    assert.deepEqual(view.provides, ["/bin/sh", "/bin/bash"]);
-    assert.deepEqual(view.fallbacks, []);
-    assert.equal(view.program, "bash");
+    expect(view.provides).toStrictEqual(["/bin/sh", "/bin/bash"]);
+    expect(view.fallbacks).toStrictEqual([]);
+    expect(view.program).toBe("bash");
   });
 
   test("is nothing where no output has anything to link", () => {
-    assert.equal(viewOf({ a: "a file", b: "another" }).view.entries, null);
+    expect(viewOf({ a: "a file", b: "another" }).view.entries).toBeNull();
   });
 });
 
@@ -82,15 +81,15 @@ describe("the view of the ground", () => {
       { a: dir({ etc: dir({ passwd: "own", ssl: dir({ "ca.crt": "text" }) }), tmp: dir({}) }) },
       "ground",
     );
-    assert.ok(lines.includes("etc/passwd -> a/etc/passwd"));
-    assert.ok(lines.includes("etc/ssl/ca.crt -> a/etc/ssl/ca.crt"));
-    assert.ok(lines.includes("etc/nsswitch.conf"));
+    expect(lines).toContain("etc/passwd -> a/etc/passwd");
+    expect(lines).toContain("etc/ssl/ca.crt -> a/etc/ssl/ca.crt");
+    expect(lines).toContain("etc/nsswitch.conf");
     const tmp = view.entries?.find(({ path }) => path === "tmp");
-    assert.ok(tmp?.kind === "directory" && tmp.mode === 0o1777);
+    assert(tmp?.kind === "directory" && tmp.mode === 0o1777);
   });
 
   test("is the base alone where no package is in it", () => {
     const { view } = viewOf({}, "ground");
-    assert.deepEqual(archiveEntries(view.entries ?? []), archiveEntries(BASE_ENTRIES));
+    expect(archiveEntries(view.entries ?? [])).toStrictEqual(archiveEntries(BASE_ENTRIES));
   });
 });

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { CHUNK_SIZE_BYTES } from "../../../origin/layers/chunk-writer.ts";
 import { compressSegment, createSegmentCompressor } from "../../../origin/layers/compression.ts";
 import {
@@ -38,7 +37,7 @@ function crash(shared: SharedChunks, helper: number): void {
   try {
     helpOnce(shared, undefined as unknown as Form, helper);
   } catch (error) {
-    assert.ok(error instanceof TypeError);
+    assert(error instanceof TypeError);
   }
 }
 
@@ -79,10 +78,12 @@ for (const form of FORMS) {
       let total = 0;
       for (let seed = 1; seed <= 12; seed += 1) {
         const { bytes, helped } = compressWithHelp(chunks, form, random(seed));
-        assert.ok(bytes.equals(expected), `seed ${seed}: ${bytes.length}, ${expected.length}`);
+        expect(bytes.equals(expected), `seed ${seed}: ${bytes.length}, ${expected.length}`).toBe(
+          true,
+        );
         total += helped;
       }
-      assert.ok(total > 12, `helpers took ${total}`);
+      expect(total, `helpers took ${total}`).toBeGreaterThan(12);
     });
   });
 }

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import type { ArchiveEntry } from "../../../origin/layers/entries.ts";
 import { MAX_VIEW_DEPTH, type PackageView, readView } from "../../../origin/layers/view.ts";
 import { type StorePath, storePathBase } from "../../../registry/naming/store-path.ts";
@@ -28,7 +27,7 @@ function plantPackage(
 function viewOf(tree: Tree, others?: Readonly<Record<string, Tree>>): PackageView {
   const { store, root, closure } = plantPackage(tree, others);
   const result = readView(root, closure, store);
-  assert.ok(result.kind === "view");
+  assert(result.kind === "view");
   return result.view;
 }
 
@@ -37,16 +36,16 @@ const at = (name: string) => `/nix/store/${"0".repeat(32)}-${name}`;
 
 /** `bin/ 755` and `bin/git -> <pkg>/bin/git`. */
 function lines(entries: readonly ArchiveEntry[] | null): readonly string[] {
-  assert.ok(entries !== null, "no view");
+  assert(entries !== null, "no view");
   return entries.map((entry) => {
     if (entry.kind === "directory") return `${entry.path}/ ${entry.mode.toString(8)}`;
-    assert.ok(entry.kind === "link");
+    assert(entry.kind === "link");
     return `${entry.path} -> ${entry.target.replace(ROOT, "<pkg>")}`;
   });
 }
 
 function assertView(tree: Tree, expected: readonly string[], others?: Record<string, Tree>): void {
-  assert.deepEqual(lines(viewOf(tree, others).entries), expected);
+  expect(lines(viewOf(tree, others).entries)).toStrictEqual(expected);
 }
 
 describe("the links of a view", () => {
@@ -131,8 +130,8 @@ describe("the links of a view", () => {
     });
     plant(store, storePath("stranger"), { holds: { d: { holds: { f: "" } } } });
     const result = readView(root, closure, store);
-    assert.ok(result.kind === "view");
-    assert.deepEqual(lines(result.view.entries), [
+    assert(result.kind === "view");
+    expect(lines(result.view.entries)).toStrictEqual([
       "x/ 755",
       "x/host -> <pkg>/x/host",
       "x/store -> <pkg>/x/store",
@@ -147,9 +146,9 @@ describe("the links of a view", () => {
     plant(store, storePath("stranger"), { holds: { back: { link: `${root}/d` } } });
     plant(`${store}/${base}`, storePath("way"), { link: `${at("stranger")}/back` });
     const result = readView(root, closure, store);
-    assert.ok(result.kind === "view");
+    assert(result.kind === "view");
     const way = storePathBase(storePath("way"));
-    assert.ok(lines(result.view.entries).includes(`${way} -> <pkg>/${way}`));
+    expect(lines(result.view.entries)).toContain(`${way} -> <pkg>/${way}`);
   });
 
   test("are kept when dangling or circular", () => {
@@ -173,8 +172,8 @@ describe("the links of a view", () => {
     ]);
     const view = viewOf({ holds: { d: { holds: { f: "" } }, ...Object.fromEntries(links) } });
     const shown = lines(view.entries);
-    assert.ok(shown.includes("l39/ 755"));
-    assert.ok(shown.includes("l40 -> <pkg>/l40"));
+    expect(shown).toContain("l39/ 755");
+    expect(shown).toContain("l40 -> <pkg>/l40");
   });
 
   test("of two packages with the same file are of each package's own", () => {
@@ -183,10 +182,10 @@ describe("the links of a view", () => {
     const views = ["one-1", "two-1"].map((name) => {
       const root = plant(store, storePath(name), tree);
       const result = readView(root, [root], store);
-      assert.ok(result.kind === "view");
+      assert(result.kind === "view");
       return lines(result.view.entries);
     });
-    assert.deepEqual(views, [
+    expect(views).toStrictEqual([
       ["bin/ 755", `bin/same -> ${at("one-1")}/bin/same`],
       ["bin/ 755", `bin/same -> ${at("two-1")}/bin/same`],
     ]);
@@ -257,13 +256,13 @@ describe("what a view leaves out", () => {
   test("is everything for an output that is a file, or a link to one", () => {
     for (const tree of ["text", PROGRAM, { link: at("other") }]) {
       const view = viewOf(tree, { other: "text" });
-      assert.deepEqual(view, { entries: null, provides: [], fallbacks: [], program: null });
+      expect(view).toStrictEqual({ entries: null, provides: [], fallbacks: [], program: null });
     }
   });
 
   test("is everything for an empty output", () => {
-    assert.equal(viewOf({ holds: {} }).entries, null);
-    assert.equal(viewOf({ holds: { "nix-support": { holds: { x: "" } } } }).entries, null);
+    expect(viewOf({ holds: {} }).entries).toBeNull();
+    expect(viewOf({ holds: { "nix-support": { holds: { x: "" } } } }).entries).toBeNull();
   });
 
   test("is nothing of an output that is a link to a directory", () => {
@@ -278,10 +277,10 @@ describe("the limits of a view", () => {
       levels === 0 ? { holds: {} } : { holds: { d: deep(levels - 1) } };
     const { store, root } = plantPackage(deep(MAX_VIEW_DEPTH));
     const result = readView(root, [root], store);
-    assert.ok(result.kind === "too-large");
-    assert.match(result.reason, /-pkg-1\.0 has directories more than 64 deep: d\/d\//);
+    assert(result.kind === "too-large");
+    expect(result.reason).toMatch(/-pkg-1\.0 has directories more than 64 deep: d\/d\//);
     const fitting = plantPackage(deep(MAX_VIEW_DEPTH - 1));
-    assert.equal(readView(root, [root], fitting.store).kind, "view");
+    expect(readView(root, [root], fitting.store).kind).toBe("view");
   });
 
   test("stop a tree whose links multiply", () => {
@@ -292,8 +291,8 @@ describe("the limits of a view", () => {
       holds: Object.fromEntries(names.map((name) => [name, { holds: links }])),
     });
     const result = readView(root, [root], store);
-    assert.ok(result.kind === "too-large");
-    assert.match(result.reason, /more than 200000 files/);
+    assert(result.kind === "too-large");
+    expect(result.reason).toMatch(/more than 200000 files/);
   });
 });
 
@@ -304,15 +303,15 @@ describe("what a view provides", () => {
 
   test("gains /bin/sh from bash and /usr/bin/env from env", () => {
     const view = viewOf(bin("bash", "env"));
-    assert.deepEqual(lines(view.entries), [
+    expect(lines(view.entries)).toStrictEqual([
       "bin/ 755",
       "bin/bash -> <pkg>/bin/bash",
       "bin/env -> <pkg>/bin/env",
       "bin/sh -> <pkg>/bin/bash",
       "usr/bin/env -> <pkg>/bin/env",
     ]);
-    assert.deepEqual(view.provides, ["/bin/sh", "/usr/bin/env", "/bin/bash"]);
-    assert.deepEqual(view.fallbacks, []);
+    expect(view.provides).toStrictEqual(["/bin/sh", "/usr/bin/env", "/bin/bash"]);
+    expect(view.fallbacks).toStrictEqual([]);
   });
 
   test("keeps a sh and an env of the package's own", () => {
@@ -323,39 +322,41 @@ describe("what a view provides", () => {
       },
     };
     const view = viewOf(tree);
-    assert.ok(lines(view.entries).includes("bin/sh -> <pkg>/bin/sh"));
-    assert.ok(lines(view.entries).includes("usr/bin/env -> <pkg>/usr/bin/env"));
-    assert.deepEqual(view.provides, ["/bin/sh", "/usr/bin/env", "/bin/bash"]);
+    expect(lines(view.entries)).toContain("bin/sh -> <pkg>/bin/sh");
+    expect(lines(view.entries)).toContain("usr/bin/env -> <pkg>/usr/bin/env");
+    expect(view.provides).toStrictEqual(["/bin/sh", "/usr/bin/env", "/bin/bash"]);
   });
 
   test("is nothing that cannot run", () => {
     const tree = { holds: { bin: { holds: { bash: { link: "nowhere" }, env: "text" } } } };
     const view = viewOf(tree);
-    assert.deepEqual(lines(view.entries), [
+    expect(lines(view.entries)).toStrictEqual([
       "bin/ 755",
       "bin/bash -> <pkg>/bin/bash",
       "bin/env -> <pkg>/bin/env",
     ]);
-    assert.deepEqual(view.provides, []);
+    expect(view.provides).toStrictEqual([]);
   });
 
   test("falls back to the closure: a real sh before bash, and the first path by its bytes", () => {
     const others = { a: bin("bash"), c: bin("sh", "env"), b: bin("sh", "env"), d: "text" };
-    assert.deepEqual(viewOf(bin("git"), others).fallbacks, [
+    expect(viewOf(bin("git"), others).fallbacks).toStrictEqual([
       { path: "/bin/sh", target: `${at("b")}/bin/sh` },
       { path: "/usr/bin/env", target: `${at("b")}/bin/env` },
     ]);
-    assert.deepEqual(viewOf(bin("git", "sh"), { z: bin("bash"), y: bin("bash") }).fallbacks, []);
-    assert.deepEqual(viewOf("text", { z: bin("bash"), y: bin("bash") }).fallbacks, [
+    expect(viewOf(bin("git", "sh"), { z: bin("bash"), y: bin("bash") }).fallbacks).toStrictEqual(
+      [],
+    );
+    expect(viewOf("text", { z: bin("bash"), y: bin("bash") }).fallbacks).toStrictEqual([
       { path: "/bin/sh", target: `${at("y")}/bin/bash` },
     ]);
   });
 
   test("has the program named like the package, else the only one", () => {
-    assert.equal(viewOf(bin("pkg", "pkg-helper")).program, "pkg");
-    assert.equal(viewOf(bin("rg", ".rg-wrapped")).program, "rg");
-    assert.equal(viewOf(bin("one", "two")).program, null);
-    assert.equal(viewOf({ holds: { bin: { holds: { pkg: "no program" } } } }).program, null);
-    assert.equal(viewOf({ holds: { share: { holds: {} } } }).program, null);
+    expect(viewOf(bin("pkg", "pkg-helper")).program).toBe("pkg");
+    expect(viewOf(bin("rg", ".rg-wrapped")).program).toBe("rg");
+    expect(viewOf(bin("one", "two")).program).toBeNull();
+    expect(viewOf({ holds: { bin: { holds: { pkg: "no program" } } } }).program).toBeNull();
+    expect(viewOf({ holds: { share: { holds: {} } } }).program).toBeNull();
   });
 });

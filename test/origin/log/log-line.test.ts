@@ -1,8 +1,7 @@
 // The log as people read it: a table of what programs write, and the line of each.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { pino } from "pino";
+import { describe, expect, test } from "vitest";
 import { lineWriter } from "../../../origin/log/log.ts";
 import { formatLine, type LineStyle } from "../../../origin/log/log-line.ts";
 import { createRandom, hostileText } from "../../hostile-text.ts";
@@ -180,19 +179,19 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-const STYLE: LineStyle = { colours: false, isVerbose: false, now: () => assert.fail() };
+const STYLE: LineStyle = { colours: false, isVerbose: false, now: () => expect.unreachable() };
 
 describe("a line for people says", () => {
   for (const { title, record, style, line } of ROWS) {
     test(title, () => {
       const said = formatLine(JSON.stringify(record), { ...STYLE, ...style });
-      assert.equal(said, line === undefined ? undefined : `${line}\n`);
+      expect(said).toBe(line === undefined ? undefined : `${line}\n`);
     });
   }
 
   test("what a runtime wrote that is no line of ours", () => {
-    assert.equal(formatLine("workerd: \x1b[31mno\x07\n", STYLE), "workerd: no\n");
-    assert.equal(formatLine("[1]\r\n", STYLE), "[1]\n");
+    expect(formatLine("workerd: \x1b[31mno\x07\n", STYLE)).toBe("workerd: no\n");
+    expect(formatLine("[1]\r\n", STYLE)).toBe("[1]\n");
   });
 
   test("a pino record as it is written", () => {
@@ -203,8 +202,8 @@ describe("a line for people says", () => {
     const style = { level: "info", format: null, colours: null } as const;
     const log = pino({ base: null }, { write: lineWriter(style, true, { write }) });
     log.error({ err: new Error("outer", { cause: new Error("inner") }) }, "failed");
-    assert(said.includes("\x1b[31merror: \x1b[39mfailed: outer: inner\x1b[2m\n"), said);
-    assert.match(said, /\n {4}at .*log-line\.test\.ts/);
+    expect(said, said).toContain("\x1b[31merror: \x1b[39mfailed: outer: inner\x1b[2m\n");
+    expect(said).toMatch(/\n {4}at .*log-line\.test\.ts/);
   });
 });
 
@@ -228,7 +227,7 @@ describe("nothing of a client's or a package set's words but plain text gets to 
             const err = { message: hostile, stack: `x\n    at ${hostile}` };
             const record = { ...PULL, msg, level, ...GIT, err, [place]: hostile, [hostile]: 1 };
             const said = formatLine(JSON.stringify(record), STYLE) ?? "\n";
-            assert.match(said, PLAIN_LINES, JSON.stringify(record));
+            expect(said, JSON.stringify(record)).toMatch(PLAIN_LINES);
           }
         }
       }
@@ -264,7 +263,7 @@ describe("a log is written", () => {
         `${JSON.stringify({ ...PULL, ...GIT, ms: 1, answer: "made" })}\n`,
       );
       const kind = said.startsWith("{") ? "json" : said.includes("\x1b[") ? "coloured" : "text";
-      assert.equal(kind, expected);
+      expect(kind).toBe(expected);
     });
   }
 });

@@ -1,7 +1,6 @@
 // How long a failure is told again.
 
-import assert from "node:assert/strict";
-import { test } from "node:test";
+import { expect, test } from "vitest";
 import { rememberFailures } from "../../../origin/memory/failure-memory.ts";
 
 function memoryAt(forMs: number) {
@@ -13,17 +12,17 @@ test("a failure is told again until its time is over, and from anew when it happ
   const { clock, memory } = memoryAt(60);
   memory.store("a", "first");
   clock.nowMs += 59;
-  assert.equal(memory.lookup("a"), "first");
-  assert.equal(memory.lookup("b"), undefined);
+  expect(memory.lookup("a")).toBe("first");
+  expect(memory.lookup("b")).toBeUndefined();
   clock.nowMs += 1;
-  assert.equal(memory.lookup("a"), undefined);
+  expect(memory.lookup("a")).toBeUndefined();
   memory.store("a", "second");
   clock.nowMs += 59;
-  assert.equal(memory.lookup("a"), "second");
+  expect(memory.lookup("a")).toBe("second");
 });
 
 test("no failure is told again where the memory is of no time", () => {
   const { memory } = memoryAt(0);
   memory.store("a", "first");
-  assert.equal(memory.lookup("a"), undefined);
+  expect(memory.lookup("a")).toBeUndefined();
 });

@@ -1,14 +1,13 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { recentValues } from "../../../origin/memory/recent-values.ts";
 
 describe("recentValues", () => {
   test("gives back what was stored, and the newest value of a key", () => {
     const values = recentValues<number>(2);
-    assert.equal(values.lookup("a"), undefined);
+    expect(values.lookup("a")).toBeUndefined();
     values.store("a", 1);
     values.store("a", 2);
-    assert.equal(values.lookup("a"), 2);
+    expect(values.lookup("a")).toBe(2);
   });
 
   test("lets go of the value that was used longest ago", () => {
@@ -17,7 +16,7 @@ describe("recentValues", () => {
     values.store("b", 2);
     values.lookup("a");
     values.store("c", 3);
-    assert.deepEqual(["a", "b", "c"].map(values.lookup), [1, undefined, 3]);
+    expect(["a", "b", "c"].map(values.lookup)).toStrictEqual([1, undefined, 3]);
   });
 
   test("keeps both when one of them is stored again", () => {
@@ -26,6 +25,6 @@ describe("recentValues", () => {
     values.store("b", 2);
     values.store("a", 3);
     values.store("b", 4);
-    assert.deepEqual(["a", "b"].map(values.lookup), [3, 4]);
+    expect(["a", "b"].map(values.lookup)).toStrictEqual([3, 4]);
   });
 });

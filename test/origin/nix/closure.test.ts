@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { parseClosure, queryClosure } from "../../../origin/nix/closure.ts";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import { realise } from "../../../origin/nix/realise.ts";
@@ -76,21 +75,22 @@ describe("parseClosure", () => {
     ],
   ];
   for (const [version, json] of rows) {
-    test(`reads the JSON of Nix: ${version}`, () => assert.deepEqual(parseClosure(json), expected));
+    test(`reads the JSON of Nix: ${version}`, () =>
+      expect(parseClosure(json)).toStrictEqual(expected));
   }
 
   test("refuses a path that is not valid and what is no store path", () => {
-    assert.throws(() => parseClosure({ [`/nix/store/${A}`]: null }));
-    assert.throws(() => parseClosure([{ path: "/etc/passwd", narSize: 1, references: [] }]));
+    expect(() => parseClosure({ [`/nix/store/${A}`]: null })).toThrow();
+    expect(() => parseClosure([{ path: "/etc/passwd", narSize: 1, references: [] }])).toThrow();
   });
 });
 
 describe("queryClosure", () => {
-  test("gives a diamond once, with a path that refers to itself, by process and from the database", async (t) => {
+  test("gives a diamond once, with a path that refers to itself, by process and from the database", async () => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
     const source = await packageSet(
-      t,
+      onTestFinished,
       nix,
       `let
         base = ${derivation("base", "echo base > $out")};
@@ -113,7 +113,7 @@ describe("queryClosure", () => {
       wanted.push(lookup);
     }
     const realised = await realise(nix, wanted, {
-      rootsDir: await tempDir(t),
+      rootsDir: await tempDir(onTestFinished),
       policy: NO_CACHES,
       builderTimeoutSeconds: 60,
       deadlineMs: 60_000,
@@ -123,40 +123,37 @@ describe("queryClosure", () => {
     const roots = wanted.flatMap((each) => each.outputs.map((o) => o.path));
     started.length = 0;
     const graph = await queryClosure({ ...nix, database: undefined }, roots);
-    assert.deepEqual(started, ["nix"]);
+    expect(started).toStrictEqual(["nix"]);
     for (const some of [roots, roots.toReversed(), ...roots.map((root) => [root])]) {
       const asked = await queryClosure({ ...nix, database: undefined }, some);
       // Whatever else uses this machine's Nix may have the database locked for a moment.
       for (let attempt = 0; attempt === 0 || (started.length > 0 && attempt < 50); attempt += 1) {
         started.length = 0;
-        assert.deepEqual(await queryClosure(nix, some), asked);
+        expect(await queryClosure(nix, some)).toStrictEqual(asked);
       }
-      assert.deepEqual(started, []);
+      expect(started).toStrictEqual([]);
     }
     await realised.release();
     const edges: Record<string, readonly string[]> = {};
     for (const { path, references } of graph) {
       edges[storePathName(path)] = references.map(storePathName).sort();
     }
-    assert.deepEqual(edges, {
+    expect(edges).toStrictEqual({
       base: [],
       left: ["base"],
       right: ["base"],
       top: ["left", "right"],
     });
-    assert.equal(graph.length, 4);
-    assert.deepEqual(
-      graph.map((node) => node.path),
-      graph.map((node) => node.path).sort(),
-    );
-    assert(graph.every((node) => node.narSizeBytes > 0));
+    expect(graph).toHaveLength(4);
+    expect(graph.map((node) => node.path)).toStrictEqual(graph.map((node) => node.path).sort());
+    expect(graph.every((node) => node.narSizeBytes > 0)).toBe(true);
   });
 
-  test("gives what a derivation is built with, by process and from the database", async (t) => {
+  test("gives what a derivation is built with, by process and from the database", async () => {
     const nix = await testNix();
     const library = derivation("library", "echo library > $out");
     const source = await packageSet(
-      t,
+      onTestFinished,
       nix,
       `{ top = ${derivation("top", "echo top > $out", `library = ${library};`)}; }`,
     );
@@ -165,17 +162,17 @@ describe("queryClosure", () => {
     const root = parseStorePath(found.lookup.derivation) as StorePath;
     const graph = await queryClosure({ ...nix, database: undefined }, [root]);
     const names = graph.map(({ path }) => storePathName(path)).filter((name) => /drv$/.test(name));
-    assert.deepEqual(names.sort(), ["library.drv", "top.drv"]);
-    assert.deepEqual(await queryClosure(nix, [root]), graph);
+    expect(names.sort()).toStrictEqual(["library.drv", "top.drv"]);
+    expect(await queryClosure(nix, [root])).toStrictEqual(graph);
   });
 
   test("starts no process for no paths, and throws for a path that is not valid", async () => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
     started.length = 0;
-    assert.deepEqual(await queryClosure(nix, []), []);
-    assert.deepEqual(started, []);
+    expect(await queryClosure(nix, [])).toStrictEqual([]);
+    expect(started).toStrictEqual([]);
     const invalid = parseStorePath(`/nix/store/${"0".repeat(32)}-nothing`) as StorePath;
-    await assert.rejects(queryClosure(nix, [invalid]), /is not valid/);
+    await expect(queryClosure(nix, [invalid])).rejects.toThrow(/is not valid/);
   });
 });

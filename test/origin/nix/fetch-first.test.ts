@@ -1,22 +1,23 @@
 // Substitute or build, with the machine's own Nix and a cache that misbehaves: what a cache was meant
 // to have is never built from source.
 
-import assert from "node:assert/strict";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import type { BuildPolicy } from "../../../origin/nix/build-policy.ts";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import type { NixTool } from "../../../origin/nix/nix-tool.ts";
 import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
+import { skipWhere } from "../../skip-where.ts";
 import type { BinaryCache } from "../../stand-ins/binary-cache.ts";
 import type { Fault } from "../../stand-ins/faults.ts";
 import { openLoneCache } from "../../stand-ins/lone-cache.ts";
 import { file } from "../../stand-ins/nar.ts";
 import { missingWorld } from "../../stand-ins/world.ts";
+import type { Ending } from "../fixture.ts";
 import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
-const limit = { timeout: 60_000, skip: missingWorld() };
+const limit = { timeout: 60_000, ...skipWhere(missingWorld()) };
 const never = AbortSignal.any([]);
 
 /** Every builder notes that it ran. */
@@ -50,9 +51,9 @@ interface House {
   readonly built: () => Promise<readonly string[]>;
 }
 
-async function prepare(t: TestContext, policy: Partial<BuildPolicy> = {}): Promise<House> {
-  const dir = await tempDir(t);
-  const cache = await openLoneCache(t);
+async function prepare(onEnd: Ending, policy: Partial<BuildPolicy> = {}): Promise<House> {
+  const dir = await tempDir(onEnd);
+  const cache = await openLoneCache(onEnd);
   const started: string[] = [];
   const config = [
     ...["sandbox = false", "build-users-group =", "max-jobs = 2", "download-attempts = 1"],
@@ -63,7 +64,7 @@ async function prepare(t: TestContext, policy: Partial<BuildPolicy> = {}): Promi
     env: { NIX_CONFIG: config.join("\n"), XDG_CACHE_HOME: join(dir, "cache") },
     onSpawn: (program, args) => started.push(`${program} ${args.slice(0, 2).join(" ")}`),
   });
-  const source = await packageSet(t, nix, packages(dir));
+  const source = await packageSet(onEnd, nix, packages(dir));
   const found = new Map<string, WantedOutputs>();
   for (const { name, lookup } of await lookUp(nix, source, SYSTEM, NAMES, never)) {
     assert(lookup.kind === "found", JSON.stringify(lookup));
@@ -141,129 +142,122 @@ const faults: readonly (readonly [title: string, path: RegExp, fault: Fault, rea
 
 describe("a package that a cache was meant to have", limit, () => {
   for (const [title, path, fault, reason] of faults) {
-    test(`is not built from source where the cache ${title}`, async (t) => {
-      const house = await prepare(t);
+    test(`is not built from source where the cache ${title}`, async () => {
+      const house = await prepare(onTestFinished);
       house.cache.fault(path, fault);
       const [failure, ...others] = await failuresOf(house, ["program"]);
       assert(failure?.kind === "cache-failed", JSON.stringify(failure));
-      assert.match(failure.reason, reason);
-      assert.equal(failure.cache, new URL(house.cache.url).host);
-      assert.deepEqual(others, []);
-      assert.deepEqual(await house.built(), []);
+      expect(failure.reason).toMatch(reason);
+      expect(failure.cache).toBe(new URL(house.cache.url).host);
+      expect(others).toStrictEqual([]);
+      expect(await house.built()).toStrictEqual([]);
     });
   }
 
-  test("keeps no other from being had that the cache does give", async (t) => {
-    const house = await prepare(t);
+  test("keeps no other from being had that the cache does give", async () => {
+    const house = await prepare(onTestFinished);
     house.cache.fault(/nar\/\S+ (?!other)/, failing);
     const failures = await failuresOf(house, ["program", "other"]);
-    assert.deepEqual(
-      failures.map(({ name, kind }) => [name, kind]),
-      [["program", "cache-failed"]],
-    );
-    assert.deepEqual(await house.built(), []);
+    expect(failures.map(({ name, kind }) => [name, kind])).toStrictEqual([
+      ["program", "cache-failed"],
+    ]);
+    expect(await house.built()).toStrictEqual([]);
   });
 
-  test("is fetched, in two processes, and in one once it is there", async (t) => {
-    const house = await prepare(t);
-    assert.deepEqual(await failuresOf(house, ["program", "other"]), []);
-    assert.deepEqual(house.started, [
+  test("is fetched, in two processes, and in one once it is there", async () => {
+    const house = await prepare(onTestFinished);
+    expect(await failuresOf(house, ["program", "other"])).toStrictEqual([]);
+    expect(house.started).toStrictEqual([
       "nix-store --realise --dry-run",
       `nix-store --realise ${house.wanted("program")[0]?.outputs[0]?.path}`,
     ]);
     house.started.length = 0;
-    assert.deepEqual(await failuresOf(house, ["program", "other"]), []);
-    assert.equal(house.started.length, 1);
-    assert.deepEqual(await house.built(), []);
+    expect(await failuresOf(house, ["program", "other"])).toStrictEqual([]);
+    expect(house.started).toHaveLength(1);
+    expect(await house.built()).toStrictEqual([]);
   });
 
-  test("is built where the operator has all built that cannot be fetched", async (t) => {
+  test("is built where the operator has all built that cannot be fetched", async () => {
     for (const [path, fault] of [
       [/nix-cache-info/, failing],
       // Nix 2.8 itself does not survive a narinfo with an error here.
       [/nar\//, { kind: "corrupt" }],
     ] as const) {
-      const house = await prepare(t, { build: "always", maxSourceBuilds: null });
+      const house = await prepare(onTestFinished, { build: "always", maxSourceBuilds: null });
       house.cache.fault(path, fault);
-      assert.deepEqual(await failuresOf(house, ["program"]), []);
-      assert.deepEqual(await house.built(), ["library", "program"], String(path));
+      expect(await failuresOf(house, ["program"])).toStrictEqual([]);
+      expect(await house.built(), String(path)).toStrictEqual(["library", "program"]);
     }
   });
 });
 
 describe("a package that no cache has", limit, () => {
-  test("is built of what the caches do have, and said before", async (t) => {
-    const house = await prepare(t);
+  test("is built of what the caches do have, and said before", async () => {
+    const house = await prepare(onTestFinished);
     const said: number[] = [];
     const options = {
       ...house.options,
       onBuilds: (builds: readonly string[]) => void said.push(builds.length),
     };
     const result = await realise(house.nix, house.wanted("more", "program"), options);
-    assert.equal(result.kind, "realised", JSON.stringify(result));
-    assert.deepEqual(said, [2]);
-    assert.deepEqual(await house.built(), ["own", "more"]);
+    expect(result.kind, JSON.stringify(result)).toBe("realised");
+    expect(said).toStrictEqual([2]);
+    expect(await house.built()).toStrictEqual(["own", "more"]);
   });
 
-  test("is not begun where more would be built than may be", async (t) => {
-    const house = await prepare(t, { maxSourceBuilds: 1 });
+  test("is not begun where more would be built than may be", async () => {
+    const house = await prepare(onTestFinished, { maxSourceBuilds: 1 });
     const failures = await failuresOf(house, ["more", "program"]);
     const derivations = house.wanted("own", "more").map((each) => each.derivation);
-    assert.deepEqual(failures, [
+    expect(failures).toStrictEqual([
       { name: "more", kind: "not-in-caches", count: 2, derivations, limit: 1 },
     ]);
-    assert.deepEqual(await house.built(), []);
+    expect(await house.built()).toStrictEqual([]);
   });
 
-  test("is not built where nothing may be", async (t) => {
-    const house = await prepare(t, { build: "never", maxSourceBuilds: null });
+  test("is not built where nothing may be", async () => {
+    const house = await prepare(onTestFinished, { build: "never", maxSourceBuilds: null });
     const failures = await failuresOf(house, ["own", "program"]);
     const derivations = house.wanted("own").map((each) => each.derivation);
-    assert.deepEqual(failures, [
+    expect(failures).toStrictEqual([
       { name: "own", kind: "not-in-caches", count: 1, derivations, limit: null },
     ]);
-    assert.deepEqual(await house.built(), []);
+    expect(await house.built()).toStrictEqual([]);
   });
 
-  test("is not built where what it needs cannot be fetched", async (t) => {
-    const house = await prepare(t);
+  test("is not built where what it needs cannot be fetched", async () => {
+    const house = await prepare(onTestFinished);
     house.cache.fault(/nar\//, { kind: "status", status: 503 });
     const failures = await failuresOf(house, ["own"]);
-    assert.deepEqual(
-      failures.map(({ name, kind }) => [name, kind]),
-      [["own", "cache-failed"]],
-    );
-    assert.deepEqual(await house.built(), []);
+    expect(failures.map(({ name, kind }) => [name, kind])).toStrictEqual([["own", "cache-failed"]]);
+    expect(await house.built()).toStrictEqual([]);
   });
 
-  test("is fetched once the cache has it, whatever it said a moment ago", async (t) => {
-    const house = await prepare(t, { build: "never", maxSourceBuilds: null });
-    assert.equal((await failuresOf(house, ["own"])).length, 1);
+  test("is fetched once the cache has it, whatever it said a moment ago", async () => {
+    const house = await prepare(onTestFinished, { build: "never", maxSourceBuilds: null });
+    expect(await failuresOf(house, ["own"])).toHaveLength(1);
     const [own] = house.wanted("own");
     house.cache.add(own?.outputs[0]?.path ?? "", file("from the cache"), []);
-    assert.deepEqual(await failuresOf(house, ["own"]), []);
+    expect(await failuresOf(house, ["own"])).toStrictEqual([]);
   });
 
-  test("is built without asking a cache where the host has none", async (t) => {
-    const house = await prepare(t, { caches: [], maxSourceBuilds: null });
+  test("is built without asking a cache where the host has none", async () => {
+    const house = await prepare(onTestFinished, { caches: [], maxSourceBuilds: null });
     house.cache.fault(/./, { kind: "missing" });
-    assert.deepEqual(await failuresOf(house, ["program"]), []);
-    assert.equal(house.started.length, 1);
+    expect(await failuresOf(house, ["program"])).toStrictEqual([]);
+    expect(house.started).toHaveLength(1);
   });
 });
 
 describe("a store path wanted without a derivation", limit, () => {
-  test("is gone where the caches say so, and not where one does not answer", async (t) => {
-    const house = await prepare(t);
-    const path = house.wanted("own")[0]?.outputs[0]?.path ?? assert.fail();
+  test("is gone where the caches say so, and not where one does not answer", async () => {
+    const house = await prepare(onTestFinished);
+    const path = house.wanted("own")[0]?.outputs[0]?.path ?? expect.unreachable();
     const gone = { derivation: path, outputs: [{ name: "out", path }] };
     for (const kind of ["derivation-gone", "cache-failed"]) {
       const result = await realise(house.nix, [gone], house.options);
       assert(result.kind === "build-failed");
-      assert.deepEqual(
-        result.failures.map((failure) => failure.kind),
-        [kind],
-      );
+      expect(result.failures.map((failure) => failure.kind)).toStrictEqual([kind]);
       house.cache.fault(/narinfo/, { kind: "status", status: 502 });
     }
   });

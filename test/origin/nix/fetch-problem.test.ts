@@ -1,7 +1,6 @@
 // What Nix and git write when they cannot fetch, as 2.8 and 2.26 wrote it.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { fetchProblem } from "../../../origin/nix/fetch-problem.ts";
 
 const URL = "https://h.example/set/archive/1.tar.gz";
@@ -85,6 +84,7 @@ describe("fetchProblem", () => {
     ],
   ];
   for (const [title, stderr, kind, message] of rows) {
-    test(`reads ${title}`, () => assert.deepEqual(fetchProblem(stderr, FROM), { kind, message }));
+    test(`reads ${title}`, () =>
+      expect(fetchProblem(stderr, FROM)).toStrictEqual({ kind, message }));
   }
 });

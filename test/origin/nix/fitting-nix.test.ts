@@ -1,11 +1,11 @@
-import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { type Fit, fitNix } from "../../../origin/nix/fitting-nix.ts";
 import type { PinnedNix } from "../../../origin/nix/pinned-nix.ts";
 import { neededBy } from "../../../origin/sources/needed-nix.ts";
 import type { Source } from "../../../origin/sources/source.ts";
+import type { Ending } from "../fixture.ts";
 import { askedStore, type FakeNix, plantNix } from "./fake-nix.ts";
 import { tempDir } from "./fixture.ts";
 
@@ -22,19 +22,19 @@ describe("neededBy", () => {
   ];
   for (const [words, source, version, isKnown] of rows) {
     test(`is ${version} for ${words}`, async () =>
-      assert.deepEqual(await neededBy(source), { version, isKnown }));
+      expect(await neededBy(source)).toStrictEqual({ version, isKnown }));
   }
 
   for (const [said, needed] of [
     ["2.24.0", "2.24.0"],
     ["2.3", "2.8"],
   ] as const) {
-    test(`is ${needed} for a folder that says ${said}`, async (t) => {
-      const path = await tempDir(t);
+    test(`is ${needed} for a folder that says ${said}`, async () => {
+      const path = await tempDir(onTestFinished);
       await mkdir(join(path, "lib"));
       await writeFile(join(path, "lib/minver.nix"), `"${said}"`);
       const need = await neededBy({ kind: "path", path });
-      assert.deepEqual(need, { version: needed, isKnown: true });
+      expect(need).toStrictEqual({ version: needed, isKnown: true });
     });
   }
 });
@@ -50,49 +50,48 @@ describe("fitNix", () => {
     ["", "2.8", "unusable"],
   ];
   for (const [said, needed, kind] of rows) {
-    test(`takes ${JSON.stringify(said)} for ${kind} where ${needed} is needed`, async (t) => {
-      const fit = await fitted(t, { version: said }, needed);
-      assert.equal(fit.kind, kind);
+    test(`takes ${JSON.stringify(said)} for ${kind} where ${needed} is needed`, async () => {
+      const fit = await fitted(onTestFinished, { version: said }, needed);
+      expect(fit.kind).toBe(kind);
     });
   }
 
-  test("says what a program that is no Nix answers", async (t) => {
-    const fit = await fitted(t, { version: "garbage" }, "2.8");
-    assert.deepEqual(fit, { kind: "unusable", said: '"garbage"' });
+  test("says what a program that is no Nix answers", async () => {
+    const fit = await fitted(onTestFinished, { version: "garbage" }, "2.8");
+    expect(fit).toStrictEqual({ kind: "unusable", said: '"garbage"' });
   });
 
   test("says that there is no Nix", async (t) => {
-    const options = { env: { PATH: "/nowhere" }, statePath: await tempDir(t) };
+    const options = { env: { PATH: "/nowhere" }, statePath: await tempDir(onTestFinished) };
     const fit = await fitNix("2.8", options);
     if (fit.kind === "fits") t.skip("Nix is installed where every environment finds it");
-    else assert.equal(fit.kind, "absent");
+    else expect(fit.kind).toBe("absent");
   });
 });
 
 describe("a Nix that is too old", () => {
-  test("fetches the pinned one, builds nothing for it, and gives way to it", async (t) => {
-    const world = await openWorld(t, { realise: 'ln -s "$pinned" "$root"' });
+  test("fetches the pinned one, builds nothing for it, and gives way to it", async () => {
+    const world = await openWorld(onTestFinished, { realise: 'ln -s "$pinned" "$root"' });
     const fit = await world.fit("2.18");
     assert(fit.kind === "fits", JSON.stringify(fit));
-    assert.equal(fit.version, "2.31.2");
-    assert.equal(fit.env.PATH?.split(":")[0], `${world.pinnedPath}/bin`);
+    expect(fit.version).toBe("2.31.2");
+    expect(fit.env.PATH?.split(":")[0]).toBe(`${world.pinnedPath}/bin`);
     const [asked = "", ...more] = await askedStore(world.bin);
-    assert.deepEqual(more, []);
-    assert.match(
-      asked,
+    expect(more).toStrictEqual([]);
+    expect(asked).toMatch(
       new RegExp(`^--realise ${world.pinnedPath} --add-root ${world.statePath}/`),
     );
-    assert.match(asked, / --indirect .*--option max-jobs 0 --option builders $/);
+    expect(asked).toMatch(/ --indirect .*--option max-jobs 0 --option builders $/);
   });
 
-  test("finds the pinned one where an earlier start has left it, and asks no cache", async (t) => {
-    const world = await openWorld(t, { realise: 'ln -s "$pinned" "$root"' });
+  test("finds the pinned one where an earlier start has left it, and asks no cache", async () => {
+    const world = await openWorld(onTestFinished, { realise: 'ln -s "$pinned" "$root"' });
     await world.fit("2.18");
-    assert.equal((await world.fit("2.18")).kind, "fits");
-    assert.equal((await askedStore(world.bin)).length, 1);
+    expect((await world.fit("2.18")).kind).toBe("fits");
+    expect(await askedStore(world.bin)).toHaveLength(1);
   });
 
-  test("says how far the download is, once for each tenth", async (t) => {
+  test("says how far the download is, once for each tenth", async () => {
     const line = (rest: string) => `echo '@nix {${rest}}' >&2`;
     const progress = (bytes: number) =>
       line(`"action":"result","id":1,"type":105,"fields":[${bytes},90000000,0,0]`);
@@ -101,13 +100,10 @@ describe("a Nix that is too old", () => {
       ...[0, 9_000_000, 10_000_000, 89_000_000, 90_000_000].map(progress),
       'ln -s "$pinned" "$root"',
     ].join("\n");
-    const world = await openWorld(t, { realise });
+    const world = await openWorld(onTestFinished, { realise });
     await world.fit("2.18");
     const said = ["9 of 90 MB", "89 of 90 MB", "90 of 90 MB"];
-    assert.deepEqual(
-      world.said,
-      said.map((text) => `fetching Nix 2.31.2: ${text}`),
-    );
+    expect(world.said).toStrictEqual(said.map((text) => `fetching Nix 2.31.2: ${text}`));
   });
 
   const refusals: readonly [words: string, nix: Partial<FakeNix>, why: RegExp][] = [
@@ -127,41 +123,44 @@ describe("a Nix that is too old", () => {
     ["nothing holds what was fetched", { realise: "true" }, /nothing holds it/],
   ];
   for (const [words, nix, why] of refusals) {
-    test(`stays where ${words}, and says so`, async (t) => {
-      const world = await openWorld(t, nix);
+    test(`stays where ${words}, and says so`, async () => {
+      const world = await openWorld(onTestFinished, nix);
       const fit = await world.fit("2.18");
       assert(fit.kind === "too-old", fit.kind);
-      assert.deepEqual([fit.version, fit.needed, fit.isManaged], ["2.8.0", "2.18", false]);
-      assert.match(fit.why, why);
+      expect([fit.version, fit.needed, fit.isManaged]).toStrictEqual(["2.8.0", "2.18", false]);
+      expect(fit.why).toMatch(why);
     });
   }
 
-  test("stays where what was fetched does not start", async (t) => {
-    const world = await openWorld(t, { realise: 'ln -s "$pinned" "$root"' });
+  test("stays where what was fetched does not start", async () => {
+    const world = await openWorld(onTestFinished, { realise: 'ln -s "$pinned" "$root"' });
     await plantNix(join(world.pinnedPath, "bin"), { version: "nix (Nix) 2.8.0" });
     const fit = await world.fit("2.18");
     assert(fit.kind === "too-old" && /does not start as a newer Nix \(2\.8\.0\)/.test(fit.why));
   });
 
-  test("is left to the administrator where the store belongs to a daemon", async (t) => {
-    const world = await openWorld(t, { storeUrl: "daemon", realise: 'ln -s "$pinned" "$root"' });
+  test("is left to the administrator where the store belongs to a daemon", async () => {
+    const world = await openWorld(onTestFinished, {
+      storeUrl: "daemon",
+      realise: 'ln -s "$pinned" "$root"',
+    });
     const fit = await world.fit("2.18");
     assert(fit.kind === "too-old" && fit.isManaged);
-    assert.deepEqual(await askedStore(world.bin), []);
+    expect(await askedStore(world.bin)).toStrictEqual([]);
   });
 
-  test("asks no cache for what the pinned one is too old for, too", async (t) => {
-    const world = await openWorld(t, { realise: 'ln -s "$pinned" "$root"' });
+  test("asks no cache for what the pinned one is too old for, too", async () => {
+    const world = await openWorld(onTestFinished, { realise: 'ln -s "$pinned" "$root"' });
     const fit = await world.fit("2.99");
     assert(fit.kind === "too-old");
-    assert.equal(fit.why, "the newest that this program brings is 2.31.2");
-    assert.deepEqual(await askedStore(world.bin), []);
+    expect(fit.why).toBe("the newest that this program brings is 2.31.2");
+    expect(await askedStore(world.bin)).toStrictEqual([]);
   });
 });
 
-async function fitted(t: TestContext, nix: FakeNix, needed: string): Promise<Fit> {
-  const bin = await plantNix(join(await tempDir(t), "bin"), nix);
-  return await fitNix(needed, { env: pathOf(bin), statePath: await tempDir(t) });
+async function fitted(onEnd: Ending, nix: FakeNix, needed: string): Promise<Fit> {
+  const bin = await plantNix(join(await tempDir(onEnd), "bin"), nix);
+  return await fitNix(needed, { env: pathOf(bin), statePath: await tempDir(onEnd) });
 }
 
 function pathOf(bin: string): Readonly<Record<string, string>> {
@@ -169,8 +168,8 @@ function pathOf(bin: string): Readonly<Record<string, string>> {
 }
 
 /** An old Nix, and a newer one at a store path that `nix-store` may make there. */
-async function openWorld(t: TestContext, old: Partial<FakeNix>) {
-  const dir = await tempDir(t);
+async function openWorld(onEnd: Ending, old: Partial<FakeNix>) {
+  const dir = await tempDir(onEnd);
   const statePath = join(dir, "state");
   const pinnedPath = join(dir, `${"0".repeat(32)}-nix-2.31.2`);
   const bin = await plantNix(join(dir, "bin"), { version: "nix (Nix) 2.8.0", ...old });

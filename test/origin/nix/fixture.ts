@@ -3,11 +3,11 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { BuildPolicy } from "../../../origin/nix/build-policy.ts";
 import { findNix, type NixTool, type NixToolOptions } from "../../../origin/nix/nix-tool.ts";
 import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
+import type { Ending } from "../fixture.ts";
 import { SHELL_BUILDER } from "./sandbox-shell.ts";
 
 export const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
@@ -19,9 +19,9 @@ export const TEST_NIX_CONFIG = "sandbox = false\nsubstituters =\nmax-jobs = 2\n"
 /** As an operator has it who sets nothing, where Nix has no caches. */
 export const NO_CACHES: BuildPolicy = { build: "missing", maxSourceBuilds: null, caches: [] };
 
-export async function tempDir(t: TestContext): Promise<string> {
+export async function tempDir(onEnd: Ending): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "nixport-test-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
+  onEnd(() => rm(dir, { recursive: true, force: true }));
   return dir;
 }
 
@@ -56,12 +56,12 @@ export async function pinPath(nix: NixTool, path: string): Promise<PinnedSource>
 
 /** A pinned source whose default.nix is `expression`, with other files beside it. */
 export async function packageSet(
-  t: TestContext,
+  onEnd: Ending,
   nix: NixTool,
   expression: string,
   files: Readonly<Record<string, string>> = {},
 ): Promise<PinnedSource> {
-  const dir = await tempDir(t);
+  const dir = await tempDir(onEnd);
   for (const [name, text] of Object.entries({ "default.nix": expression, ...files })) {
     await mkdir(dirname(join(dir, name)), { recursive: true });
     await writeFile(join(dir, name), text);

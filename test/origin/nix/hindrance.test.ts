@@ -1,8 +1,7 @@
 // What Nix 2.8, 2.26 and 2.34 really wrote, with the names of paths shortened: which of it is of a
 // package, and which of a cache, the network or the host.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { builderLog } from "../../../origin/nix/builder-log.ts";
 import {
   type Hindrance,
@@ -186,8 +185,8 @@ error: build of '${TOP}' failed`,
   for (const [title, stderr, expected] of rows) {
     test(title, () => {
       const found = readHindrance(stderr);
-      assert.deepEqual(found, expected);
-      if (found !== undefined) assert(isHindrance(found));
+      expect(found).toStrictEqual(expected);
+      if (found !== undefined) expect(isHindrance(found)).toBe(true);
     });
   }
 });
@@ -302,14 +301,14 @@ describe("readBuildHindrance", () => {
   for (const [title, reason, log, isFixedOutput, expected] of rows) {
     test(title, () => {
       const found = readBuildHindrance(`${TOP}.drv`, { reason, log }, isFixedOutput);
-      assert.deepEqual(found, expected);
+      expect(found).toStrictEqual(expected);
     });
   }
 });
 
 describe("builderLog", () => {
   test("has words where builtin:fetchurl wrote Nix's events", () => {
-    assert.deepEqual(
+    expect(
       builderLog([
         `@nix {"action":"start","fields":["http://127.0.0.1:1/x"],"id":1,"level":4,"text":"downloading","type":101}`,
         `@nix {"action":"result","fields":[0,0,0,0],"id":1,"type":105}`,
@@ -320,13 +319,12 @@ describe("builderLog", () => {
         "@nix is what I am built with",
         "error: unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)",
       ]),
-      [
-        "first",
-        "second",
-        "@nix is what I am built with",
-        "error: unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)",
-      ],
-    );
+    ).toStrictEqual([
+      "first",
+      "second",
+      "@nix is what I am built with",
+      "error: unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)",
+    ]);
   });
 });
 
@@ -339,7 +337,7 @@ these 2 paths will be fetched (0.3 KiB download, 0.3 KiB unpacked):
   ${DEP}
   ${TOP}
 `);
-    assert.deepEqual(plan, {
+    expect(plan).toStrictEqual({
       ...{ kind: "plan", builds: [`${DEP}.drv`, `${TOP}.drv`] },
       ...{ fetches: [DEP, TOP], unknown: [], leftOut: undefined },
     });
@@ -355,8 +353,8 @@ this path will be fetched (0.00 MiB download, 0.00 MiB unpacked):
 don't know how to build these paths (may be caused by read-only store access):
   ${TOP}
 `);
-    assert.deepEqual([plan.builds, plan.fetches, plan.unknown], [[`${TOP}.drv`], [DEP], [TOP]]);
-    assert.equal(plan.leftOut, undefined);
+    expect([plan.builds, plan.fetches, plan.unknown]).toStrictEqual([[`${TOP}.drv`], [DEP], [TOP]]);
+    expect(plan.leftOut).toBeUndefined();
   });
 
   // With `fallback = true` in nix.conf this is no error to Nix 2.26, which then would build.
@@ -372,7 +370,7 @@ this derivation will be built:
 `);
     const caches = [CACHE];
     const missing = { build: "missing", maxSourceBuilds: 20, caches } as const;
-    assert.deepEqual(refuseBuilds(missing, plan), ofCache("HTTP error 500"));
-    assert.equal(refuseBuilds({ ...missing, build: "always" }, plan), undefined);
+    expect(refuseBuilds(missing, plan)).toStrictEqual(ofCache("HTTP error 500"));
+    expect(refuseBuilds({ ...missing, build: "always" }, plan)).toBeUndefined();
   });
 });

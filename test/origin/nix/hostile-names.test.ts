@@ -1,9 +1,8 @@
 // A thousand hostile names given to the real Nix: names are data, whatever they say.
 
-import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import { parseRepository } from "../../../registry/naming/recipe.ts";
 import { createRandom, hostileText, plainWord } from "../../hostile-text.ts";
@@ -46,15 +45,15 @@ function traps(place: string): readonly string[] {
 }
 
 describe("lookUp", { timeout: 300_000 }, () => {
-  test(`takes ${NAMES} hostile names for names`, async (t) => {
-    const place = await tempDir(t);
-    const home = await tempDir(t);
+  test(`takes ${NAMES} hostile names for names`, async () => {
+    const place = await tempDir(onTestFinished);
+    const home = await tempDir(onTestFinished);
     const started: { readonly program: string; readonly args: readonly string[] }[] = [];
     const nix = await testNix({
       env: { HOME: home, TMPDIR: home },
       onSpawn: (program, args) => started.push({ program, args }),
     });
-    const source = await packageSet(t, nix, SET);
+    const source = await packageSet(onTestFinished, nix, SET);
     started.length = 0;
 
     const random = createRandom(SEED);
@@ -63,28 +62,33 @@ describe("lookUp", { timeout: 300_000 }, () => {
     );
     const names = [...traps(place), ...made, "good"];
     const passing = made.filter((name) => parseRepository(name).kind === "recipe");
-    assert(passing.length > NAMES / 4 && passing.length < (3 * NAMES) / 4, String(passing.length));
+    expect(
+      passing.length > NAMES / 4 && passing.length < (3 * NAMES) / 4,
+      String(passing.length),
+    ).toBe(true);
 
     const lookups = await lookUp(nix, source, SYSTEM, names, never);
     for (const { name, lookup } of lookups.slice(0, -1)) {
       const said = `${JSON.stringify(name)}: ${JSON.stringify(lookup)}`;
       assert(lookup.kind === "missing" || lookup.kind === "not-a-package", said);
       if (lookup.kind === "not-a-package")
-        assert.match(name, /^(?:set|function|text|list)\b/, said);
+        expect(name, said).toMatch(/^(?:set|function|text|list)\b/);
     }
-    assert.equal(lookups.at(-1)?.lookup.kind, "found");
+    expect(lookups.at(-1)?.lookup.kind).toBe("found");
 
     // No name has cost the others their common evaluation.
-    assert(started.length <= Math.ceil(lookups.length / 200), String(started.length));
+    expect(started.length, String(started.length)).toBeLessThanOrEqual(
+      Math.ceil(lookups.length / 200),
+    );
     for (const { program, args } of started) {
-      assert.equal(program, "nix-instantiate");
-      assert.deepEqual(args.slice(0, 4), ["--eval", "--strict", "--json", "--read-write-mode"]);
-      assert.equal(args.length, started[0]?.args.length);
+      expect(program).toBe("nix-instantiate");
+      expect(args.slice(0, 4)).toStrictEqual(["--eval", "--strict", "--json", "--read-write-mode"]);
+      expect(args.length).toBe(started[0]?.args.length);
     }
-    assert.deepEqual(await readdir(place), []);
+    expect(await readdir(place)).toStrictEqual([]);
     const traces = (await readdir("/nix/store")).filter((each) =>
       each.includes("hostile-name-trap"),
     );
-    assert.deepEqual(traces, []);
+    expect(traces).toStrictEqual([]);
   });
 });

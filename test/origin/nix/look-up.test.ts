@@ -1,10 +1,10 @@
-import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { askLoadFailure } from "../../../origin/nix/evaluate.ts";
 import { lookUp, type NamedLookup } from "../../../origin/nix/look-up.ts";
 import { parseLookupAnswers } from "../../../origin/nix/lookup-json.ts";
+import type { Ending } from "../fixture.ts";
 import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
 const never = AbortSignal.any([]);
@@ -39,88 +39,82 @@ function said(lookups: readonly NamedLookup[]): Record<string, unknown> {
 }
 
 describe("lookUp", () => {
-  test("answers all names in one evaluation when none of them is harmful", async (t) => {
+  test("answers all names in one evaluation when none of them is harmful", async () => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
-    const source = await packageSet(t, nix, SET);
+    const source = await packageSet(onTestFinished, nix, SET);
     started.length = 0;
     const names = ["good", "gti", "deep.set.packge", "deep.set", "good", "deep.set.package"];
     const lookups = await lookUp(nix, source, SYSTEM, names, never);
-    assert.deepEqual(
-      lookups.map(({ name }) => name),
-      names,
-    );
-    assert.deepEqual(said(lookups), {
+    expect(lookups.map(({ name }) => name)).toStrictEqual(names);
+    expect(said(lookups)).toStrictEqual({
       good: "found",
       gti: ["missing", "git"],
       "deep.set.packge": ["missing", "deep.set.Package"],
       "deep.set": ["not-a-package", "deep.set.Package", "deep.set.other"],
       "deep.set.package": "found",
     });
-    assert.deepEqual(started, ["nix-instantiate"]);
+    expect(started).toStrictEqual(["nix-instantiate"]);
     const [found] = lookups;
     assert(found?.lookup.kind === "found");
-    assert.match(found.lookup.outputs[0]?.path ?? "", /^\/nix\/store\/[0-9a-z]{32}-good-1\.0$/);
-    assert.deepEqual(
-      { ...found.lookup, outputs: [], derivation: "" },
-      {
-        kind: "found",
-        attribute: "good",
-        derivation: "",
-        outputs: [],
-        name: "good",
-        version: "1.0",
-        description: null,
-        licenses: [],
-        mainProgram: null,
-      },
-    );
+    expect(found.lookup.outputs[0]?.path ?? "").toMatch(/^\/nix\/store\/[0-9a-z]{32}-good-1\.0$/);
+    expect({ ...found.lookup, outputs: [], derivation: "" }).toStrictEqual({
+      kind: "found",
+      attribute: "good",
+      derivation: "",
+      outputs: [],
+      name: "good",
+      version: "1.0",
+      description: null,
+      licenses: [],
+      mainProgram: null,
+    });
   });
 
-  test("gives every name its own answer although some end the whole evaluation", async (t) => {
+  test("gives every name its own answer although some end the whole evaluation", async () => {
     const nix = await testNix();
-    const source = await packageSet(t, nix, SET);
+    const source = await packageSet(onTestFinished, nix, SET);
     const names = [
       ...["good", "nosuch", "throwing", "aborting", "recursive", "badtype", "nofile"],
       ...["placeholder", "git", EXPRESSION, "nul\0byte", "lone\ud800"],
     ];
     const answers = said(await lookUp(nix, source, SYSTEM, names, never));
-    assert.deepEqual(Object.keys(answers), names);
-    assert.equal(answers.good, "found");
-    assert.equal(answers.git, "found");
-    assert.deepEqual(answers.nosuch, ["missing", "noFile"]);
-    assert.equal(answers.throwing, "it was renamed to good");
-    assert.match(String(answers.aborting), /nothing more to say/);
-    assert.match(String(answers.recursive), /infinite recursion/);
-    assert.match(String(answers.badtype), /cannot (add|coerce)/);
-    assert.match(String(answers.nofile), /no-such-file\.nix/);
-    assert.match(String(answers.placeholder), /not known before it is built/);
-    assert.equal((answers[EXPRESSION] as readonly string[])[0], "missing");
-    assert.notEqual(answers["nul\0byte"], "found");
-    assert.notEqual(answers["lone\ud800"], "found");
+    expect(Object.keys(answers)).toStrictEqual(names);
+    expect(answers.good).toBe("found");
+    expect(answers.git).toBe("found");
+    expect(answers.nosuch).toStrictEqual(["missing", "noFile"]);
+    expect(answers.throwing).toBe("it was renamed to good");
+    expect(String(answers.aborting)).toMatch(/nothing more to say/);
+    expect(String(answers.recursive)).toMatch(/infinite recursion/);
+    expect(String(answers.badtype)).toMatch(/cannot (add|coerce)/);
+    expect(String(answers.nofile)).toMatch(/no-such-file\.nix/);
+    expect(String(answers.placeholder)).toMatch(/not known before it is built/);
+    expect((answers[EXPRESSION] as readonly string[])[0]).toBe("missing");
+    expect(answers["nul\0byte"]).not.toBe("found");
+    expect(answers["lone\ud800"]).not.toBe("found");
   });
 
-  test("names the package that the set refuses where another one needs it", async (t) => {
+  test("names the package that the set refuses where another one needs it", async () => {
     const nix = await testNix();
     const refusing =
       'throw "Package ‘tool-0.9’ in /x.nix:1 is marked as broken, refusing to evaluate."';
     const named = (name: string) =>
       `{ type = "derivation"; name = "${name}"; outPath = ${refusing}; }`;
     const source = await packageSet(
-      t,
+      onTestFinished,
       nix,
       `{ tool = ${named("tool-0.9")}; needy = ${named("needy-1.0")}; }`,
     );
     const [own, other] = await lookUp(nix, source, SYSTEM, ["tool", "needy"], never);
-    assert.deepEqual(own?.lookup, { kind: "broken" });
-    assert.deepEqual(other?.lookup, { kind: "broken", dependency: "tool-0.9" });
+    expect(own?.lookup).toStrictEqual({ kind: "broken" });
+    expect(other?.lookup).toStrictEqual({ kind: "broken", dependency: "tool-0.9" });
   });
 
-  test("narrows down the one name that takes the others down, in few evaluations", async (t) => {
+  test("narrows down the one name that takes the others down, in few evaluations", async () => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
     const source = await packageSet(
-      t,
+      onTestFinished,
       nix,
       `builtins.listToAttrs (builtins.genList (n: { name = "p\${toString n}"; value = ${good}; }) 64)
         // { p37 = abort "nothing more to say"; }`,
@@ -128,18 +122,17 @@ describe("lookUp", () => {
     started.length = 0;
     const names = Array.from({ length: 64 }, (_, index) => `p${index}`);
     const lookups = await lookUp(nix, source, SYSTEM, names, never);
-    assert.deepEqual(
+    expect(
       lookups.filter(({ lookup }) => lookup.kind !== "found").map(({ name }) => name),
-      ["p37"],
-    );
-    assert(started.length <= 14, `${started.length} evaluations`);
+    ).toStrictEqual(["p37"]);
+    expect(started.length, `${started.length} evaluations`).toBeLessThanOrEqual(14);
   });
 
-  test("asks why of some names only where many do not evaluate", async (t) => {
+  test("asks why of some names only where many do not evaluate", async () => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
     const source = await packageSet(
-      t,
+      onTestFinished,
       nix,
       `builtins.listToAttrs (builtins.genList
         (n: { name = "p\${toString n}"; value = throw "renamed"; }) 40)`,
@@ -147,27 +140,27 @@ describe("lookUp", () => {
     started.length = 0;
     const names = Array.from({ length: 40 }, (_, index) => `p${index}`);
     const messages = Object.values(said(await lookUp(nix, source, SYSTEM, names, never)));
-    assert.equal(messages.filter((message) => message === "renamed").length, 16);
-    assert.equal(messages.filter((message) => /^only 16 names/.test(String(message))).length, 24);
-    assert.equal(started.length, 17);
+    expect(messages.filter((message) => message === "renamed")).toHaveLength(16);
+    expect(messages.filter((message) => /^only 16 names/.test(String(message)))).toHaveLength(24);
+    expect(started).toHaveLength(17);
   });
 
-  test("asks a source that does not load twice, however many names there are", async (t) => {
+  test("asks a source that does not load twice, however many names there are", async () => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
-    const source = await packageSet(t, nix, "{ system }: { syntax error");
+    const source = await packageSet(onTestFinished, nix, "{ system }: { syntax error");
     started.length = 0;
     const answers = said(await lookUp(nix, source, SYSTEM, ["a", "b", "c", "d"], never));
-    assert.equal(started.length, 2);
-    assert.equal(new Set(Object.values(answers)).size, 1);
-    assert.match(String(answers.a), /syntax error/);
+    expect(started).toHaveLength(2);
+    expect(new Set(Object.values(answers)).size).toBe(1);
+    expect(String(answers.a)).toMatch(/syntax error/);
   });
 
-  test("finds a name among 25,000, in any case, and suggests one for a typing error", async (t) => {
+  test("finds a name among 25,000, in any case, and suggests one for a typing error", async () => {
     const started: string[] = [];
     const nix = await testNix({ onSpawn: (program) => started.push(program) });
     const source = await packageSet(
-      t,
+      onTestFinished,
       nix,
       `builtins.listToAttrs (builtins.genList
         (n: { name = "package-Number-\${toString n}"; value = throw "never asked for"; }) 25000)
@@ -176,34 +169,31 @@ describe("lookUp", () => {
     started.length = 0;
     const names = ["wanted", "package-number-24999x", "qqqqq"];
     const answers = said(await lookUp(nix, source, SYSTEM, names, never));
-    assert.equal(started.length, 1);
-    assert.equal(answers.wanted, "found");
-    assert.deepEqual(answers.qqqqq, ["missing"]);
+    expect(started).toHaveLength(1);
+    expect(answers.wanted).toBe("found");
+    expect(answers.qqqqq).toStrictEqual(["missing"]);
     const near = answers["package-number-24999x"] as readonly string[];
-    assert.deepEqual(near.slice(0, 2), ["missing", "package-Number-24999"]);
+    expect(near.slice(0, 2)).toStrictEqual(["missing", "package-Number-24999"]);
   });
 
-  test("splits more names than one argument can carry", async (t) => {
+  test("splits more names than one argument can carry", async () => {
     const nix = await testNix();
-    const source = await packageSet(t, nix, SET);
+    const source = await packageSet(onTestFinished, nix, SET);
     const names = Array.from({ length: 450 }, (_, n) => `${"x".repeat(300)}${n}`).concat("good");
     const lookups = await lookUp(nix, source, SYSTEM, names, never);
-    assert.equal(lookups.length, 451);
-    assert.equal(lookups.at(-1)?.lookup.kind, "found");
+    expect(lookups).toHaveLength(451);
+    expect(lookups.at(-1)?.lookup.kind).toBe("found");
   });
 
-  test("says that it was cancelled, or that the deadline has passed, for each name", async (t) => {
-    const source = await packageSet(t, await testNix(), SET);
-    const { nix, become } = await fakeEvaluator(t);
+  test("says that it was cancelled, or that the deadline has passed, for each name", async () => {
+    const source = await packageSet(onTestFinished, await testNix(), SET);
+    const { nix, become } = await fakeEvaluator(onTestFinished);
     await become("exec sleep 1000");
     const late = await lookUp(nix, source, SYSTEM, ["a", "b"], never);
     const timedOut = { kind: "timed-out", afterMs: 200 };
-    assert.deepEqual(
-      late.map(({ lookup }) => lookup),
-      [timedOut, timedOut],
-    );
+    expect(late.map(({ lookup }) => lookup)).toStrictEqual([timedOut, timedOut]);
     const [cancelled] = await lookUp(nix, source, SYSTEM, ["b"], AbortSignal.abort());
-    assert.deepEqual(cancelled?.lookup, { kind: "cancelled" });
+    expect(cancelled?.lookup).toStrictEqual({ kind: "cancelled" });
   });
 
   const NEEDS: readonly [words: string, files: Readonly<Record<string, string>>][] = [
@@ -217,68 +207,64 @@ describe("lookUp", () => {
     ],
   ];
   for (const [words, files] of NEEDS) {
-    test(`says of all names at once that Nix is too old, where ${words} so`, async (t) => {
+    test(`says of all names at once that Nix is too old, where ${words} so`, async () => {
       const started: string[] = [];
       const nix = await testNix({ onSpawn: (program) => started.push(program) });
-      const source = await packageSet(t, nix, "", files);
+      const source = await packageSet(onTestFinished, nix, "", files);
       started.length = 0;
       const lookups = await lookUp(nix, source, SYSTEM, ["a", "b", "c"], never);
       const tooOld = { kind: "nix-too-old", version: nix.version, needed: "99.1" };
-      assert.deepEqual(
-        lookups.map(({ lookup }) => lookup),
-        [tooOld, tooOld, tooOld],
-      );
+      expect(lookups.map(({ lookup }) => lookup)).toStrictEqual([tooOld, tooOld, tooOld]);
       // All together, and then the set alone.
-      assert.equal(started.length, 2);
+      expect(started).toHaveLength(2);
     });
   }
 
-  test("evaluates a set whose file says something else than a version", async (t) => {
+  test("evaluates a set whose file says something else than a version", async () => {
     const nix = await testNix();
     const files = { "lib/minver.nix": "{ newest = true; }" };
-    const source = await packageSet(t, nix, SET, files);
+    const source = await packageSet(onTestFinished, nix, SET, files);
     const [found] = await lookUp(nix, source, SYSTEM, ["good"], never);
-    assert.equal(found?.lookup.kind, "found");
+    expect(found?.lookup.kind).toBe("found");
   });
 
-  test("says why a set does not load, and where", async (t) => {
+  test("says why a set does not load, and where", async () => {
     const nix = await testNix();
-    const broken = await packageSet(t, nix, "{\n  a = 1;\n  b =\n");
+    const broken = await packageSet(onTestFinished, nix, "{\n  a = 1;\n  b =\n");
     const failure = await askLoadFailure({ nix, source: broken, system: SYSTEM, signal: never });
-    assert.match(failure?.message ?? "", /^syntax error, unexpected end of file/);
-    assert.match(failure?.place ?? "", /^default\.nix:[34]:/);
-    const unknown = await packageSet(t, nix, "\n  nonsense");
+    expect(failure?.message ?? "").toMatch(/^syntax error, unexpected end of file/);
+    expect(failure?.place ?? "").toMatch(/^default\.nix:[34]:/);
+    const unknown = await packageSet(onTestFinished, nix, "\n  nonsense");
     const other = await askLoadFailure({ nix, source: unknown, system: SYSTEM, signal: never });
-    assert.deepEqual(
-      [other?.message, other?.place],
-      ["undefined variable 'nonsense'", "default.nix:2:3"],
-    );
-    const sound = await packageSet(t, nix, "{ a = throw ''its own''; }");
-    assert.equal(
+    expect([other?.message, other?.place]).toStrictEqual([
+      "undefined variable 'nonsense'",
+      "default.nix:2:3",
+    ]);
+    const sound = await packageSet(onTestFinished, nix, "{ a = throw ''its own''; }");
+    expect(
       await askLoadFailure({ nix, source: sound, system: SYSTEM, signal: never }),
-      undefined,
-    );
+    ).toBeUndefined();
   });
 
-  test("reports a Nix that is killed, and throws when it cannot be understood", async (t) => {
-    const source = await packageSet(t, await testNix(), SET);
-    const { nix, become } = await fakeEvaluator(t, 60_000);
+  test("reports a Nix that is killed, and throws when it cannot be understood", async () => {
+    const source = await packageSet(onTestFinished, await testNix(), SET);
+    const { nix, become } = await fakeEvaluator(onTestFinished, 60_000);
     await become("kill -KILL $$");
     const [killed] = await lookUp(nix, source, SYSTEM, ["a"], never);
-    assert.deepEqual(killed?.lookup, {
+    expect(killed?.lookup).toStrictEqual({
       kind: "evaluation-failed",
       message: "the evaluation ended with SIGKILL",
     });
     await become(`echo '{"lookups":[{"kind":"new"}],"members":{}}'`);
-    await assert.rejects(lookUp(nix, source, SYSTEM, ["a"], never));
+    await expect(lookUp(nix, source, SYSTEM, ["a"], never)).rejects.toThrow();
     await become("echo warning");
-    await assert.rejects(lookUp(nix, source, SYSTEM, ["a"], never), SyntaxError);
+    await expect(lookUp(nix, source, SYSTEM, ["a"], never)).rejects.toThrow(SyntaxError);
   });
 });
 
 /** A Nix whose nix-instantiate does what no package set can make the real one do. */
-async function fakeEvaluator(t: TestContext, evaluationDeadlineMs = 200) {
-  const dir = await tempDir(t);
+async function fakeEvaluator(onEnd: Ending, evaluationDeadlineMs = 200) {
+  const dir = await tempDir(onEnd);
   const nix = await testNix({
     evaluationDeadlineMs,
     env: { PATH: `${dir}:${process.env.PATH}` },
@@ -293,10 +279,12 @@ describe("parseLookupAnswers", () => {
     const json = JSON.parse(
       '{"lookups":[{"kind":"missing","within":"__proto__","component":"gti"}],"members":{"__proto__":["git"]}}',
     );
-    assert.deepEqual(parseLookupAnswers(json, 1), [{ kind: "missing", near: ["__proto__.git"] }]);
+    expect(parseLookupAnswers(json, 1)).toStrictEqual([
+      { kind: "missing", near: ["__proto__.git"] },
+    ]);
   });
 
   test("refuses another number of answers than names", () => {
-    assert.throws(() => parseLookupAnswers({ lookups: [], members: {} }, 1));
+    expect(() => parseLookupAnswers({ lookups: [], members: {} }, 1)).toThrow();
   });
 });

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { exampleNames, nearNames } from "../../../origin/nix/near-names.ts";
 
 describe("nearNames", () => {
@@ -19,30 +18,30 @@ describe("nearNames", () => {
   ];
   for (const [wanted, near] of rows) {
     test(`suggests ${near.join(", ") || "nothing"} for ${wanted.slice(0, 20)}`, () => {
-      assert.deepEqual(nearNames(wanted, members), near);
+      expect(nearNames(wanted, members)).toStrictEqual(near);
     });
   }
 
   test("puts spellings first, then typing errors, beginnings, and what holds the name", () => {
     const near = ["v-im", "vin", "vimix", "neovim"];
-    assert.deepEqual(nearNames("vim", near.toReversed()), near);
-    assert.deepEqual(nearNames("vim", near), near);
+    expect(nearNames("vim", near.toReversed())).toStrictEqual(near);
+    expect(nearNames("vim", near)).toStrictEqual(near);
   });
 
   test("gives at most five, in an order that does not depend on that of the set", () => {
     const many = ["lib1", "lib2", "lib3", "lib4", "lib5", "lib6", "liba"];
-    assert.deepEqual(nearNames("lib", many), ["lib1", "lib2", "lib3", "lib4", "lib5"]);
-    assert.deepEqual(nearNames("lib", many.toReversed()), nearNames("lib", many));
+    expect(nearNames("lib", many)).toStrictEqual(["lib1", "lib2", "lib3", "lib4", "lib5"]);
+    expect(nearNames("lib", many.toReversed())).toStrictEqual(nearNames("lib", many));
   });
 
   test("leaves out what a set carries besides packages", () => {
-    assert.deepEqual(nearNames("overrid", ["override", "__override"]), []);
+    expect(nearNames("overrid", ["override", "__override"])).toStrictEqual([]);
   });
 });
 
 describe("exampleNames", () => {
   test("gives the first packages of a set", () => {
     const members = ["__attrs", "a", "b", "callPackage", "c", "d", "e", "f"];
-    assert.deepEqual(exampleNames(members), ["a", "b", "c", "d", "e"]);
+    expect(exampleNames(members)).toStrictEqual(["a", "b", "c", "d", "e"]);
   });
 });

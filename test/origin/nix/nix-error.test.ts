@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import {
   evaluationMessage,
   evaluationPlace,
@@ -46,12 +45,12 @@ error:
     ["says so when there is nothing", "", "the evaluation ended without a message"],
   ];
   for (const [title, stderr, message] of rows) {
-    test(title, () => assert.equal(evaluationMessage(stderr), message));
+    test(title, () => expect(evaluationMessage(stderr)).toBe(message));
   }
 
   test("keeps only the first lines of a long message", () => {
     const message = evaluationMessage(`error: ${"line\n".repeat(500)}`);
-    assert.equal(message.split("\n").length, 8);
+    expect(message.split("\n")).toHaveLength(8);
   });
 });
 
@@ -91,7 +90,7 @@ describe("fetchFailure", () => {
     ["error: cannot read file 'set/blob' from tarball", "cannot read file 'set/blob' from tarball"],
   ];
   for (const [stderr, reason] of rows) {
-    test(`is ${reason ?? "none"} for ${stderr}`, () => assert.equal(fetchFailure(stderr), reason));
+    test(`is ${reason ?? "none"} for ${stderr}`, () => expect(fetchFailure(stderr)).toBe(reason));
   }
 });
 
@@ -124,7 +123,7 @@ describe("evaluationPlace", () => {
     ["nothing of this program's", "error: no\n at /usr/nixport/nix/load.nix:1:1:\n", undefined],
   ];
   for (const [words, stderr, place] of rows) {
-    test(`is ${words}`, () => assert.equal(evaluationPlace(stderr), place));
+    test(`is ${words}`, () => expect(evaluationPlace(stderr)).toBe(place));
   }
 });
 
@@ -143,7 +142,7 @@ describe("neededVersion", () => {
     ["error: attribute 'x' missing", undefined],
   ];
   for (const [stderr, needed] of rows) {
-    test(`is ${needed ?? "none"} for ${stderr}`, () => assert.equal(neededVersion(stderr), needed));
+    test(`is ${needed ?? "none"} for ${stderr}`, () => expect(neededVersion(stderr)).toBe(needed));
   }
 });
 
@@ -163,7 +162,7 @@ error: path '${STORE}-nix' is required, but there is no substituter that can bui
     [`error: build of '${STORE}-nix' failed`, "no cache that this Nix asks has it"],
   ];
   for (const [messages, why] of rows) {
-    test(`is ${why}`, () => assert.equal(substitutionFailure(messages), why));
+    test(`is ${why}`, () => expect(substitutionFailure(messages)).toBe(why));
   }
 });
 
@@ -181,7 +180,7 @@ error: building of '${OTHER}-slow-2.drv!out' from .drv file timed out after 2 se
 error: 1 dependencies of derivation '${OTHER}-dep-1.drv' failed to build
 error: build of '${OTHER}-dep-1.drv', '${STORE}-bad-1.drv' failed
 `;
-    assert.deepEqual(parseBuildErrors(stderr), [
+    expect(parseBuildErrors(stderr)).toStrictEqual([
       {
         derivation: `${STORE}-bad-1.drv`,
         timedOutAfterSeconds: null,
@@ -213,7 +212,7 @@ error: Cannot build '${OTHER}-dep-1.drv'.
          ${STORE}-dep-1
 error: Build failed due to failed dependency
 `;
-    assert.deepEqual(parseBuildErrors(stderr), [
+    expect(parseBuildErrors(stderr)).toStrictEqual([
       {
         derivation: `${STORE}-bad-1.drv`,
         timedOutAfterSeconds: null,
@@ -225,9 +224,8 @@ error: Build failed due to failed dependency
 
   test("reads a derivation for another system", () => {
     const stderr = `error: a 'aarch64-linux' with features {} is required to build '${STORE}-arm-1.drv', but I am a 'x86_64-linux' with features {kvm}`;
-    assert.deepEqual(
-      parseBuildErrors(stderr).map((error) => error.derivation),
-      [`${STORE}-arm-1.drv`],
-    );
+    expect(parseBuildErrors(stderr).map((error) => error.derivation)).toStrictEqual([
+      `${STORE}-arm-1.drv`,
+    ]);
   });
 });

@@ -1,9 +1,8 @@
 // Nix's internal-json log: recorded lines of 2.8, and of newer versions where they differ.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { describe, expect, test } from "vitest";
 import { parseBuildErrors } from "../../../origin/nix/nix-error.ts";
 import { createNixLog, type NixLog } from "../../../origin/nix/nix-log.ts";
 import { runProcess } from "../../../origin/nix/spawn.ts";
@@ -78,12 +77,12 @@ function read(...recorded: readonly string[]): NixLog {
 
 describe("the log of Nix", () => {
   test("says which builders run, how many builds are done, and how many are to come", () => {
-    assert.deepEqual(read(BUILDING).progress().builds, {
+    expect(read(BUILDING).progress().builds).toStrictEqual({
       done: 1,
       expected: 4,
       running: ["bad-1", "slow-1"],
     });
-    assert.deepEqual(read(BUILDING, FAILED).progress().builds, {
+    expect(read(BUILDING, FAILED).progress().builds).toStrictEqual({
       done: 1,
       expected: 4,
       running: [],
@@ -91,22 +90,22 @@ describe("the log of Nix", () => {
   });
 
   test("counts the bytes of downloads, and what is to come where servers say so", () => {
-    assert.deepEqual(createNixLog().transfers(), { doneBytes: 0, expectedBytes: 0 });
+    expect(createNixLog().transfers()).toStrictEqual({ doneBytes: 0, expectedBytes: 0 });
     const known = { doneBytes: 500_000, expectedBytes: 3_000_859 };
-    assert.deepEqual(read(FETCHING).transfers(), known);
+    expect(read(FETCHING).transfers()).toStrictEqual(known);
     const both = read(FETCHING, UNMEASURED).transfers();
-    assert.deepEqual(both, { doneBytes: 570_000, expectedBytes: 0 });
+    expect(both).toStrictEqual({ doneBytes: 570_000, expectedBytes: 0 });
     const ended = read(UNMEASURED, '@nix {"action":"stop","id":86397562126337}', FETCHING);
-    assert.deepEqual(ended.transfers(), { doneBytes: 570_000, expectedBytes: 3_070_859 });
+    expect(ended.transfers()).toStrictEqual({ doneBytes: 570_000, expectedBytes: 3_070_859 });
   });
 
   test("says how much is downloaded, and keeps what is through", () => {
     const downloads = { doneBytes: 131_072, expectedBytes: 5_000_464 };
-    assert.deepEqual(read(COPYING).progress().downloads, downloads);
+    expect(read(COPYING).progress().downloads).toStrictEqual(downloads);
     const done = `
 @nix {"action":"result","fields":[5000464,5000464,0,0],"id":24833500905481,"type":105}
 @nix {"action":"stop","id":24833500905481}`;
-    assert.deepEqual(read(COPYING, done).progress().downloads, {
+    expect(read(COPYING, done).progress().downloads).toStrictEqual({
       doneBytes: 5_000_464,
       expectedBytes: 5_000_464,
     });
@@ -120,21 +119,18 @@ describe("the log of Nix", () => {
     test(`gives the messages of ${version} as text that names what failed, and its last lines`, () => {
       const log = read(recorded);
       const [bad] = parseBuildErrors(log.messages());
-      assert.equal(bad?.derivation, BAD);
-      assert.match(bad.reason, reason);
-      assert.deepEqual(log.tailOf(BAD), tail);
+      expect(bad?.derivation).toBe(BAD);
+      expect(bad?.reason).toMatch(reason);
+      expect(log.tailOf(BAD)).toStrictEqual(tail);
     });
   }
 
   test("knows a time-out by its message", () => {
     const errors = parseBuildErrors(read(BUILDING, FAILED).messages());
-    assert.deepEqual(
-      errors.map((error) => [error.derivation, error.timedOutAfterSeconds]),
-      [
-        [BAD, null],
-        [`${SLOW}`, 2],
-      ],
-    );
+    expect(errors.map((error) => [error.derivation, error.timedOutAfterSeconds])).toStrictEqual([
+      [BAD, null],
+      [`${SLOW}`, 2],
+    ]);
   });
 
   test("takes lines of another form for messages, and leaves out what it cannot read", () => {
@@ -147,8 +143,8 @@ describe("the log of Nix", () => {
       '@nix {"action":"msg","level":3,"msg":"told for information"}',
       '@nix {"action":"msg","level":1,"msg":"warning: odd"}',
     );
-    assert.equal(log.messages(), "error: cannot connect to socket\nwarning: odd\n");
-    assert.deepEqual(log.progress(), createNixLog().progress());
+    expect(log.messages()).toBe("error: cannot connect to socket\nwarning: odd\n");
+    expect(log.progress()).toStrictEqual(createNixLog().progress());
   });
 
   test("keeps ten lines of a builder's output, and not all of a long one", () => {
@@ -156,9 +152,9 @@ describe("the log of Nix", () => {
       `@nix {"action":"result","fields":["${text}"],"id":96490735271941,"type":101}`;
     const many = Array.from({ length: 50 }, (_, index) => line(`line ${index}`)).join("\n");
     const tail = read(BUILDING, many, line("x".repeat(5000))).tailOf(BAD);
-    assert.equal(tail.length, 10);
-    assert.equal(tail[0], "line 41");
-    assert.equal(tail[9]?.length, 1000);
+    expect(tail).toHaveLength(10);
+    expect(tail[0]).toBe("line 41");
+    expect(tail[9]?.length).toBe(1000);
   });
 });
 
@@ -193,11 +189,11 @@ describe("100 MiB of a builder's output", { timeout: 120_000 }, () => {
         onStderrLine: log.read,
       });
       clearInterval(sampler);
-      assert.equal(result.kind, "exited");
+      expect(result.kind).toBe("exited");
       const grownMiB = (peakBytes - startBytes) / 1024 ** 2;
-      assert(grownMiB < 40, `${grownMiB} MiB`);
+      expect(grownMiB, `${grownMiB} MiB`).toBeLessThan(40);
       const kept = JSON.stringify(log.tailOf(BAD)).length + log.messages().length;
-      assert(kept < 300_000, String(kept));
+      expect(kept, String(kept)).toBeLessThan(300_000);
     });
   }
 });

@@ -1,7 +1,6 @@
 // What is read of the host's nix.conf, by the machine's own Nix and in the form of newer ones.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { parseNixSettings, readNixSettings } from "../../../origin/nix/nix-settings.ts";
 import { testNix } from "./fixture.ts";
 
@@ -20,7 +19,7 @@ describe("readNixSettings", () => {
       },
     });
     const settings = await readNixSettings(nix);
-    assert.partialDeepStrictEqual(settings, {
+    expect(settings).toMatchObject({
       substituters: ["https://cache.example.org", "file:///cache"],
       trustedPublicKeys: ["cache.example.org-1:AAAA"],
       sandbox: false,
@@ -34,7 +33,7 @@ describe("readNixSettings", () => {
     const nix = await testNix({
       env: { NIX_CONFIG: "substituters = https://cache.example.org\nsubstitute = false" },
     });
-    assert.deepEqual((await readNixSettings(nix))?.substituters, []);
+    expect((await readNixSettings(nix))?.substituters).toStrictEqual([]);
   });
 });
 
@@ -61,13 +60,13 @@ describe("parseNixSettings", () => {
     ["false", false],
   ] as const) {
     test(`reads a sandbox of ${JSON.stringify(sandbox)}`, () => {
-      assert.equal(parseNixSettings(json(sandbox))?.sandbox, read);
+      expect(parseNixSettings(json(sandbox))?.sandbox).toBe(read);
     });
   }
 
   for (const other of [undefined, null, {}, { substituters: { value: "https://…" } }]) {
     test(`is undefined for ${JSON.stringify(other)}`, () => {
-      assert.equal(parseNixSettings(other), undefined);
+      expect(parseNixSettings(other)).toBeUndefined();
     });
   }
 });

@@ -1,7 +1,6 @@
-import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { findNix, LOOKUP_EXPRESSIONS } from "../../../origin/nix/nix-tool.ts";
 import { testNix } from "./fixture.ts";
 
@@ -11,10 +10,10 @@ describe("findNix", () => {
     const nix = await testNix({
       onSpawn: (program, args) => started.push([program, ...args].join(" ")),
     });
-    assert.match(nix.version, /^\d+\.\d+/);
+    expect(nix.version).toMatch(/^\d+\.\d+/);
     await nix.run("nix-store", ["--version"], { deadlineMs: 60_000 });
-    assert.equal(started.at(0), "nix --version");
-    assert.equal(started.at(-1), "nix-store --version");
+    expect(started.at(0)).toBe("nix --version");
+    expect(started.at(-1)).toBe("nix-store --version");
   });
 
   test("answers undefined on a machine without Nix", async (t) => {
@@ -31,5 +30,5 @@ test("answers are told apart by lookup.nix and all that it imports", async () =>
     const text = await readFile(join(expressions, file), "utf8");
     for (const [, name] of text.matchAll(/import \.\/([a-z-]+\.nix)/g)) imported.add(name ?? "");
   }
-  assert.deepEqual([...imported].sort(), LOOKUP_EXPRESSIONS.toSorted());
+  expect([...imported].sort()).toStrictEqual(LOOKUP_EXPRESSIONS.toSorted());
 });

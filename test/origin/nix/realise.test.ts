@@ -1,13 +1,14 @@
-import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { clearRoots, openRoots } from "../../../origin/nix/gc-roots.ts";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import type { NixLog } from "../../../origin/nix/nix-log.ts";
 import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
 import { parseStorePath } from "../../../registry/naming/store-path.ts";
+import { skipWhere } from "../../skip-where.ts";
+import type { Ending } from "../fixture.ts";
 import {
   derivation,
   NO_CACHES,
@@ -21,7 +22,7 @@ import {
 import { hidesHost } from "./sandbox-shell.ts";
 
 const limit = { timeout: 60_000 };
-const gated = { ...limit, skip: hidesHost };
+const gated = { ...limit, ...skipWhere(hidesHost) };
 const never = AbortSignal.any([]);
 const started: string[] = [];
 const nix = await testNix({ onSpawn: (program, args) => started.push(`${program} ${args[0]}`) });
@@ -50,17 +51,17 @@ function packages(salt: string): string {
 }
 
 async function prepare(
-  t: TestContext,
+  onEnd: Ending,
   names: readonly string[],
 ): Promise<{
   readonly wanted: readonly WantedOutputs[];
   readonly options: RealiseOptions;
   readonly dir: string;
 }> {
-  const dir = await tempDir(t);
+  const dir = await tempDir(onEnd);
   execFileSync("mkfifo", ["-m", "666", join(dir, "pid")]);
   execFileSync("chmod", ["755", dir]);
-  const source = await packageSet(t, nix, packages(dir));
+  const source = await packageSet(onEnd, nix, packages(dir));
   const wanted = [];
   for (const { lookup } of await lookUp(nix, source, SYSTEM, names, never)) {
     assert(lookup.kind === "found", JSON.stringify(lookup));
@@ -87,44 +88,48 @@ async function isRooted(path: string): Promise<boolean> {
 }
 
 describe("realise", () => {
-  test("builds many in one process and holds roots until they are released", async (t) => {
-    const { wanted, options } = await prepare(t, ["good", "alsoGood", "outputs"]);
+  test("builds many in one process and holds roots until they are released", async () => {
+    const { wanted, options } = await prepare(onTestFinished, ["good", "alsoGood", "outputs"]);
     const logs: NixLog[] = [];
     const onLog = (log: NixLog) => logs.push(log);
     const result = await realise(nix, wanted, { ...options, onLog });
     assert(result.kind === "realised");
-    assert.deepEqual(started, ["nix-store --realise"]);
-    assert.deepEqual(logs[0]?.progress().builds, { done: 3, expected: 3, running: [] });
+    expect(started).toStrictEqual(["nix-store --realise"]);
+    expect(logs[0]?.progress().builds).toStrictEqual({ done: 3, expected: 3, running: [] });
     const paths = wanted.flatMap(({ outputs }) => outputs.map((output) => output.path));
-    assert.equal(paths.length, 4);
+    expect(paths).toHaveLength(4);
     for (const path of paths) {
-      assert.match(await readFile(path, "utf8"), /good|bin|out/);
-      assert(await isRooted(path));
+      expect(await readFile(path, "utf8")).toMatch(/good|bin|out/);
+      expect(await isRooted(path)).toBe(true);
     }
     await result.release();
-    assert.deepEqual(await readdir(options.rootsDir), []);
-    for (const path of paths) assert(!(await isRooted(path)));
+    expect(await readdir(options.rootsDir)).toStrictEqual([]);
+    for (const path of paths) expect(await isRooted(path)).toBe(false);
   });
 
-  test("needs one process and no build for what is valid", async (t) => {
-    const { wanted, options } = await prepare(t, ["good"]);
+  test("needs one process and no build for what is valid", async () => {
+    const { wanted, options } = await prepare(onTestFinished, ["good"]);
     await realise(nix, wanted, options);
     started.length = 0;
     const logs: NixLog[] = [];
     const onLog = (log: NixLog) => logs.push(log);
-    assert.equal((await realise(nix, wanted, { ...options, onLog })).kind, "realised");
-    assert.deepEqual(started, ["nix-store --realise"]);
-    assert.deepEqual(logs[0]?.progress().builds, { done: 0, expected: 0, running: [] });
+    expect((await realise(nix, wanted, { ...options, onLog })).kind).toBe("realised");
+    expect(started).toStrictEqual(["nix-store --realise"]);
+    expect(logs[0]?.progress().builds).toStrictEqual({ done: 0, expected: 0, running: [] });
   });
 
-  test("names the build that failed, shows its log, and holds the others", limit, async (t) => {
-    const { wanted, options } = await prepare(t, ["dependent", "good", "bad", "alsoGood"]);
+  test("names the build that failed, shows its log, and holds the others", limit, async () => {
+    const { wanted, options } = await prepare(onTestFinished, [
+      "dependent",
+      "good",
+      "bad",
+      "alsoGood",
+    ]);
     const result = await realise(nix, wanted, options);
     assert(result.kind === "build-failed");
     const [dependent, good, bad, alsoGood] = wanted;
     assert(dependent && good && bad && alsoGood);
-    assert.deepEqual(
-      result.failures.map((failure) => ({ ...failure, reason: "" })),
+    expect(result.failures.map((failure) => ({ ...failure, reason: "" }))).toStrictEqual(
       [dependent, bad].map((each) => ({
         kind: "builder-failed",
         wanted: each,
@@ -134,44 +139,42 @@ describe("realise", () => {
       })),
     );
     const [failure] = result.failures;
-    assert.match(failure?.kind === "builder-failed" ? failure.reason : "", /exit code 7/);
-    for (const { outputs } of [good, alsoGood]) assert(await isRooted(outputs[0]?.path ?? ""));
+    expect(failure?.kind === "builder-failed" ? failure.reason : "").toMatch(/exit code 7/);
+    for (const { outputs } of [good, alsoGood])
+      expect(await isRooted(outputs[0]?.path ?? "")).toBe(true);
     await result.release();
   });
 
-  test("keeps little of a megabyte that a builder writes, in lines or in one", limit, async (t) => {
-    const { wanted, options } = await prepare(t, ["wordy", "endless"]);
+  test("keeps little of a megabyte that a builder writes, in lines or in one", limit, async () => {
+    const { wanted, options } = await prepare(onTestFinished, ["wordy", "endless"]);
     const result = await realise(nix, wanted, options);
     assert(result.kind === "build-failed");
     const logs = result.failures.map((failure) =>
       failure.kind === "builder-failed" ? failure.log : [],
     );
-    assert.deepEqual(logs[0]?.slice(0, 9), Array(9).fill("a line of output"));
-    assert.equal(logs[0]?.length, 10);
-    assert(String(logs[1]).length < 50_000, String(String(logs[1]).length));
+    expect(logs[0]?.slice(0, 9)).toStrictEqual(Array(9).fill("a line of output"));
+    expect(logs[0]?.length).toBe(10);
+    expect(String(logs[1]).length, String(String(logs[1]).length)).toBeLessThan(50_000);
     await result.release();
   });
 
-  test("builds the rest although one is for a system it cannot build", limit, async (t) => {
-    const { wanted, options } = await prepare(t, ["foreign", "good"]);
+  test("builds the rest although one is for a system it cannot build", limit, async () => {
+    const { wanted, options } = await prepare(onTestFinished, ["foreign", "good"]);
     const result = await realise(nix, wanted, options);
     assert(result.kind === "build-failed");
-    assert.deepEqual(
-      result.failures.map((failure) => failure.wanted),
-      [wanted[0]],
-    );
-    assert.match(JSON.stringify(result.failures), new RegExp(OTHER_SYSTEM));
-    assert(await isRooted(wanted[1]?.outputs[0]?.path ?? ""));
+    expect(result.failures.map((failure) => failure.wanted)).toStrictEqual([wanted[0]]);
+    expect(JSON.stringify(result.failures)).toMatch(new RegExp(OTHER_SYSTEM));
+    expect(await isRooted(wanted[1]?.outputs[0]?.path ?? "")).toBe(true);
     await result.release();
   });
 
-  test("stops a builder that takes too long and shows what it had to say", limit, async (t) => {
-    const { wanted, options } = await prepare(t, ["slow", "good"]);
+  test("stops a builder that takes too long and shows what it had to say", limit, async () => {
+    const { wanted, options } = await prepare(onTestFinished, ["slow", "good"]);
     const result = await realise(nix, wanted, { ...options, builderTimeoutSeconds: 1 });
     assert(result.kind === "build-failed");
     const [slow] = wanted;
     assert(slow !== undefined);
-    assert.deepEqual(result.failures, [
+    expect(result.failures).toStrictEqual([
       {
         kind: "builder-timed-out",
         wanted: slow,
@@ -183,29 +186,29 @@ describe("realise", () => {
     await result.release();
   });
 
-  test("leaves no builder and no root behind when it is cancelled", gated, async (t) => {
-    const { wanted, options, dir } = await prepare(t, ["waiting"]);
+  test("leaves no builder and no root behind when it is cancelled", gated, async () => {
+    const { wanted, options, dir } = await prepare(onTestFinished, ["waiting"]);
     const abort = new AbortController();
     const realising = realise(nix, wanted, { ...options, signal: abort.signal });
     // The builder writes its process id to a pipe, so reading it waits for the builder to run.
     const builder = Number(await readFile(join(dir, "pid"), "utf8"));
     abort.abort();
-    assert.deepEqual(await realising, { kind: "cancelled" });
+    expect(await realising).toStrictEqual({ kind: "cancelled" });
     await untilEnded(builder);
-    assert.deepEqual(await readdir(options.rootsDir), []);
+    expect(await readdir(options.rootsDir)).toStrictEqual([]);
   });
 
-  test("leaves no builder behind at its deadline", gated, async (t) => {
-    const { wanted, options, dir } = await prepare(t, ["waiting"]);
+  test("leaves no builder behind at its deadline", gated, async () => {
+    const { wanted, options, dir } = await prepare(onTestFinished, ["waiting"]);
     const realising = realise(nix, wanted, { ...options, deadlineMs: 1500 });
     const builder = Number(await readFile(join(dir, "pid"), "utf8"));
-    assert.deepEqual(await realising, { kind: "timed-out", afterMs: 1500 });
+    expect(await realising).toStrictEqual({ kind: "timed-out", afterMs: 1500 });
     await untilEnded(builder);
-    assert.deepEqual(await readdir(options.rootsDir), []);
+    expect(await readdir(options.rootsDir)).toStrictEqual([]);
   });
 
-  test("asks to evaluate again when a derivation was collected", async (t) => {
-    const { wanted, options } = await prepare(t, ["good"]);
+  test("asks to evaluate again when a derivation was collected", async () => {
+    const { wanted, options } = await prepare(onTestFinished, ["good"]);
     const path = parseStorePath(`/nix/store/${"0".repeat(32)}-gone-1`);
     assert(path !== undefined);
     const gone: WantedOutputs = {
@@ -214,31 +217,31 @@ describe("realise", () => {
     };
     const result = await realise(nix, [gone, ...wanted], options);
     assert(result.kind === "build-failed");
-    assert.deepEqual(result.failures, [{ kind: "derivation-gone", wanted: gone }]);
+    expect(result.failures).toStrictEqual([{ kind: "derivation-gone", wanted: gone }]);
     await result.release();
   });
 
-  test("needs no derivation for outputs that are valid", async (t) => {
-    const { wanted, options } = await prepare(t, ["good"]);
+  test("needs no derivation for outputs that are valid", async () => {
+    const { wanted, options } = await prepare(onTestFinished, ["good"]);
     await realise(nix, wanted, options);
     const [good] = wanted;
     assert(good !== undefined);
     const derivations = [`/nix/store/${"0".repeat(32)}-gone-1.drv`, good.outputs[0]?.path ?? ""];
     for (const each of derivations) {
       const result = await realise(nix, [{ ...good, derivation: each }], options);
-      assert.equal(result.kind, "realised");
+      expect(result.kind).toBe("realised");
     }
   });
 });
 
 describe("clearRoots", () => {
-  test("removes what a crash has left behind and nothing else", async (t) => {
-    const dir = join(await tempDir(t), "roots");
+  test("removes what a crash has left behind and nothing else", async () => {
+    const dir = join(await tempDir(onTestFinished), "roots");
     await openRoots(dir);
     await openRoots(dir);
     const mine = join(dir, "kept");
     execFileSync("touch", [mine]);
     await clearRoots(dir);
-    assert.deepEqual(await readdir(dir), ["kept"]);
+    expect(await readdir(dir)).toStrictEqual(["kept"]);
   });
 });

@@ -1,7 +1,6 @@
 // Refusals of nixpkgs in the structure of its own messages, old and new, as Nix shows them.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { evaluationMessage } from "../../../origin/nix/nix-error.ts";
 import { type RefusedPackage, readRefusal } from "../../../origin/nix/refused-package.ts";
 
@@ -123,7 +122,7 @@ describe("readRefusal", () => {
   for (const [title, message, refused] of rows) {
     for (const [version, show] of shown) {
       test(`reads ${title}, as ${version} shows it`, () => {
-        assert.deepEqual(readRefusal(show(message)), refused);
+        expect(readRefusal(show(message))).toStrictEqual(refused);
       });
     }
   }
@@ -133,7 +132,7 @@ describe("evaluationMessage", () => {
   for (const [title, message, , first] of rows) {
     for (const [version, show] of shown) {
       test(`has no advice for users of ${title}, as ${version} shows it`, () => {
-        assert.equal(evaluationMessage(show(message)), first);
+        expect(evaluationMessage(show(message))).toBe(first);
       });
     }
   }

@@ -1,15 +1,16 @@
 // Builds on another machine, as the host's Nix is configured: a second store on this one, mounted
 // where the other machine has its own, behind a program that takes the place of ssh.
 
-import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmod, mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import type { NixLog } from "../../../origin/nix/nix-log.ts";
 import type { NixTool } from "../../../origin/nix/nix-tool.ts";
 import { type RealiseOptions, realise, type WantedOutputs } from "../../../origin/nix/realise.ts";
+import { skipWhere } from "../../skip-where.ts";
+import type { Ending } from "../fixture.ts";
 import {
   derivation,
   NO_CACHES,
@@ -24,7 +25,7 @@ const never = AbortSignal.any([]);
 const canMount = spawnSync("unshare", ["--mount", "true"]).status === 0;
 const options = {
   timeout: 60_000,
-  skip: !canMount && "a mount namespace, as root",
+  ...skipWhere(!canMount && "a mount namespace, as root"),
 };
 
 interface Builder {
@@ -33,8 +34,8 @@ interface Builder {
   readonly store: string;
 }
 
-async function startBuilder(t: TestContext): Promise<Builder> {
-  const dir = await tempDir(t);
+async function startBuilder(onEnd: Ending): Promise<Builder> {
+  const dir = await tempDir(onEnd);
   await mkdir(join(dir, "nix"));
   await mkdir(join(dir, "bin"));
   const ssh = join(dir, "bin/ssh");
@@ -66,13 +67,13 @@ exec unshare --mount sh -c 'mount --bind ${dir}/nix /nix && eval "exec $1"' sh "
 }
 
 async function prepare(
-  t: TestContext,
+  onEnd: Ending,
   nix: NixTool,
   script: string,
 ): Promise<{ readonly wanted: readonly WantedOutputs[]; readonly limits: RealiseOptions }> {
-  const dir = await tempDir(t);
+  const dir = await tempDir(onEnd);
   const source = await packageSet(
-    t,
+    onEnd,
     nix,
     `rec {
       dependency = ${derivation("dependency-1", "echo it > $out", `salt = "${dir}";`)};
@@ -86,45 +87,53 @@ async function prepare(
 }
 
 describe("a machine whose Nix builds elsewhere", options, () => {
-  test("realises what the other machine has built", async (t) => {
-    const { nix, store } = await startBuilder(t);
-    const { wanted, limits } = await prepare(t, nix, "echo with $(cat $dependency) > $out");
+  test("realises what the other machine has built", async () => {
+    const { nix, store } = await startBuilder(onTestFinished);
+    const { wanted, limits } = await prepare(
+      onTestFinished,
+      nix,
+      "echo with $(cat $dependency) > $out",
+    );
     const logs: NixLog[] = [];
     const onLog = (log: NixLog) => logs.push(log);
     const result = await realise(nix, wanted, { ...limits, onLog });
-    assert.equal(result.kind, "realised", JSON.stringify(result));
+    expect(result.kind, JSON.stringify(result)).toBe("realised");
     const path = wanted[0]?.outputs[0]?.path ?? "";
-    assert.equal(await readFile(path, "utf8"), "with it\n");
-    assert((await readdir(store)).includes(basename(path)));
-    assert.deepEqual(logs[0]?.progress().builds, { done: 2, expected: 2, running: [] });
+    expect(await readFile(path, "utf8")).toBe("with it\n");
+    expect(await readdir(store)).toContain(basename(path));
+    expect(logs[0]?.progress().builds).toStrictEqual({ done: 2, expected: 2, running: [] });
     if (result.kind === "realised") await result.release();
   });
 
-  test("tells why the other machine could not build", async (t) => {
-    const { nix } = await startBuilder(t);
-    const { wanted, limits } = await prepare(t, nix, "echo went wrong; exit 5");
+  test("tells why the other machine could not build", async () => {
+    const { nix } = await startBuilder(onTestFinished);
+    const { wanted, limits } = await prepare(onTestFinished, nix, "echo went wrong; exit 5");
     const result = await realise(nix, wanted, limits);
     assert(result.kind === "build-failed");
     const [failure] = result.failures;
     assert(failure?.kind === "builder-failed", JSON.stringify(failure));
-    assert(failure.log.includes("went wrong"), JSON.stringify(failure));
+    expect(failure.log, JSON.stringify(failure)).toContain("went wrong");
     await result.release();
   });
 
-  test("ends the builder on the other machine when nobody wants it any more", async (t) => {
-    const { nix } = await startBuilder(t);
-    const gate = join(await tempDir(t), "pid");
+  test("ends the builder on the other machine when nobody wants it any more", async () => {
+    const { nix } = await startBuilder(onTestFinished);
+    const gate = join(await tempDir(onTestFinished), "pid");
     spawnSync("mkfifo", ["-m", "666", gate]);
     spawnSync("chmod", ["755", join(gate, "..")]);
-    const { wanted, limits } = await prepare(t, nix, `echo $$ > ${gate}; exec sleep 1000`);
+    const { wanted, limits } = await prepare(
+      onTestFinished,
+      nix,
+      `echo $$ > ${gate}; exec sleep 1000`,
+    );
     const abort = new AbortController();
     const realising = realise(nix, wanted, { ...limits, signal: abort.signal });
     // Opened for writing too, which ends the reading: no builder that never starts is waited for.
     void realising.finally(async () => (await open(gate, "r+")).close());
     const builder = Number(await readFile(gate, "utf8"));
-    assert(builder > 0, "the builder has started");
+    expect(builder, "the builder has started").toBeGreaterThan(0);
     abort.abort();
-    assert.deepEqual(await realising, { kind: "cancelled" });
+    expect(await realising).toStrictEqual({ kind: "cancelled" });
     await untilEnded(builder);
   });
 });

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import type { Fit } from "../../../origin/nix/fitting-nix.ts";
 import type { NixTool } from "../../../origin/nix/nix-tool.ts";
 import { renewableNix } from "../../../origin/nix/renewable-nix.ts";
@@ -36,22 +35,28 @@ const tooOld = { version: "2.8.0", needed: "2.18", why: "no cache has it", isMan
 describe("a Nix that turns out to be too old", () => {
   test("gives way to a newer one for whatever is started from then on", async () => {
     const world = openWorld({ kind: "fits", version: "2.31.2", env: {} });
-    assert.deepEqual(await Promise.all([world.bring("2.18"), world.bring("2.18")]), [true, true]);
-    assert.equal(world.nix.version, "2.31.2");
+    expect(await Promise.all([world.bring("2.18"), world.bring("2.18")])).toStrictEqual([
+      true,
+      true,
+    ]);
+    expect(world.nix.version).toBe("2.31.2");
     const result = await world.nix.run("nix", [], { deadlineMs: 1 });
-    assert.equal(result.kind === "exited" && result.stdout, "2.31.2");
-    assert.equal(await world.bring("2.18"), true);
-    assert.deepEqual(world.asked, ["2.8.0 to 2.18"]);
+    expect(result.kind === "exited" && result.stdout).toBe("2.31.2");
+    expect(await world.bring("2.18")).toBe(true);
+    expect(world.asked).toStrictEqual(["2.8.0 to 2.18"]);
   });
 
   test("stays where there is none, and is told of as an error once", async () => {
     const world = openWorld({ kind: "too-old", ...tooOld });
-    assert.deepEqual(await Promise.all([world.bring("2.18"), world.bring("2.18")]), [false, false]);
-    assert.equal(await world.bring("2.18"), false);
-    assert.equal(world.nix.version, "2.8.0");
-    assert.deepEqual(world.asked, ["2.8.0 to 2.18"]);
-    assert.equal(world.missed()?.why, "no cache has it");
-    assert.deepEqual(world.errors(), [
+    expect(await Promise.all([world.bring("2.18"), world.bring("2.18")])).toStrictEqual([
+      false,
+      false,
+    ]);
+    expect(await world.bring("2.18")).toBe(false);
+    expect(world.nix.version).toBe("2.8.0");
+    expect(world.asked).toStrictEqual(["2.8.0 to 2.18"]);
+    expect(world.missed()?.why).toBe("no cache has it");
+    expect(world.errors()).toStrictEqual([
       "the package set needs a newer Nix",
       "no newer Nix is to be had",
     ]);
@@ -62,9 +67,9 @@ describe("a Nix that turns out to be too old", () => {
     await world.bring("2.18");
     world.clock.ms = 5 * 60_000 - 1;
     await world.bring("2.18");
-    assert.equal(world.asked.length, 1);
+    expect(world.asked).toHaveLength(1);
     world.clock.ms += 1;
     await world.bring("2.18");
-    assert.equal(world.asked.length, 2);
+    expect(world.asked).toHaveLength(2);
   });
 });

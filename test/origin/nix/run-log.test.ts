@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { test } from "node:test";
+import { expect, test } from "vitest";
 import { logRuns } from "../../../origin/nix/run-log.ts";
 import type { SpawnResult } from "../../../origin/nix/spawn.ts";
 import { readableLog } from "../fixture.ts";
@@ -19,7 +18,7 @@ test("a process of Nix is logged when it starts, and with its time when it ends"
     ...[msg, program, args, expression, kind, ms],
   ];
   const what = ["nix-instantiate", EVALUATION.slice(0, 4), "lookup.nix"];
-  assert.deepEqual(lines.map(facts), [
+  expect(lines.map(facts)).toStrictEqual([
     ["started", ...what, undefined, undefined],
     ["ended", ...what, "exited", 250],
   ]);

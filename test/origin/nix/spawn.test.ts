@@ -1,7 +1,6 @@
-import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { runProcess, type SpawnOptions } from "../../../origin/nix/spawn.ts";
 import { tempDir, untilEnded } from "./fixture.ts";
 
@@ -14,52 +13,52 @@ const limit = { timeout: 30_000 };
 describe("runProcess", () => {
   test("gives code, output and errors of a process that exits", async () => {
     const result = await sh("echo out; echo err >&2; exit 3");
-    assert.deepEqual(result, { kind: "exited", code: 3, stdout: "out\n", stderr: "err\n" });
+    expect(result).toStrictEqual({ kind: "exited", code: 3, stdout: "out\n", stderr: "err\n" });
   });
 
   test("passes arguments as they are, without a shell", async () => {
     const hostile = "$(id); `id` 'x' \"y\" \n*";
     const result = await sh('printf %s "$1"', {}, hostile);
-    assert.deepEqual(result, { kind: "exited", code: 0, stdout: hostile, stderr: "" });
+    expect(result).toStrictEqual({ kind: "exited", code: 0, stdout: hostile, stderr: "" });
   });
 
   test("passes no variable that it was not given", async () => {
     const result = await runProcess("/usr/bin/env", [], { ...options, env: { ONLY: "this" } });
-    assert.deepEqual(result, { kind: "exited", code: 0, stdout: "ONLY=this\n", stderr: "" });
+    expect(result).toStrictEqual({ kind: "exited", code: 0, stdout: "ONLY=this\n", stderr: "" });
   });
 
   test("gives end of file, or the input, on standard input", async () => {
-    assert.deepEqual(await sh("cat; echo end"), {
+    expect(await sh("cat; echo end")).toStrictEqual({
       kind: "exited",
       code: 0,
       stdout: "end\n",
       stderr: "",
     });
     const result = await sh("cat", { input: "text" });
-    assert.equal(result.kind === "exited" && result.stdout, "text");
+    expect(result.kind === "exited" && result.stdout).toBe("text");
   });
 
   test("survives a process that does not read its input", async () => {
     const result = await sh("exit 0", { input: "x".repeat(1024 * 1024) });
-    assert.equal(result.kind, "exited");
+    expect(result.kind).toBe("exited");
   });
 
   test("reads 1 MiB of errors before any output and keeps their end", async () => {
     const script = "head -c 1048576 /dev/zero | tr '\\0' e >&2; echo last >&2; echo out";
     const result = await sh(script, { keepStderrBytes: 1024 });
     assert(result.kind === "exited");
-    assert.equal(result.stdout, "out\n");
-    assert.equal(result.stderr.length, 1024);
-    assert(result.stderr.endsWith("elast\n"));
+    expect(result.stdout).toBe("out\n");
+    expect(result.stderr).toHaveLength(1024);
+    expect(result.stderr.endsWith("elast\n")).toBe(true);
   });
 
   test("stops a process that writes too much", async () => {
     const result = await sh("exec cat /dev/zero", { maxStdoutBytes: 100_000 });
-    assert.deepEqual(result, { kind: "too-much-output", limitBytes: 100_000 });
+    expect(result).toStrictEqual({ kind: "too-much-output", limitBytes: 100_000 });
   });
 
   test("names the signal that ended a process", async () => {
-    assert.deepEqual(await sh("echo why >&2; kill -SEGV $$"), {
+    expect(await sh("echo why >&2; kill -SEGV $$")).toStrictEqual({
       kind: "signalled",
       signal: "SIGSEGV",
       stderr: "why\n",
@@ -68,14 +67,14 @@ describe("runProcess", () => {
 
   test("stops a process at its deadline", async () => {
     const result = await sh("echo begun >&2; exec sleep 1000", { deadlineMs: 200 });
-    assert.equal(result.kind, "timed-out");
+    expect(result.kind).toBe("timed-out");
   });
 
   test(
     "kills the whole group, and what ignores the first signal, when cancelled",
     limit,
-    async (t) => {
-      const pids = join(await tempDir(t), "pids");
+    async () => {
+      const pids = join(await tempDir(onTestFinished), "pids");
       const abort = new AbortController();
       const script = `trap '' TERM; sleep 1000 & echo $$ $! > '${pids}'; echo ready >&2; wait; wait`;
       const result = await sh(script, {
@@ -83,7 +82,7 @@ describe("runProcess", () => {
         killGraceMs: 50,
         onStderrLine: (line) => line === "ready" && abort.abort(),
       });
-      assert.deepEqual(result, { kind: "cancelled" });
+      expect(result).toStrictEqual({ kind: "cancelled" });
       for (const pid of (await readFile(pids, "utf8")).trim().split(" ")) {
         await untilEnded(Number(pid));
       }
@@ -100,7 +99,7 @@ describe("runProcess", () => {
       killGraceMs: 60_000,
       onStderrLine: (line) => line === "ready" && abort.abort(),
     });
-    assert.deepEqual(result, { kind: "cancelled" });
+    expect(result).toStrictEqual({ kind: "cancelled" });
   });
 
   test("ends what is running when its own process exits", limit, async () => {
@@ -118,18 +117,18 @@ describe("runProcess", () => {
 
   test("ends although a process left behind holds the pipes", async () => {
     const result = await sh("sleep 1000 & echo out", { killGraceMs: 50 });
-    assert.deepEqual(result, { kind: "exited", code: 0, stdout: "out\n", stderr: "" });
+    expect(result).toStrictEqual({ kind: "exited", code: 0, stdout: "out\n", stderr: "" });
   });
 
   test("starts nothing when it is cancelled already", async () => {
     const result = await sh("echo x", { signal: AbortSignal.abort() });
-    assert.deepEqual(result, { kind: "cancelled" });
+    expect(result).toStrictEqual({ kind: "cancelled" });
   });
 
   test("reports a program that does not exist and arguments that cannot be passed", async () => {
-    assert.equal((await runProcess("no-such-program", [], options)).kind, "not-started");
-    assert.equal((await sh("echo", {}, "nul\0byte")).kind, "not-started");
-    assert.equal((await sh("echo", {}, "x".repeat(1024 * 1024))).kind, "not-started");
+    expect((await runProcess("no-such-program", [], options)).kind).toBe("not-started");
+    expect((await sh("echo", {}, "nul\0byte")).kind).toBe("not-started");
+    expect((await sh("echo", {}, "x".repeat(1024 * 1024))).kind).toBe("not-started");
   });
 
   test("keeps the beginning of a line that is too long, and gives the next whole", async () => {
@@ -137,10 +136,10 @@ describe("runProcess", () => {
     await sh("head -c 4194304 /dev/zero | tr '\\0' e >&2; echo end >&2; echo next >&2", {
       onStderrLine: (line) => lines.push(line),
     });
-    assert.equal(lines.length, 2);
-    assert.match(lines[0] ?? "", /^e{16384}/);
-    assert((lines[0]?.length ?? 0) < 256 * 1024, `${lines[0]?.length}`);
-    assert.equal(lines[1], "next");
+    expect(lines).toHaveLength(2);
+    expect(lines[0] ?? "").toMatch(/^e{16384}/);
+    expect(lines[0]?.length ?? 0, `${lines[0]?.length}`).toBeLessThan(256 * 1024);
+    expect(lines[1]).toBe("next");
   });
 
   test("gives errors line by line, the last one without its end too", async () => {
@@ -148,6 +147,6 @@ describe("runProcess", () => {
     await sh("printf 'a\\nb' >&2; printf 'c\\nd' >&2", {
       onStderrLine: (line) => lines.push(line),
     });
-    assert.deepEqual(lines, ["a", "bc", "d"]);
+    expect(lines).toStrictEqual(["a", "bc", "d"]);
   });
 });

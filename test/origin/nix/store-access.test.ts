@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import {
   askStoreAccess,
   parseStoreAccess,
@@ -32,11 +31,12 @@ describe("parseStoreAccess", () => {
     ["something else", "error: no\n", undefined],
   ];
   for (const [words, text, access] of rows) {
-    test(`reads what is said of ${words}`, () => assert.deepEqual(parseStoreAccess(text), access));
+    test(`reads what is said of ${words}`, () =>
+      expect(parseStoreAccess(text)).toStrictEqual(access));
   }
 });
 
 test("the machine's own Nix says how it reaches its store", async () => {
   const access = await askStoreAccess(await testNix());
-  assert(access?.through === "itself" || access?.through === "daemon");
+  expect(access?.through === "itself" || access?.through === "daemon").toBe(true);
 });

@@ -1,11 +1,11 @@
-import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { findStoreDatabase, readClosure } from "../../../origin/nix/store-database.ts";
 import { parseStorePath, type StorePath } from "../../../registry/naming/store-path.ts";
+import type { Ending } from "../fixture.ts";
 import { tempDir } from "./fixture.ts";
 
 const storePath = (digit: string, name: string) =>
@@ -29,36 +29,36 @@ describe("findStoreDatabase", () => {
   ];
   for (const [env, expected] of rows) {
     test(`gives ${expected} for ${JSON.stringify(env)}`, () =>
-      assert.equal(findStoreDatabase(env), expected));
+      expect(findStoreDatabase(env)).toBe(expected));
   }
 });
 
 describe("readClosure", () => {
-  test("gives what one and several roots reach, and no more", async (t) => {
-    const { path } = await makeDatabase(t);
+  test("gives what one and several roots reach, and no more", async () => {
+    const { path } = await makeDatabase(onTestFinished);
     const leaf = { path: LEAF, narSize: 20, references: [] };
     const top = { path: TOP, narSize: 10, references: [TOP, LEAF] };
-    assert.deepEqual(sorted(readClosure(path, [TOP])), [top, leaf]);
-    assert.deepEqual(readClosure(path, [LEAF]), [leaf]);
-    assert.equal(readClosure(path, [TOP, OTHER, LEAF])?.length, 3);
+    expect(sorted(readClosure(path, [TOP]))).toStrictEqual([top, leaf]);
+    expect(readClosure(path, [LEAF])).toStrictEqual([leaf]);
+    expect(readClosure(path, [TOP, OTHER, LEAF])?.length).toBe(3);
   });
 
-  test("sees what is committed, while it is in the log only, and nothing else", async (t) => {
-    const { path, database } = await makeDatabase(t);
+  test("sees what is committed, while it is in the log only, and nothing else", async () => {
+    const { path, database } = await makeDatabase(onTestFinished);
     database.exec("PRAGMA wal_autocheckpoint = 0; BEGIN IMMEDIATE");
     database.exec(`UPDATE ValidPaths SET narSize = 21 WHERE path = '${LEAF}'`);
-    assert.equal(readClosure(path, [LEAF])?.[0]?.narSize, 20);
+    expect(readClosure(path, [LEAF])?.[0]?.narSize).toBe(20);
     database.exec("COMMIT");
-    assert.equal(readClosure(path, [LEAF])?.[0]?.narSize, 21);
+    expect(readClosure(path, [LEAF])?.[0]?.narSize).toBe(21);
   });
 
-  test("leaves a database that a writer can go on with", async (t) => {
-    const { path, database } = await makeDatabase(t);
+  test("leaves a database that a writer can go on with", async () => {
+    const { path, database } = await makeDatabase(onTestFinished);
     readClosure(path, [TOP]);
     database.exec("DELETE FROM Refs; PRAGMA wal_checkpoint(TRUNCATE)");
-    assert.equal(readClosure(path, [TOP])?.length, 1);
+    expect(readClosure(path, [TOP])?.length).toBe(1);
     database.close();
-    assert.equal(readClosure(path, [TOP])?.length, 1);
+    expect(readClosure(path, [TOP])?.length).toBe(1);
   });
 
   const unanswered: readonly (readonly [
@@ -90,23 +90,23 @@ describe("readClosure", () => {
     ],
   ];
   for (const [what, change, paths] of unanswered) {
-    test(`gives no answer for ${what}`, async (t) => {
-      const made = await makeDatabase(t);
+    test(`gives no answer for ${what}`, async () => {
+      const made = await makeDatabase(onTestFinished);
       await change(made);
-      assert.equal(readClosure(made.path, paths ?? [TOP]), undefined);
+      expect(readClosure(made.path, paths ?? [TOP])).toBeUndefined();
     });
   }
 
-  test("gives no answer where there is no file, and makes none", async (t) => {
-    const folder = await tempDir(t);
-    assert.equal(readClosure(join(folder, "db.sqlite"), [TOP]), undefined);
+  test("gives no answer where there is no file, and makes none", async () => {
+    const folder = await tempDir(onTestFinished);
+    expect(readClosure(join(folder, "db.sqlite"), [TOP])).toBeUndefined();
     await writeFile(join(folder, "schema"), "10");
-    assert.equal(readClosure(join(folder, "db.sqlite"), [TOP]), undefined);
-    assert.deepEqual(await readdir(folder), ["schema"]);
+    expect(readClosure(join(folder, "db.sqlite"), [TOP])).toBeUndefined();
+    expect(await readdir(folder)).toStrictEqual(["schema"]);
   });
 
-  test("writes nothing to standard error", async (t) => {
-    const { path } = await makeDatabase(t);
+  test("writes nothing to standard error", async () => {
+    const { path } = await makeDatabase(onTestFinished);
     const module = join(import.meta.dirname, "../../../origin/nix/store-database.ts");
     const program = `import { readClosure } from ${JSON.stringify(module)};
       console.log(readClosure(${JSON.stringify(path)}, ["${TOP}"]).length);`;
@@ -115,7 +115,7 @@ describe("readClosure", () => {
       ["--input-type=module", "--eval", program],
       { encoding: "utf8" },
     );
-    assert.deepEqual({ stdout, stderr }, { stdout: "2\n", stderr: "" });
+    expect({ stdout, stderr }).toStrictEqual({ stdout: "2\n", stderr: "" });
   });
 });
 
@@ -126,13 +126,13 @@ interface Made {
 }
 
 /** A database of Nix's schema, as far as it matters here, that a writer has open. */
-async function makeDatabase(t: TestContext): Promise<Made> {
-  const folder = join(await tempDir(t), "db");
+async function makeDatabase(onEnd: Ending): Promise<Made> {
+  const folder = join(await tempDir(onEnd), "db");
   await mkdir(folder);
   await writeFile(join(folder, "schema"), "10");
   const path = join(folder, "db.sqlite");
   const database = new DatabaseSync(path);
-  t.after(() => {
+  onEnd(() => {
     if (database.isOpen) database.close();
   });
   database.exec(`

@@ -1,7 +1,6 @@
 // Where the files of the store are, by what Nix is told and by what it says itself.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import type { NixRunner } from "../../../origin/nix/nix-runner.ts";
 import {
   findStoreDirectory,
@@ -31,28 +30,27 @@ describe("realDirectory", () => {
   ];
   for (const [url, directory] of rows) {
     test(`is ${directory} for ${JSON.stringify(url)}`, () =>
-      assert.equal(realDirectory(url), directory));
+      expect(realDirectory(url)).toBe(directory));
   }
 });
 
 describe("findStoreDirectory", () => {
   test("is the usual one on this machine", async () => {
-    assert.equal((await testNix()).storeDirectory, "/nix/store");
+    expect((await testNix()).storeDirectory).toBe("/nix/store");
   });
 
-  test("follows NIX_REMOTE to a store of its own", async (t) => {
-    const root = await tempDir(t);
+  test("follows NIX_REMOTE to a store of its own", async () => {
+    const root = await tempDir(onTestFinished);
     const nix = await testNix({ env: { NIX_REMOTE: `local?root=${root}` } });
-    assert.equal(nix.storeDirectory, `${root}/nix/store`);
+    expect(nix.storeDirectory).toBe(`${root}/nix/store`);
   });
 
-  test("refuses a store whose paths have other names", async (t) => {
-    const folder = await tempDir(t);
+  test("refuses a store whose paths have other names", async () => {
+    const folder = await tempDir(onTestFinished);
     const env = { NIX_STORE_DIR: `${folder}/store`, NIX_STATE_DIR: `${folder}/var` };
     const problem = await testNix({ env }).catch((error) => error);
     assert(problem instanceof StoreProblem);
-    assert.match(
-      problem.message,
+    expect(problem.message).toMatch(
       /its store at .*, and images hold \/nix\/store: unset NIX_STORE_DIR/,
     );
   });
@@ -83,7 +81,9 @@ describe("findStoreDirectory", () => {
   for (const [what, answer, message] of said) {
     test(`refuses to start where ${what}`, async () => {
       const run: NixRunner = async () => ({ kind: "exited", stdout: '"/nix/store"\n', ...answer });
-      await assert.rejects(findStoreDirectory(run, Promise.resolve(undefined)), { message });
+      await expect(findStoreDirectory(run, Promise.resolve(undefined))).rejects.toMatchObject({
+        message,
+      });
     });
   }
 });

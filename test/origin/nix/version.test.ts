@@ -1,7 +1,6 @@
-import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { isOlder, parseNixVersion, readNeededNix } from "../../../origin/nix/version.ts";
 import { tempDir } from "./fixture.ts";
 
@@ -14,8 +13,7 @@ describe("parseNixVersion", () => {
     ["nothing", undefined],
   ] as const;
   for (const [text, version] of rows) {
-    test(`reads ${version} from ${text.trim()}`, () =>
-      assert.equal(parseNixVersion(text), version));
+    test(`reads ${version} from ${text.trim()}`, () => expect(parseNixVersion(text)).toBe(version));
   }
 });
 
@@ -32,7 +30,7 @@ describe("isOlder", () => {
   ] as const;
   for (const [version, than, older] of rows) {
     test(`${version} ${older ? "is" : "is not"} older than ${than}`, () =>
-      assert.equal(isOlder(version, than), older));
+      expect(isOlder(version, than)).toBe(older));
   }
 });
 
@@ -45,18 +43,18 @@ describe("readNeededNix", () => {
     ["a file without end", `#${"x".repeat(100_000)}\n"2.18"`, undefined],
   ];
   for (const [words, text, needed] of rows) {
-    test(`reads ${needed} from ${words}`, async (t) => {
-      const folder = await tempDir(t);
+    test(`reads ${needed} from ${words}`, async () => {
+      const folder = await tempDir(onTestFinished);
       await mkdir(join(folder, "lib"));
       await writeFile(join(folder, "lib/minver.nix"), text);
-      assert.equal(await readNeededNix(folder), needed);
+      expect(await readNeededNix(folder)).toBe(needed);
     });
   }
 
-  test("reads nothing where there is no such file, nor a folder", async (t) => {
-    const folder = await tempDir(t);
-    assert.equal(await readNeededNix(folder), undefined);
+  test("reads nothing where there is no such file, nor a folder", async () => {
+    const folder = await tempDir(onTestFinished);
+    expect(await readNeededNix(folder)).toBeUndefined();
     await writeFile(join(folder, "set.nix"), "{ }");
-    assert.equal(await readNeededNix(join(folder, "set.nix")), undefined);
+    expect(await readNeededNix(join(folder, "set.nix"))).toBeUndefined();
   });
 });

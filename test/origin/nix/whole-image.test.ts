@@ -1,11 +1,11 @@
 // What lookUp says of the images that a package set defines under `nixportImages`.
 
-import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import { type Lookup, outputPathsOf } from "../../../registry/image/lookup.ts";
+import type { Ending } from "../fixture.ts";
 import { derivation, pinPath, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
 const nix = await testNix();
@@ -39,8 +39,8 @@ const SET = `rec {
   };
 }`;
 
-async function said(t: TestContext, ...names: readonly string[]): Promise<readonly Lookup[]> {
-  const dir = await tempDir(t);
+async function said(onEnd: Ending, ...names: readonly string[]): Promise<readonly Lookup[]> {
+  const dir = await tempDir(onEnd);
   await writeFile(join(dir, "default.nix"), SET);
   await mkdir(join(dir, "files/etc"), { recursive: true });
   await writeFile(join(dir, "files/etc/app.conf"), "one\n");
@@ -54,36 +54,36 @@ const basesOf = (lookup: Lookup | undefined) => {
 };
 
 describe("an image of a package set", () => {
-  test("is its contents, each like a package, and its config", async (t) => {
-    const [web] = await said(t, "web");
-    assert.deepEqual(basesOf(web), ["good-1.0", "lib-2.0", "files"]);
+  test("is its contents, each like a package, and its config", async () => {
+    const [web] = await said(onTestFinished, "web");
+    expect(basesOf(web)).toStrictEqual(["good-1.0", "lib-2.0", "files"]);
     assert(web?.kind === "image");
-    assert.equal(web.attribute, "nixportImages.web");
-    assert.deepEqual(web.config, {
+    expect(web.attribute).toBe("nixportImages.web");
+    expect(web.config).toStrictEqual({
       Cmd: ["/bin/good", "--port", "80"],
       ExposedPorts: { "80/tcp": {} },
     });
-    assert.equal(web.contents[0]?.mainProgram, "good");
-    assert.equal(web.contents[2]?.derivation, web.contents[2]?.outputs[0]?.path);
+    expect(web.contents[0]?.mainProgram).toBe("good");
+    expect(web.contents[2]?.derivation).toBe(web.contents[2]?.outputs[0]?.path);
   });
 
-  test("is found in any case, before a package of its name, and beside packages", async (t) => {
-    const [mixed, both, good, empty] = await said(t, "mixed", "both", "good", "empty");
-    assert.deepEqual(basesOf(mixed), ["good-1.0"]);
-    assert.deepEqual(basesOf(both), ["lib-2.0"]);
-    assert.equal(good?.kind, "found");
-    assert.deepEqual(basesOf(empty), []);
+  test("is found in any case, before a package of its name, and beside packages", async () => {
+    const [mixed, both, good, empty] = await said(onTestFinished, "mixed", "both", "good", "empty");
+    expect(basesOf(mixed)).toStrictEqual(["good-1.0"]);
+    expect(basesOf(both)).toStrictEqual(["lib-2.0"]);
+    expect(good?.kind).toBe("found");
+    expect(basesOf(empty)).toStrictEqual([]);
   });
 
-  test("is named where a name comes near it", async (t) => {
-    const [missing] = await said(t, "wbe");
-    assert.deepEqual(missing, { kind: "missing", near: ["web"] });
+  test("is named where a name comes near it", async () => {
+    const [missing] = await said(onTestFinished, "wbe");
+    expect(missing).toStrictEqual({ kind: "missing", near: ["web"] });
   });
 
-  test("holds what its config names, once", async (t) => {
-    const [naming, twice] = await said(t, "naming", "twice");
-    assert.deepEqual([...basesOf(naming)].sort(), ["app.conf", "lib-2.0-dev"]);
-    assert.deepEqual(basesOf(twice), ["good-1.0"]);
+  test("holds what its config names, once", async () => {
+    const [naming, twice] = await said(onTestFinished, "naming", "twice");
+    expect([...basesOf(naming)].sort()).toStrictEqual(["app.conf", "lib-2.0-dev"]);
+    expect(basesOf(twice)).toStrictEqual(["good-1.0"]);
   });
 
   const wrong: readonly [name: string, attribute: string, reason: RegExp][] = [
@@ -96,21 +96,21 @@ describe("an image of a package set", () => {
     ["config", "nixportImages.config.config", /^cmd: /],
     ["notconfig", "nixportImages.notConfig.config", /^is a list, not a set$/],
   ];
-  test("that is defined wrongly is a failure which names the attribute", async (t) => {
-    const lookups = await said(t, ...wrong.map(([name]) => name));
+  test("that is defined wrongly is a failure which names the attribute", async () => {
+    const lookups = await said(onTestFinished, ...wrong.map(([name]) => name));
     for (const [index, [name, attribute, reason]] of wrong.entries()) {
       const lookup = lookups[index];
       assert(lookup?.kind === "bad-image", `${name}: ${JSON.stringify(lookup)}`);
-      assert.equal(lookup.attribute, attribute);
-      assert.match(lookup.reason, reason);
+      expect(lookup.attribute).toBe(attribute);
+      expect(lookup.reason).toMatch(reason);
     }
   });
 
-  test("that does not evaluate says why, and hides no other", async (t) => {
-    const [throwing, inside, good] = await said(t, "throwing", "inside", "mixed");
+  test("that does not evaluate says why, and hides no other", async () => {
+    const [throwing, inside, good] = await said(onTestFinished, "throwing", "inside", "mixed");
     assert(throwing?.kind === "evaluation-failed" && inside?.kind === "evaluation-failed");
-    assert.match(throwing.message, /not today/);
-    assert.match(inside.message, /gone today/);
-    assert.equal(good?.kind, "image");
+    expect(throwing.message).toMatch(/not today/);
+    expect(inside.message).toMatch(/gone today/);
+    expect(good?.kind).toBe("image");
   });
 });

@@ -47,7 +47,7 @@ Sig: cache.example-1:${Buffer.from(hash).toString("base64")}
 }
 
 export async function serveCache(
-  t: Ending,
+  onEnd: Ending,
   graph: Graph,
   faults: Readonly<Record<string, Fault>> = {},
 ): Promise<TestCache> {
@@ -71,7 +71,7 @@ export async function serveCache(
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);
   await promise;
-  t.after(async () => {
+  onEnd(async () => {
     server.closeAllConnections();
     server.close();
   });

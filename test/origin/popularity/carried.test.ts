@@ -1,16 +1,15 @@
 // Popularity data that a set in git carries: real repositories, fetched by real Nix.
 
-import assert from "node:assert/strict";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { obtainPopularity } from "../../../origin/popularity/obtain.ts";
 import type { CountedSet } from "../../../origin/popularity/small-set.ts";
 import { rememberPins } from "../../../origin/sources/pins.ts";
 import type { Source } from "../../../origin/sources/source.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storePathOf } from "../../registry/fixture.ts";
-import { readableLog, temporaryDirectory } from "../fixture.ts";
+import { type Ending, readableLog, temporaryDirectory } from "../fixture.ts";
 import { testNix } from "../nix/fixture.ts";
 import { createRepository, GIT_ENV } from "../sources/git-repository.ts";
 
@@ -19,8 +18,8 @@ const GLIBC = storePathOf("glibc-2.36");
 const COUNTED = 7;
 
 /** One start after another on one storage, each of which asks the source anew what latest is. */
-async function createStarts(t: TestContext, source: Source) {
-  const store = await openFilesystemStore(await temporaryDirectory(t));
+async function createStarts(onEnd: Ending, source: Source) {
+  const store = await openFilesystemStore(await temporaryDirectory(onEnd));
   const { log, lines } = readableLog();
   const { signal } = new AbortController();
   const common = { source, store, log, now: Date.now, signal };
@@ -28,7 +27,7 @@ async function createStarts(t: TestContext, source: Source) {
     lines,
     /** How many need glibc, by what the start has obtained. */
     async start(): Promise<number> {
-      const memory = await openFilesystemStore(await temporaryDirectory(t));
+      const memory = await openFilesystemStore(await temporaryDirectory(onEnd));
       const pins = rememberPins({ ...common, store: memory, nix, env: GIT_ENV, freshMs: 0 });
       const counts = new Map([["glibc", COUNTED]]);
       const countSet = async (): Promise<CountedSet> => {
@@ -52,55 +51,58 @@ describe("popularity data of a set in git", { timeout: 60_000 }, () => {
     ],
   ];
   for (const [title, folder, sourceOf] of places) {
-    test(`are read of ${title}, at the revision of latest`, async (t) => {
-      const repository = await createRepository(t);
+    test(`are read of ${title}, at the revision of latest`, async () => {
+      const repository = await createRepository(onTestFinished);
       const write = async (name: string, text: string) => {
         await mkdir(join(repository.path, folder), { recursive: true });
         await writeFile(join(repository.path, folder, name), text);
       };
-      const { start } = await createStarts(t, sourceOf(repository.path));
+      const { start } = await createStarts(onTestFinished, sourceOf(repository.path));
       await write("flake.nix", FLAKE);
       await repository.commit("{ }");
-      assert.equal(await start(), COUNTED);
+      expect(await start()).toBe(COUNTED);
       await write("popularity.json", '{ "glibc": 42 }');
-      assert.equal(await start(), COUNTED, "it is not committed");
+      expect(await start(), "it is not committed").toBe(COUNTED);
       repository.add("popularity");
-      assert.equal(await start(), 42);
+      expect(await start()).toBe(42);
       await write("popularity.json", '{ "glibc": 43 }');
       repository.add("more popularity");
-      assert.equal(await start(), 43);
+      expect(await start()).toBe(43);
     });
   }
 
-  test("stay when the source is gone, or has data that are none; and go when it has no more", async (t) => {
-    const repository = await createRepository(t);
+  test("stay when the source is gone, or has data that are none; and go when it has no more", async () => {
+    const repository = await createRepository(onTestFinished);
     const file = join(repository.path, "popularity.json");
-    const { start, lines } = await createStarts(t, { kind: "git", url: repository.path });
+    const { start, lines } = await createStarts(onTestFinished, {
+      kind: "git",
+      url: repository.path,
+    });
     await writeFile(file, '{ "glibc": 42 }');
     await repository.commit("{ }");
-    assert.equal(await start(), 42);
+    expect(await start()).toBe(42);
     const away = `${repository.path}-away`;
     await rename(repository.path, away);
-    assert.equal(await start(), 42);
-    assert.match(String(lines.at(-1)?.reason), /does not appear to be a git repository/);
+    expect(await start()).toBe(42);
+    expect(String(lines.at(-1)?.reason)).toMatch(/does not appear to be a git repository/);
     await rename(away, repository.path);
     await writeFile(file, "[]");
     repository.add("broken");
-    assert.equal(await start(), 42);
-    assert.match(String(lines.at(-1)?.reason), /is no JSON object of names and counts$/);
+    expect(await start()).toBe(42);
+    expect(String(lines.at(-1)?.reason)).toMatch(/is no JSON object of names and counts$/);
     await rm(file);
     repository.add("none");
-    assert.equal(await start(), COUNTED);
+    expect(await start()).toBe(COUNTED);
     await rename(repository.path, away);
-    assert.equal(await start(), COUNTED);
+    expect(await start()).toBe(COUNTED);
     await rename(away, repository.path);
   });
 
-  test("end the first start when they are none", async (t) => {
-    const repository = await createRepository(t);
+  test("end the first start when they are none", async () => {
+    const repository = await createRepository(onTestFinished);
     await writeFile(join(repository.path, "popularity.json"), "nonsense");
     await repository.commit("{ }");
-    const { start } = await createStarts(t, { kind: "git", url: repository.path });
-    await assert.rejects(start(), /the popularity data of the package set is no JSON/);
+    const { start } = await createStarts(onTestFinished, { kind: "git", url: repository.path });
+    await expect(start()).rejects.toThrow(/the popularity data of the package set is no JSON/);
   });
 });

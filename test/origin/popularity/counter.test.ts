@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { createCounter } from "../../../origin/popularity/counter.ts";
 import { storePathOf } from "../../registry/fixture.ts";
 
@@ -37,7 +36,7 @@ describe("createCounter", () => {
     test(title, () => {
       const counter = createCounter();
       for (const group of groups) counter.add(group.map(storePathOf));
-      assert.deepEqual([...counter.byPackage()], Object.entries(counts));
+      expect([...counter.byPackage()]).toStrictEqual(Object.entries(counts));
     });
   }
 });

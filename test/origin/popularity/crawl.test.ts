@@ -1,12 +1,11 @@
 // Counting over a binary cache: a real HTTP server with narinfo files in Nix's format, the faults
 // of real caches and hostile ones, and going on where a run was stopped.
 
-import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
 import {
   type BinaryCacheOptions,
   openBinaryCache,
@@ -15,7 +14,7 @@ import { createCounter } from "../../../origin/popularity/counter.ts";
 import { type CrawlProgress, crawl } from "../../../origin/popularity/crawl.ts";
 import { openNarinfoJournal } from "../../../origin/popularity/narinfo-journal.ts";
 import { storePathOf } from "../../registry/fixture.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { type Fault, type Graph, narinfoOf, serveCache } from "./cache.ts";
 
 const GRAPH: Graph = {
@@ -38,8 +37,8 @@ interface Run {
   readonly onProgress?: (progress: CrawlProgress) => void;
 }
 
-async function count(t: TestContext, url: string, run: Run = {}) {
-  const file = run.journalFile ?? join(await temporaryDirectory(t), "journal");
+async function count(onEnd: Ending, url: string, run: Run = {}) {
+  const file = run.journalFile ?? join(await temporaryDirectory(onEnd), "journal");
   const journal = await openNarinfoJournal(file);
   try {
     const counter = createCounter();
@@ -59,11 +58,11 @@ async function count(t: TestContext, url: string, run: Run = {}) {
 }
 
 describe("crawl", { timeout: 60_000 }, () => {
-  test("counts the references of all paths that the list leads to, each asked for once", async (t) => {
-    const cache = await serveCache(t, GRAPH);
-    const counted = await count(t, `${cache.url}/`);
-    assert.deepEqual(counted, { known: 6, read: 6, absent: 0, failed: 0, counts: COUNTS });
-    assert.deepEqual(cache.asked.toSorted(), Object.keys(GRAPH).toSorted());
+  test("counts the references of all paths that the list leads to, each asked for once", async () => {
+    const cache = await serveCache(onTestFinished, GRAPH);
+    const counted = await count(onTestFinished, `${cache.url}/`);
+    expect(counted).toStrictEqual({ known: 6, read: 6, absent: 0, failed: 0, counts: COUNTS });
+    expect(cache.asked.toSorted()).toStrictEqual(Object.keys(GRAPH).toSorted());
   });
 
   const transient: readonly [title: string, fault: Fault["answer"]][] = [
@@ -81,19 +80,21 @@ describe("crawl", { timeout: 60_000 }, () => {
     ["another's file", (response) => response.end(narinfoOf(storePathOf("other-1"), []))],
   ];
   for (const [title, answer] of transient) {
-    test(`asks again after ${title}`, async (t) => {
-      const cache = await serveCache(t, GRAPH, { "bash-5": { times: 2, answer } });
-      const counted = await count(t, cache.url);
-      assert.deepEqual(counted, { known: 6, read: 6, absent: 0, failed: 0, counts: COUNTS });
-      assert.equal(cache.asked.filter((name) => name === "bash-5").length, 3);
+    test(`asks again after ${title}`, async () => {
+      const cache = await serveCache(onTestFinished, GRAPH, { "bash-5": { times: 2, answer } });
+      const counted = await count(onTestFinished, cache.url);
+      expect(counted).toStrictEqual({ known: 6, read: 6, absent: 0, failed: 0, counts: COUNTS });
+      expect(cache.asked.filter((name) => name === "bash-5")).toHaveLength(3);
     });
   }
 
-  test("asks again where an answer takes too long", async (t) => {
+  test("asks again where an answer takes too long", async () => {
     const answer = () => undefined;
-    const cache = await serveCache(t, GRAPH, { "bash-5": { times: 1, answer } });
-    const counted = await count(t, cache.url, { options: { ...quick, attemptDeadlineMs: 200 } });
-    assert.equal(counted.read, 6);
+    const cache = await serveCache(onTestFinished, GRAPH, { "bash-5": { times: 1, answer } });
+    const counted = await count(onTestFinished, cache.url, {
+      options: { ...quick, attemptDeadlineMs: 200 },
+    });
+    expect(counted.read).toBe(6);
   });
 
   const withoutBash = { glibc: 4 };
@@ -121,76 +122,91 @@ describe("crawl", { timeout: 60_000 }, () => {
     ],
   ];
   for (const [title, answer, kind, requests] of lasting) {
-    test(`leaves out and counts what is answered with ${title}`, async (t) => {
-      const cache = await serveCache(t, GRAPH, { "bash-5": { answer } });
-      const counted = await count(t, cache.url);
+    test(`leaves out and counts what is answered with ${title}`, async () => {
+      const cache = await serveCache(onTestFinished, GRAPH, { "bash-5": { answer } });
+      const counted = await count(onTestFinished, cache.url);
       const gaps = { absent: 0, failed: 0, [kind]: 1 };
       // Only bash leads to ncurses a second time.
-      assert.deepEqual(counted, { known: 6, read: 5, ...gaps, counts: withoutBash });
-      assert.equal(cache.asked.filter((name) => name === "bash-5").length, requests);
+      expect(counted).toStrictEqual({ known: 6, read: 5, ...gaps, counts: withoutBash });
+      expect(cache.asked.filter((name) => name === "bash-5")).toHaveLength(requests);
     });
   }
 
-  test("ends where the cache answers nothing any more, and says what it says", async (t) => {
+  test("ends where the cache answers nothing any more, and says what it says", async () => {
     const names = Array.from({ length: 40 }, (_, at) => `broken-${at}`);
     const fault: Fault = { answer: (response) => response.writeHead(500).end() };
     const faults = Object.fromEntries(names.map((name) => [name, fault]));
-    const cache = await serveCache(t, {}, faults);
+    const cache = await serveCache(onTestFinished, {}, faults);
     const options = { ...quick, attempts: 1 };
-    await assert.rejects(count(t, cache.url, { listed: names, options }), /narinfo: HTTP 500$/);
-    assert(cache.asked.length < names.length);
+    await expect(count(onTestFinished, cache.url, { listed: names, options })).rejects.toThrow(
+      /narinfo: HTTP 500$/,
+    );
+    expect(cache.asked.length).toBeLessThan(names.length);
   });
 
-  test("ends where the cache is gone, though the journal knows every other path", async (t) => {
-    const journalFile = join(await temporaryDirectory(t), "journal");
+  test("ends where the cache is gone, though the journal knows every other path", async () => {
+    const journalFile = join(await temporaryDirectory(onTestFinished), "journal");
     const known = Array.from({ length: 40 }, (_, at) => `known-${at}`);
-    const before = await serveCache(t, Object.fromEntries(known.map((name) => [name, []])));
-    await count(t, before.url, { journalFile, listed: known });
+    const before = await serveCache(
+      onTestFinished,
+      Object.fromEntries(known.map((name) => [name, []])),
+    );
+    await count(onTestFinished, before.url, { journalFile, listed: known });
     const gone: Fault = { answer: (response) => response.writeHead(500).end() };
     const faults = Object.fromEntries(known.map((name) => [`un${name}`, gone]));
-    const cache = await serveCache(t, {}, faults);
+    const cache = await serveCache(onTestFinished, {}, faults);
     const listed = known.flatMap((name) => [name, `un${name}`]);
     const options = { ...quick, attempts: 1 };
-    await assert.rejects(count(t, cache.url, { journalFile, listed, options }), /HTTP 500$/);
-    assert(cache.asked.length < known.length);
+    await expect(
+      count(onTestFinished, cache.url, { journalFile, listed, options }),
+    ).rejects.toThrow(/HTTP 500$/);
+    expect(cache.asked.length).toBeLessThan(known.length);
   });
 
-  test("ends with the reason of its signal between two attempts", async (t) => {
+  test("ends with the reason of its signal between two attempts", async () => {
     const stop = new AbortController();
     const reason = new Error("stopped by the test");
     const answer: Fault["answer"] = (response) => response.writeHead(503).end();
-    const cache = await serveCache(t, {}, { "htop-3": { answer } });
+    const cache = await serveCache(onTestFinished, {}, { "htop-3": { answer } });
     const options = { ...quick, retryMs: 30_000 };
-    const counted = count(t, cache.url, { listed: ["htop-3"], options, signal: stop.signal });
-    const rejected = assert.rejects(counted, (error) => error === reason);
+    const counted = count(onTestFinished, cache.url, {
+      listed: ["htop-3"],
+      options,
+      signal: stop.signal,
+    });
+    const rejected = expect(counted).rejects.toSatisfy((error) => error === reason);
     // Only who waits for the next attempt listens to the signal itself.
     while (getEventListeners(stop.signal, "abort").length === 0) await setImmediate();
     stop.abort(reason);
     await rejected;
   });
 
-  test("goes on where it was stopped", async (t) => {
-    const cache = await serveCache(t, GRAPH);
-    const journalFile = join(await temporaryDirectory(t), "journal");
+  test("goes on where it was stopped", async () => {
+    const cache = await serveCache(onTestFinished, GRAPH);
+    const journalFile = join(await temporaryDirectory(onTestFinished), "journal");
     const stop = new AbortController();
     const reason = new Error("stopped by the test");
     const onProgress = ({ read }: CrawlProgress) => {
       if (read === 3) stop.abort(reason);
     };
-    const stopped = count(t, cache.url, { journalFile, signal: stop.signal, onProgress });
-    await assert.rejects(stopped, reason);
+    const stopped = count(onTestFinished, cache.url, {
+      journalFile,
+      signal: stop.signal,
+      onProgress,
+    });
+    await expect(stopped).rejects.toThrow(reason);
     const kept = (await readFile(journalFile, "utf8")).trim().split("\n").length;
-    assert(kept >= 3);
+    expect(kept).toBeGreaterThanOrEqual(3);
     cache.asked.length = 0;
-    const counted = await count(t, cache.url, { journalFile });
-    assert.deepEqual(counted.counts, COUNTS);
-    assert.equal(cache.asked.length, 6 - kept);
+    const counted = await count(onTestFinished, cache.url, { journalFile });
+    expect(counted.counts).toStrictEqual(COUNTS);
+    expect(cache.asked).toHaveLength(6 - kept);
   });
 
-  test("does not believe a journal's line that is broken", async (t) => {
-    const cache = await serveCache(t, GRAPH);
-    const journalFile = join(await temporaryDirectory(t), "journal");
-    await count(t, cache.url, { journalFile });
+  test("does not believe a journal's line that is broken", async () => {
+    const cache = await serveCache(onTestFinished, GRAPH);
+    const journalFile = join(await temporaryDirectory(onTestFinished), "journal");
+    await count(onTestFinished, cache.url, { journalFile });
     const lines = (await readFile(journalFile, "utf8")).split("\n");
     const broken = [
       "[1]",
@@ -202,11 +218,11 @@ describe("crawl", { timeout: 60_000 }, () => {
     ];
     await writeFile(journalFile, broken.join("\n"));
     cache.asked.length = 0;
-    assert.deepEqual((await count(t, cache.url, { journalFile })).counts, COUNTS);
-    assert.equal(cache.asked.length, 1);
+    expect((await count(onTestFinished, cache.url, { journalFile })).counts).toStrictEqual(COUNTS);
+    expect(cache.asked).toHaveLength(1);
     await appendFile(journalFile, "[");
     cache.asked.length = 0;
-    assert.deepEqual((await count(t, cache.url, { journalFile })).counts, COUNTS);
-    assert.deepEqual(cache.asked, []);
+    expect((await count(onTestFinished, cache.url, { journalFile })).counts).toStrictEqual(COUNTS);
+    expect(cache.asked).toStrictEqual([]);
   });
 });

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { parseNarinfo } from "../../../origin/popularity/narinfo.ts";
 import { storePathOf } from "../../registry/fixture.ts";
 import { narinfoOf } from "./cache.ts";
@@ -10,9 +9,9 @@ const WHOLE = narinfoOf(HTOP, [GLIBC, HTOP]);
 
 describe("parseNarinfo", () => {
   test("gives what a path refers to, without the path itself", () => {
-    assert.deepEqual(parseNarinfo(WHOLE, HTOP), { path: HTOP, references: [GLIBC] });
+    expect(parseNarinfo(WHOLE, HTOP)).toStrictEqual({ path: HTOP, references: [GLIBC] });
     const alone = narinfoOf(GLIBC, []);
-    assert.deepEqual(parseNarinfo(alone, GLIBC), { path: GLIBC, references: [] });
+    expect(parseNarinfo(alone, GLIBC)).toStrictEqual({ path: GLIBC, references: [] });
   });
 
   const faults: readonly [title: string, text: string, reason: RegExp][] = [
@@ -28,7 +27,7 @@ describe("parseNarinfo", () => {
     test(`refuses ${title}`, () => {
       const result = parseNarinfo(text, HTOP);
       assert(typeof result === "string");
-      assert.match(result, reason);
+      expect(result).toMatch(reason);
     });
   }
 });

@@ -1,20 +1,19 @@
 // Which popularity data an origin starts with: the configured file, the set's own, or what is
 // counted and kept. Real files and HTTP; counting itself is small-set.test.ts.
 
-import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { NO_POPULARITY } from "../../../origin/layers/popularity.ts";
 import { type ObtainOptions, obtainPopularity } from "../../../origin/popularity/obtain.ts";
 import type { CountedSet } from "../../../origin/popularity/small-set.ts";
 import type { Source } from "../../../origin/sources/source.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { pinOf, storePathOf } from "../../registry/fixture.ts";
-import { readableLog, temporaryDirectory } from "../fixture.ts";
+import { type Ending, readableLog, temporaryDirectory } from "../fixture.ts";
 
 const NIXPKGS: Source = { kind: "nixpkgs", url: "/nowhere", channel: "x" };
 const GIT: Source = { kind: "git", url: "https://git.invalid/set" };
@@ -37,8 +36,8 @@ function counted(glibc: number): CountedSet {
 }
 
 /** One start after another on one storage. */
-async function createStarts(t: TestContext) {
-  const store = await openFilesystemStore(await temporaryDirectory(t));
+async function createStarts(onEnd: Ending) {
+  const store = await openFilesystemStore(await temporaryDirectory(onEnd));
   const { log, lines } = readableLog();
   const starts = { counting: 0 };
   async function start(changes: Partial<ObtainOptions>, answer: CountedSet = counted(7)) {
@@ -61,12 +60,12 @@ interface Answer {
   body: string;
 }
 
-async function serve(t: TestContext, answer: Answer): Promise<string> {
+async function serve(onEnd: Ending, answer: Answer): Promise<string> {
   const server = createServer((_, response) => response.writeHead(answer.status).end(answer.body));
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);
   await promise;
-  t.after(() => {
+  onEnd(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -74,40 +73,40 @@ async function serve(t: TestContext, answer: Answer): Promise<string> {
 }
 
 describe("obtainPopularity, of what an operator gives", { timeout: 20_000 }, () => {
-  test("has none of nixpkgs, which is never counted", async (t) => {
-    const { start, starts } = await createStarts(t);
-    assert.equal(await start({ source: NIXPKGS }), NO_POPULARITY);
-    assert.equal(starts.counting, 0);
+  test("has none of nixpkgs, which is never counted", async () => {
+    const { start, starts } = await createStarts(onTestFinished);
+    expect(await start({ source: NIXPKGS })).toBe(NO_POPULARITY);
+    expect(starts.counting).toBe(0);
   });
 
-  test("reads the file beside a local set, and counts nothing then", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("reads the file beside a local set, and counts nothing then", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await writeFile(join(path, "popularity.json"), '{"glibc-2.36": 42}');
-    const { start, starts } = await createStarts(t);
+    const { start, starts } = await createStarts(onTestFinished);
     const popularity = await start({ source: { kind: "path", path } });
-    assert.equal(popularity.count(GLIBC), 42);
-    assert.equal(starts.counting, 0);
+    expect(popularity.count(GLIBC)).toBe(42);
+    expect(starts.counting).toBe(0);
   });
 
-  test("reads the configured URL, and that before the file", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("reads the configured URL, and that before the file", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await writeFile(join(path, "popularity.json"), '{"glibc": 1000}');
-    const { start } = await createStarts(t);
-    const url = await serve(t, { status: 200, body: '{"glibc-2.30": 300000}' });
+    const { start } = await createStarts(onTestFinished);
+    const url = await serve(onTestFinished, { status: 200, body: '{"glibc-2.30": 300000}' });
     for (const source of [NIXPKGS, { kind: "path", path } as const]) {
-      assert.equal((await start({ url, source })).count(GLIBC), 300_000);
+      expect((await start({ url, source })).count(GLIBC)).toBe(300_000);
     }
   });
 
-  test("reads a file URL", async (t) => {
-    const path = join(await temporaryDirectory(t), "data of mine.json");
+  test("reads a file URL", async () => {
+    const path = join(await temporaryDirectory(onTestFinished), "data of mine.json");
     await writeFile(path, '{"glibc": 300000}');
-    const { start } = await createStarts(t);
-    assert.equal((await start({ url: pathToFileURL(path).href })).count(GLIBC), 300_000);
+    const { start } = await createStarts(onTestFinished);
+    expect((await start({ url: pathToFileURL(path).href })).count(GLIBC)).toBe(300_000);
     const url = "file:///nowhere/data.json";
-    await assert.rejects(start({ url }), /file:\/\/\/nowhere\/data.json: no such file/);
+    await expect(start({ url })).rejects.toThrow(/file:\/\/\/nowhere\/data.json: no such file/);
     for (const place of [dirname(path), "/dev/null"]) {
-      await assert.rejects(start({ url: pathToFileURL(place).href }), / is no file$/);
+      await expect(start({ url: pathToFileURL(place).href })).rejects.toThrow(/ is no file$/);
     }
   });
 
@@ -120,83 +119,88 @@ describe("obtainPopularity, of what an operator gives", { timeout: 20_000 }, () 
     [200, '{"a": "1"}', /is no JSON object of names and counts/],
   ];
   for (const [status, body, message] of faults) {
-    test(`ends the first start when the URL answers ${status} ${body}, no later one`, async (t) => {
-      const { start, lines } = await createStarts(t);
+    test(`ends the first start when the URL answers ${status} ${body}, no later one`, async () => {
+      const { start, lines } = await createStarts(onTestFinished);
       const answer = { status, body };
-      const url = await serve(t, answer);
-      await assert.rejects(start({ url }), message);
+      const url = await serve(onTestFinished, answer);
+      await expect(start({ url })).rejects.toThrow(message);
       Object.assign(answer, { status: 200, body: '{"glibc":300000}' });
       const { id } = await start({ url });
       Object.assign(answer, { status, body });
-      assert.equal((await start({ url })).id, id);
-      assert.match(String(lines.at(-1)?.reason), message);
+      expect((await start({ url })).id).toBe(id);
+      expect(String(lines.at(-1)?.reason)).toMatch(message);
     });
   }
 
-  test("ends the start when the file beside the set is broken", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("ends the start when the file beside the set is broken", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await writeFile(join(path, "popularity.json"), "nonsense");
-    const { start } = await createStarts(t);
-    await assert.rejects(start({ source: { kind: "path", path } }), /popularity data .* no JSON/);
+    const { start } = await createStarts(onTestFinished);
+    await expect(start({ source: { kind: "path", path } })).rejects.toThrow(
+      /popularity data .* no JSON/,
+    );
   });
 });
 
 describe("obtainPopularity, of what is counted", { timeout: 20_000 }, () => {
-  test("counts at the first start, and keeps to that", async (t) => {
-    const { start, starts } = await createStarts(t);
+  test("counts at the first start, and keeps to that", async () => {
+    const { start, starts } = await createStarts(onTestFinished);
     const first = await start({});
-    assert.equal(first.count(GLIBC), 7);
+    expect(first.count(GLIBC)).toBe(7);
     const later = await start({ now: () => 1000 * DAY_MS }, counted(9));
-    assert.equal(later.id, first.id);
-    assert.equal(starts.counting, 1);
+    expect(later.id).toBe(first.id);
+    expect(starts.counting).toBe(1);
   });
 
-  test("counts each source of a storage by itself", async (t) => {
-    const { start, starts } = await createStarts(t);
+  test("counts each source of a storage by itself", async () => {
+    const { start, starts } = await createStarts(onTestFinished);
     await start({});
     await start({ source: { ...GIT, url: "https://git.invalid/other" } });
-    assert.equal(starts.counting, 2);
+    expect(starts.counting).toBe(2);
   });
 
-  test("counts again at the start after the refresh time", async (t) => {
-    const { start, starts } = await createStarts(t);
+  test("counts again at the start after the refresh time", async () => {
+    const { start, starts } = await createStarts(onTestFinished);
     const refreshMs = 30 * DAY_MS;
     const first = await start({ refreshMs });
-    assert.equal((await start({ refreshMs, now: () => 30 * DAY_MS }, counted(9))).id, first.id);
+    expect((await start({ refreshMs, now: () => 30 * DAY_MS }, counted(9))).id).toBe(first.id);
     const second = await start({ refreshMs, now: () => 31 * DAY_MS }, counted(9));
-    assert.equal(second.count(GLIBC), 9);
-    assert.equal((await start({ refreshMs, now: () => 32 * DAY_MS })).id, second.id);
-    assert.equal(starts.counting, 2);
+    expect(second.count(GLIBC)).toBe(9);
+    expect((await start({ refreshMs, now: () => 32 * DAY_MS })).id).toBe(second.id);
+    expect(starts.counting).toBe(2);
   });
 
   for (const answer of [
     { kind: "too-large", reason: "it has 90000 attributes" },
     { kind: "failed", reason: "undefined variable" },
   ] as const) {
-    test(`keeps earlier data when the set is ${answer.kind} at the refresh`, async (t) => {
-      const { start } = await createStarts(t);
+    test(`keeps earlier data when the set is ${answer.kind} at the refresh`, async () => {
+      const { start } = await createStarts(onTestFinished);
       const first = await start({});
       const again = await start({ refreshMs: DAY_MS, now: () => 9 * DAY_MS }, answer);
-      assert.equal(again.id, first.id);
+      expect(again.id).toBe(first.id);
     });
   }
 
-  test("does not try again with a set that is too large", async (t) => {
-    const { start, starts, lines } = await createStarts(t);
+  test("does not try again with a set that is too large", async () => {
+    const { start, starts, lines } = await createStarts(onTestFinished);
     const answer = { kind: "too-large", reason: "it has 90000 attributes" } as const;
-    assert.equal(await start({}, answer), NO_POPULARITY);
-    assert.equal(lines.at(-1)?.reason, answer.reason);
-    assert.equal(await start({}), NO_POPULARITY);
-    assert.equal(starts.counting, 1);
+    expect(await start({}, answer)).toBe(NO_POPULARITY);
+    expect(lines.at(-1)?.reason).toBe(answer.reason);
+    expect(await start({})).toBe(NO_POPULARITY);
+    expect(starts.counting).toBe(1);
   });
 
-  test("tries again with a set that did not evaluate or could not be reached", async (t) => {
-    const { start, starts } = await createStarts(t);
+  test("tries again with a set that did not evaluate or could not be reached", async () => {
+    const { start, starts } = await createStarts(onTestFinished);
     const unreachable = { kind: "unreachable", message: "no route to host" } as const;
-    const pins = { resolve: async () => unreachable, carriedPopularity: () => assert.fail() };
-    assert.equal(await start({ pins }), NO_POPULARITY);
-    assert.equal(starts.counting, 0);
-    assert.equal(await start({}, { kind: "failed", reason: "undefined variable" }), NO_POPULARITY);
-    assert.equal((await start({})).count(GLIBC), 7);
+    const pins = {
+      resolve: async () => unreachable,
+      carriedPopularity: () => expect.unreachable(),
+    };
+    expect(await start({ pins })).toBe(NO_POPULARITY);
+    expect(starts.counting).toBe(0);
+    expect(await start({}, { kind: "failed", reason: "undefined variable" })).toBe(NO_POPULARITY);
+    expect((await start({})).count(GLIBC)).toBe(7);
   });
 });

@@ -1,20 +1,19 @@
-import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { readStorePathList } from "../../../origin/popularity/store-path-list.ts";
 import { storePathOf } from "../../registry/fixture.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 
 const PATHS = ["glibc-2.40-66", "htop-3.4.1", "perl5.42.0-Module-1.0_2"].map(storePathOf);
 const PLAIN = Buffer.from(`${PATHS.join("\n")}\n`);
 const XZ = execFileSync("xz", ["--compress", "--stdout"], { input: PLAIN });
 const options = { env: { PATH: process.env.PATH ?? "" }, signal: new AbortController().signal };
 
-async function serve(t: TestContext, status: number, body: Buffer, announced = body.length) {
+async function serve(onEnd: Ending, status: number, body: Buffer, announced = body.length) {
   const server = createServer((_, response) => {
     response.writeHead(status, { "Content-Length": announced });
     response.write(body, () => {
@@ -25,7 +24,7 @@ async function serve(t: TestContext, status: number, body: Buffer, announced = b
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);
   await promise;
-  t.after(() => {
+  onEnd(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -37,12 +36,12 @@ describe("readStorePathList", { timeout: 20_000 }, () => {
     ["plain", PLAIN],
     ["xz", XZ],
   ] as const) {
-    test(`reads a ${title} file and the same from a URL`, async (t) => {
-      const file = join(await temporaryDirectory(t), "store-paths");
+    test(`reads a ${title} file and the same from a URL`, async () => {
+      const file = join(await temporaryDirectory(onTestFinished), "store-paths");
       await writeFile(file, bytes);
-      assert.deepEqual(await readStorePathList(file, options), PATHS);
-      const url = await serve(t, 200, bytes);
-      assert.deepEqual(await readStorePathList(url, options), PATHS);
+      expect(await readStorePathList(file, options)).toStrictEqual(PATHS);
+      const url = await serve(onTestFinished, 200, bytes);
+      expect(await readStorePathList(url, options)).toStrictEqual(PATHS);
     });
   }
 
@@ -61,16 +60,18 @@ describe("readStorePathList", { timeout: 20_000 }, () => {
     ["fewer bytes than announced", 200, PLAIN, /store-paths\.xz: /, PLAIN.length + 1],
   ];
   for (const [title, status, body, reason, announced] of faults) {
-    test(`says what is wrong with ${title}`, async (t) => {
-      const url = await serve(t, status, body, announced);
-      await assert.rejects(readStorePathList(url, options), reason);
+    test(`says what is wrong with ${title}`, async () => {
+      const url = await serve(onTestFinished, status, body, announced);
+      await expect(readStorePathList(url, options)).rejects.toThrow(reason);
     });
   }
 
-  test("says that xz is missing", async (t) => {
-    const file = join(await temporaryDirectory(t), "store-paths.xz");
+  test("says that xz is missing", async () => {
+    const file = join(await temporaryDirectory(onTestFinished), "store-paths.xz");
     await writeFile(file, XZ);
     const without = { ...options, env: { PATH: "/nowhere" } };
-    await assert.rejects(readStorePathList(file, without), /compressed, and xz is not installed/);
+    await expect(readStorePathList(file, without)).rejects.toThrow(
+      /compressed, and xz is not installed/,
+    );
   });
 });

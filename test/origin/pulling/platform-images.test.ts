@@ -1,10 +1,9 @@
 // Indexes of real derivations for two platforms, through the origin as it is started. The contents
 // are text, so that any machine builds them for any platform.
 
-import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
+import { beforeAll, describe, expect, test } from "vitest";
 import {
   DOCKER_MANIFEST,
   DOCKER_MANIFEST_LIST,
@@ -42,7 +41,7 @@ function packageSet(salt: string): string {
   } // (if isArm then { arm-only = text "arm-only"; } else { intel-only = text "intel-only"; })`;
 }
 
-before(async () => {
+beforeAll(async () => {
   const setPath = await temporaryDirectory(atEnd);
   await writeFile(join(setPath, "default.nix"), packageSet(setPath));
   const settings = { NIXPORT_PLATFORMS: "linux/amd64,linux/arm64" };
@@ -86,22 +85,18 @@ describe("a name without a platform, of two that are configured", () => {
   test("is an index of the images that the name has with each of them", async () => {
     const { json, headers } = await ask("hello");
     const images = await Promise.all([ask("amd64/hello"), ask("arm64/hello")]);
-    assert.equal(headers.get("Content-Type"), OCI_INDEX);
-    assert.match(headers.get("Nixport-Pin") ?? "", /^path-/);
-    assert.deepEqual(
+    expect(headers.get("Content-Type")).toBe(OCI_INDEX);
+    expect(headers.get("Nixport-Pin") ?? "").toMatch(/^path-/);
+    expect(
       json.manifests.map(({ digest, platform }) => [digest, platform.os, platform.architecture]),
-      [
-        [images[0].digest, "linux", "amd64"],
-        [images[1].digest, "linux", "arm64"],
-      ],
-    );
+    ).toStrictEqual([
+      [images[0].digest, "linux", "amd64"],
+      [images[1].digest, "linux", "arm64"],
+    ]);
     for (const [place, architecture] of ["amd64", "arm64"].entries()) {
-      const { config } = images[place]?.json ?? assert.fail();
+      const { config } = images[place]?.json ?? expect.unreachable();
       const response = await house.request(`/v2/x/blobs/${config.digest}`);
-      assert.equal(
-        ((await response.json()) as { architecture: string }).architecture,
-        architecture,
-      );
+      expect(((await response.json()) as { architecture: string }).architecture).toBe(architecture);
     }
   });
 
@@ -109,39 +104,39 @@ describe("a name without a platform, of two that are configured", () => {
     const { digest } = await ask("hello");
     const path = "/v2/hello/manifests/latest";
     const head = await house.request(path, { method: "HEAD", headers: { Accept: TAKES_INDEX } });
-    assert.equal(head.headers.get("Docker-Content-Digest"), digest);
+    expect(head.headers.get("Docker-Content-Digest")).toBe(digest);
     const known = { Accept: TAKES_INDEX, "If-None-Match": `"${digest}"` };
-    assert.equal((await house.request(path, { headers: known })).status, 304);
+    expect((await house.request(path, { headers: known })).status).toBe(304);
     const byDigest = await house.request(`/v2/hello/manifests/${digest}`, {
       headers: { Accept: OCI_MANIFEST },
     });
-    assert.equal(byDigest.headers.get("Content-Type"), OCI_INDEX);
-    assert.equal(byDigest.headers.get("Vary"), null);
+    expect(byDigest.headers.get("Content-Type")).toBe(OCI_INDEX);
+    expect(byDigest.headers.get("Vary")).toBeNull();
   });
 
   test("is a Docker manifest list of Docker's manifests for a client of those", async () => {
     const { json } = await ask("hello", `${DOCKER_MANIFEST}, ${DOCKER_MANIFEST_LIST}`);
-    assert.equal(json.mediaType, DOCKER_MANIFEST_LIST);
-    assert.deepEqual(
-      json.manifests.map(({ mediaType }) => mediaType),
-      [DOCKER_MANIFEST, DOCKER_MANIFEST],
-    );
+    expect(json.mediaType).toBe(DOCKER_MANIFEST_LIST);
+    expect(json.manifests.map(({ mediaType }) => mediaType)).toStrictEqual([
+      DOCKER_MANIFEST,
+      DOCKER_MANIFEST,
+    ]);
   });
 
   test("is the first platform's image for a client that takes no index", async () => {
     const first = await ask("amd64/hello", OCI_MANIFEST);
-    assert.equal((await ask("hello", OCI_MANIFEST)).digest, first.digest);
+    expect((await ask("hello", OCI_MANIFEST)).digest).toBe(first.digest);
   });
 
   test("is the first image that can be had for a client that takes no index", async () => {
     const only = await ask("arm64/arm-only", OCI_MANIFEST);
-    assert.equal((await ask("arm-only", OCI_MANIFEST)).digest, only.digest);
+    expect((await ask("arm-only", OCI_MANIFEST)).digest).toBe(only.digest);
   });
 
   test("is for the platforms that the edge asks for, if it does", async () => {
     const asked = { "Nixport-Platforms": "linux/arm64" };
     const { digest } = await ask("hello", TAKES_INDEX, asked);
-    assert.equal(digest, (await ask("arm64/hello")).digest);
+    expect(digest).toBe((await ask("arm64/hello")).digest);
   });
 });
 
@@ -155,39 +150,38 @@ describe("a package that one platform does not have", () => {
     test(`leaves ${omitted} out of the index of ${name}, which says so`, async () => {
       const { json, headers } = await ask(name);
       const platforms = json.manifests.map(({ platform }) => platform.architecture);
-      assert.deepEqual(platforms, [omitted === "arm64" ? "amd64" : "arm64"]);
+      expect(platforms).toStrictEqual([omitted === "arm64" ? "amd64" : "arm64"]);
       const said = json.annotations?.[`nixport.omitted.linux.${omitted}`] ?? "";
-      assert.match(said, reason);
-      assert.equal(headers.get("Nixport-Omitted"), `linux/${omitted}="${said}"`);
+      expect(said).toMatch(reason);
+      expect(headers.get("Nixport-Omitted")).toBe(`linux/${omitted}="${said}"`);
     });
   }
 
   test("is said in a header alone where there are no annotations", async () => {
     const { json, headers } = await ask("refused", `${DOCKER_MANIFEST}, ${DOCKER_MANIFEST_LIST}`);
-    assert.equal(json.manifests.length, 1);
-    assert.equal(json.annotations, undefined);
-    assert.match(headers.get("Nixport-Omitted") ?? "", /^linux\/arm64="refused does not support/);
+    expect(json.manifests).toHaveLength(1);
+    expect(json.annotations).toBeUndefined();
+    expect(headers.get("Nixport-Omitted") ?? "").toMatch(/^linux\/arm64="refused does not support/);
   });
 });
 
 describe("no image", () => {
   test("of a package that no platform has: the reason once", async () => {
     const { status, json } = await ask("nowhere");
-    assert.deepEqual([status, json.errors[0].code], [404, "MANIFEST_UNKNOWN"]);
-    assert.match(json.errors[0].message, /^no package nowhere/);
-    assert.doesNotMatch(json.errors[0].message, /linux/);
+    expect([status, json.errors[0].code]).toStrictEqual([404, "MANIFEST_UNKNOWN"]);
+    expect(json.errors[0].message).toMatch(/^no package nowhere/);
+    expect(json.errors[0].message).not.toMatch(/linux/);
   });
 
   test("of packages that no platform has together: each platform's reason", async () => {
     for (const accept of [TAKES_INDEX, OCI_MANIFEST]) {
       const { status, json } = await ask("arm-only/intel-only", accept);
-      assert.equal(status, 404);
-      assert.match(json.errors[0].message, /linux\/amd64: no package arm-only/);
-      assert.match(json.errors[0].message, /linux\/arm64: no package intel-only/);
-      assert.deepEqual(
+      expect(status).toBe(404);
+      expect(json.errors[0].message).toMatch(/linux\/amd64: no package arm-only/);
+      expect(json.errors[0].message).toMatch(/linux\/arm64: no package intel-only/);
+      expect(
         (json.errors[0].detail as { platform: string }[]).map(({ platform }) => platform),
-        ["linux/amd64", "linux/arm64"],
-      );
+      ).toStrictEqual(["linux/amd64", "linux/arm64"]);
     }
   });
 
@@ -198,9 +192,9 @@ describe("no image", () => {
   for (const [name, message] of failures) {
     test(`of ${name}, which fails on one platform only; the other can be had by its name`, async () => {
       const { status, json } = await ask(name);
-      assert.equal(status, 404);
-      assert.match(json.errors[0].message, message);
-      assert.equal((await ask(`amd64/${name}`)).status, 200);
+      expect(status).toBe(404);
+      expect(json.errors[0].message).toMatch(message);
+      expect((await ask(`amd64/${name}`)).status).toBe(200);
     });
   }
 });

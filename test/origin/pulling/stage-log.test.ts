@@ -1,17 +1,19 @@
 // How far images are, as the log tells it: looked at once a second, of which the test is the clock.
 
-import assert from "node:assert/strict";
-import { beforeEach, describe, type TestContext, test } from "node:test";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createStageLog, LOOK_EVERY_MS } from "../../../origin/pulling/stage-log.ts";
 import type { Stage, Wait } from "../../../origin/waiting/hold-request.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { readableLog } from "../fixture.ts";
 
-beforeEach((t) => {
-  (t as TestContext).mock.timers.enable({ apis: ["setInterval"] });
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
 });
 
-function open(t: TestContext) {
+function open() {
   const { log, lines } = readableLog();
   let now = 0;
   const stages = createStageLog({ log, now: () => now });
@@ -21,7 +23,7 @@ function open(t: TestContext) {
       lines.length = 0;
       for (let second = 0; second < seconds; second++) {
         now += LOOK_EVERY_MS;
-        t.mock.timers.tick(LOOK_EVERY_MS);
+        vi.advanceTimersByTime(LOOK_EVERY_MS);
       }
       return lines.map(({ image, tag, ms, said }) => `${image}:${tag} ${ms} ${said}`);
     },
@@ -54,69 +56,66 @@ const building = (done: number, doneBytes: number, ...running: string[]): Stage 
 });
 
 describe("what is logged of an image that is being waited for", () => {
-  test("is each stage it comes to and stays in, once", async (t) => {
-    const { pass, wait } = open(t);
+  test("is each stage it comes to and stays in, once", async () => {
+    const { pass, wait } = open();
     const git = wait("git");
-    assert.deepEqual(pass(3), ["git:latest 1000 looking the packages up"]);
+    expect(pass(3)).toStrictEqual(["git:latest 1000 looking the packages up"]);
     await git.stage(() => ({ kind: "queued" }));
     await git.stage(() => building(0, 80e6, "hello-2.12"));
-    assert.deepEqual(pass(2), ["git:latest 4000 building 1 of 3: hello-2.12"]);
+    expect(pass(2)).toStrictEqual(["git:latest 4000 building 1 of 3: hello-2.12"]);
     await git.stage(() => building(1, 80e6, "git-2.51"));
-    assert.deepEqual(pass(2), ["git:latest 6000 building 2 of 3: git-2.51"]);
+    expect(pass(2)).toStrictEqual(["git:latest 6000 building 2 of 3: git-2.51"]);
     await git.stage(() => ({ kind: "packing" }));
-    assert.deepEqual(pass(2), ["git:latest 8000 packing layers"]);
+    expect(pass(2)).toStrictEqual(["git:latest 8000 packing layers"]);
     git.end();
-    assert.equal(await git.result, "done");
-    assert.deepEqual(pass(10), []);
+    expect(await git.result).toBe("done");
+    expect(pass(10)).toStrictEqual([]);
   });
 
-  test("is a download again every five seconds while it gets on", async (t) => {
-    const { pass, wait } = open(t);
+  test("is a download again every five seconds while it gets on", async () => {
+    const { pass, wait } = open();
     const git = wait("git");
     let doneBytes = 0;
     await git.stage(() => {
       doneBytes += 1e6;
       return building(0, doneBytes);
     });
-    assert.deepEqual(pass(11), [
+    expect(pass(11)).toStrictEqual([
       "git:latest 1000 downloading 1 of 80 MB",
       "git:latest 6000 downloading 6 of 80 MB",
       "git:latest 11000 downloading 11 of 80 MB",
     ]);
     await git.stage(() => building(0, 11e6));
-    assert.deepEqual(pass(20), []);
+    expect(pass(20)).toStrictEqual([]);
   });
 
-  test("is told to the request that waits as well", async (t) => {
-    const { wait } = open(t);
+  test("is told to the request that waits as well", async () => {
+    const { wait } = open();
     const git = wait("git");
     await git.stage(() => ({ kind: "queued" }));
-    assert.deepEqual(
-      git.told.map((stage) => stage()),
-      [{ kind: "queued" }],
-    );
+    expect(git.told.map((stage) => stage())).toStrictEqual([{ kind: "queued" }]);
   });
 
-  test("is one line of several pulls of it, until the last has ended", async (t) => {
-    const { pass, wait } = open(t);
+  test("is one line of several pulls of it, until the last has ended", async () => {
+    const { pass, wait } = open();
     const [first, second] = [wait("git"), wait("git")];
-    assert.deepEqual(pass(2), ["git:latest 1000 looking the packages up"]);
+    expect(pass(2)).toStrictEqual(["git:latest 1000 looking the packages up"]);
     first.end();
     await first.result;
     await second.stage(() => ({ kind: "packing" }));
-    assert.deepEqual(pass(2), ["git:latest 3000 packing layers"]);
+    expect(pass(2)).toStrictEqual(["git:latest 3000 packing layers"]);
     second.fail(new Error("broken"));
-    await assert.rejects(second.result, /broken/);
+    await expect(second.result).rejects.toThrow(/broken/);
     await first.stage(() => ({ kind: "queued" }));
-    assert.deepEqual(pass(2), []);
+    expect(pass(2)).toStrictEqual([]);
   });
 
-  test("is five lines a second of however many, each in its turn", (t) => {
-    const { pass, wait } = open(t);
+  test("is five lines a second of however many, each in its turn", () => {
+    const { pass, wait } = open();
     for (let index = 0; index < 12; index++) wait(`p${index}`);
     const names = (lines: readonly string[]) => lines.map((line) => line.split(":")[0]);
-    assert.deepEqual(names(pass(1)), ["p0", "p1", "p2", "p3", "p4"]);
-    assert.deepEqual(names(pass(1)), ["p5", "p6", "p7", "p8", "p9"]);
-    assert.deepEqual(names(pass(5)), ["p10", "p11"]);
+    expect(names(pass(1))).toStrictEqual(["p0", "p1", "p2", "p3", "p4"]);
+    expect(names(pass(1))).toStrictEqual(["p5", "p6", "p7", "p8", "p9"]);
+    expect(names(pass(5))).toStrictEqual(["p10", "p11"]);
   });
 });

@@ -47,10 +47,10 @@ function expression(salt: string, count: number, changes: Readonly<Record<string
     (n: rec { name = "p\${toString (n + 1)}"; value = numbered name; }) ${count})`;
 }
 
-export async function plantNumberedSet(t: Ending, count: number): Promise<NumberedSet> {
-  const repository = await createRepository(t);
+export async function plantNumberedSet(onEnd: Ending, count: number): Promise<NumberedSet> {
+  const repository = await createRepository(onEnd);
   // Beside the repository, and open for builders that run as users of their own.
-  const salt = await temporaryDirectory(t);
+  const salt = await temporaryDirectory(onEnd);
   await chmod(salt, 0o755);
   const gate = join(salt, "gate");
   spawnSync("mkfifo", ["--mode=666", gate]);
@@ -60,7 +60,7 @@ export async function plantNumberedSet(t: Ending, count: number): Promise<Number
     async open() {
       // Read and write, so that opening never waits for the other side.
       const opened = await open(gate, "r+");
-      t.after(() => opened.close());
+      onEnd(() => opened.close());
       await opened.write("go\n");
     },
   };

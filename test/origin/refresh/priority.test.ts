@@ -1,8 +1,7 @@
 // In which order images are made when a tag has moved: users first, the last pulled next; and what
 // becomes of those that cannot be made for now.
 
-import assert from "node:assert/strict";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import type { BuildFailure } from "../../../origin/failures/failures.ts";
 import type { Images } from "../../../origin/images/images.ts";
 import type { Lookups, NoLookup } from "../../../origin/images/lookups.ts";
@@ -14,7 +13,7 @@ import { parsePin } from "../../../registry/naming/pin.ts";
 import { isImplicit } from "../../../registry/naming/recipe.ts";
 import { parseTag } from "../../../registry/naming/reference.ts";
 import { recipeOf } from "../../registry/fixture.ts";
-import { readableLog, temporaryDirectory } from "../fixture.ts";
+import { type Ending, readableLog, temporaryDirectory } from "../fixture.ts";
 import { until } from "../images/gated-set.ts";
 
 const limit = { timeout: 30_000 };
@@ -47,8 +46,8 @@ const FAILED: BuildFailure = { kind: "too-many-layers", count: 1000 };
 const UNREACHABLE = { kind: "unreachable", message: "the forge is down" } as const;
 
 /** A refresh whose images end when the test says so: what is asked of them is all that counts here. */
-async function workshop(t: TestContext, names: readonly string[]) {
-  const store = await openFilesystemStore(await temporaryDirectory(t));
+async function workshop(onEnd: Ending, names: readonly string[]) {
+  const store = await openFilesystemStore(await temporaryDirectory(onEnd));
   const { log } = readableLog();
   let nowMs = 0;
   const now = () => nowMs;
@@ -90,8 +89,8 @@ async function workshop(t: TestContext, names: readonly string[]) {
 }
 
 describe("images of a tag that moved", limit, () => {
-  test("are made one at a time, the last pulled first", async (t) => {
-    const { refresh, start, begun, begins, end } = await workshop(t, ["a", "b", "c"]);
+  test("are made one at a time, the last pulled first", async () => {
+    const { refresh, start, begun, begins, end } = await workshop(onTestFinished, ["a", "b", "c"]);
     start();
     refresh.moved(tag, pinned("1"), pinned("2"));
     for (const count of [1, 2, 3]) {
@@ -99,18 +98,18 @@ describe("images of a tag that moved", limit, () => {
       end();
     }
     await refresh.settled();
-    assert.deepEqual(begun, ["c", "b", "a"]);
+    expect(begun).toStrictEqual(["c", "b", "a"]);
   });
 
-  test("are not begun while a user pulls", async (t) => {
-    const { refresh, start, begun, begins, end } = await workshop(t, ["a", "b"]);
+  test("are not begun while a user pulls", async () => {
+    const { refresh, start, begun, begins, end } = await workshop(onTestFinished, ["a", "b"]);
     start();
     const pull = Promise.withResolvers<void>();
     const pulling = refresh.first(() => pull.promise);
     refresh.moved(tag, pinned("1"), pinned("2"));
-    const other = refresh.first(async () => assert.deepEqual(begun, []));
+    const other = refresh.first(async () => expect(begun).toStrictEqual([]));
     await other;
-    assert.deepEqual(begun, []);
+    expect(begun).toStrictEqual([]);
     pull.resolve();
     await pulling;
     await begins(1);
@@ -120,32 +119,32 @@ describe("images of a tag that moved", limit, () => {
     await refresh.settled();
   });
 
-  test("are answered at the earlier pin until they have been tried", async (t) => {
-    const { refresh, start, begins, end } = await workshop(t, ["a", "b"]);
+  test("are answered at the earlier pin until they have been tried", async () => {
+    const { refresh, start, begins, end } = await workshop(onTestFinished, ["a", "b"]);
     start();
     const [from, to] = [pinned("1"), pinned("2")];
     const standIns = () =>
       ["a", "b", "c"].map((name) => refresh.standIn(image(name), to)?.pin ?? null);
-    assert.deepEqual(standIns(), [null, null, null]);
+    expect(standIns()).toStrictEqual([null, null, null]);
     refresh.moved(tag, from, to);
-    assert.deepEqual(standIns(), [from.pin, from.pin, null]);
+    expect(standIns()).toStrictEqual([from.pin, from.pin, null]);
     await begins(1);
     end();
     await begins(2);
-    assert.deepEqual(standIns(), [from.pin, null, null]);
-    assert.equal(refresh.standIn(image("a"), pinned("3")), undefined);
+    expect(standIns()).toStrictEqual([from.pin, null, null]);
+    expect(refresh.standIn(image("a"), pinned("3"))).toBeUndefined();
     end();
     await refresh.settled();
-    assert.deepEqual(standIns(), [null, null, null]);
+    expect(standIns()).toStrictEqual([null, null, null]);
   });
 
-  test("wait until there is something to make them with", async (t) => {
-    const { refresh, start, begun, begins, end } = await workshop(t, ["a"]);
+  test("wait until there is something to make them with", async () => {
+    const { refresh, start, begun, begins, end } = await workshop(onTestFinished, ["a"]);
     const to = pinned("2");
     refresh.moved(tag, pinned("1"), to);
     await refresh.settled();
-    assert.deepEqual(begun, []);
-    assert.equal(refresh.standIn(image("a"), to)?.pin, pinned("1").pin);
+    expect(begun).toStrictEqual([]);
+    expect(refresh.standIn(image("a"), to)?.pin).toBe(pinned("1").pin);
     start();
     await begins(1);
     end();
@@ -156,8 +155,8 @@ describe("images of a tag that moved", limit, () => {
 describe("images of a tag that moved which cannot be made for now", limit, () => {
   const [from, to] = [pinned("1"), pinned("2")];
 
-  test("stay at the earlier pin, and are made when the tag is pulled after a while", async (t) => {
-    const { refresh, start, begun, begins, end, pass } = await workshop(t, ["a", "b"]);
+  test("stay at the earlier pin, and are made when the tag is pulled after a while", async () => {
+    const { refresh, start, begun, begins, end, pass } = await workshop(onTestFinished, ["a", "b"]);
     const standIns = () => ["a", "b"].map((name) => refresh.standIn(image(name), to)?.pin ?? null);
     start();
     refresh.moved(tag, from, to);
@@ -167,20 +166,20 @@ describe("images of a tag that moved which cannot be made for now", limit, () =>
     end(FAILED);
     await refresh.settled();
     pass(86_400_000);
-    assert.deepEqual(standIns(), [null, from.pin]);
+    expect(standIns()).toStrictEqual([null, from.pin]);
 
     refresh.resolved(tag, to);
     await begins(3);
     // An answer of half an hour ago is worth less than a wait for what is being made.
     pass(1_800_000);
-    assert.deepEqual(standIns(), [null, null]);
+    expect(standIns()).toStrictEqual([null, null]);
     end(FAILED);
     await refresh.settled();
-    assert.deepEqual(begun, ["b", "a", "b"]);
+    expect(begun).toStrictEqual(["b", "a", "b"]);
   });
 
-  test("are left alone for longer each time", async (t) => {
-    const { refresh, start, begun, begins, end, pass } = await workshop(t, ["a"]);
+  test("are left alone for longer each time", async () => {
+    const { refresh, start, begun, begins, end, pass } = await workshop(onTestFinished, ["a"]);
     start();
     refresh.moved(tag, from, to);
     for (const [restMs, tries] of [
@@ -194,7 +193,7 @@ describe("images of a tag that moved which cannot be made for now", limit, () =>
       pass(restMs - 1);
       refresh.resolved(tag, to);
       await refresh.settled();
-      assert.equal(begun.length, tries);
+      expect(begun).toHaveLength(tries);
       pass(1);
       refresh.resolved(tag, to);
     }
@@ -203,14 +202,17 @@ describe("images of a tag that moved which cannot be made for now", limit, () =>
     await refresh.settled();
   });
 
-  test("are not begun while the source itself does not answer", async (t) => {
-    const { refresh, start, begun, begins, end, stopLookups, pass } = await workshop(t, ["a", "b"]);
+  test("are not begun while the source itself does not answer", async () => {
+    const { refresh, start, begun, begins, end, stopLookups, pass } = await workshop(
+      onTestFinished,
+      ["a", "b"],
+    );
     stopLookups(UNREACHABLE);
     start();
     refresh.moved(tag, from, to);
     await refresh.settled();
-    assert.deepEqual(begun, []);
-    assert.equal(refresh.standIn(image("a"), to)?.pin, from.pin);
+    expect(begun).toStrictEqual([]);
+    expect(refresh.standIn(image("a"), to)?.pin).toBe(from.pin);
     stopLookups(undefined);
     pass(2000);
     refresh.resolved(tag, to);
@@ -221,15 +223,15 @@ describe("images of a tag that moved which cannot be made for now", limit, () =>
     await refresh.settled();
   });
 
-  test("go with the next move", async (t) => {
-    const { refresh, start, begins, end } = await workshop(t, ["a"]);
+  test("go with the next move", async () => {
+    const { refresh, start, begins, end } = await workshop(onTestFinished, ["a"]);
     start();
     refresh.moved(tag, from, to);
     await begins(1);
     end(UNREACHABLE);
     await refresh.settled();
     refresh.moved(tag, to, pinned("3"));
-    assert.equal(refresh.standIn(image("a"), pinned("3"))?.pin, from.pin);
+    expect(refresh.standIn(image("a"), pinned("3"))?.pin).toBe(from.pin);
     await begins(2);
     end();
     await refresh.settled();

@@ -1,11 +1,10 @@
 // A tag moves: what is made for it in the background, and what pulls get meanwhile. Real git, real Nix.
 
-import assert from "node:assert/strict";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { EnvironmentVariables } from "../../../origin/configuration/config.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 import { until } from "../images/gated-set.ts";
 import { type NumberedSet, plantNumberedSet } from "./numbered-set.ts";
@@ -14,13 +13,13 @@ const limit = { timeout: 120_000 };
 const PACKAGES = 40;
 
 async function fresh(
-  t: TestContext,
+  onEnd: Ending,
   set: NumberedSet,
   variables: EnvironmentVariables = {},
   statePath?: string,
 ): Promise<House> {
   const settings = { NIXERY_PKGS_REPO: set.path, ...variables };
-  return startHouse(t, set.path, statePath ?? (await temporaryDirectory(t)), settings);
+  return startHouse(onEnd, set.path, statePath ?? (await temporaryDirectory(onEnd)), settings);
 }
 
 async function answerOf(house: House, name: string) {
@@ -54,10 +53,10 @@ async function isBuilding(house: House, builds: number): Promise<void> {
 }
 
 describe("a tag of forty packages that moves because of one", limit, () => {
-  test("costs one evaluation and what changed, before anyone asks", async (t) => {
-    const set = await plantNumberedSet(t, PACKAGES);
+  test("costs one evaluation and what changed, before anyone asks", async () => {
+    const set = await plantNumberedSet(onTestFinished, PACKAGES);
     await set.commit();
-    const house = await fresh(t, set);
+    const house = await fresh(onTestFinished, set);
     const all = Array.from({ length: PACKAGES }, (_, index) => `p${index + 1}`);
     const names = [all.slice(0, 10), all.slice(5, 25), all.slice(20), ["p7"], ["p8"]].map((each) =>
       each.join("/"),
@@ -67,90 +66,88 @@ describe("a tag of forty packages that moves because of one", limit, () => {
     house.forget();
 
     const moved = await set.commit({ p7: "changed" });
-    assert.equal((await noticeMove(house, "p8", moved)).digest, before.get("p8"));
+    expect((await noticeMove(house, "p8", moved)).digest).toBe(before.get("p8"));
     await house.origin.refreshed();
-    assert.deepEqual(
-      startedNix(house).filter((each) => /instantiate|realise/.test(each)),
-      [
-        // The files of the new revision, and the root that keeps them.
-        ...["nix-instantiate --log-format", "nix-store --realise"],
-        ...["nix-instantiate --eval", "nix-store --realise"],
-      ],
-    );
-    assert.deepEqual(
-      house.packed().map((paths) => paths.map(nameOf)),
-      [["p7-1.0"]],
-    );
+    expect(startedNix(house).filter((each) => /instantiate|realise/.test(each))).toStrictEqual([
+      // The files of the new revision, and the root that keeps them.
+      ...["nix-instantiate --log-format", "nix-store --realise"],
+      ...["nix-instantiate --eval", "nix-store --realise"],
+    ]);
+    expect(house.packed().map((paths) => paths.map(nameOf))).toStrictEqual([["p7-1.0"]]);
 
     house.forget();
     for (const name of names) {
       const answer = await answerOf(house, name);
-      assert.equal(answer.pin, moved, name);
-      assert.equal(answer.warning, null, name);
+      expect(answer.pin, name).toBe(moved);
+      expect(answer.warning, name).toBeNull();
       const holdsIt = name.split("/").includes("p7");
-      assert.equal(answer.digest !== before.get(name), holdsIt, name);
+      expect(answer.digest !== before.get(name), name).toBe(holdsIt);
     }
     for (const name of ["p1/p40", "p7/p30/p31", all.slice(3, 33).join("/")]) {
-      assert.equal((await house.pull(name)).pin, moved);
+      expect((await house.pull(name)).pin).toBe(moved);
     }
-    assert.deepEqual(startedNix(house), []);
-    assert.deepEqual(house.packed(), []);
+    expect(startedNix(house)).toStrictEqual([]);
+    expect(house.packed()).toStrictEqual([]);
   });
 });
 
 describe("while an image is made at the pin its tag has now", limit, () => {
-  test("the earlier pin answers for it at once, and only for it", async (t) => {
-    const set = await plantNumberedSet(t, 3);
+  test("the earlier pin answers for it at once, and only for it", async () => {
+    const set = await plantNumberedSet(onTestFinished, 3);
     const first = await set.commit();
-    const house = await fresh(t, set);
+    const house = await fresh(onTestFinished, set);
     const before = await house.pull("p1/p2");
     const second = await set.commit({ p1: "wait" });
     await noticeMove(house, "p1/p2", second);
     await isBuilding(house, 2);
 
     const meanwhile = await answerOf(house, "p2/p1");
-    assert.equal(meanwhile.pin, first);
-    assert.equal(meanwhile.digest, before.digest);
-    assert.match(meanwhile.warning ?? "", /^299 - "nixport: latest has moved on/);
+    expect(meanwhile.pin).toBe(first);
+    expect(meanwhile.digest).toBe(before.digest);
+    expect(meanwhile.warning ?? "").toMatch(/^299 - "nixport: latest has moved on/);
     const untracked = await answerOf(house, "p2");
-    assert.equal(untracked.pin, second);
-    assert.equal(untracked.warning, null);
+    expect(untracked.pin).toBe(second);
+    expect(untracked.warning).toBeNull();
 
     await set.open();
     await house.origin.refreshed();
     const after = await answerOf(house, "p1/p2");
-    assert.equal(after.pin, second);
-    assert.notEqual(after.digest, before.digest);
-    assert.equal(after.warning, null);
+    expect(after.pin).toBe(second);
+    expect(after.digest).not.toBe(before.digest);
+    expect(after.warning).toBeNull();
   });
 
-  test("the earlier pin answers for an index of it too", async (t) => {
-    const set = await plantNumberedSet(t, 1);
+  test("the earlier pin answers for an index of it too", async () => {
+    const set = await plantNumberedSet(onTestFinished, 1);
     const first = await set.commit();
     // The set has packages for one of them only.
-    const house = await fresh(t, set, { NIXPORT_PLATFORMS: "linux/amd64,linux/arm64" });
+    const house = await fresh(onTestFinished, set, {
+      NIXPORT_PLATFORMS: "linux/amd64,linux/arm64",
+    });
     const index = async () => {
       const { status, headers } = await house.request("/v2/p1/manifests/latest");
-      assert.equal(status, 200);
-      assert.equal(headers.get("Content-Type"), "application/vnd.oci.image.index.v1+json");
-      assert.match(headers.get("Nixport-Omitted") ?? "", /^linux\/a[^=]*=".*; p1 does not support/);
+      expect(status).toBe(200);
+      expect(headers.get("Content-Type")).toBe("application/vnd.oci.image.index.v1+json");
+      expect(headers.get("Nixport-Omitted") ?? "").toMatch(
+        /^linux\/a[^=]*=".*; p1 does not support/,
+      );
       return [headers.get("Nixport-Pin"), headers.get("Warning") !== null];
     };
-    assert.deepEqual(await index(), [first, false]);
+    expect(await index()).toStrictEqual([first, false]);
     const second = await set.commit({ p1: "wait" });
     house.pass(600_000);
     await index();
     await isBuilding(house, 2);
-    assert.deepEqual(await index(), [first, true]);
+    expect(await index()).toStrictEqual([first, true]);
     await set.open();
     await house.origin.refreshed();
-    assert.deepEqual(await index(), [second, false]);
+    expect(await index()).toStrictEqual([second, false]);
   });
 
-  test("the earlier pin answers for half an hour at most", async (t) => {
-    const set = await plantNumberedSet(t, 1);
+  test("the earlier pin answers for half an hour at most", async () => {
+    const set = await plantNumberedSet(onTestFinished, 1);
     await set.commit();
-    const house = await fresh(t, set, { NIXPORT_PIN_FRESH: "86400" });
+    const house = await fresh(onTestFinished, set, { NIXPORT_PIN_FRESH: "86400" });
     await house.pull("p1");
     house.pass(86_400_000);
     const second = await set.commit({ p1: "wait" });
@@ -159,24 +156,23 @@ describe("while an image is made at the pin its tag has now", limit, () => {
     house.pass(1_800_000);
     const late = house.pull("p1");
     await set.open();
-    assert.equal((await late).pin, second);
+    expect((await late).pin).toBe(second);
   });
 
-  test("another move ends that work, and the first pin answers on", async (t) => {
-    const set = await plantNumberedSet(t, 3);
+  test("another move ends that work, and the first pin answers on", async () => {
+    const set = await plantNumberedSet(onTestFinished, 3);
     const first = await set.commit();
-    const house = await fresh(t, set);
+    const house = await fresh(onTestFinished, set);
     await house.pull("p1");
     await noticeMove(house, "p1", await set.commit({ p1: "wait" }));
     await isBuilding(house, 2);
     const third = await set.commit({ p1: "wait", p2: "changed" });
-    assert.equal((await noticeMove(house, "p1", third)).pin, first);
-    assert.equal((await house.pull("p1")).pin, first);
+    expect((await noticeMove(house, "p1", third)).pin).toBe(first);
+    expect((await house.pull("p1")).pin).toBe(first);
     await set.open();
     await house.origin.refreshed();
-    assert.equal((await house.pull("p1")).pin, third);
-    assert.deepEqual(
-      linesOf(house, "refreshed").map(({ pin, made }) => [pin === third, made]),
+    expect((await house.pull("p1")).pin).toBe(third);
+    expect(linesOf(house, "refreshed").map(({ pin, made }) => [pin === third, made])).toStrictEqual(
       [
         [false, 0],
         [true, 1],
@@ -184,124 +180,117 @@ describe("while an image is made at the pin its tag has now", limit, () => {
     );
   });
 
-  test("the origin goes down at once", async (t) => {
-    const set = await plantNumberedSet(t, 1);
+  test("the origin goes down at once", async () => {
+    const set = await plantNumberedSet(onTestFinished, 1);
     await set.commit();
-    const house = await fresh(t, set);
+    const house = await fresh(onTestFinished, set);
     await house.pull("p1");
     await noticeMove(house, "p1", await set.commit({ p1: "wait" }));
     await isBuilding(house, 2);
     const startedMs = performance.now();
     await house.origin.close();
-    assert(performance.now() - startedMs < 8000);
-    assert.deepEqual(linesOf(house, "a refresh failed"), []);
+    expect(performance.now() - startedMs).toBeLessThan(8000);
+    expect(linesOf(house, "a refresh failed")).toStrictEqual([]);
   });
 });
 
 describe("an image that cannot be made at the new pin", limit, () => {
   for (const change of ["fail", "throw"]) {
-    test(`keeps no other from it (${change}), and is refused when it is pulled`, async (t) => {
-      const set = await plantNumberedSet(t, 3);
+    test(`keeps no other from it (${change}), and is refused when it is pulled`, async () => {
+      const set = await plantNumberedSet(onTestFinished, 3);
       await set.commit();
-      const house = await fresh(t, set);
+      const house = await fresh(onTestFinished, set);
       for (const name of ["p2", "p1/p2", "p3"]) await house.pull(name);
       house.forget();
       const moved = await set.commit({ p1: change, p3: "changed" });
       await noticeMove(house, "p2", moved);
       await house.origin.refreshed();
-      assert.equal(linesOf(house, "not refreshed").length, 1);
-      assert.deepEqual(
-        house.packed().map((paths) => paths.map(nameOf)),
-        [["p3-1.0"]],
-      );
+      expect(linesOf(house, "not refreshed")).toHaveLength(1);
+      expect(house.packed().map((paths) => paths.map(nameOf))).toStrictEqual([["p3-1.0"]]);
       house.forget();
-      assert.equal((await house.pull("p3")).pin, moved);
-      assert.deepEqual(house.packed(), []);
+      expect((await house.pull("p3")).pin).toBe(moved);
+      expect(house.packed()).toStrictEqual([]);
       const refused = await answerOf(house, "p1/p2");
-      assert.equal(refused.status, 404);
+      expect(refused.status).toBe(404);
     });
   }
 });
 
 describe("what was pulled", limit, () => {
-  test("is known after a restart", async (t) => {
-    const set = await plantNumberedSet(t, 2);
+  test("is known after a restart", async () => {
+    const set = await plantNumberedSet(onTestFinished, 2);
     await set.commit();
-    const house = await fresh(t, set);
+    const house = await fresh(onTestFinished, set);
     await house.pull("p1");
     await house.origin.close();
     const moved = await set.commit({ p1: "changed" });
-    const restarted = await fresh(t, set, {}, house.statePath);
+    const restarted = await fresh(onTestFinished, set, {}, house.statePath);
     await noticeMove(restarted, "p1", moved);
     await restarted.origin.refreshed();
-    assert.deepEqual(
-      restarted.packed().map((paths) => paths.map(nameOf)),
-      [["p1-1.0"]],
-    );
+    expect(restarted.packed().map((paths) => paths.map(nameOf))).toStrictEqual([["p1-1.0"]]);
   });
 
-  test("is made by the next process where a shutdown came between", async (t) => {
-    const set = await plantNumberedSet(t, 2);
+  test("is made by the next process where a shutdown came between", async () => {
+    const set = await plantNumberedSet(onTestFinished, 2);
     await set.commit();
-    const house = await fresh(t, set);
+    const house = await fresh(onTestFinished, set);
     for (const name of ["p2", "p1"]) await house.pull(name);
     const moved = await set.commit({ p1: "wait" });
     await noticeMove(house, "p2", moved);
     await isBuilding(house, 3);
     await house.origin.close();
-    const restarted = await fresh(t, set, {}, house.statePath);
-    assert.equal((await restarted.pull("p2")).pin, moved);
+    const restarted = await fresh(onTestFinished, set, {}, house.statePath);
+    expect((await restarted.pull("p2")).pin).toBe(moved);
     await isBuilding(restarted, 1);
     await set.open();
     await restarted.origin.refreshed();
     restarted.forget();
-    assert.equal((await restarted.pull("p1")).pin, moved);
-    assert.deepEqual(startedNix(restarted), []);
+    expect((await restarted.pull("p1")).pin).toBe(moved);
+    expect(startedNix(restarted)).toStrictEqual([]);
   });
 
-  test("is not made again where no image is tracked", async (t) => {
-    const set = await plantNumberedSet(t, 1);
+  test("is not made again where no image is tracked", async () => {
+    const set = await plantNumberedSet(onTestFinished, 1);
     await set.commit();
-    const house = await fresh(t, set, { NIXPORT_TRACK_DAYS: "0" });
+    const house = await fresh(onTestFinished, set, { NIXPORT_TRACK_DAYS: "0" });
     await house.pull("p1");
     const moved = await set.commit({ p1: "changed" });
     house.forget();
     await noticeMove(house, "p1", moved);
     await house.origin.refreshed();
-    assert.deepEqual(house.packed(), []);
-    assert.equal((await house.pull("p1")).pin, moved);
+    expect(house.packed()).toStrictEqual([]);
+    expect((await house.pull("p1")).pin).toBe(moved);
   });
 
-  test("of a local set is answered as the set is now", async (t) => {
-    const path = await plantSet(t);
-    const house = await startHouse(t, path, await temporaryDirectory(t));
+  test("of a local set is answered as the set is now", async () => {
+    const path = await plantSet(onTestFinished);
+    const house = await startHouse(onTestFinished, path, await temporaryDirectory(onTestFinished));
     const before = await house.pull("hello");
     await house.pull("sh");
     await writeFile(join(path, "more.nix"), "{ }");
     house.forget();
     const after = await answerOf(house, "hello");
-    assert.notEqual(after.pin, before.pin);
-    assert.equal(after.warning, null);
+    expect(after.pin).not.toBe(before.pin);
+    expect(after.warning).toBeNull();
     await house.origin.refreshed();
     house.forget();
-    assert.equal((await house.pull("sh")).pin, after.pin);
-    assert.deepEqual(startedNix(house), []);
+    expect((await house.pull("sh")).pin).toBe(after.pin);
+    expect(startedNix(house)).toStrictEqual([]);
   });
 });
 
-test("a tag whose source cannot be reached is answered with its age", limit, async (t) => {
-  const set = await plantNumberedSet(t, 2);
+test("a tag whose source cannot be reached is answered with its age", limit, async () => {
+  const set = await plantNumberedSet(onTestFinished, 2);
   await set.commit();
-  const house = await fresh(t, set);
+  const house = await fresh(onTestFinished, set);
   const { digest } = await house.pull("p1");
   house.pass(600_000);
   await rename(set.path, `${set.path}-away`);
   try {
     await until("it is known", async () => (await answerOf(house, "p1")).warning !== null);
     const answer = await answerOf(house, "p1");
-    assert.deepEqual([answer.status, answer.digest], [200, digest]);
-    assert.match(
-      answer.warning ?? "",
+    expect([answer.status, answer.digest]).toStrictEqual([200, digest]);
+    expect(answer.warning ?? "").toMatch(
       /^299 - "nixport: latest was last resolved 10 min ago; the package source does not answer"$/,
     );
   } finally {

@@ -1,7 +1,6 @@
 // Which images count as pulled lately, and for how long that is remembered.
 
-import assert from "node:assert/strict";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { openTracked, type Tracked } from "../../../origin/refresh/tracked.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
@@ -10,7 +9,7 @@ import { parsePin } from "../../../registry/naming/pin.ts";
 import { isImplicit } from "../../../registry/naming/recipe.ts";
 import { parseTag } from "../../../registry/naming/reference.ts";
 import { recipeOf } from "../../registry/fixture.ts";
-import { readableLog, temporaryDirectory } from "../fixture.ts";
+import { type Ending, readableLog, temporaryDirectory } from "../fixture.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -26,8 +25,8 @@ function image(name: string) {
   return { recipe: recipeOf(name), tag, variant: "oci-zstd" as const };
 }
 
-async function shelf(t: TestContext) {
-  const store = await openFilesystemStore(await temporaryDirectory(t));
+async function shelf(onEnd: Ending) {
+  const store = await openFilesystemStore(await temporaryDirectory(onEnd));
   let writes = 0;
   const counted: BlobStore = {
     ...store,
@@ -53,104 +52,101 @@ const namesIn = (tracked: Tracked) =>
     .map(({ recipe }) => recipe.packages.filter((name) => !isImplicit(name)).join("/"));
 
 describe("a tracked image", () => {
-  test("is one that was pulled by the tag, the last pulled first", async (t) => {
-    const tracked = await (await shelf(t)).open();
+  test("is one that was pulled by the tag, the last pulled first", async () => {
+    const tracked = await (await shelf(onTestFinished)).open();
     for (const name of ["a", "b", "c", "a"]) tracked.pulled(image(name), one);
-    assert.deepEqual(namesIn(tracked), ["a", "c", "b"]);
-    assert.deepEqual(tracked.of(must(parseTag("other"))), []);
+    expect(namesIn(tracked)).toStrictEqual(["a", "c", "b"]);
+    expect(tracked.of(must(parseTag("other")))).toStrictEqual([]);
   });
 
-  test("is forgotten after its days", async (t) => {
-    const { open, clock } = await shelf(t);
+  test("is forgotten after its days", async () => {
+    const { open, clock } = await shelf(onTestFinished);
     const tracked = await open();
     tracked.pulled(image("a"), one);
     clock.ms += 4 * DAY_MS;
     tracked.pulled(image("b"), one);
     clock.ms += 3 * DAY_MS;
-    assert.deepEqual(namesIn(tracked), ["b"]);
+    expect(namesIn(tracked)).toStrictEqual(["b"]);
   });
 
-  test("stays while it is pulled", async (t) => {
-    const { open, clock } = await shelf(t);
+  test("stays while it is pulled", async () => {
+    const { open, clock } = await shelf(onTestFinished);
     const tracked = await open();
     for (let day = 0; day < 20; day++) {
       tracked.pulled(image("a"), one);
       clock.ms += DAY_MS;
     }
-    assert.deepEqual(namesIn(tracked), ["a"]);
+    expect(namesIn(tracked)).toStrictEqual(["a"]);
   });
 
-  test("is not kept alive by being made, but is known at the pin it was made at", async (t) => {
-    const { open, clock } = await shelf(t);
+  test("is not kept alive by being made, but is known at the pin it was made at", async () => {
+    const { open, clock } = await shelf(onTestFinished);
     const tracked = await open();
     tracked.pulled(image("a"), one);
     clock.ms += 6 * DAY_MS;
     tracked.made(image("a"), other);
     tracked.made(image("never-pulled"), other);
-    assert.deepEqual(
-      tracked.of(tag).map(({ pin }) => pin),
-      [other],
-    );
+    expect(tracked.of(tag).map(({ pin }) => pin)).toStrictEqual([other]);
     clock.ms += DAY_MS;
-    assert.deepEqual(namesIn(tracked), []);
+    expect(namesIn(tracked)).toStrictEqual([]);
   });
 
-  test("is one of a thousand at most", async (t) => {
-    const tracked = await (await shelf(t)).open();
+  test("is one of a thousand at most", async () => {
+    const tracked = await (await shelf(onTestFinished)).open();
     for (let index = 0; index < 1003; index++) tracked.pulled(image(`p${index}`), one);
     const names = namesIn(tracked);
-    assert.equal(names.length, 1000);
-    assert(!names.includes("p2"), "the oldest made room");
-    assert(names.includes("p3"));
+    expect(names).toHaveLength(1000);
+    expect(names, "the oldest made room").not.toContain("p2");
+    expect(names).toContain("p3");
   });
 });
 
 describe("the notes", () => {
-  test("outlive the process, in their order", async (t) => {
-    const { open } = await shelf(t);
+  test("outlive the process, in their order", async () => {
+    const { open } = await shelf(onTestFinished);
     const tracked = await open();
     for (const name of ["a", "b", "arm64/c"]) tracked.pulled(image(name), one);
     const before = tracked.of(tag);
     await tracked.close();
-    assert.deepEqual((await open()).of(tag), before);
+    expect((await open()).of(tag)).toStrictEqual(before);
   });
 
-  test("are written once for many pulls, and not again within the hour", async (t) => {
-    const { open, writes, clock } = await shelf(t);
+  test("are written once for many pulls, and not again within the hour", async () => {
+    const { open, writes, clock } = await shelf(onTestFinished);
     const tracked = await open();
     for (let pull = 0; pull < 50; pull++) tracked.pulled(image(`p${pull % 5}`), one);
     await tracked.close();
-    assert.equal(writes(), 1);
+    expect(writes()).toBe(1);
     clock.ms += 3_000_000;
     tracked.pulled(image("p1"), one);
     await tracked.close();
-    assert.equal(writes(), 1);
+    expect(writes()).toBe(1);
     clock.ms += 3_000_000;
     tracked.pulled(image("p1"), one);
     await tracked.close();
-    assert.equal(writes(), 2);
+    expect(writes()).toBe(2);
   });
 
-  test("of one package source are nothing to another", async (t) => {
-    const { open } = await shelf(t);
+  test("of one package source are nothing to another", async () => {
+    const { open } = await shelf(onTestFinished);
     const tracked = await open();
     tracked.pulled(image("a"), one);
     await tracked.close();
-    assert.deepEqual(namesIn(await open("another source")), []);
+    expect(namesIn(await open("another source"))).toStrictEqual([]);
   });
 
-  test("that cannot be read count as none", async (t) => {
-    const { open, store } = await shelf(t);
+  test("that cannot be read count as none", async () => {
+    const { open, store } = await shelf(onTestFinished);
     await store.store(storageKey.tracked("a source"), Buffer.from('[{"recipe":'));
-    assert.deepEqual(namesIn(await open()), []);
+    expect(namesIn(await open())).toStrictEqual([]);
   });
 
-  test("are not taken where nothing is tracked", async (t) => {
-    const { open, writes } = await shelf(t);
+  test("are not taken where nothing is tracked", async () => {
+    const { open, writes } = await shelf(onTestFinished);
     const tracked = await open("a source", 0);
     tracked.pulled(image("a"), one);
     await tracked.close();
-    assert.deepEqual(namesIn(tracked), []);
-    assert.equal(writes(), 0);
+    expect(namesIn(tracked)).toStrictEqual([]);
+    expect(writes()).toBe(0);
   });
 });

@@ -1,7 +1,6 @@
 // Pins by how a revision is read: no two configurations share one, nor do a flake and a plain set.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import type { NixpkgsConfig } from "../../../origin/nix/nixpkgs-config.ts";
 import { configured } from "../../../origin/sources/configured.ts";
 import { configIdOf, configuredPin } from "../../../registry/naming/pin.ts";
@@ -16,16 +15,16 @@ const pinWith = (config: NixpkgsConfig) => configured(PINNED, config).pin;
 
 describe("configured", () => {
   test("leaves a pin as it is without a configuration", () => {
-    assert.equal(configured(PINNED, {}), PINNED);
-    assert.equal(configIdOf(PINNED.pin), "");
+    expect(configured(PINNED, {})).toBe(PINNED);
+    expect(configIdOf(PINNED.pin)).toBe("");
   });
 
   test("puts the configuration on the source, and a name of it on the pin", () => {
     const { pin, source } = configured(PINNED, { allowUnfree: true });
-    assert.match(pin, /^a{40}\+[0-9a-f]{16}$/);
-    assert.deepEqual(source, { ...PINNED.source, config: { allowUnfree: true } });
-    assert.equal(configuredPin(pin, ""), PINNED.pin);
-    assert.equal(configuredPin(PINNED.pin, configIdOf(pin)), pin);
+    expect(pin).toMatch(/^a{40}\+[0-9a-f]{16}$/);
+    expect(source).toStrictEqual({ ...PINNED.source, config: { allowUnfree: true } });
+    expect(configuredPin(pin, "")).toBe(PINNED.pin);
+    expect(configuredPin(PINNED.pin, configIdOf(pin))).toBe(pin);
   });
 
   test("gives every configuration a pin of its own, however it is written", () => {
@@ -41,8 +40,8 @@ describe("configured", () => {
       { nested: { a: 1, b: {} } },
       { nested: null },
     ];
-    assert.equal(new Set(configs.map(pinWith)).size, configs.length);
-    assert.equal(pinWith({ a: 1, b: { c: 1, d: 2 } }), pinWith({ b: { d: 2, c: 1 }, a: 1 }));
+    expect(new Set(configs.map(pinWith)).size).toBe(configs.length);
+    expect(pinWith({ a: 1, b: { c: 1, d: 2 } })).toBe(pinWith({ b: { d: 2, c: 1 }, a: 1 }));
   });
 
   test("gives each flake of a revision a pin of its own, which no configuration changes", () => {
@@ -51,7 +50,7 @@ describe("configured", () => {
       return configured({ pin: PINNED.pin, source: { kind: "flake", url } as const }, config);
     };
     const pins = ["", "&dir=a", "&dir=b"].map((query) => flake(query).pin);
-    assert.equal(new Set([PINNED.pin, ...pins]).size, 4);
-    assert.deepEqual(flake("&dir=a", { allowUnfree: true }), flake("&dir=a"));
+    expect(new Set([PINNED.pin, ...pins]).size).toBe(4);
+    expect(flake("&dir=a", { allowUnfree: true })).toStrictEqual(flake("&dir=a"));
   });
 });

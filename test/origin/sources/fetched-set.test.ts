@@ -1,13 +1,12 @@
 // Pulls from a package set behind a forge, as clients see them: one download, whoever asks; the right
 // class of error for each thing that can go wrong on the way; and none of it once the set is there.
 
-import assert from "node:assert/strict";
 import { createCipheriv } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Source } from "../../../origin/sources/source.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 import { TEST_NIX_CONFIG } from "../nix/fixture.ts";
 import { createRepository, type Repository } from "./git-repository.ts";
@@ -28,22 +27,22 @@ interface Setting {
 }
 
 /** The set of the house in a repository, padded by what no archive makes smaller. */
-async function prepare(t: TestContext): Promise<Setting> {
-  const repository = await createRepository(t);
+async function prepare(onEnd: Ending): Promise<Setting> {
+  const repository = await createRepository(onEnd);
   const before = await repository.commit("{ }");
-  const set = await readFile(join(await plantSet(t), "default.nix"), "utf8");
+  const set = await readFile(join(await plantSet(onEnd), "default.nix"), "utf8");
   const cipher = createCipheriv("aes-128-ctr", Buffer.alloc(16), Buffer.alloc(16));
   await writeFile(join(repository.path, "padding"), cipher.update(Buffer.alloc(PADDING_BYTES)));
   const commit = await repository.commit(set);
-  const forge = await startRepositoryServer(t, repository);
-  const statePath = await temporaryDirectory(t);
+  const forge = await startRepositoryServer(onEnd, repository);
+  const statePath = await temporaryDirectory(onEnd);
   let last: House | undefined;
   return {
     ...{ repository, forge, commit },
     async start(variables = {}, kind = "nixpkgs") {
       await last?.origin.close();
       // Of its own for each start: what was fetched must not depend on what Nix remembers.
-      const cache = await temporaryDirectory(t);
+      const cache = await temporaryDirectory(onEnd);
       const { url } = forge;
       const source: Source =
         kind === "git" ? { kind, url } : { kind: "nixpkgs", url, channel: before };
@@ -51,7 +50,7 @@ async function prepare(t: TestContext): Promise<Setting> {
         XDG_CACHE_HOME: cache,
         NIX_CONFIG: `${TEST_NIX_CONFIG}download-attempts = 1\n`,
       };
-      last = await startHouse(t, "/nonexistent", statePath, variables, { source, env });
+      last = await startHouse(onEnd, "/nonexistent", statePath, variables, { source, env });
       return last;
     },
   };
@@ -87,7 +86,7 @@ function linesSaying(house: House, msg: string) {
 
 async function pull(house: House, name: string, tag: string): Promise<void> {
   const { status, message } = await ask(house, name, tag);
-  assert.equal(status, 200, message);
+  expect(status, message).toBe(200);
 }
 
 function downloads({ requests }: RepositoryServer, commit: string): number {
@@ -95,8 +94,8 @@ function downloads({ requests }: RepositoryServer, commit: string): number {
 }
 
 describe("a package set behind a forge", limit, () => {
-  test("is fetched once, however many ask for it at once", async (t) => {
-    const { forge, commit, start } = await prepare(t);
+  test("is fetched once, however many ask for it at once", async () => {
+    const { forge, commit, start } = await prepare(onTestFinished);
     const house = await start();
     await forge.behave({ kind: "stalls" });
     const names = ["hello", "hullo", "heavy", "tools", "sh", "nested.inner"];
@@ -105,31 +104,31 @@ describe("a package set behind a forge", limit, () => {
     );
     await forge.untilStalled();
     await forge.behave({ kind: "works" });
-    for (const { status, message } of await Promise.all(pulls)) assert.equal(status, 200, message);
-    assert.equal(downloads(forge, commit), 1);
+    for (const { status, message } of await Promise.all(pulls)) expect(status, message).toBe(200);
+    expect(downloads(forge, commit)).toBe(1);
   });
 
-  test("is never asked for again: not for another name, nor after a restart, nor with the forge down", async (t) => {
-    const { forge, commit, start } = await prepare(t);
+  test("is never asked for again: not for another name, nor after a restart, nor with the forge down", async () => {
+    const { forge, commit, start } = await prepare(onTestFinished);
     const first = await start();
     await pull(first, "hello", commit);
     await forge.behave({ kind: "down" });
     await pull(first, "hullo", commit);
     const second = await start();
     await pull(second, "heavy", commit);
-    assert.equal(downloads(forge, commit), 1);
+    expect(downloads(forge, commit)).toBe(1);
     // That the set is all that was asked for, and the network no more.
-    assert.deepEqual(linesSaying(second, "fetching the package set"), []);
+    expect(linesSaying(second, "fetching the package set")).toStrictEqual([]);
   });
 
-  test("in git is not asked for again either, not even by a start", async (t) => {
-    const { forge, commit, start } = await prepare(t);
+  test("in git is not asked for again either, not even by a start", async () => {
+    const { forge, commit, start } = await prepare(onTestFinished);
     const first = await start({}, "git");
-    assert.equal((await first.pull("hello")).pin, commit);
+    expect((await first.pull("hello")).pin).toBe(commit);
     await forge.behave({ kind: "down" });
     const second = await start({}, "git");
-    assert.equal((await second.pull("hullo")).pin, commit);
-    assert.equal(forge.gitQuestions.filter((each) => each.includes("deepen 1")).length, 1);
+    expect((await second.pull("hullo")).pin).toBe(commit);
+    expect(forge.gitQuestions.filter((each) => each.includes("deepen 1"))).toHaveLength(1);
   });
 
   const outages: readonly [
@@ -145,64 +144,62 @@ describe("a package set behind a forge", limit, () => {
     ["hangs up each time", { kind: "cuts", times: 99 }, /127\.0\.0\.1:\d+\/set/],
   ];
   for (const [title, broken, said] of outages) {
-    test(`whose forge ${title} is 503 until it does not, and no failure of a package`, async (t) => {
-      const { forge, commit, start } = await prepare(t);
+    test(`whose forge ${title} is 503 until it does not, and no failure of a package`, async () => {
+      const { forge, commit, start } = await prepare(onTestFinished);
       const house = await start();
       await forge.behave(broken);
       const refused = await ask(house, "hello/hullo", commit);
-      assert.equal(refused.status, 503, refused.message);
-      assert.equal(refused.reason, "unreachable");
-      assert.equal(refused.retryAfter, "30");
-      assert.match(refused.message, said);
-      assert.doesNotMatch(refused.message, /evaluated|<p>|response body/);
-      assert.equal(linesSaying(house, "the package set was not fetched").length, 1);
+      expect(refused.status, refused.message).toBe(503);
+      expect(refused.reason).toBe("unreachable");
+      expect(refused.retryAfter).toBe("30");
+      expect(refused.message).toMatch(said);
+      expect(refused.message).not.toMatch(/evaluated|<p>|response body/);
+      expect(linesSaying(house, "the package set was not fetched")).toHaveLength(1);
       await forge.behave({ kind: "works" });
       await pull(house, "hello/hullo", commit);
     });
   }
 
-  test("that is cut in the middle is begun again, for the same pull", async (t) => {
-    const { forge, commit, start } = await prepare(t);
+  test("that is cut in the middle is begun again, for the same pull", async () => {
+    const { forge, commit, start } = await prepare(onTestFinished);
     const house = await start();
     await forge.behave({ kind: "cuts", times: 2 });
     await pull(house, "hello", commit);
-    assert.equal(downloads(forge, commit), 3);
+    expect(downloads(forge, commit)).toBe(3);
   });
 
-  test("has its own deadline, after which it is 503 and not begun again by itself", async (t) => {
-    const { forge, commit, start } = await prepare(t);
+  test("has its own deadline, after which it is 503 and not begun again by itself", async () => {
+    const { forge, commit, start } = await prepare(onTestFinished);
     const house = await start({ NIXPORT_FETCH_DEADLINE: "1" });
     await forge.behave({ kind: "stalls" });
     const refused = await ask(house, "hello", commit);
-    assert.equal(refused.status, 503);
-    assert.equal(refused.reason, "unreachable");
-    assert.match(
-      refused.message,
+    expect(refused.status).toBe(503);
+    expect(refused.reason).toBe("unreachable");
+    expect(refused.message).toMatch(
       /set at [0-9a-f]{40}: not fetched in 1 s; \d{6,} bytes had come$/,
     );
-    assert.equal(downloads(forge, commit), 1);
+    expect(downloads(forge, commit)).toBe(1);
   });
 
-  test("is told of to whoever waits, by how much has come", async (t) => {
-    const { forge, commit, start } = await prepare(t);
+  test("is told of to whoever waits, by how much has come", async () => {
+    const { forge, commit, start } = await prepare(onTestFinished);
     const house = await start({ NIXPORT_HOLD: "1" });
     await forge.behave({ kind: "stalls" });
     const held = await ask(house, "hello", commit);
-    assert.equal(held.status, 503);
-    assert.equal(held.reason, "building");
-    assert.match(
-      held.message,
+    expect(held.status).toBe(503);
+    expect(held.reason).toBe("building");
+    expect(held.message).toMatch(
       /^not ready yet: fetching the package set: [12] of 3 MB; try again$/,
     );
     await forge.behave({ kind: "works" });
     let answer = held;
     while (answer.reason === "building") answer = await ask(house, "hello", commit);
-    assert.equal(answer.status, 200, answer.message);
-    assert.equal(downloads(forge, commit), 1);
+    expect(answer.status, answer.message).toBe(200);
+    expect(downloads(forge, commit)).toBe(1);
   });
 
-  test("is fetched to the end though whoever asked for it leaves", async (t) => {
-    const { forge, commit, start } = await prepare(t);
+  test("is fetched to the end though whoever asked for it leaves", async () => {
+    const { forge, commit, start } = await prepare(onTestFinished);
     const house = await start();
     await forge.behave({ kind: "stalls" });
     const left = new AbortController();
@@ -210,45 +207,42 @@ describe("a package set behind a forge", limit, () => {
     const abandoned = house.request(path, { signal: left.signal });
     await forge.untilStalled();
     left.abort();
-    await assert.rejects(abandoned);
+    await expect(abandoned).rejects.toThrow();
     await forge.behave({ kind: "works" });
     await pull(house, "hullo", commit);
-    assert.equal(downloads(forge, commit), 1);
+    expect(downloads(forge, commit)).toBe(1);
   });
 
-  test("that is being fetched ends with the origin, and leaves nothing behind", async (t) => {
-    const { forge, commit, start } = await prepare(t);
+  test("that is being fetched ends with the origin, and leaves nothing behind", async () => {
+    const { forge, commit, start } = await prepare(onTestFinished);
     const house = await start();
     await forge.behave({ kind: "stalls" });
     const ended = ask(house, "hello", commit);
     await forge.untilStalled();
     await house.origin.close();
-    assert.equal((await ended).status, 503);
+    expect((await ended).status).toBe(503);
     await forge.behave({ kind: "works" });
     await pull(await start(), "hello", commit);
   });
 
-  test("has no commit that its forge has not: 404, in words", async (t) => {
-    const { forge, start } = await prepare(t);
+  test("has no commit that its forge has not: 404, in words", async () => {
+    const { forge, start } = await prepare(onTestFinished);
     const house = await start();
     const unknown = "0".repeat(40);
     const refused = await ask(house, "hello", unknown);
-    assert.equal(refused.status, 404);
-    assert.equal(refused.reason, "unknown-tag");
-    assert.equal(refused.message, `no such revision: ${forge.url} at ${unknown}`);
-    assert.deepEqual(
-      house.lines.filter(({ level }) => level === 50),
-      [],
-    );
-    assert.equal(downloads(forge, unknown), 1);
+    expect(refused.status).toBe(404);
+    expect(refused.reason).toBe("unknown-tag");
+    expect(refused.message).toBe(`no such revision: ${forge.url} at ${unknown}`);
+    expect(house.lines.filter(({ level }) => level === 50)).toStrictEqual([]);
+    expect(downloads(forge, unknown)).toBe(1);
   });
 
-  test("has any commit of its forge's as a tag, each with a tree of its own", async (t) => {
-    const { forge, commit, repository, start } = await prepare(t);
+  test("has any commit of its forge's as a tag, each with a tree of its own", async () => {
+    const { forge, commit, repository, start } = await prepare(onTestFinished);
     const house = await start();
     const other = await repository.commit("{ }");
-    assert.match((await ask(house, "hello", other)).message, /^no package hello$/m);
-    assert.equal((await ask(house, "hello", commit)).status, 200);
-    assert.deepEqual([downloads(forge, commit), downloads(forge, other)], [1, 1]);
+    expect((await ask(house, "hello", other)).message).toMatch(/^no package hello$/m);
+    expect((await ask(house, "hello", commit)).status).toBe(200);
+    expect([downloads(forge, commit), downloads(forge, other)]).toStrictEqual([1, 1]);
   });
 });

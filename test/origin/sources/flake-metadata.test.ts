@@ -1,8 +1,7 @@
 // What `nix flake metadata --json` writes, by versions of Nix. Left out are `locks`, `original` and
 // `resolved`, which nothing reads.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { parseFlakeMetadata } from "../../../origin/sources/flake-metadata.ts";
 
 const REV = "d181d714fd36eb06f4992a1997cd5601e26db8f5";
@@ -94,7 +93,7 @@ describe("parseFlakeMetadata", () => {
   ];
   for (const [title, json, url, pin] of rows) {
     test(`reads that of ${title}`, () => {
-      assert.deepEqual(parseFlakeMetadata(json), { url, pin });
+      expect(parseFlakeMetadata(json)).toStrictEqual({ url, pin });
     });
   }
 
@@ -112,7 +111,7 @@ describe("parseFlakeMetadata", () => {
     ["nothing", {}],
   ] as const) {
     test(`takes no pin from ${title}`, () => {
-      assert.equal(parseFlakeMetadata(json), undefined);
+      expect(parseFlakeMetadata(json)).toBeUndefined();
     });
   }
 });

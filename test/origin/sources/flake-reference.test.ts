@@ -1,7 +1,6 @@
 // Flake references: which are taken, which remote they are asked of, and what they are locked to.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { parseFlakeReference } from "../../../origin/sources/flake-reference.ts";
 
 const C = "0123456789abcdef0123456789abcdef01234567";
@@ -70,9 +69,9 @@ describe("parseFlakeReference", () => {
     test(`takes ${text}`, () => {
       const reference = parseFlakeReference(text);
       assert(reference.kind === "git", JSON.stringify(reference));
-      assert.equal(reference.remoteUrl, remoteUrl);
-      assert.equal(reference.revision, revision);
-      assert.equal(reference.lockedTo(C, "refs/heads/x"), locked);
+      expect(reference.remoteUrl).toBe(remoteUrl);
+      expect(reference.revision).toBe(revision);
+      expect(reference.lockedTo(C, "refs/heads/x")).toBe(locked);
     });
   }
 
@@ -83,15 +82,15 @@ describe("parseFlakeReference", () => {
     ] as const) {
       const reference = parseFlakeReference(text);
       assert(reference.kind === "git");
-      assert.equal(reference.lockedTo(C, null), `git+https://h.example/r?ref=${ref}&rev=${C}`);
+      expect(reference.lockedTo(C, null)).toBe(`git+https://h.example/r?ref=${ref}&rev=${C}`);
     }
   });
 
   test("takes a path, and names it where it really is", () => {
     const reference = parseFlakeReference("path:/srv/my%20pkgs");
     assert(reference.kind === "path");
-    assert.equal(reference.path, "/srv/my pkgs");
-    assert.equal(reference.urlAt("/srv/a?b #c"), "path:/srv/a%3Fb%20%23c");
+    expect(reference.path).toBe("/srv/my pkgs");
+    expect(reference.urlAt("/srv/a?b #c")).toBe("path:/srv/a%3Fb%20%23c");
   });
 
   for (const url of [
@@ -100,7 +99,7 @@ describe("parseFlakeReference", () => {
     "tarball+https://h.example/set",
   ]) {
     test(`takes the archive ${url}`, () => {
-      assert.deepEqual(parseFlakeReference(url), { kind: "archive", url });
+      expect(parseFlakeReference(url)).toStrictEqual({ kind: "archive", url });
     });
   }
 
@@ -128,7 +127,7 @@ describe("parseFlakeReference", () => {
     test(`refuses ${text.slice(0, 40) || "nothing"}`, () => {
       const reference = parseFlakeReference(text);
       assert(reference.kind === "invalid", JSON.stringify(reference));
-      assert.match(reference.why, why);
+      expect(reference.why).toMatch(why);
     });
   }
 });

@@ -1,16 +1,15 @@
 // Flakes with real Nix: made of the Debian-backed set, which has no inputs, and evaluated.
 
-import assert from "node:assert/strict";
 import { cp, realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import { createResolver } from "../../../origin/sources/resolve.ts";
 import type { Resolution, Source } from "../../../origin/sources/source.ts";
 import type { Lookup } from "../../../registry/image/lookup.ts";
 import { DEBIAN_SET } from "../../e2e/deployment.ts";
 import { tagOf } from "../../registry/fixture.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { SYSTEM, testNix } from "../nix/fixture.ts";
 import { createRepository, GIT_ENV } from "./git-repository.ts";
 
@@ -29,9 +28,9 @@ async function fillFlake(path: string, flake = FLAKE): Promise<void> {
   await writeFile(join(path, "flake.nix"), flake);
 }
 
-function resolverOf(t: TestContext, source: Source) {
+function resolverOf(onEnd: Ending, source: Source) {
   const ended = new AbortController();
-  t.after(() => ended.abort());
+  onEnd(() => ended.abort());
   return createResolver({ source, nix, env: GIT_ENV, now: Date.now, signal: ended.signal });
 }
 
@@ -46,15 +45,18 @@ async function lookedUp(
 }
 
 describe("a flake in a git repository", limit, () => {
-  test("has a pin for latest, a branch, a git tag, an escaped branch and a commit", async (t) => {
-    const repository = await createRepository(t);
+  test("has a pin for latest, a branch, a git tag, an escaped branch and a commit", async () => {
+    const repository = await createRepository(onTestFinished);
     await fillFlake(repository.path);
     const first = repository.add("first");
     repository.git("branch", "old/first");
     repository.git("tag", "--annotate", "--message", "x", "v1");
     await writeFile(join(repository.path, "new"), "");
     const second = repository.add("second");
-    const resolver = resolverOf(t, { kind: "flake", url: `git+file://${repository.path}` });
+    const resolver = resolverOf(onTestFinished, {
+      kind: "flake",
+      url: `git+file://${repository.path}`,
+    });
     for (const [tag, commit] of [
       ["latest", second],
       ["main", second],
@@ -64,18 +66,18 @@ describe("a flake in a git repository", limit, () => {
     ] as const) {
       const found = await resolver.resolve(tagOf(tag));
       assert(found.kind === "pinned", JSON.stringify(found));
-      assert.equal(found.pin, commit, tag);
-      assert.deepEqual(await lookedUp(found, "hello", "own", "nosuch"), [
+      expect(found.pin, tag).toBe(commit);
+      expect(await lookedUp(found, "hello", "own", "nosuch")).toStrictEqual([
         ...["found", "found", "missing"],
       ]);
     }
     const unknown = await resolver.resolve(tagOf("mian"));
     assert(unknown.kind === "unknown-tag");
-    assert.match(unknown.message, /the nearest are main/);
+    expect(unknown.message).toMatch(/the nearest are main/);
   });
 
-  test("has the revision of its reference for latest, or the one the operator says", async (t) => {
-    const repository = await createRepository(t);
+  test("has the revision of its reference for latest, or the one the operator says", async () => {
+    const repository = await createRepository(onTestFinished);
     const first = await repository.commit("1");
     repository.git("branch", "side");
     const second = await repository.commit("2");
@@ -86,28 +88,28 @@ describe("a flake in a git repository", limit, () => {
       [{ kind: "flake", url: `${url}?rev=${first}` }, first],
       [{ kind: "flake", url: `${url}?ref=side`, latest: "main" }, second],
     ] as const) {
-      const found = await resolverOf(t, source).resolve(tagOf("latest"));
+      const found = await resolverOf(onTestFinished, source).resolve(tagOf("latest"));
       assert(found.kind === "pinned", JSON.stringify(found));
-      assert.equal(found.pin, commit);
+      expect(found.pin).toBe(commit);
     }
   });
 });
 
 describe("a flake in a folder", limit, () => {
-  test("is pinned by its content, and is another after an edit", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("is pinned by its content, and is another after an edit", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await fillFlake(path);
-    const resolver = resolverOf(t, { kind: "flake", url: `path:${path}` });
+    const resolver = resolverOf(onTestFinished, { kind: "flake", url: `path:${path}` });
     const before = await resolver.resolveAtOnce(tagOf("latest"));
     assert(before?.kind === "pinned", JSON.stringify(before));
-    assert.match(before.pin, /^path-[0-9a-f]{64}$/);
-    assert.deepEqual(await lookedUp(before, "hello"), ["found"]);
+    expect(before.pin).toMatch(/^path-[0-9a-f]{64}$/);
+    expect(await lookedUp(before, "hello")).toStrictEqual(["found"]);
     await writeFile(join(path, "flake.nix"), FLAKE.replace("own", "other"));
     const after = await resolver.resolveAtOnce(tagOf("latest"));
     assert(after?.kind === "pinned");
-    assert.notEqual(after.pin, before.pin);
-    assert.deepEqual(await lookedUp(after, "own", "other"), ["missing", "found"]);
-    assert.equal((await resolver.resolve(tagOf("main"))).kind, "unknown-tag");
+    expect(after.pin).not.toBe(before.pin);
+    expect(await lookedUp(after, "own", "other")).toStrictEqual(["missing", "found"]);
+    expect((await resolver.resolve(tagOf("main"))).kind).toBe("unknown-tag");
   });
 
   for (const [title, flake, says] of [
@@ -118,24 +120,25 @@ describe("a flake in a folder", limit, () => {
       /nonexistent|lock file changes/,
     ],
   ] as const) {
-    test(`cannot be locked when it ${title}, and the answer says so`, async (t) => {
-      const path = await temporaryDirectory(t);
+    test(`cannot be locked when it ${title}, and the answer says so`, async () => {
+      const path = await temporaryDirectory(onTestFinished);
       if (flake !== undefined) await writeFile(join(path, "flake.nix"), flake);
-      const found = await resolverOf(t, { kind: "flake", url: `path:${path}` }).resolve(
-        tagOf("latest"),
-      );
+      const found = await resolverOf(onTestFinished, {
+        kind: "flake",
+        url: `path:${path}`,
+      }).resolve(tagOf("latest"));
       assert(found.kind === "unreachable", JSON.stringify(found));
-      assert.match(found.message, says);
-      assert(!found.message.includes(path), found.message);
+      expect(found.message).toMatch(says);
+      expect(found.message, found.message).not.toContain(path);
     });
   }
 });
 
 describe("a flake in an archive", limit, () => {
-  test("is asked for only when a client may wait, and has latest only", async (t) => {
+  test("is asked for only when a client may wait, and has latest only", async () => {
     const url = "http://127.0.0.1:9/set.tar.gz";
-    const resolver = resolverOf(t, { kind: "flake", url });
-    assert.equal(await resolver.resolveAtOnce(tagOf("latest")), undefined);
-    assert.equal((await resolver.resolveAtOnce(tagOf("main")))?.kind, "unknown-tag");
+    const resolver = resolverOf(onTestFinished, { kind: "flake", url });
+    expect(await resolver.resolveAtOnce(tagOf("latest"))).toBeUndefined();
+    expect((await resolver.resolveAtOnce(tagOf("main")))?.kind).toBe("unknown-tag");
   });
 });

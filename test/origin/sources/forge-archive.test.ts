@@ -1,7 +1,6 @@
 // Which repositories have archives of their revisions, and where.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { forgeArchive } from "../../../origin/sources/forge-archive.ts";
 import { readProgress } from "../../../origin/sources/shallow-clone.ts";
 
@@ -24,7 +23,7 @@ describe("forgeArchive", () => {
     ["/srv/r", undefined],
   ] as const) {
     test(`of ${url} is ${archive === undefined ? "none" : "there"}`, () => {
-      assert.equal(forgeArchive(url, C), archive);
+      expect(forgeArchive(url, C)).toBe(archive);
     });
   }
 });
@@ -39,6 +38,6 @@ describe("what git says of its progress", () => {
     ["Receiving objects:  50% (2/4)", undefined],
     ["remote: Counting objects: 100% (4/4), done.", undefined],
   ] as const) {
-    test(`is read of ${line}`, () => assert.deepEqual(readProgress(line), transfers));
+    test(`is read of ${line}`, () => expect(readProgress(line)).toStrictEqual(transfers));
   }
 });

@@ -16,7 +16,7 @@ export interface GitServer {
   untilUnanswered(count: number): Promise<void>;
 }
 
-export async function startGitServer(t: Ending, repositoryPath: string): Promise<GitServer> {
+export async function startGitServer(onEnd: Ending, repositoryPath: string): Promise<GitServer> {
   const unanswered: Socket[] = [];
   let hangs = false;
   const server = createServer((socket) => {
@@ -25,7 +25,7 @@ export async function startGitServer(t: Ending, repositoryPath: string): Promise
     else answer(socket, repositoryPath);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(async () => {
+  onEnd(async () => {
     for (const socket of unanswered) socket.destroy();
     server.close();
     await once(server, "close");

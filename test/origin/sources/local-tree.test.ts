@@ -1,9 +1,8 @@
 // A local package set: pinned by what it holds, read again only when it looks changed.
 
-import assert from "node:assert/strict";
 import { mkdir, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { type LocalTreeOptions, openLocalTree } from "../../../origin/sources/local-tree.ts";
 import { createResolver } from "../../../origin/sources/resolve.ts";
 import type { Resolution, Source } from "../../../origin/sources/source.ts";
@@ -21,8 +20,8 @@ function pinOf(resolution: Resolution | undefined): string {
 }
 
 describe("the tag latest of a local path", () => {
-  test("is what the path holds and where it really is", async (t) => {
-    const folder = await temporaryDirectory(t);
+  test("is what the path holds and where it really is", async () => {
+    const folder = await temporaryDirectory(onTestFinished);
     await mkdir(join(folder, "real"));
     await writeFile(join(folder, "real/default.nix"), "{ }");
     await symlink("real", join(folder, "link"));
@@ -30,19 +29,22 @@ describe("the tag latest of a local path", () => {
     const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
     const found = await resolver.resolveAtOnce(LATEST);
     assert(found?.kind === "pinned" && found.source.kind === "path");
-    assert.equal(found.source.path, join(folder, "real"));
+    expect(found.source.path).toBe(join(folder, "real"));
     const hex = Buffer.from(found.source.narHash.replace("sha256-", ""), "base64").toString("hex");
-    assert.equal(found.pin, `path-${hex}`);
-    assert.equal(found.immutable, false);
-    assert.equal((await resolver.resolve(tagOf("main"))).kind, "unknown-tag");
-    assert.equal((await resolver.resolveAtOnce(tagOf("main")))?.kind, "unknown-tag");
+    expect(found.pin).toBe(`path-${hex}`);
+    expect(found.immutable).toBe(false);
+    expect((await resolver.resolve(tagOf("main"))).kind).toBe("unknown-tag");
+    expect((await resolver.resolveAtOnce(tagOf("main")))?.kind).toBe("unknown-tag");
   });
 
-  test("cannot be told when the path is gone", async (t) => {
-    const source: Source = { kind: "path", path: join(await temporaryDirectory(t), "gone") };
+  test("cannot be told when the path is gone", async () => {
+    const source: Source = {
+      kind: "path",
+      path: join(await temporaryDirectory(onTestFinished), "gone"),
+    };
     const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
     for (const found of [await resolver.resolve(LATEST), await resolver.resolveAtOnce(LATEST)]) {
-      assert.deepEqual(found, {
+      expect(found).toStrictEqual({
         kind: "unreachable",
         message: "the package set cannot be read: ENOENT",
       });
@@ -68,8 +70,8 @@ describe("the tag latest of a local path", () => {
     ],
   ];
   for (const [title, change] of changes) {
-    test(`is another at once after a change: ${title}`, async (t) => {
-      const path = await temporaryDirectory(t);
+    test(`is another at once after a change: ${title}`, async () => {
+      const path = await temporaryDirectory(onTestFinished);
       const file = (name: string) => join(path, name);
       await mkdir(file("a"));
       await writeFile(file("a/b.nix"), "1");
@@ -77,21 +79,21 @@ describe("the tag latest of a local path", () => {
       const source: Source = { kind: "path", path };
       const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
       const before = pinOf(await resolver.resolveAtOnce(LATEST));
-      assert.equal(pinOf(await resolver.resolveAtOnce(LATEST)), before);
+      expect(pinOf(await resolver.resolveAtOnce(LATEST))).toBe(before);
       await change(file);
-      assert.notEqual(pinOf(await resolver.resolveAtOnce(LATEST)), before);
+      expect(pinOf(await resolver.resolveAtOnce(LATEST))).not.toBe(before);
     });
   }
 
-  test("stays when only git's own data changes", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("stays when only git's own data changes", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await writeFile(join(path, "default.nix"), "1");
     const source: Source = { kind: "path", path };
     const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
     const before = pinOf(await resolver.resolveAtOnce(LATEST));
     await mkdir(join(path, ".git"));
     await writeFile(join(path, ".git/HEAD"), "x");
-    assert.equal(pinOf(await resolver.resolveAtOnce(LATEST)), before);
+    expect(pinOf(await resolver.resolveAtOnce(LATEST))).toBe(before);
   });
 });
 
@@ -118,59 +120,59 @@ describe("reading a tree", () => {
     return openLocalTree({ path, withGit: false, pin: reader.pin, now });
   }
 
-  test("happens once for as long as it looks the same and is at rest", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("happens once for as long as it looks the same and is at rest", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await writeFile(join(path, "a"), "1");
     const reader = countingReader();
     const tree = open(path, reader, () => Date.now() + LATER_MS);
     const first = await tree.resolveAtOnce();
-    assert.equal(await tree.resolveAtOnce(), first);
-    assert.equal(await tree.resolve(), first);
-    assert.equal(reader.readings, 1);
+    expect(await tree.resolveAtOnce()).toBe(first);
+    expect(await tree.resolve()).toBe(first);
+    expect(reader.readings).toBe(1);
   });
 
-  test("happens each time while it was changed just now", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("happens each time while it was changed just now", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await writeFile(join(path, "a"), "1");
     const reader = countingReader();
     const tree = open(path, reader, () => Date.now() - LATER_MS);
     await tree.resolveAtOnce();
     await tree.resolveAtOnce();
-    assert.equal(reader.readings, 2);
+    expect(reader.readings).toBe(2);
   });
 
-  test("is repeated when the tree was written to meanwhile", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("is repeated when the tree was written to meanwhile", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await writeFile(join(path, "a"), "1");
     const reader = countingReader(async (readings) => {
       if (readings === 1) await writeFile(join(path, "b"), "torn");
     });
     const found = await open(path, reader, Date.now).resolveAtOnce();
-    assert.deepEqual(found, { kind: "unreachable", message: "reading 2" });
+    expect(found).toStrictEqual({ kind: "unreachable", message: "reading 2" });
   });
 
-  test("ends where the tree is written to all the time", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("ends where the tree is written to all the time", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     const reader = countingReader((readings) => writeFile(join(path, `${readings}`), ""));
     const found = await open(path, reader, Date.now).resolveAtOnce();
-    assert.deepEqual(found, {
+    expect(found).toStrictEqual({
       kind: "unreachable",
       message: "the package set is being written to",
     });
-    assert.equal(reader.readings, 3);
+    expect(reader.readings).toBe(3);
   });
 
-  test("is left to the background for a tree of many files", async (t) => {
-    const path = await temporaryDirectory(t);
+  test("is left to the background for a tree of many files", async () => {
+    const path = await temporaryDirectory(onTestFinished);
     await Promise.all(
       Array.from({ length: 1001 }, (_, index) => writeFile(join(path, `${index}`), "")),
     );
     const reader = countingReader();
     const tree = open(path, reader, () => Date.now() + LATER_MS);
-    assert.equal(await tree.resolveAtOnce(), undefined);
-    assert.equal(reader.readings, 0);
+    expect(await tree.resolveAtOnce()).toBeUndefined();
+    expect(reader.readings).toBe(0);
     await tree.resolve();
     await tree.resolve();
-    assert.equal(reader.readings, 1);
+    expect(reader.readings).toBe(1);
   });
 });

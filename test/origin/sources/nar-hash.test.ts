@@ -1,10 +1,9 @@
 // The NAR hash against Nix's own, tree by tree.
 
-import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chmod, cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { narHash } from "../../../origin/sources/nar-hash.ts";
 import { patternOf } from "../../contract/blob-store.ts";
 import { temporaryDirectory } from "../fixture.ts";
@@ -74,41 +73,41 @@ const TREES: Readonly<Record<string, (root: string) => Promise<void>>> = {
 
 describe("narHash", () => {
   for (const [title, plant] of Object.entries(TREES)) {
-    test(`agrees with Nix about ${title}`, async (t) => {
-      const root = await temporaryDirectory(t);
+    test(`agrees with Nix about ${title}`, async () => {
+      const root = await temporaryDirectory(onTestFinished);
       await plant(root);
-      assert.equal(await narHash(root), hashOfNix(root));
+      expect(await narHash(root)).toBe(hashOfNix(root));
     });
   }
 
-  test("agrees with Nix about a single file and a link", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("agrees with Nix about a single file and a link", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     await writeFile(join(root, "file"), "content");
     await symlink("file", join(root, "link"));
     for (const name of ["file", "link"]) {
-      assert.equal(await narHash(join(root, name)), hashOfNix(join(root, name)), name);
+      expect(await narHash(join(root, name)), name).toBe(hashOfNix(join(root, name)));
     }
   });
 
-  test("leaves a .git directly below the root out, be it a folder or a file", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("leaves a .git directly below the root out, be it a folder or a file", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     await writeFile(join(root, "default.nix"), "{ }");
     const bare = hashOfNix(root);
     await mkdir(join(root, ".git"));
     await writeFile(join(root, ".git/index"), "changes all the time");
-    assert.equal(await narHash(root), bare);
+    expect(await narHash(root)).toBe(bare);
     await rm(join(root, ".git"), { recursive: true });
     await writeFile(join(root, ".git"), "gitdir: /elsewhere");
-    assert.equal(await narHash(root), bare);
+    expect(await narHash(root)).toBe(bare);
   });
 
-  test("changes with the content, the name and the mode, and with nothing else", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("changes with the content, the name and the mode, and with nothing else", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     await writeFile(join(root, "a"), "1");
     const before = await narHash(root);
-    const copy = await temporaryDirectory(t);
+    const copy = await temporaryDirectory(onTestFinished);
     await cp(root, copy, { recursive: true });
-    assert.equal(await narHash(copy), before);
+    expect(await narHash(copy)).toBe(before);
     const hashes = new Set([before]);
     await writeFile(join(root, "a"), "2");
     hashes.add(await narHash(root));
@@ -116,13 +115,13 @@ describe("narHash", () => {
     hashes.add(await narHash(root));
     await writeFile(join(root, "b"), "2");
     hashes.add(await narHash(root));
-    assert.equal(hashes.size, 4);
+    expect(hashes.size).toBe(4);
   });
 
-  test("refuses what Nix cannot pin, and what is not there", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("refuses what Nix cannot pin, and what is not there", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     execFileSync("mkfifo", [join(root, "pipe")]);
-    await assert.rejects(narHash(root), /pipe is no file, directory or link/);
-    await assert.rejects(narHash(join(root, "absent")), { code: "ENOENT" });
+    await expect(narHash(root)).rejects.toThrow(/pipe is no file, directory or link/);
+    await expect(narHash(join(root, "absent"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 });

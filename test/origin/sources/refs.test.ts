@@ -1,7 +1,6 @@
 // Names of images' tags to names of git's refs.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { escapeRef, matchRef, nearTags, type RemoteRefs } from "../../../origin/sources/refs.ts";
 
 function refs(branches: readonly string[], tags: readonly string[] = []): RemoteRefs {
@@ -31,18 +30,18 @@ describe("matchRef", () => {
   for (const [title, given, tag, ref] of rows) {
     test(`takes ${title}`, () => {
       const match = matchRef(given, tag);
-      assert.equal(match.kind === "ref" && match.ref, ref);
+      expect(match.kind === "ref" && match.ref).toBe(ref);
     });
   }
 
   test("tells which names are escaped alike", () => {
     const match = matchRef(refs(["a/b/c", "a--b/c"], ["a/b--c"]), "a--b--c");
-    assert.deepEqual(match, { kind: "ambiguous", names: ["a/b/c", "a--b/c", "a/b--c"] });
+    expect(match).toStrictEqual({ kind: "ambiguous", names: ["a/b/c", "a--b/c", "a/b--c"] });
   });
 
   for (const tag of ["mai", "a", "b", "--", "a-b", "refs--heads--main", "heads--main"]) {
     test(`finds nothing for ${tag}`, () => {
-      assert.deepEqual(matchRef(refs(["main", "a/b"]), tag), { kind: "absent" });
+      expect(matchRef(refs(["main", "a/b"]), tag)).toStrictEqual({ kind: "absent" });
     });
   }
 });
@@ -52,21 +51,18 @@ describe("nearTags", () => {
 
   test("names what can be asked for, as it is asked for, the nearest first", () => {
     const given = refs(["release/1.0", "main", "a+b"], ["main", "v1"]);
-    assert.deepEqual(nearTags(given, "release--1.1", everything).slice(0, 1), ["release--1.0"]);
-    assert.deepEqual(nearTags(given, "qqq", everything), ["main", "release--1.0", "v1"]);
-    assert.deepEqual(
-      nearTags(given, "qqq", (name) => name === "v1"),
-      ["v1"],
-    );
+    expect(nearTags(given, "release--1.1", everything).slice(0, 1)).toStrictEqual(["release--1.0"]);
+    expect(nearTags(given, "qqq", everything)).toStrictEqual(["main", "release--1.0", "v1"]);
+    expect(nearTags(given, "qqq", (name) => name === "v1")).toStrictEqual(["v1"]);
   });
 
   test("names a few only, however many there are", () => {
     const many = refs(Array.from({ length: 20_000 }, (_, index) => `branch-${index}`));
-    assert.equal(nearTags(many, "q", everything).length, 5);
-    assert.equal(nearTags(many, "branch-20001", everything).length, 5);
+    expect(nearTags(many, "q", everything)).toHaveLength(5);
+    expect(nearTags(many, "branch-20001", everything)).toHaveLength(5);
   });
 });
 
 test("escapeRef writes two hyphens for each slash", () => {
-  assert.equal(escapeRef("a/b//c"), "a--b----c");
+  expect(escapeRef("a/b//c")).toBe("a--b----c");
 });

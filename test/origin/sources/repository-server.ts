@@ -40,7 +40,7 @@ export interface RepositoryServer {
 const SET = "/set";
 
 export async function startRepositoryServer(
-  t: Ending,
+  onEnd: Ending,
   repository: Repository,
 ): Promise<RepositoryServer> {
   const requests: string[] = [];
@@ -69,7 +69,7 @@ export async function startRepositoryServer(
     await once(server, "close");
   };
   const port = await listen(0);
-  t.after(shut);
+  onEnd(shut);
 
   async function answer(request: IncomingMessage, response: ServerResponse, path: string) {
     if (behaviour.kind === "status") {

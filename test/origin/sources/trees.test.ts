@@ -1,10 +1,9 @@
 // Trees as evaluations get them: by which way each kind of source is fetched, how they are kept, and
 // when they go. What a client sees of it: fetched-set.test.ts.
 
-import assert from "node:assert/strict";
 import { readdir, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import type { NixTool } from "../../../origin/nix/nix-tool.ts";
 import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
@@ -13,7 +12,7 @@ import type { PinnedTag } from "../../../origin/sources/pin-memory.ts";
 import { type ObtainedTree, openTrees, type TreesOptions } from "../../../origin/sources/trees.ts";
 import { configuredPin, type Pin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
-import { readableLog, temporaryDirectory } from "../fixture.ts";
+import { type Ending, readableLog, temporaryDirectory } from "../fixture.ts";
 import { derivation, evaluateLookup, SYSTEM, TEST_NIX_CONFIG, testNix } from "../nix/fixture.ts";
 import { createRepository, GIT_ENV, type Repository } from "./git-repository.ts";
 import { type RepositoryServer, startRepositoryServer } from "./repository-server.ts";
@@ -35,12 +34,12 @@ interface Setting {
   open(over?: Partial<TreesOptions>): ReturnType<typeof openTrees>;
 }
 
-async function prepare(t: TestContext): Promise<Setting> {
-  const repository = await createRepository(t);
-  const forge = await startRepositoryServer(t, repository);
-  const folder = join(await temporaryDirectory(t), "sources");
+async function prepare(onEnd: Ending): Promise<Setting> {
+  const repository = await createRepository(onEnd);
+  const forge = await startRepositoryServer(onEnd, repository);
+  const folder = join(await temporaryDirectory(onEnd), "sources");
   const started: string[] = [];
-  const cache = await temporaryDirectory(t);
+  const cache = await temporaryDirectory(onEnd);
   const nix = await testNix({
     env: { XDG_CACHE_HOME: cache, NIX_CONFIG: `${TEST_NIX_CONFIG}download-attempts = 1\n` },
     onSpawn: (program) => started.push(program),
@@ -49,7 +48,7 @@ async function prepare(t: TestContext): Promise<Setting> {
   const clock = { nowMs: Date.now() };
   const inUse = new Set<Pin>();
   const ended = new AbortController();
-  t.after(() => ended.abort());
+  onEnd(() => ended.abort());
   return {
     ...{ nix, repository, forge, started, clock, folder, inUse },
     open: (over = {}) =>
@@ -81,8 +80,8 @@ const setOf = (salt: string) =>
   `{ system }: { hello = ${derivation("hello-1.0", "echo > $out", `salt = "${salt}";`)}; }`;
 
 describe("the tree of a commit in git", limit, () => {
-  test("is fetched without the history, wherever the commit is", async (t) => {
-    const { repository, forge, open, nix } = await prepare(t);
+  test("is fetched without the history, wherever the commit is", async () => {
+    const { repository, forge, open, nix } = await prepare(onTestFinished);
     const commits = [await repository.commit(setOf("1")), await repository.commit(setOf("2"))];
     repository.git("checkout", "--quiet", "-b", "side");
     commits.push(await repository.commit(setOf("3")));
@@ -91,51 +90,51 @@ describe("the tree of a commit in git", limit, () => {
     for (const commit of commits) {
       forge.gitQuestions.length = 0;
       const source = thereOf(await trees.obtain(gitTag(forge.url, commit), NEVER));
-      assert.match(forge.gitQuestions.join("\n"), /deepen 1/);
+      expect(forge.gitQuestions.join("\n")).toMatch(/deepen 1/);
       // The same derivation as of the repository itself, which Nix reads whole.
       const plain = { kind: "git", url: repository.path, commit } as const;
       const [here, there] = [
         await evaluateLookup(nix, source, ["hello"]),
         await evaluateLookup(nix, plain, ["hello"]),
       ];
-      assert.equal(here.lookups[0]?.kind, "found");
-      assert.deepEqual(here, there);
+      expect(here.lookups[0]?.kind).toBe("found");
+      expect(here).toStrictEqual(there);
     }
   });
 
-  test("is fetched with the history where a server gives nothing else", async (t) => {
-    const { repository, forge, open, nix } = await prepare(t);
+  test("is fetched with the history where a server gives nothing else", async () => {
+    const { repository, forge, open, nix } = await prepare(onTestFinished);
     const first = await repository.commit(setOf("1"));
     await repository.commit(setOf("2"));
     forge.serveFiles();
     const source = thereOf(await (await open()).obtain(gitTag(forge.url, first), NEVER));
     const { lookups } = await evaluateLookup(nix, source, ["hello"]);
-    assert.equal(lookups[0]?.kind, "found");
-    assert.deepEqual(forge.gitQuestions, []);
+    expect(lookups[0]?.kind).toBe("found");
+    expect(forge.gitQuestions).toStrictEqual([]);
   });
 
-  test("leaves out what is not to be exported, as Nix's own fetchers do", async (t) => {
-    const { repository, forge, open } = await prepare(t);
+  test("leaves out what is not to be exported, as Nix's own fetchers do", async () => {
+    const { repository, forge, open } = await prepare(onTestFinished);
     await writeFile(join(repository.path, ".gitattributes"), "kept-back export-ignore\n");
     await writeFile(join(repository.path, "kept-back"), "");
     const commit = await repository.commit(setOf("1"));
     const trees = await open();
     for (const tag of [gitTag(forge.url, commit), archiveTag(forge.url, commit)]) {
       const { files = "" } = thereOf(await trees.obtain(tag, NEVER));
-      assert.deepEqual(await readdir(files), [".gitattributes", "default.nix"]);
+      expect(await readdir(files)).toStrictEqual([".gitattributes", "default.nix"]);
     }
   });
 
-  test("is not there for a commit that is not, which is an unknown tag, or a source that lies", async (t) => {
-    const { repository, forge, open } = await prepare(t);
+  test("is not there for a commit that is not, which is an unknown tag, or a source that lies", async () => {
+    const { repository, forge, open } = await prepare(onTestFinished);
     await repository.commit(setOf("1"));
     const trees = await open();
     const unknown = "0".repeat(40);
     const asked = await trees.obtain(gitTag(forge.url, unknown), NEVER);
     assert(asked.kind === "unknown-tag", JSON.stringify(asked));
-    assert.equal(asked.message, `no such revision: ${forge.url} at ${unknown}`);
+    expect(asked.message).toBe(`no such revision: ${forge.url} at ${unknown}`);
     const latest = await trees.obtain(gitTag(forge.url, unknown, false), NEVER);
-    assert.equal(latest.kind, "unreachable");
+    expect(latest.kind).toBe("unreachable");
   });
 
   const outages: readonly [
@@ -147,40 +146,40 @@ describe("the tree of a commit in git", limit, () => {
     ["answers 500", { kind: "status", status: 500 }, /unable to access .*error: 500/],
   ];
   for (const [title, broken, said] of outages) {
-    test(`is out of reach while the server ${title}`, async (t) => {
-      const { repository, forge, open } = await prepare(t);
+    test(`is out of reach while the server ${title}`, async () => {
+      const { repository, forge, open } = await prepare(onTestFinished);
       const commit = await repository.commit(setOf("1"));
       const trees = await open();
       await forge.behave(broken);
       const refused = await trees.obtain(gitTag(forge.url, commit), NEVER);
       assert(refused.kind === "unreachable", JSON.stringify(refused));
-      assert.match(refused.message, said);
+      expect(refused.message).toMatch(said);
       await forge.behave({ kind: "works" });
       thereOf(await trees.obtain(gitTag(forge.url, commit), NEVER));
     });
   }
 
-  test("needs git, which is said where there is none", async (t) => {
-    const { repository, forge, open } = await prepare(t);
+  test("needs git, which is said where there is none", async () => {
+    const { repository, forge, open } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf("1"));
-    const trees = await open({ env: { PATH: await temporaryDirectory(t) } });
+    const trees = await open({ env: { PATH: await temporaryDirectory(onTestFinished) } });
     const refused = await trees.obtain(gitTag(forge.url, commit), NEVER);
-    assert.deepEqual(refused, { kind: "unreachable", message: GIT_MISSING });
+    expect(refused).toStrictEqual({ kind: "unreachable", message: GIT_MISSING });
   });
 
-  test("says nothing of the operator's password", async (t) => {
-    const { open, repository } = await prepare(t);
+  test("says nothing of the operator's password", async () => {
+    const { open, repository } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf("1"));
     const tag = gitTag("http://user:secret@127.0.0.1:1/set", commit);
     const refused = await (await open()).obtain(tag, NEVER);
     assert(refused.kind === "unreachable", JSON.stringify(refused));
-    assert.doesNotMatch(refused.message, /secret/);
+    expect(refused.message).not.toMatch(/secret/);
   });
 });
 
 describe("the tree of a flake", limit, () => {
-  test("comes with its inputs, and is evaluated without the network", async (t) => {
-    const { repository, forge, open, nix, folder } = await prepare(t);
+  test("comes with its inputs, and is evaluated without the network", async () => {
+    const { repository, forge, open, nix, folder } = await prepare(onTestFinished);
     await repository.commit(setOf("input"));
     const input = repository.git("rev-parse", "HEAD");
     const url = (commit: string) => `git+${forge.url}?ref=refs/heads/main&rev=${commit}`;
@@ -196,11 +195,11 @@ describe("the tree of a flake", limit, () => {
     const trees = await open();
     thereOf(await trees.obtain(tag, NEVER));
     const [id = ""] = await readdir(join(folder, commit));
-    assert.deepEqual(await readdir(join(folder, commit, id)), ["input", "tree"]);
+    expect(await readdir(join(folder, commit, id))).toStrictEqual(["input", "tree"]);
     await forge.behave({ kind: "down" });
     const again = await (await open()).obtain(tag, NEVER);
     const [found] = await lookUp(nix, thereOf(again), SYSTEM, ["hello"], NEVER);
-    assert.equal(found?.lookup.kind, "found", JSON.stringify(found));
+    expect(found?.lookup.kind, JSON.stringify(found)).toBe("found");
   });
 });
 
@@ -212,25 +211,25 @@ async function lockInputs(nix: NixTool, { path }: Repository): Promise<void> {
 }
 
 describe("a tree", limit, () => {
-  test("gives what evaluating its source gave before it was fetched apart", async (t) => {
-    const { repository, forge, open, nix } = await prepare(t);
+  test("gives what evaluating its source gave before it was fetched apart", async () => {
+    const { repository, forge, open, nix } = await prepare(onTestFinished);
     await writeFile(join(repository.path, "file"), "");
     const commit = await repository.commit(
       `{ system }: { hello = ${derivation("hello-1.0", "cat $file > $out", "file = ./file; dir = ./.;")}; }`,
     );
     const tag = archiveTag(forge.url, commit);
     const [files, fetched] = [thereOf(await (await open()).obtain(tag, NEVER)), tag.source];
-    assert.notDeepEqual(files, fetched);
+    expect(files).not.toStrictEqual(fetched);
     const [here, there] = [
       await evaluateLookup(nix, files, ["hello", "nosuch"]),
       await evaluateLookup(nix, fetched, ["hello", "nosuch"]),
     ];
-    assert.equal(here.lookups[0]?.kind, "found", JSON.stringify(here));
-    assert.deepEqual(here, there);
+    expect(here.lookups[0]?.kind, JSON.stringify(here)).toBe("found");
+    expect(here).toStrictEqual(there);
   });
 
-  test("is fetched in a time of its own, which is not that of evaluating", async (t) => {
-    const { repository, forge, open, nix } = await prepare(t);
+  test("is fetched in a time of its own, which is not that of evaluating", async () => {
+    const { repository, forge, open, nix } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf("1"));
     const hasty = await open({ nix: { ...nix, evaluationDeadlineMs: 1 } });
     thereOf(await hasty.obtain(archiveTag(forge.url, commit), NEVER));
@@ -240,11 +239,11 @@ describe("a tree", limit, () => {
       NEVER,
     );
     assert(refused.kind === "unreachable", JSON.stringify(refused));
-    assert.match(refused.message, /not fetched in 0\.001 s; 0 bytes had come$/);
+    expect(refused.message).toMatch(/not fetched in 0\.001 s; 0 bytes had come$/);
   });
 
-  test("is one for all configurations of it", async (t) => {
-    const { repository, forge, open } = await prepare(t);
+  test("is one for all configurations of it", async () => {
+    const { repository, forge, open } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf("1"));
     const { pin, source } = archiveTag(forge.url, commit);
     const trees = await open();
@@ -253,39 +252,39 @@ describe("a tree", limit, () => {
       ["2".repeat(16), {}],
     ] as const) {
       const tag = tagged({ ...source, config }, configuredPin(pin, id));
-      assert.deepEqual(thereOf(await trees.obtain(tag, NEVER)).config, config);
+      expect(thereOf(await trees.obtain(tag, NEVER)).config).toStrictEqual(config);
     }
-    assert.equal(forge.requests.length, 1);
+    expect(forge.requests).toHaveLength(1);
   });
 
-  test("of a local path is the path", async (t) => {
-    const { open, started } = await prepare(t);
+  test("of a local path is the path", async () => {
+    const { open, started } = await prepare(onTestFinished);
     const trees = await open();
     for (const source of [
       { kind: "path", path: "/x", narHash: "sha256-x" },
       { kind: "flake", url: "path:/x?narHash=sha256-x" },
     ] as const) {
       const tag = tagged(source, `path-${"0".repeat(64)}`);
-      assert.equal(thereOf(await trees.obtain(tag, NEVER)), source);
+      expect(thereOf(await trees.obtain(tag, NEVER))).toBe(source);
     }
-    assert.deepEqual(started, []);
+    expect(started).toStrictEqual([]);
   });
 
-  test("is fetched again when it is gone from the store", async (t) => {
-    const { repository, forge, open, folder, nix } = await prepare(t);
+  test("is fetched again when it is gone from the store", async () => {
+    const { repository, forge, open, folder, nix } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf(`gone ${process.pid}`));
     const tag = archiveTag(forge.url, commit);
     const { files = "" } = thereOf(await (await open()).obtain(tag, NEVER));
     const [id = ""] = await readdir(join(folder, commit));
-    assert.equal(await readlink(join(folder, commit, id, "tree")), files);
+    expect(await readlink(join(folder, commit, id, "tree"))).toBe(files);
     await deleteFrom(nix, files);
-    assert.equal(thereOf(await (await open()).obtain(tag, NEVER)).files, files);
-    assert.equal(forge.requests.length, 2);
+    expect(thereOf(await (await open()).obtain(tag, NEVER)).files).toBe(files);
+    expect(forge.requests).toHaveLength(2);
     await deleteRooted(nix, files);
   });
 
-  test("goes when no tag has it and it was not used for as long as it is kept", async (t) => {
-    const { repository, forge, open, folder, clock, inUse } = await prepare(t);
+  test("goes when no tag has it and it was not used for as long as it is kept", async () => {
+    const { repository, forge, open, folder, clock, inUse } = await prepare(onTestFinished);
     const commits = [
       await repository.commit(setOf("a")),
       await repository.commit(setOf("b")),
@@ -299,18 +298,18 @@ describe("a tree", limit, () => {
     clock.nowMs += DAY_MS - 1;
     await trees.obtain(archiveTag(forge.url, used), NEVER);
     await trees.prune();
-    assert.deepEqual(await kept(), new Set(commits));
+    expect(await kept()).toStrictEqual(new Set(commits));
     clock.nowMs += 2;
     // As after a restart, by what the folders say.
     await (await open()).prune();
-    assert.deepEqual(await kept(), new Set([pinned, used]));
-    assert.equal(forge.requests.length, 3);
+    expect(await kept()).toStrictEqual(new Set([pinned, used]));
+    expect(forge.requests).toHaveLength(3);
     await trees.obtain(archiveTag(forge.url, left), NEVER);
-    assert.equal(forge.requests.length, 4);
+    expect(forge.requests).toHaveLength(4);
   });
 
-  test("gives way to newer ones where clients ask for very many revisions", async (t) => {
-    const { repository, forge, open, folder, clock } = await prepare(t);
+  test("gives way to newer ones where clients ask for very many revisions", async () => {
+    const { repository, forge, open, folder, clock } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf("many"));
     const trees = await open({ maxTrees: 2 });
     // Other URLs of one repository are other trees, and cost no download.
@@ -322,7 +321,7 @@ describe("a tree", limit, () => {
       );
       thereOf(obtained);
     }
-    assert.equal((await readdir(join(folder, commit))).length, 2);
+    expect(await readdir(join(folder, commit))).toHaveLength(2);
   });
 });
 
@@ -337,5 +336,5 @@ async function deleteFrom(nix: NixTool, path: string): Promise<void> {
 async function deleteRooted(nix: NixTool, path: string): Promise<void> {
   const kept = await nix.run("nix-store", ["--delete", path], { deadlineMs: limit.timeout });
   assert(kept.kind === "exited" && kept.code !== 0, JSON.stringify(kept));
-  assert.match(kept.stderr, /still alive/);
+  expect(kept.stderr).toMatch(/still alive/);
 }

@@ -19,7 +19,7 @@ export interface Disk {
 }
 
 /** Watches what is done below a folder until the test ends. */
-export function watchDisk(t: Ending, root: string): Disk {
+export function watchDisk(onEnd: Ending, root: string): Disk {
   const { open, rename, mkdir } = fs.promises;
   /** Of files: whether what was written to them is on the disk. */
   const contents = new Map<string, "written" | "synced">();
@@ -84,7 +84,7 @@ export function watchDisk(t: Ending, root: string): Disk {
     },
   });
   syncBuiltinESMExports();
-  t.after(async () => {
+  onEnd(async () => {
     Object.assign(fs.promises, { open, rename, mkdir });
     syncBuiltinESMExports();
   });

@@ -1,13 +1,12 @@
 // The storage on a local disk: the contract of every storage, and what a kill leaves behind.
 
-import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
-import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { type StorageKey, storageKey } from "../../../origin/storage/keys.ts";
@@ -20,7 +19,7 @@ import {
   testBlobStore,
 } from "../../contract/blob-store.ts";
 import { pinOf } from "../../registry/fixture.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { watchDisk } from "./disk.ts";
 
 testBlobStore("the filesystem", async (t) => openFilesystemStore(await temporaryDirectory(t)));
@@ -29,13 +28,13 @@ const WRITER = fileURLToPath(new URL("writer.ts", import.meta.url));
 const limit = { timeout: 30_000 };
 
 /** A process with a store of its own; resolves when it says that it has come to its moment. */
-async function startWriter(t: TestContext, root: string, moment: string): Promise<ChildProcess> {
+async function startWriter(onEnd: Ending, root: string, moment: string): Promise<ChildProcess> {
   const child = spawn(process.execPath, [WRITER, root, moment], {
     stdio: ["pipe", "pipe", "inherit"],
   });
-  t.after(() => child.kill("SIGKILL"));
+  onEnd(() => void child.kill("SIGKILL"));
   const [line] = await once(createInterface(child.stdout), "line");
-  assert.equal(line, moment);
+  expect(line).toBe(moment);
   return child;
 }
 
@@ -45,49 +44,49 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 describe("a filesystem store whose process is killed", limit, () => {
-  test("has nothing where a first value was half written", async (t) => {
-    const root = await temporaryDirectory(t);
-    await kill(await startWriter(t, root, "half-staged"));
-    assert.equal((await readdir(join(root, "staging"))).length, 1);
+  test("has nothing where a first value was half written", async () => {
+    const root = await temporaryDirectory(onTestFinished);
+    await kill(await startWriter(onTestFinished, root, "half-staged"));
+    expect(await readdir(join(root, "staging"))).toHaveLength(1);
     const store = await openFilesystemStore(root);
-    assert.equal(await store.lookup(layerKey("value")), undefined);
-    assert.equal(await store.sizeBytes(layerKey("value")), undefined);
+    expect(await store.lookup(layerKey("value"))).toBeUndefined();
+    expect(await store.sizeBytes(layerKey("value"))).toBeUndefined();
   });
 
-  test("has the old value where a new one was half written", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("has the old value where a new one was half written", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     const before = await openFilesystemStore(root);
     await before.store(layerKey("value"), bytesOf("old"));
-    await kill(await startWriter(t, root, "half-staged"));
+    await kill(await startWriter(onTestFinished, root, "half-staged"));
     const store = await openFilesystemStore(root);
-    assert.equal(Buffer.from((await store.lookup(layerKey("value"))) ?? []).toString(), "old");
+    expect(Buffer.from((await store.lookup(layerKey("value"))) ?? []).toString()).toBe("old");
   });
 
-  test("has a whole value whenever it is killed in a row of them", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("has a whole value whenever it is killed in a row of them", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     for (let round = 0; round < 3; round++) {
-      await kill(await startWriter(t, root, "storing"));
+      await kill(await startWriter(onTestFinished, root, "storing"));
       const store = await openFilesystemStore(root);
       const value = Buffer.from((await store.lookup(layerKey("value"))) ?? []);
-      assert(value.equals(patternOf(value.length)));
-      assert(value.length > 0 && value.length % 100_000 === 0, `${value.length}`);
+      expect(value.equals(patternOf(value.length))).toBe(true);
+      expect(value.length > 0 && value.length % 100_000 === 0, `${value.length}`).toBe(true);
     }
   });
 
-  test("has every value whose storing had ended", async (t) => {
-    const root = await temporaryDirectory(t);
-    await kill(await startWriter(t, root, "stored"));
+  test("has every value whose storing had ended", async () => {
+    const root = await temporaryDirectory(onTestFinished);
+    await kill(await startWriter(onTestFinished, root, "stored"));
     const store = await openFilesystemStore(root);
-    assert.equal(String(await streamed(await store.open(layerKey("value"), null))), "whole");
+    expect(String(await streamed(await store.open(layerKey("value"), null)))).toBe("whole");
   });
 
-  test("leaves unfinished files that the next open removes", async (t) => {
-    const root = await temporaryDirectory(t);
-    await kill(await startWriter(t, root, "half-staged"));
+  test("leaves unfinished files that the next open removes", async () => {
+    const root = await temporaryDirectory(onTestFinished);
+    await kill(await startWriter(onTestFinished, root, "half-staged"));
     const store = await openFilesystemStore(root);
     const left = await readdir(join(root, "staging"));
-    assert.equal(left.length, 1);
-    assert(store.stagingPath().startsWith(join(root, "staging", left[0] ?? "")));
+    expect(left).toHaveLength(1);
+    expect(store.stagingPath().startsWith(join(root, "staging", left[0] ?? ""))).toBe(true);
   });
 });
 
@@ -118,20 +117,20 @@ describe("a filesystem store whose machine loses its power", limit, () => {
     ],
   ];
   for (const [title, before, key] of rows) {
-    test(`has a value that was stored: ${title}`, async (t) => {
-      const root = await temporaryDirectory(t);
-      const disk = watchDisk(t, root);
+    test(`has a value that was stored: ${title}`, async () => {
+      const root = await temporaryDirectory(onTestFinished);
+      const disk = watchDisk(onTestFinished, root);
       const store = await openFilesystemStore(root);
       await before(store, root);
       disk.forget();
       await store.store(key, bytesOf("value"));
-      assert(disk.survives(key));
-      assert.deepEqual(disk.hasty(), []);
+      expect(disk.survives(key)).toBe(true);
+      expect(disk.hasty()).toStrictEqual([]);
     });
 
-    test(`has a file that was taken over: ${title}`, async (t) => {
-      const root = await temporaryDirectory(t);
-      const disk = watchDisk(t, root);
+    test(`has a file that was taken over: ${title}`, async () => {
+      const root = await temporaryDirectory(onTestFinished);
+      const disk = watchDisk(onTestFinished, root);
       const store = await openFilesystemStore(root);
       await before(store, root);
       disk.forget();
@@ -140,103 +139,104 @@ describe("a filesystem store whose machine loses its power", limit, () => {
       await handle.writeFile("value");
       await handle.close();
       await store.storeFile(key, path);
-      assert(disk.survives(key));
-      assert.deepEqual(disk.hasty(), []);
+      expect(disk.survives(key)).toBe(true);
+      expect(disk.hasty()).toStrictEqual([]);
     });
   }
 
-  test("has nothing that was only remembered, for which nobody waited", async (t) => {
-    const root = await temporaryDirectory(t);
-    const disk = watchDisk(t, root);
+  test("has nothing that was only remembered, for which nobody waited", async () => {
+    const root = await temporaryDirectory(onTestFinished);
+    const disk = watchDisk(onTestFinished, root);
     const store = await openFilesystemStore(root);
     await store.remember(first, bytesOf("value"));
-    assert.equal(disk.syncs(), 0);
-    assert(!disk.survives(first));
+    expect(disk.syncs()).toBe(0);
+    expect(disk.survives(first)).toBe(false);
   });
 });
 
 describe("openFilesystemStore", limit, () => {
-  test("keeps the unfinished files of a process that lives", async (t) => {
-    const root = await temporaryDirectory(t);
-    const child = await startWriter(t, root, "half-staged");
+  test("keeps the unfinished files of a process that lives", async () => {
+    const root = await temporaryDirectory(onTestFinished);
+    const child = await startWriter(onTestFinished, root, "half-staged");
     const store = await openFilesystemStore(root);
-    assert.equal((await readdir(join(root, "staging"))).length, 2);
+    expect(await readdir(join(root, "staging"))).toHaveLength(2);
     // Told to go on, it finishes what it had begun.
     child.stdin?.end("go on\n");
     const [code] = await once(child, "exit");
-    assert.equal(code, 0);
-    assert.equal(Buffer.from((await store.lookup(layerKey("value"))) ?? []).toString(), "whole");
+    expect(code).toBe(0);
+    expect(Buffer.from((await store.lookup(layerKey("value"))) ?? []).toString()).toBe("whole");
   });
 
-  test("removes what an earlier process of its own number left, as in a container", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("removes what an earlier process of its own number left, as in a container", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     const left = join(root, "staging", `${process.pid}-0000`);
     await mkdir(left, { recursive: true });
     await writeFile(join(left, "file"), "x");
     await openFilesystemStore(root);
-    await assert.rejects(stat(left), { code: "ENOENT" });
+    await expect(stat(left)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
-  test("removes what no process could have made", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("removes what no process could have made", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     await mkdir(join(root, "staging", "junk"), { recursive: true });
     await writeFile(join(root, "staging", "file"), "x");
     await openFilesystemStore(root);
     const names = await readdir(join(root, "staging"));
-    assert.deepEqual(
-      names.filter((name) => !name.startsWith(`${process.pid}-`)),
-      [],
-    );
+    expect(names.filter((name) => !name.startsWith(`${process.pid}-`))).toStrictEqual([]);
   });
 
-  test("finds what an earlier one stored, as plain files under their keys", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("finds what an earlier one stored, as plain files under their keys", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     await (await openFilesystemStore(root)).store(layerKey("x"), bytesOf("kept"));
-    assert.equal(await readFile(join(root, layerKey("x")), "utf8"), "kept");
+    expect(await readFile(join(root, layerKey("x")), "utf8")).toBe("kept");
     const store = await openFilesystemStore(root);
-    assert.equal(await store.sizeBytes(layerKey("x")), 4);
+    expect(await store.sizeBytes(layerKey("x"))).toBe(4);
   });
 
-  test("leaves nothing unfinished behind a value that was stored", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("leaves nothing unfinished behind a value that was stored", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     const store = await openFilesystemStore(root);
     await store.store(layerKey("x"), bytesOf("x"));
     const [own = ""] = await readdir(join(root, "staging"));
-    assert.deepEqual(await readdir(join(root, "staging", own)), []);
+    expect(await readdir(join(root, "staging", own))).toStrictEqual([]);
   });
 
-  test("leaves nothing unfinished behind a value that could not be stored", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("leaves nothing unfinished behind a value that could not be stored", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     const store = await openFilesystemStore(root);
     await writeFile(join(root, "layers"), "no folder");
-    await assert.rejects(store.store(layerKey("x"), bytesOf("x")), { code: "EEXIST" });
-    await assert.rejects(store.remember(layerKey("x"), bytesOf("x")), { code: "EEXIST" });
+    await expect(store.store(layerKey("x"), bytesOf("x"))).rejects.toMatchObject({
+      code: "EEXIST",
+    });
+    await expect(store.remember(layerKey("x"), bytesOf("x"))).rejects.toMatchObject({
+      code: "EEXIST",
+    });
     const [own = ""] = await readdir(join(root, "staging"));
-    assert.deepEqual(await readdir(join(root, "staging", own)), []);
+    expect(await readdir(join(root, "staging", own))).toStrictEqual([]);
   });
 
-  test("stores again where a folder of its own was removed", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("stores again where a folder of its own was removed", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     const store = await openFilesystemStore(root);
     for (const way of ["store", "remember"] as const) {
       await store[way](layerKey("x"), bytesOf("before"));
       await rm(join(root, "layers"), { recursive: true });
       await store[way](layerKey("x"), bytesOf("after"));
-      assert.deepEqual(await store.lookup(layerKey("x")), Buffer.from("after"));
+      expect(await store.lookup(layerKey("x"))).toStrictEqual(Buffer.from("after"));
     }
   });
 
-  test("takes a path in any spelling", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("takes a path in any spelling", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     const store = await openFilesystemStore(`${relative(process.cwd(), root)}/./`);
     await store.store(layerKey("x"), bytesOf("x"));
-    assert.equal(await readFile(join(root, layerKey("x")), "utf8"), "x");
+    expect(await readFile(join(root, layerKey("x")), "utf8")).toBe("x");
   });
 
-  test("does not take a folder for a value", async (t) => {
-    const root = await temporaryDirectory(t);
+  test("does not take a folder for a value", async () => {
+    const root = await temporaryDirectory(onTestFinished);
     const store = await openFilesystemStore(root);
     await mkdir(join(root, layerKey("x")), { recursive: true });
-    assert.equal(await store.sizeBytes(layerKey("x")), undefined);
+    expect(await store.sizeBytes(layerKey("x"))).toBeUndefined();
   });
 });

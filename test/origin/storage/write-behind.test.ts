@@ -1,19 +1,18 @@
 // Small values written behind urgent work: known at once, written when there is time, and bounded.
 
-import assert from "node:assert/strict";
-import { describe, type TestContext, test } from "node:test";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import type { StorageKey } from "../../../origin/storage/keys.ts";
 import { createWriteBehind, MAX_PENDING_BYTES } from "../../../origin/storage/write-behind.ts";
 import { bytesOf, layerKey } from "../../contract/blob-store.ts";
-import { readableLog, temporaryDirectory } from "../fixture.ts";
+import { type Ending, readableLog, temporaryDirectory } from "../fixture.ts";
 
 function textOf(bytes: Uint8Array | undefined): string {
   return bytes === undefined ? "nothing" : Buffer.from(bytes).toString();
 }
 
-async function prepare(t: TestContext) {
-  const store = await openFilesystemStore(await temporaryDirectory(t));
+async function prepare(onEnd: Ending) {
+  const store = await openFilesystemStore(await temporaryDirectory(onEnd));
   const { log, lines } = readableLog();
   const written: StorageKey[] = [];
   let failing: StorageKey | undefined;
@@ -45,49 +44,46 @@ async function prepare(t: TestContext) {
 const [A, B] = [layerKey("a"), layerKey("b")];
 
 describe("a value written behind", () => {
-  test("is known at once, and written when no urgent work is left", async (t) => {
-    const { notes, text, stored, written, pause } = await prepare(t);
+  test("is known at once, and written when no urgent work is left", async () => {
+    const { notes, text, stored, written, pause } = await prepare(onTestFinished);
     const gate = Promise.withResolvers<void>();
     const urgent = [1, 2].map(() => notes.during(() => gate.promise));
     notes.remember(A, bytesOf("a"));
-    assert.equal(await text(A), "a");
+    expect(await text(A)).toBe("a");
     await pause();
-    assert.equal(await stored(A), "nothing");
+    expect(await stored(A)).toBe("nothing");
     gate.resolve();
     await Promise.all(urgent);
     await notes.close();
-    assert.equal(await stored(A), "a");
-    assert.equal(await text(A), "a");
-    assert.deepEqual(written, [A]);
+    expect(await stored(A)).toBe("a");
+    expect(await text(A)).toBe("a");
+    expect(written).toStrictEqual([A]);
   });
 
-  test("waits for all urgent work, also for what failed", async (t) => {
-    const { notes, stored, pause } = await prepare(t);
+  test("waits for all urgent work, also for what failed", async () => {
+    const { notes, stored, pause } = await prepare(onTestFinished);
     const gate = Promise.withResolvers<void>();
     const open = notes.during(() => gate.promise);
     notes.remember(A, bytesOf("a"));
-    await assert.rejects(
-      notes.during(() => Promise.reject(new Error("failed"))),
-      /failed/,
-    );
+    await expect(notes.during(() => Promise.reject(new Error("failed")))).rejects.toThrow(/failed/);
     await pause();
-    assert.equal(await stored(A), "nothing");
+    expect(await stored(A)).toBe("nothing");
     gate.reject(new Error("failed too"));
-    await assert.rejects(open, /failed too/);
+    await expect(open).rejects.toThrow(/failed too/);
     await notes.close();
-    assert.equal(await stored(A), "a");
+    expect(await stored(A)).toBe("a");
   });
 
-  test("gives way to a newer one of its key", async (t) => {
-    const { notes, text, stored } = await prepare(t);
+  test("gives way to a newer one of its key", async () => {
+    const { notes, text, stored } = await prepare(onTestFinished);
     for (const value of ["first", "second", "third"]) notes.remember(A, bytesOf(value));
-    assert.equal(await text(A), "third");
+    expect(await text(A)).toBe("third");
     await notes.close();
-    assert.equal(await stored(A), "third");
+    expect(await stored(A)).toBe("third");
   });
 
-  test("is written under urgent work too where much has gathered", async (t) => {
-    const { notes, written } = await prepare(t);
+  test("is written under urgent work too where much has gathered", async () => {
+    const { notes, written } = await prepare(onTestFinished);
     const gate = Promise.withResolvers<void>();
     const urgent = notes.during(() => gate.promise);
     const half = new Uint8Array(MAX_PENDING_BYTES / 2);
@@ -96,24 +92,23 @@ describe("a value written behind", () => {
     // Twice the same key is one value, so this is the first that is too much.
     notes.remember(B, new Uint8Array(half.length + 1));
     while (written.length === 0) await new Promise(setImmediate);
-    assert.deepEqual(written, [A]);
+    expect(written).toStrictEqual([A]);
     gate.resolve();
     await urgent;
     await notes.close();
-    assert.deepEqual(written, [A, B]);
+    expect(written).toStrictEqual([A, B]);
   });
 
-  test("that cannot be written is forgotten and told, and keeps no other from it", async (t) => {
-    const { notes, text, stored, fail, lines } = await prepare(t);
+  test("that cannot be written is forgotten and told, and keeps no other from it", async () => {
+    const { notes, text, stored, fail, lines } = await prepare(onTestFinished);
     fail(A);
     notes.remember(A, bytesOf("a"));
     notes.remember(B, bytesOf("b"));
     await notes.close();
-    assert.equal(await text(A), "nothing");
-    assert.equal(await stored(B), "b");
-    assert.deepEqual(
-      lines.map(({ msg }) => msg),
-      ["what can be found out again was not written"],
-    );
+    expect(await text(A)).toBe("nothing");
+    expect(await stored(B)).toBe("b");
+    expect(lines.map(({ msg }) => msg)).toStrictEqual([
+      "what can be found out again was not written",
+    ]);
   });
 });

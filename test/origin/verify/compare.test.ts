@@ -1,7 +1,6 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { pack } from "tar-stream";
+import { assert, describe, expect, test } from "vitest";
 import { parseImage } from "../../../origin/command/verify.ts";
 import { differences } from "../../../origin/verify/compare.ts";
 import type { ImageContent, LayerContent } from "../../../origin/verify/published.ts";
@@ -44,7 +43,7 @@ function image(letter: string, made: Made): ImageContent {
 describe("differences", () => {
   test("are none between images of one digest", async () => {
     const one = image("1", { layers: [base] });
-    assert.deepEqual(await differences(one, one), []);
+    expect(await differences(one, one)).toStrictEqual([]);
   });
 
   const config = { config: { Env: ["A=1", "B=2"], User: "0" } };
@@ -116,8 +115,8 @@ describe("differences", () => {
   for (const [what, theirs, ours, expected] of cases) {
     test(`name ${what}`, async () => {
       const said = await differences(image("1", theirs), image("2", ours));
-      assert.equal(said.length, expected.length, said.join("\n"));
-      for (const [index, pattern] of expected.entries()) assert.match(said[index] ?? "", pattern);
+      expect(said, said.join("\n")).toHaveLength(expected.length);
+      for (const [index, pattern] of expected.entries()) expect(said[index] ?? "").toMatch(pattern);
     });
   }
 
@@ -127,8 +126,8 @@ describe("differences", () => {
       image(String(value), { layers: [base], config: fields(value) }),
     ) as [ImageContent, ImageContent];
     const said = await differences(one, two);
-    assert.equal(said.length, 21);
-    assert.equal(said.at(-1), "and 30 fields more");
+    expect(said).toHaveLength(21);
+    expect(said.at(-1)).toBe("and 30 fields more");
   });
 });
 
@@ -227,7 +226,7 @@ describe("two layers of the same paths", () => {
           image("1", { layers: [git], variant, stored: stored(await tarOf(theirs), variant) }),
           image("2", { layers: [otherGit], variant, stored: stored(await tarOf(ours), variant) }),
         ];
-        assert.equal((await differences(one, two))[1], `  ${expected}`);
+        expect((await differences(one, two))[1]).toBe(`  ${expected}`);
       });
     }
   }
@@ -241,7 +240,7 @@ describe("two layers of the same paths", () => {
           image("1", { layers: [git], variant, stored: bytes }),
           other,
         );
-        assert.match(said[1] ?? "", /cannot be compared: ./);
+        expect(said[1] ?? "").toMatch(/cannot be compared: ./);
       }
     }
   });
@@ -272,7 +271,7 @@ describe("an image to verify", () => {
       const image = parseImage(text, registry, local);
       const read =
         typeof image === "string" ? undefined : [image.registryUrl, image.name, image.tag];
-      assert.deepEqual(read, expected);
+      expect(read).toStrictEqual(expected);
     });
   }
 });

@@ -1,15 +1,15 @@
 // `npm run nixport -- verify` as a process, against an origin that serves what it is to build
 // again.
 
-import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { skipWhere } from "../../skip-where.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 
@@ -19,7 +19,7 @@ const atEnd = endOfFile();
 
 let setPath: string;
 let house: House;
-before(async () => {
+beforeAll(async () => {
   setPath = await plantSet(atEnd);
   house = await startHouse(atEnd, setPath, await temporaryDirectory(atEnd));
 });
@@ -63,7 +63,7 @@ interface Told {
 
 /** A registry on this machine that answers what a test says; its host and port. */
 async function standIn(
-  t: Ending,
+  onEnd: Ending,
   answering: (request: IncomingMessage) => Promise<Told>,
 ): Promise<string> {
   const server = createServer(async (request, response) => {
@@ -71,7 +71,7 @@ async function standIn(
     response.writeHead(status, headers).end(body);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(async () => {
+  onEnd(async () => {
     server.close();
     server.closeAllConnections();
   });
@@ -95,35 +95,40 @@ describe("nixport verify", limit, () => {
   for (const form of ["zstd", "gzip", "docker"]) {
     test(`finds an image equal that is built again, in the form ${form}`, async () => {
       const { code, output } = await verify([imageOf("hello/sh"), "--form", form]);
-      assert.equal(code, 0, output);
-      assert.match(output, /^registry: (sha256:[0-9a-f]{64}) [^\n]*\nhere: {5}\1\nequal\n$/);
+      expect(code, output).toBe(0);
+      expect(output).toMatch(/^registry: (sha256:[0-9a-f]{64}) [^\n]*\nhere: {5}\1\nequal\n$/);
     });
   }
 
-  test("cuts layers by the registry's own data, which it has from the registry alone", async (t) => {
-    const data = join(await temporaryDirectory(t), "popularity.json");
+  test("cuts layers by the registry's own data, which it has from the registry alone", async () => {
+    const data = join(await temporaryDirectory(onTestFinished), "popularity.json");
     await writeFile(data, '{ "half": 5000 }');
-    const other = await startHouse(t, setPath, await temporaryDirectory(t), {
-      NIX_POPULARITY_URL: pathToFileURL(data).href,
-    });
+    const other = await startHouse(
+      onTestFinished,
+      setPath,
+      await temporaryDirectory(onTestFinished),
+      {
+        NIX_POPULARITY_URL: pathToFileURL(data).href,
+      },
+    );
     await rm(data);
     const { host } = new URL(other.origin.url);
-    const away = { NIXPORT_STATE: await temporaryDirectory(t) };
+    const away = { NIXPORT_STATE: await temporaryDirectory(onTestFinished) };
     const { code, output } = await verify([`${host}/${REPOSITORY_PREFIX}heavy`], away);
-    assert.equal(code, 0, output);
+    expect(code, output).toBe(0);
     const [own, others] = [await house.pull("heavy"), await other.pull("heavy")];
-    assert.notEqual(own.digest, others.digest, "the data made no difference");
+    expect(own.digest, "the data made no difference").not.toBe(others.digest);
   });
 
-  test("builds in a sandbox, if Nix is told to", { skip: noSandbox }, async () => {
+  test("builds in a sandbox, if Nix is told to", skipWhere(noSandbox), async () => {
     const { code, output } = await verify([imageOf("hello/sh")], {
       NIX_CONFIG: "sandbox = true\nsandbox-fallback = false\nsubstituters =\nmax-jobs = 2\n",
     });
-    assert.equal(code, 0, output);
+    expect(code, output).toBe(0);
   });
 
-  test("says in what an image differs that a registry has made otherwise", async (t) => {
-    const registry = await standIn(t, async (request) => {
+  test("says in what an image differs that a registry has made otherwise", async () => {
+    const registry = await standIn(onTestFinished, async (request) => {
       const answer = await fetch(`${house.origin.url}${request.url}`);
       const headers = Object.fromEntries(answer.headers);
       // It says that it has no popularity data, and cuts otherwise.
@@ -139,11 +144,11 @@ describe("nixport verify", limit, () => {
       "--form",
       "zstd",
     ]);
-    assert.equal(code, 1, output);
-    assert.match(output, /nixport: different\nlayer /);
+    expect(code, output).toBe(1);
+    expect(output).toMatch(/nixport: different\nlayer /);
   });
 
-  test("waits for a registry that builds or is busy, and says what it says", async (t) => {
+  test("waits for a registry that builds or is busy, and says what it says", async () => {
     const answers = [
       stillBuilding("building 1 of 3: gcc-13"),
       stillBuilding("building 1 of 3: gcc-13"),
@@ -153,7 +158,7 @@ describe("nixport verify", limit, () => {
         body: errorBody("too many builds", [{ reason: "busy" }]),
       },
     ];
-    const registry = await standIn(t, async (request) => {
+    const registry = await standIn(onTestFinished, async (request) => {
       const first = answers.shift();
       if (first !== undefined) return first;
       const answer = await fetch(`${house.origin.url}${request.url}`);
@@ -164,15 +169,15 @@ describe("nixport verify", limit, () => {
       };
     });
     const { code, output } = await verify([`${registry}/${REPOSITORY_PREFIX}hello`]);
-    assert.equal(code, 0, output);
+    expect(code, output).toBe(0);
     const waiting = output.split("\n").filter((line) => line.startsWith("waiting: "));
-    assert.equal(waiting.length, 2, output);
-    assert.match(waiting[0] ?? "", /503: building 1 of 3: gcc-13$/);
-    assert.match(waiting[1] ?? "", /429: too many builds$/);
+    expect(waiting, output).toHaveLength(2);
+    expect(waiting[0] ?? "").toMatch(/503: building 1 of 3: gcc-13$/);
+    expect(waiting[1] ?? "").toMatch(/429: too many builds$/);
   });
 
-  test("waits no longer than it is told to, and not for what will not pass", async (t) => {
-    const registry = await standIn(t, async ({ url }) =>
+  test("waits no longer than it is told to, and not for what will not pass", async () => {
+    const registry = await standIn(onTestFinished, async ({ url }) =>
       url?.includes("/slow/")
         ? stillBuilding("building 1 of 3: gcc-13")
         : {
@@ -182,14 +187,13 @@ describe("nixport verify", limit, () => {
           },
     );
     const slow = await verify([`${registry}/slow`, "--wait", "0"]);
-    assert.equal(slow.code, 1);
-    assert.match(
-      slow.output,
+    expect(slow.code).toBe(1);
+    expect(slow.output).toMatch(
       /503: building 1 of 3: gcc-13; that is longer than it was waited for/,
     );
     const failing = await verify([`${registry}/failing`]);
-    assert.equal(failing.code, 1);
-    assert.match(failing.output, /answers 503: the source does not answer\n$/);
+    expect(failing.code).toBe(1);
+    expect(failing.output).toMatch(/answers 503: the source does not answer\n$/);
   });
 
   const untold: readonly [string, Readonly<Record<string, string>>, RegExp][] = [
@@ -206,24 +210,24 @@ describe("nixport verify", limit, () => {
     ],
   ];
   for (const [what, changed, pattern] of untold) {
-    test(`is told by a registry nothing of, or wrongly, ${what}`, async (t) => {
-      const registry = await standIn(t, async (request) => {
+    test(`is told by a registry nothing of, or wrongly, ${what}`, async () => {
+      const registry = await standIn(onTestFinished, async (request) => {
         const answer = await fetch(`${house.origin.url}${request.url}`);
         const headers = { ...Object.fromEntries(answer.headers), ...changed };
         return { status: answer.status, headers, body: await answer.bytes() };
       });
       const { code, output } = await verify([`${registry}/${REPOSITORY_PREFIX}hello`]);
-      assert.equal(code, 1);
-      assert.match(output, pattern);
+      expect(code).toBe(1);
+      expect(output).toMatch(pattern);
     });
   }
 
-  test("builds nothing of a revision that is not the configured source's", async (t) => {
-    const other = await temporaryDirectory(t);
+  test("builds nothing of a revision that is not the configured source's", async () => {
+    const other = await temporaryDirectory(onTestFinished);
     await writeFile(join(other, "default.nix"), "{ }");
     const { code, output } = await verify([imageOf("hello/sh")], { NIXERY_PKGS_PATH: other });
-    assert.equal(code, 1);
-    assert.match(output, /the registry answered from path-[0-9a-f]+, and .* is at path-/);
+    expect(code).toBe(1);
+    expect(output).toMatch(/the registry answered from path-[0-9a-f]+, and .* is at path-/);
   });
 
   const failures: readonly [string, () => readonly string[], number, RegExp][] = [
@@ -239,8 +243,8 @@ describe("nixport verify", limit, () => {
   for (const [what, args, expected, pattern] of failures) {
     test(`ends with ${expected} and says why: ${what}`, async () => {
       const { code, output } = await verify(args());
-      assert.equal(code, expected);
-      assert.match(output, pattern);
+      expect(code).toBe(expected);
+      expect(output).toMatch(pattern);
     });
   }
 });

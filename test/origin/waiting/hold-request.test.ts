@@ -1,7 +1,6 @@
 // Holding a request: until its work is done, its client has left, or it has waited long enough.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { holdRequest, type Wait } from "../../../origin/waiting/hold-request.ts";
 
 const LONG_MS = 60_000;
@@ -28,14 +27,14 @@ describe("holdRequest", limit, () => {
     const client = new AbortController().signal;
     const held = holdRequest(work, { holdMs: LONG_MS, client, onLate });
     finish("done");
-    assert.equal(await held, "done");
+    expect(await held).toBe("done");
   });
 
   test("passes on why the work failed", async () => {
     const { work, onLate, fail } = controlled();
     const held = holdRequest(work, { holdMs: LONG_MS, client: null, onLate });
     fail(new Error("broken"));
-    await assert.rejects(held, /broken/);
+    await expect(held).rejects.toThrow(/broken/);
   });
 
   test("ends the work of a client that leaves, with its reason", async () => {
@@ -44,7 +43,7 @@ describe("holdRequest", limit, () => {
     const held = holdRequest(work, { holdMs: LONG_MS, client: client.signal, onLate });
     const { signal } = await begun;
     client.abort(new Error("left"));
-    await assert.rejects(held, /left/);
+    await expect(held).rejects.toThrow(/left/);
     assert(signal.aborted);
   });
 
@@ -54,8 +53,10 @@ describe("holdRequest", limit, () => {
       isBegun = true;
     };
     const client = AbortSignal.abort(new Error("left"));
-    await assert.rejects(holdRequest(work, { holdMs: LONG_MS, client, onLate: () => {} }), /left/);
-    assert(!isBegun);
+    await expect(holdRequest(work, { holdMs: LONG_MS, client, onLate: () => {} })).rejects.toThrow(
+      /left/,
+    );
+    expect(isBegun).toBe(false);
   });
 
   test("says how far the work is when its time is over, and lets it go on", async () => {
@@ -64,19 +65,19 @@ describe("holdRequest", limit, () => {
     const held = holdRequest(work, { holdMs: 1, client: client.signal, onLate });
     const { signal, onStage } = await begun;
     onStage(() => ({ kind: "packing" }));
-    assert.deepEqual(await held, { kind: "still-under-way", stage: { kind: "packing" } });
+    expect(await held).toStrictEqual({ kind: "still-under-way", stage: { kind: "packing" } });
     // Whoever was answered has not left, whenever its connection ends.
     client.abort(new Error("left"));
-    assert(!signal.aborted);
+    expect(signal.aborted).toBe(false);
     finish("done");
-    assert.deepEqual(await late, { status: "fulfilled", value: "done" });
+    expect(await late).toStrictEqual({ status: "fulfilled", value: "done" });
   });
 
   test("tells of work that fails when nobody is held any more", async () => {
     const { work, late, onLate, fail } = controlled();
     const held = await holdRequest(work, { holdMs: 1, client: null, onLate });
-    assert.deepEqual(held, { kind: "still-under-way", stage: { kind: "looking-up" } });
+    expect(held).toStrictEqual({ kind: "still-under-way", stage: { kind: "looking-up" } });
     fail(new Error("broken"));
-    assert.equal((await late).status, "rejected");
+    expect((await late).status).toBe("rejected");
   });
 });

@@ -1,8 +1,7 @@
 // Joined work.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { assert, describe, expect, test } from "vitest";
 import { joinBatches } from "../../../origin/waiting/join.ts";
 
 interface Run {
@@ -39,9 +38,9 @@ describe("joinBatches", limit, () => {
     const { joined, runs, finish } = controlled();
     const results = joined.all(["a1", "b1", "a2"]);
     finish(0);
-    assert.deepEqual(await results, ["a2!", "b1!", "a2!"]);
-    assert.equal(runs.length, 1);
-    assert.equal(runs[0]?.items.length, 2);
+    expect(await results).toStrictEqual(["a2!", "b1!", "a2!"]);
+    expect(runs).toHaveLength(1);
+    expect(runs[0]?.items).toHaveLength(2);
   });
 
   test("waits for items that are under way and starts only the others", async () => {
@@ -49,13 +48,10 @@ describe("joinBatches", limit, () => {
     const first = joined.all(["a", "b"]);
     const second = joined.all(["b", "c"]);
     const third = joined.all(["c", "a"]);
-    assert.deepEqual(
-      runs.map(({ items }) => items),
-      [["a", "b"], ["c"]],
-    );
+    expect(runs.map(({ items }) => items)).toStrictEqual([["a", "b"], ["c"]]);
     finish(1);
     finish(0);
-    assert.deepEqual(await Promise.all([first, second, third]), [
+    expect(await Promise.all([first, second, third])).toStrictEqual([
       ["a!", "b!"],
       ["b!", "c!"],
       ["c!", "a!"],
@@ -67,7 +63,7 @@ describe("joinBatches", limit, () => {
     const slow = joined.all(["a"]);
     const fast = joined.all(["b"]);
     finish(1);
-    assert.deepEqual(await fast, ["b!"]);
+    expect(await fast).toStrictEqual(["b!"]);
     finish(0);
     await slow;
   });
@@ -79,18 +75,18 @@ describe("joinBatches", limit, () => {
       finish(round);
       await results;
     }
-    assert.equal(runs.length, 3);
+    expect(runs).toHaveLength(3);
   });
 
   test("rejects for everyone who waits, and starts anew for the next", async () => {
     const { joined, runs, finish } = controlled();
     const waiting = [joined.all(["a", "b"]), joined.all(["b"]), joined.all(["a", "c"])];
     runs[0]?.reject(new Error("no"));
-    for (const each of waiting) await assert.rejects(each, /no/);
+    for (const each of waiting) await expect(each).rejects.toThrow(/no/);
     finish(1);
     const again = joined.all(["a", "c"]);
     finish(2);
-    assert.deepEqual(await again, ["a!", "c!"]);
+    expect(await again).toStrictEqual(["a!", "c!"]);
   });
 
   test("rejects when the work cannot even begin, and is not stuck after it", async () => {
@@ -102,16 +98,16 @@ describe("joinBatches", limit, () => {
         return Promise.resolve(items);
       },
     );
-    await assert.rejects(joined.all(["a"]), /not begun/);
+    await expect(joined.all(["a"])).rejects.toThrow(/not begun/);
     isBroken = false;
-    assert.deepEqual(await joined.all(["a"]), ["a"]);
+    expect(await joined.all(["a"])).toStrictEqual(["a"]);
   });
 
   test("rejects when the work gives fewer results than items", async () => {
     const { joined, runs } = controlled();
     const results = joined.all(["a", "b"]);
     runs[0]?.resolve(["a!"]);
-    await assert.rejects(results, /no result for b/);
+    await expect(results).rejects.toThrow(/no result for b/);
   });
 
   test("aborts a run when the last who waits has left, and not before", async () => {
@@ -122,21 +118,15 @@ describe("joinBatches", limit, () => {
     );
     const both = new AbortController();
     const last = joined.all(["a", "b"], both.signal);
-    assert.equal(runs.length, 2);
+    expect(runs).toHaveLength(2);
     for (const [index, each] of leavers.entries()) {
       each.abort(new Error("left"));
-      await assert.rejects(calls[index] ?? Promise.resolve(), /left/);
+      await expect(calls[index] ?? Promise.resolve()).rejects.toThrow(/left/);
     }
-    assert.deepEqual(
-      runs.map(({ signal }) => signal.aborted),
-      [false, false],
-    );
+    expect(runs.map(({ signal }) => signal.aborted)).toStrictEqual([false, false]);
     both.abort(new Error("left"));
-    await assert.rejects(last, /left/);
-    assert.deepEqual(
-      runs.map(({ signal }) => signal.aborted),
-      [true, true],
-    );
+    await expect(last).rejects.toThrow(/left/);
+    expect(runs.map(({ signal }) => signal.aborted)).toStrictEqual([true, true]);
   });
 
   test("keeps one run for several items while any of them is waited for", async () => {
@@ -145,13 +135,13 @@ describe("joinBatches", limit, () => {
     const left = joined.all(["a", "b"], first.signal);
     const stayed = joined.all(["b"]);
     first.abort(new Error("left"));
-    await assert.rejects(left, /left/);
+    await expect(left).rejects.toThrow(/left/);
     // Still under way, so it can be joined.
     const joinedAgain = joined.all(["a"]);
-    assert.equal(runs.length, 1);
-    assert.equal(runs[0]?.signal.aborted, false);
+    expect(runs).toHaveLength(1);
+    expect(runs[0]?.signal.aborted).toBe(false);
     finish(0);
-    assert.deepEqual(await Promise.all([stayed, joinedAgain]), [["b!"], ["a!"]]);
+    expect(await Promise.all([stayed, joinedAgain])).toStrictEqual([["b!"], ["a!"]]);
   });
 
   test("starts anew for whoever asks after a run was aborted", async () => {
@@ -159,22 +149,22 @@ describe("joinBatches", limit, () => {
     const first = new AbortController();
     const left = joined.all(["a"], first.signal);
     first.abort(new Error("left"));
-    await assert.rejects(left, /left/);
+    await expect(left).rejects.toThrow(/left/);
     const again = joined.all(["a"]);
-    assert.equal(runs.length, 2);
+    expect(runs).toHaveLength(2);
     // The end of the aborted run takes nothing from the one that replaced it.
     runs[0]?.reject(new Error("ended"));
     await setImmediate();
     const joiner = joined.all(["a"]);
-    assert.equal(runs.length, 2);
+    expect(runs).toHaveLength(2);
     finish(1);
-    assert.deepEqual(await Promise.all([again, joiner]), [["a!"], ["a!"]]);
+    expect(await Promise.all([again, joiner])).toStrictEqual([["a!"], ["a!"]]);
   });
 
   test("starts nothing for a caller that has left already", async () => {
     const { joined, runs } = controlled();
-    await assert.rejects(joined.all(["a"], AbortSignal.abort(new Error("left"))), /left/);
-    assert.equal(runs.length, 0);
+    await expect(joined.all(["a"], AbortSignal.abort(new Error("left")))).rejects.toThrow(/left/);
+    expect(runs).toHaveLength(0);
   });
 
   test("leaves a run alone that is done", async () => {
@@ -184,12 +174,12 @@ describe("joinBatches", limit, () => {
     finish(0);
     await results;
     caller.abort();
-    assert.equal(runs[0]?.signal.aborted, false);
+    expect(runs[0]?.signal.aborted).toBe(false);
   });
 
   test("starts nothing for no items", async () => {
     const { joined, runs } = controlled();
-    assert.deepEqual(await joined.all([]), []);
-    assert.equal(runs.length, 0);
+    expect(await joined.all([])).toStrictEqual([]);
+    expect(runs).toHaveLength(0);
   });
 });

@@ -1,7 +1,6 @@
 // Turns: so many at once, so many waiting, in the order they came.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { createSlots } from "../../../origin/waiting/slots.ts";
 
 const never = AbortSignal.any([]);
@@ -28,36 +27,36 @@ describe("slots", limit, () => {
   test("run so many at once, and the others in the order they came", async () => {
     const { run, begun, end } = controlled(2, 10);
     const all = ["a", "b", "c", "d"].map((name) => run(name));
-    assert.deepEqual(begun, ["a", "b"]);
+    expect(begun).toStrictEqual(["a", "b"]);
     end("b")?.resolve();
     await all[1];
-    assert.deepEqual(begun, ["a", "b", "c"]);
+    expect(begun).toStrictEqual(["a", "b", "c"]);
     end("a")?.resolve();
     await all[0];
     end("d")?.resolve();
     end("c")?.resolve();
-    assert.deepEqual(await Promise.all(all), ["a", "b", "c", "d"]);
+    expect(await Promise.all(all)).toStrictEqual(["a", "b", "c", "d"]);
   });
 
   test("refuse whoever comes when too many wait, and nobody later", async () => {
     const { run, begun, end } = controlled(1, 1);
     const first = run("a");
     const second = run("b");
-    assert.deepEqual(await run("c"), { kind: "busy", waiting: 1 });
+    expect(await run("c")).toStrictEqual({ kind: "busy", waiting: 1 });
     end("a")?.resolve();
     await first;
     const third = run("d");
     end("b")?.resolve();
     await second;
     end("d")?.resolve();
-    assert.equal(await third, "d");
-    assert.deepEqual(begun, ["a", "b", "d"]);
+    expect(await third).toBe("d");
+    expect(begun).toStrictEqual(["a", "b", "d"]);
   });
 
   test("keep no waiting room where none is wanted", async () => {
     const { run, end } = controlled(1, 0);
     const first = run("a");
-    assert.deepEqual(await run("b"), { kind: "busy", waiting: 0 });
+    expect(await run("b")).toStrictEqual({ kind: "busy", waiting: 0 });
     end("a")?.resolve();
     await first;
   });
@@ -68,23 +67,23 @@ describe("slots", limit, () => {
     const leaver = new AbortController();
     const second = run("b", leaver.signal);
     leaver.abort();
-    assert.deepEqual(await second, { kind: "cancelled" });
+    expect(await second).toStrictEqual({ kind: "cancelled" });
     const third = run("c");
     end("a")?.resolve();
     await first;
     end("c")?.resolve();
     await third;
-    assert.deepEqual(begun, ["a", "c"]);
-    assert.deepEqual(await run("d", leaver.signal), { kind: "cancelled" });
+    expect(begun).toStrictEqual(["a", "c"]);
+    expect(await run("d", leaver.signal)).toStrictEqual({ kind: "cancelled" });
   });
 
   test("are free again after work that failed", async () => {
     const { run, end } = controlled(1, 1);
     const first = run("a");
     end("a")?.reject(new Error("failed"));
-    await assert.rejects(first, /failed/);
+    await expect(first).rejects.toThrow(/failed/);
     const second = run("b");
     end("b")?.resolve();
-    assert.equal(await second, "b");
+    expect(await second).toBe("b");
   });
 });

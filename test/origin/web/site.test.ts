@@ -1,12 +1,11 @@
 // The web site of WEB_DIR: one table of requests against a real server, and what a visitor never sees.
 
-import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdir, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { before, describe, test } from "node:test";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, startHouse } from "../house.ts";
 
@@ -16,7 +15,7 @@ const LARGE_BYTES = 3_000_000;
 let house: House;
 let web: string;
 
-before(async () => {
+beforeAll(async () => {
   web = join(await temporaryDirectory(atEnd), "web");
   const outside = join(await temporaryDirectory(atEnd), "outside");
   await Promise.all([mkdir(join(web, "docs/deep"), { recursive: true }), mkdir(outside)]);
@@ -72,16 +71,16 @@ describe("WEB_DIR answers", { timeout: 60_000 }, () => {
       const get = await house.request(path);
       const bytes = await get.bytes();
       const head = await house.request(path, { method: "HEAD" });
-      assert.deepEqual([get.status, head.status], [200, 200]);
-      assert.equal(get.headers.get("Content-Type"), type);
-      if (typeof body === "string") assert.equal(Buffer.from(bytes).toString(), body);
-      else assert.equal(bytes.length, body);
-      assert.equal(get.headers.get("Content-Length"), String(bytes.length));
-      assert.equal(get.headers.get("X-Content-Type-Options"), "nosniff");
+      expect([get.status, head.status]).toStrictEqual([200, 200]);
+      expect(get.headers.get("Content-Type")).toBe(type);
+      if (typeof body === "string") expect(Buffer.from(bytes).toString()).toBe(body);
+      else expect(bytes).toHaveLength(body);
+      expect(get.headers.get("Content-Length")).toBe(String(bytes.length));
+      expect(get.headers.get("X-Content-Type-Options")).toBe("nosniff");
       for (const name of ["ETag", "Content-Length", "Content-Type", "Cache-Control"]) {
-        assert.equal(head.headers.get(name), get.headers.get(name), name);
+        expect(head.headers.get(name), name).toBe(get.headers.get(name));
       }
-      assert.equal((await head.bytes()).length, 0);
+      expect(await head.bytes()).toHaveLength(0);
     });
   }
 
@@ -116,22 +115,22 @@ describe("WEB_DIR answers", { timeout: 60_000 }, () => {
   ]) {
     test(`404 to ${path.slice(0, 60)}`, async () => {
       const said = await ask(path);
-      assert.match(said, /^HTTP\/1\.1 404 /);
-      assert(!said.includes(SECRET) && !said.includes("root:"), said);
+      expect(said).toMatch(/^HTTP\/1\.1 404 /);
+      expect(!said.includes(SECRET) && !said.includes("root:"), said).toBe(true);
     });
   }
 
   test("a folder asked for without its slash with where it is", async () => {
     const response = await house.request("/docs?x=1", { redirect: "manual" });
-    assert.equal(response.status, 301);
-    assert.equal(response.headers.get("Location"), "/docs/?x=1");
+    expect(response.status).toBe(301);
+    expect(response.headers.get("Location")).toBe("/docs/?x=1");
   });
 
   test("405 and Allow to whoever wants to write", async () => {
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
       const response = await house.request("/index.html", { method });
-      assert.equal(response.status, 405, method);
-      assert.equal(response.headers.get("Allow"), "GET, HEAD");
+      expect(response.status, method).toBe(405);
+      expect(response.headers.get("Allow")).toBe("GET, HEAD");
     }
   });
 
@@ -147,21 +146,21 @@ describe("WEB_DIR answers", { timeout: 60_000 }, () => {
     await write("one");
     const first = (await house.request("/moving.txt")).headers.get("ETag") ?? "";
     const same = await ask(`"x", W/${first}`);
-    assert.deepEqual([same.status, await same.text()], [304, ""]);
+    expect([same.status, await same.text()]).toStrictEqual([304, ""]);
     await write("two");
     await utimes(path, 2, 2);
     const changed = await ask(first);
-    assert.deepEqual([changed.status, await changed.text()], [200, "two"]);
-    assert.notEqual(changed.headers.get("ETag"), first);
+    expect([changed.status, await changed.text()]).toStrictEqual([200, "two"]);
+    expect(changed.headers.get("ETag")).not.toBe(first);
   });
 
   test("a part of a large file", async () => {
     const ask = (range: string) => house.request("/large.bin", { headers: { Range: range } });
     const part = await ask("bytes=2999990-");
-    assert.equal(part.status, 206);
-    assert.equal(part.headers.get("Content-Range"), "bytes 2999990-2999999/3000000");
-    assert.equal((await part.bytes()).length, 10);
-    assert.equal((await ask("bytes=3000000-")).status, 416);
+    expect(part.status).toBe(206);
+    expect(part.headers.get("Content-Range")).toBe("bytes 2999990-2999999/3000000");
+    expect(await part.bytes()).toHaveLength(10);
+    expect((await ask("bytes=3000000-")).status).toBe(416);
   });
 
   test("nothing below /v2: that is the registry's", async () => {
@@ -175,28 +174,30 @@ describe("WEB_DIR answers", { timeout: 60_000 }, () => {
       "/v2%2findex.html",
     ]) {
       const response = await house.request(path);
-      assert.equal(response.headers.get("Content-Type"), "application/json", path);
+      expect(response.headers.get("Content-Type"), path).toBe("application/json");
     }
   });
 });
 
-test("a folder that is not there is 404 with a warning, and served once it is there", async (t) => {
-  const path = join(await temporaryDirectory(t), "later");
-  const set = await plantSet(t);
-  const house = await startHouse(t, set, await temporaryDirectory(t), { WEB_DIR: path });
-  assert(house.lines.some(({ msg }) => msg.startsWith("WEB_DIR is no folder")));
-  assert.equal((await house.request("/")).status, 404);
-  assert.equal((await house.request("/v2/")).status, 200);
+test("a folder that is not there is 404 with a warning, and served once it is there", async () => {
+  const path = join(await temporaryDirectory(onTestFinished), "later");
+  const set = await plantSet(onTestFinished);
+  const house = await startHouse(onTestFinished, set, await temporaryDirectory(onTestFinished), {
+    WEB_DIR: path,
+  });
+  expect(house.lines.some(({ msg }) => msg.startsWith("WEB_DIR is no folder"))).toBe(true);
+  expect((await house.request("/")).status).toBe(404);
+  expect((await house.request("/v2/")).status).toBe(200);
   await mkdir(path);
   await writeFile(join(path, "index.html"), "now");
-  assert.equal(await (await house.request("/")).text(), "now");
+  expect(await (await house.request("/")).text()).toBe("now");
 });
 
 async function isAbsent(path: string): Promise<void> {
   const response = await house.request(path);
   const body = await response.text();
-  assert.equal(response.status, 404, body);
-  assert(!body.includes(SECRET), body);
+  expect(response.status, body).toBe(404);
+  expect(body, body).not.toContain(SECRET);
 }
 
 /** The answer to a path that is sent as it is. */

@@ -1,7 +1,6 @@
 // What is taken out of other programs' words before a client reads them.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { publicText } from "../../../origin/words/public-text.ts";
 
 const STORE = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g";
@@ -21,7 +20,7 @@ describe("publicText", () => {
     "…/gone",
   ];
   for (const text of same) {
-    test(`leaves ${JSON.stringify(text)}`, () => assert.equal(publicText(text), text));
+    test(`leaves ${JSON.stringify(text)}`, () => expect(publicText(text)).toBe(text));
   }
 
   const rows: readonly (readonly [text: string, shown: string])[] = [
@@ -61,8 +60,8 @@ describe("publicText", () => {
   ];
   for (const [text, shown] of rows) {
     test(`makes ${shown} of ${JSON.stringify(text)}`, () => {
-      assert.equal(publicText(text), shown);
-      assert.equal(publicText(shown), shown);
+      expect(publicText(text)).toBe(shown);
+      expect(publicText(shown)).toBe(shown);
     });
   }
 

@@ -1,9 +1,8 @@
 // What edge and origin read of each other and of their storage: whole values of the right shape are
 // taken without what is not known, and everything else is refused.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import * as v from "valibot";
+import { describe, expect, test } from "vitest";
 import {
   lookupsBodySchema,
   MAX_LOOKUPS_PER_BODY,
@@ -101,30 +100,31 @@ function isValid(schema: v.GenericSchema<unknown, unknown>, value: unknown): boo
 for (const [name, schema, value] of SCHEMAS) {
   describe(name, () => {
     test("takes a whole value as it is, through JSON too", () => {
-      assert.deepEqual(v.parse(schema, value), value);
-      assert.deepEqual(v.parse(schema, JSON.parse(JSON.stringify(value))), value);
+      expect(v.parse(schema, value)).toStrictEqual(value);
+      expect(v.parse(schema, JSON.parse(JSON.stringify(value)))).toStrictEqual(value);
     });
 
     for (const field of Object.keys(value)) {
       test(`refuses a value without ${field}, and ${field} of another kind`, () => {
         const { [field]: _, ...rest } = value;
-        assert(!isValid(schema, rest));
+        expect(isValid(schema, rest)).toBe(false);
         for (const wrong of [undefined, 1.5, "\0", true, {}, [[]]]) {
-          assert(
+          expect(
             !isValid(schema, { ...value, [field]: wrong }) || isFree(field, wrong),
             `${wrong}`,
-          );
+          ).toBe(true);
         }
       });
     }
 
     test("drops what it does not know", () => {
       const parsed = v.parse(schema, { ...value, more: "junk", constructor: 1 });
-      assert.deepEqual(parsed, value);
+      expect(parsed).toStrictEqual(value);
     });
 
     test("refuses what is no object", () => {
-      for (const other of [null, undefined, 1, "", "{}", [], true]) assert(!isValid(schema, other));
+      for (const other of [null, undefined, 1, "", "{}", [], true])
+        expect(isValid(schema, other)).toBe(false);
     });
   });
 }
@@ -213,46 +213,47 @@ describe("hostile values", () => {
       ],
     ];
   for (const [what, schema, value] of rows) {
-    test(`refuses ${what}`, () => assert(!isValid(schema, value)));
+    test(`refuses ${what}`, () => expect(isValid(schema, value)).toBe(false));
   }
 
   test("takes as many as are allowed", () => {
-    assert(isValid(tagPinsSchema, { ...TAG_PINS, pins: Array(MAX_PINS_PER_TAG).fill(PINNED) }));
-    assert(isValid(recordsBodySchema, { records: Array(MAX_RECORDS_PER_BODY).fill(RECORD) }));
-    assert(isValid(pointersBodySchema, { tag: null, image: null }));
-    assert(isValid(packageNameSchema, "a".repeat(255)));
+    expect(
+      isValid(tagPinsSchema, { ...TAG_PINS, pins: Array(MAX_PINS_PER_TAG).fill(PINNED) }),
+    ).toBe(true);
+    expect(isValid(recordsBodySchema, { records: Array(MAX_RECORDS_PER_BODY).fill(RECORD) })).toBe(
+      true,
+    );
+    expect(isValid(pointersBodySchema, { tag: null, image: null })).toBe(true);
+    expect(isValid(packageNameSchema, "a".repeat(255))).toBe(true);
   });
 
   test("does not take a prototype for a value", () => {
     const polluted = JSON.parse(`{"__proto__": ${JSON.stringify(layerOf("x"))}}`);
-    assert(!isValid(layerRecordSchema, polluted));
+    expect(isValid(layerRecordSchema, polluted)).toBe(false);
   });
 });
 
 test("the parsers give nothing where the schemas refuse", () => {
-  assert.deepEqual(parsePackageRecord(RECORD), RECORD);
-  assert.equal(parsePackageRecord({ ...RECORD, kind: "image" }), undefined);
-  assert.deepEqual(parseFound(FOUND), FOUND);
-  assert.equal(parseFound(null), undefined);
-  assert.equal(parsePin(COMMIT), COMMIT);
-  assert.equal(parsePin(`path-${hexOf("x")}`), `path-${hexOf("x")}`);
-  assert.equal(parsePin(`${COMMIT}+0123456789abcdef`), `${COMMIT}+0123456789abcdef`);
-  assert.equal(parsePin(`${COMMIT}+`), undefined);
-  assert.equal(parsePin(`${COMMIT}\n`), undefined);
-  assert.equal(parsePackingId("a/b"), undefined);
+  expect(parsePackageRecord(RECORD)).toStrictEqual(RECORD);
+  expect(parsePackageRecord({ ...RECORD, kind: "image" })).toBeUndefined();
+  expect(parseFound(FOUND)).toStrictEqual(FOUND);
+  expect(parseFound(null)).toBeUndefined();
+  expect(parsePin(COMMIT)).toBe(COMMIT);
+  expect(parsePin(`path-${hexOf("x")}`)).toBe(`path-${hexOf("x")}`);
+  expect(parsePin(`${COMMIT}+0123456789abcdef`)).toBe(`${COMMIT}+0123456789abcdef`);
+  expect(parsePin(`${COMMIT}+`)).toBeUndefined();
+  expect(parsePin(`${COMMIT}\n`)).toBeUndefined();
+  expect(parsePackingId("a/b")).toBeUndefined();
 });
 
 test("recordLayers names every layer of a record", () => {
-  assert.deepEqual(
-    recordLayers(RECORD).map((layer) => layer.digest),
-    [
-      bundleOf(["glibc-2.36"], 90).digest,
-      bundleOf(["bash-5.2", "readline-8.2"], 1).digest,
-      viewOf("bash-5.2").digest,
-      layerOf("env").digest,
-    ],
-  );
-  assert.equal(recordLayers({ ...RECORD, fallback: null }).length, 3);
+  expect(recordLayers(RECORD).map((layer) => layer.digest)).toStrictEqual([
+    bundleOf(["glibc-2.36"], 90).digest,
+    bundleOf(["bash-5.2", "readline-8.2"], 1).digest,
+    viewOf("bash-5.2").digest,
+    layerOf("env").digest,
+  ]);
+  expect(recordLayers({ ...RECORD, fallback: null })).toHaveLength(3);
 });
 
 describe("parseLookup", () => {
@@ -263,10 +264,10 @@ describe("parseLookup", () => {
       { kind: "insecure", vulnerabilities: ["CVE-1"], name: "x-1.0" },
       { kind: "unsupported", system: "x86_64-linux" },
     ]) {
-      assert.deepEqual(parseLookup(refusal), refusal);
+      expect(parseLookup(refusal)).toStrictEqual(refusal);
       const needed = { ...refusal, dependency: "x-1.0" };
-      assert.deepEqual(parseLookup(needed), needed);
-      assert.equal(parseLookup({ ...refusal, dependency: 1 }), undefined);
+      expect(parseLookup(needed)).toStrictEqual(needed);
+      expect(parseLookup({ ...refusal, dependency: 1 })).toBeUndefined();
     }
   });
 });

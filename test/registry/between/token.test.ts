@@ -1,8 +1,7 @@
 // The tokens between edge and origin: what is accepted is one request, once signed, for a minute.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { SignJWT, UnsecuredJWT } from "jose";
+import { assert, describe, expect, test } from "vitest";
 import {
   parseSecretKeys,
   type SecretKey,
@@ -48,9 +47,9 @@ async function forged(
 
 describe("verifyRequest", () => {
   test("accepts what signRequest signed, with a body and without one", async () => {
-    assert(await verify(await authorization([FIRST])));
-    assert(await verify(await authorization([FIRST], WITH_BODY), WITH_BODY));
-    assert(await verify(await forged({})));
+    expect(await verify(await authorization([FIRST]))).toBe(true);
+    expect(await verify(await authorization([FIRST], WITH_BODY), WITH_BODY)).toBe(true);
+    expect(await verify(await forged({}))).toBe(true);
   });
 
   const others: readonly [what: string, signed: SignedRequest, sent: SignedRequest][] = [
@@ -63,13 +62,13 @@ describe("verifyRequest", () => {
   ];
   for (const [what, signed, sent] of others) {
     test(`refuses ${what}`, async () => {
-      assert.equal(await verify(await authorization([FIRST], signed), sent), false);
+      expect(await verify(await authorization([FIRST], signed), sent)).toBe(false);
     });
   }
 
   test("refuses a token of the other party", async () => {
     const header = await authorization([FIRST]);
-    assert.equal(await verifyRequest([FIRST], "edge", REQUEST, header, NOW_MS), false);
+    expect(await verifyRequest([FIRST], "edge", REQUEST, header, NOW_MS)).toBe(false);
   });
 
   const ages: readonly [ageMs: number, isAccepted: boolean][] = [
@@ -86,7 +85,7 @@ describe("verifyRequest", () => {
     const when = ageMs < 0 ? `dated ${-ageMs} ms ahead` : `${ageMs} ms old`;
     test(`${isAccepted ? "accepts" : "refuses"} a token ${when}`, async () => {
       const header = await authorization([FIRST], REQUEST, NOW_MS - ageMs);
-      assert.equal(await verify(header), isAccepted);
+      expect(await verify(header)).toBe(isAccepted);
     });
   }
 
@@ -117,7 +116,7 @@ describe("verifyRequest", () => {
   ];
   for (const [what, make] of forgeries) {
     test(`refuses a token with ${what}`, async () => {
-      assert.equal(await verify(await make()), false);
+      expect(await verify(await make())).toBe(false);
     });
   }
 
@@ -139,11 +138,11 @@ describe("verifyRequest", () => {
       ],
       `Bearer ${head}.${claims}.${signature.split("").reverse().join("")}`,
     ];
-    for (const header of headers) assert.equal(await verify(header), false, String(header));
+    for (const header of headers) expect(await verify(header), String(header)).toBe(false);
   });
 
   test("refuses everything without a key", async () => {
-    assert.equal(await verify(await authorization([FIRST]), REQUEST, NOW_MS, []), false);
+    expect(await verify(await authorization([FIRST]), REQUEST, NOW_MS, [])).toBe(false);
   });
 
   test("accepts both keys while they are rotated, and the old one no longer", async () => {
@@ -154,14 +153,14 @@ describe("verifyRequest", () => {
       [[SECOND, FIRST], true, true],
       [[SECOND], false, true],
     ] as const) {
-      assert.equal(await verify(old, REQUEST, NOW_MS, [...keys]), isOld);
-      assert.equal(await verify(fresh, REQUEST, NOW_MS, [...keys]), isFresh);
+      expect(await verify(old, REQUEST, NOW_MS, [...keys])).toBe(isOld);
+      expect(await verify(fresh, REQUEST, NOW_MS, [...keys])).toBe(isFresh);
     }
   });
 });
 
 test("signRequest needs a key", async () => {
-  await assert.rejects(signRequest([], "edge", REQUEST, NOW_MS), /no key/);
+  await expect(signRequest([], "edge", REQUEST, NOW_MS)).rejects.toThrow(/no key/);
 });
 
 describe("parseSecretKeys", () => {
@@ -198,17 +197,14 @@ describe("parseSecretKeys", () => {
       const parsed = parseSecretKeys(text);
       if (keys instanceof RegExp) {
         assert(typeof parsed === "string");
-        assert.match(parsed, keys);
+        expect(parsed).toMatch(keys);
       } else {
-        assert.deepEqual(
-          parsed,
-          keys.map(([id, secret]) => key(id, secret)),
-        );
+        expect(parsed).toStrictEqual(keys.map(([id, secret]) => key(id, secret)));
       }
     });
   }
 
   test("counts bytes, not characters", () => {
-    assert.equal(typeof parseSecretKeys("ü".repeat(8)), "object");
+    expect(typeof parseSecretKeys("ü".repeat(8))).toBe("object");
   });
 });

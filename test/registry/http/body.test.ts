@@ -1,7 +1,6 @@
 // Bodies read within a limit.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { readLimited } from "../../../registry/http/body.ts";
 
 /** A body in these pieces, and whether its reader gave it up. */
@@ -25,19 +24,19 @@ describe("readLimited", () => {
   for (const pieces of [[], ["abcd"], ["ab", "cd"], ["", "a", "", "bcd", ""]]) {
     test(`gives all of ${JSON.stringify(pieces)}`, async () => {
       const bytes = await readLimited(bodyOf(pieces).body, 4);
-      assert.equal(new TextDecoder().decode(bytes), pieces.join(""));
+      expect(new TextDecoder().decode(bytes)).toBe(pieces.join(""));
     });
   }
 
   for (const pieces of [["abcde"], ["abcd", "e"], ["ab", "cde", "f"]]) {
     test(`refuses ${JSON.stringify(pieces)}, and the rest of it`, async () => {
       const { body, state } = bodyOf([...pieces, ...Array<string>(100).fill("more")]);
-      assert.equal(await readLimited(body, 4), undefined);
+      expect(await readLimited(body, 4)).toBeUndefined();
       assert(state.isCancelled);
     });
   }
 
   test("takes no body for an empty one", async () => {
-    assert.equal((await readLimited(null, 4))?.length, 0);
+    expect((await readLimited(null, 4))?.length).toBe(0);
   });
 });

@@ -1,7 +1,6 @@
 // How far a build is, in words, and the detail by which an edge knows that it is one.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import {
   type BuildProgress,
   describeProgress,
@@ -37,16 +36,17 @@ describe("describeProgress", () => {
   ];
   for (const [progress, text] of rows) {
     test(`says ${JSON.stringify(text)} of ${JSON.stringify(progress)}`, () => {
-      assert.equal(describeProgress({ ...NOTHING, ...progress }), text);
+      expect(describeProgress({ ...NOTHING, ...progress })).toBe(text);
     });
   }
 });
 
 describe("isStillBuilding", () => {
   test("is so for the one entry of such an error's detail, and for nothing else", () => {
-    assert(isStillBuilding([{ reason: "building", progress: NOTHING }]));
-    assert(isStillBuilding([{ reason: "building", progress: null }]));
+    expect(isStillBuilding([{ reason: "building", progress: NOTHING }])).toBe(true);
+    expect(isStillBuilding([{ reason: "building", progress: null }])).toBe(true);
     const others = [undefined, null, "building", {}, { reason: "building" }, [], [{}]];
-    for (const other of [...others, [{ reason: "unreachable" }]]) assert(!isStillBuilding(other));
+    for (const other of [...others, [{ reason: "unreachable" }]])
+      expect(isStillBuilding(other)).toBe(false);
   });
 });

@@ -1,7 +1,6 @@
 // How stored bytes are answered: ranges, conditions, headers.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { manifestResponse, planBlob, requestedRange } from "../../../registry/http/content.ts";
 import { OCI_MANIFEST } from "../../../registry/image/media-type.ts";
 import { digestOfText } from "../fixture.ts";
@@ -62,25 +61,22 @@ describe("planBlob", () => {
       const plan = planBlob(get({ Range: range }), blob(sizeBytes));
       const header = (name: string) => plan.headers.get(name);
       if (answer === "whole") {
-        assert.equal(plan.status, 200);
-        assert.equal(plan.range, null);
-        assert.equal(header("Content-Length"), String(sizeBytes));
-        assert.equal(header("Content-Range"), null);
+        expect(plan.status).toBe(200);
+        expect(plan.range).toBeNull();
+        expect(header("Content-Length")).toBe(String(sizeBytes));
+        expect(header("Content-Range")).toBeNull();
       } else if (answer === "unsatisfiable") {
-        assert.equal(plan.status, 416);
-        assert.equal(plan.range, null);
-        assert.equal(header("Content-Range"), `bytes */${sizeBytes}`);
-        assert.equal(header("Cache-Control"), "no-store");
-        assert.equal(header("Content-Length"), "0");
+        expect(plan.status).toBe(416);
+        expect(plan.range).toBeNull();
+        expect(header("Content-Range")).toBe(`bytes */${sizeBytes}`);
+        expect(header("Cache-Control")).toBe("no-store");
+        expect(header("Content-Length")).toBe("0");
       } else {
         const [offset, length] = answer;
-        assert.equal(plan.status, 206);
-        assert.deepEqual(plan.range, { offset, length });
-        assert.equal(header("Content-Length"), String(length));
-        assert.equal(
-          header("Content-Range"),
-          `bytes ${offset}-${offset + length - 1}/${sizeBytes}`,
-        );
+        expect(plan.status).toBe(206);
+        expect(plan.range).toStrictEqual({ offset, length });
+        expect(header("Content-Length")).toBe(String(length));
+        expect(header("Content-Range")).toBe(`bytes ${offset}-${offset + length - 1}/${sizeBytes}`);
       }
     });
   }
@@ -105,32 +101,33 @@ describe("planBlob", () => {
   for (const [headers, status] of conditions) {
     test(`answers ${status} to ${JSON.stringify(headers).replaceAll(DIGEST, "…")}`, () => {
       const plan = planBlob(get(headers), blob(100));
-      assert.equal(plan.status, status);
-      assert.equal(plan.headers.get("ETag"), ETAG);
-      assert.equal(plan.headers.get("Docker-Content-Digest"), DIGEST);
-      assert.equal(plan.headers.get("Accept-Ranges"), "bytes");
-      assert.equal(plan.range === null, status !== 206);
-      assert.equal(plan.headers.has("Content-Type"), status !== 304);
+      expect(plan.status).toBe(status);
+      expect(plan.headers.get("ETag")).toBe(ETAG);
+      expect(plan.headers.get("Docker-Content-Digest")).toBe(DIGEST);
+      expect(plan.headers.get("Accept-Ranges")).toBe("bytes");
+      expect(plan.range === null).toBe(status !== 206);
+      expect(plan.headers.has("Content-Type")).toBe(status !== 304);
     });
   }
 
   for (const range of ["bytes=0-1", "bytes=100-"]) {
     test(`answers HEAD with the whole, whether or not it asks for ${range}`, () => {
       const plan = planBlob({ ...get({ Range: range }), method: "HEAD" }, blob(100));
-      assert.equal(plan.status, 200);
-      assert.equal(plan.headers.get("Content-Length"), "100");
+      expect(plan.status).toBe(200);
+      expect(plan.headers.get("Content-Length")).toBe("100");
     });
   }
 
   test("says that content is for ever, opaque, and not to be transformed", () => {
     const { headers } = planBlob(get(), blob(100));
-    assert.equal(headers.get("Content-Type"), "application/octet-stream");
-    assert.equal(headers.get("X-Content-Type-Options"), "nosniff");
-    assert.equal(headers.get("Docker-Distribution-API-Version"), "registry/2.0");
+    expect(headers.get("Content-Type")).toBe("application/octet-stream");
+    expect(headers.get("X-Content-Type-Options")).toBe("nosniff");
+    expect(headers.get("Docker-Distribution-API-Version")).toBe("registry/2.0");
     const cacheControl = headers.get("Cache-Control") ?? "";
-    for (const word of ["public", "immutable", "no-transform"]) assert(cacheControl.includes(word));
-    assert.equal(headers.get("Vary"), null);
-    assert.equal(headers.get("Content-Encoding"), null);
+    for (const word of ["public", "immutable", "no-transform"])
+      expect(cacheControl).toContain(word);
+    expect(headers.get("Vary")).toBeNull();
+    expect(headers.get("Content-Encoding")).toBeNull();
   });
 });
 
@@ -145,35 +142,35 @@ describe("manifestResponse", () => {
     const byTag = manifestResponse(get(), manifest, "tag");
     const byDigest = manifestResponse(get(), manifest, "digest");
     for (const { status, headers } of [byTag, byDigest]) {
-      assert.equal(status, 200);
-      assert.equal(headers.get("Content-Type"), OCI_MANIFEST);
-      assert.equal(headers.get("Content-Length"), "1000");
-      assert.equal(headers.get("Docker-Content-Digest"), DIGEST);
-      assert.equal(headers.get("ETag"), ETAG);
+      expect(status).toBe(200);
+      expect(headers.get("Content-Type")).toBe(OCI_MANIFEST);
+      expect(headers.get("Content-Length")).toBe("1000");
+      expect(headers.get("Docker-Content-Digest")).toBe(DIGEST);
+      expect(headers.get("ETag")).toBe(ETAG);
     }
-    assert.match(byTag.headers.get("Cache-Control") ?? "", /no-store/);
-    assert.equal(byTag.headers.get("Vary"), "Accept");
-    assert.match(byDigest.headers.get("Cache-Control") ?? "", /immutable/);
-    assert.equal(byDigest.headers.get("Vary"), null);
+    expect(byTag.headers.get("Cache-Control") ?? "").toMatch(/no-store/);
+    expect(byTag.headers.get("Vary")).toBe("Accept");
+    expect(byDigest.headers.get("Cache-Control") ?? "").toMatch(/immutable/);
+    expect(byDigest.headers.get("Vary")).toBeNull();
   });
 
   for (const by of ["tag", "digest"] as const) {
     test(`answers 304 by ${by} when the client has it, and knows no ranges`, async () => {
       const unchanged = manifestResponse(get({ "If-None-Match": ETAG }), manifest, by);
-      assert.equal(unchanged.status, 304);
-      assert.equal(unchanged.headers.get("Content-Length"), null);
-      assert.equal(unchanged.headers.get("Docker-Content-Digest"), DIGEST);
-      assert.equal(unchanged.body, null);
+      expect(unchanged.status).toBe(304);
+      expect(unchanged.headers.get("Content-Length")).toBeNull();
+      expect(unchanged.headers.get("Docker-Content-Digest")).toBe(DIGEST);
+      expect(unchanged.body).toBeNull();
       const ranged = manifestResponse(get({ Range: "bytes=0-1" }), manifest, by);
-      assert.equal(ranged.status, 200);
-      assert.equal(ranged.headers.get("Accept-Ranges"), null);
-      assert.deepEqual(await ranged.bytes(), manifest.bytes);
+      expect(ranged.status).toBe(200);
+      expect(ranged.headers.get("Accept-Ranges")).toBeNull();
+      expect(await ranged.bytes()).toStrictEqual(manifest.bytes);
     });
 
     test(`answers HEAD by ${by} with the headers of GET and no body`, () => {
       const head = manifestResponse({ ...get(), method: "HEAD" }, manifest, by);
-      assert.equal(head.body, null);
-      assert.deepEqual([...head.headers], [...manifestResponse(get(), manifest, by).headers]);
+      expect(head.body).toBeNull();
+      expect([...head.headers]).toStrictEqual([...manifestResponse(get(), manifest, by).headers]);
     });
   }
 });
@@ -191,7 +188,7 @@ describe("requestedRange", () => {
   for (const [range, asked] of rows) {
     test(`reads ${range} before any size is known`, () => {
       const request = get(range === null ? {} : { Range: range });
-      assert.deepEqual(requestedRange(request, DIGEST), asked);
+      expect(requestedRange(request, DIGEST)).toStrictEqual(asked);
     });
   }
 });

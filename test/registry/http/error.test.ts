@@ -1,7 +1,6 @@
 // The one table of errors and its one writer.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import {
   type ErrorCode,
   errorResponse,
@@ -33,22 +32,22 @@ describe("errorResponse", () => {
     test(`answers ${code} with ${status}, JSON, and no permission to cache`, async () => {
       assert(isErrorCode(code));
       const response = errorResponse(new RegistryError(code, "what happened"), "GET");
-      assert.equal(response.status, status);
-      assert.equal(response.headers.get("Content-Type"), "application/json");
-      assert.equal(response.headers.get("Cache-Control"), "no-store");
-      assert.equal(response.headers.get("Docker-Distribution-API-Version"), "registry/2.0");
+      expect(response.status).toBe(status);
+      expect(response.headers.get("Content-Type")).toBe("application/json");
+      expect(response.headers.get("Cache-Control")).toBe("no-store");
+      expect(response.headers.get("Docker-Distribution-API-Version")).toBe("registry/2.0");
       const text = await response.text();
-      assert.equal(response.headers.get("Content-Length"), String(Buffer.byteLength(text)));
-      assert.deepEqual(JSON.parse(text), { errors: [{ code, message: "what happened" }] });
+      expect(response.headers.get("Content-Length")).toBe(String(Buffer.byteLength(text)));
+      expect(JSON.parse(text)).toStrictEqual({ errors: [{ code, message: "what happened" }] });
     });
 
     test(`answers HEAD with the headers of ${code} and no body`, async () => {
       assert(isErrorCode(code));
       const error = new RegistryError(code, "grün", { detail: ["ü"], retryAfterSeconds: 7 });
       const [get, head] = [errorResponse(error, "GET"), errorResponse(error, "HEAD")];
-      assert.equal(head.body, null);
-      assert.equal(head.status, get.status);
-      assert.deepEqual([...head.headers], [...get.headers]);
+      expect(head.body).toBeNull();
+      expect(head.status).toBe(get.status);
+      expect([...head.headers]).toStrictEqual([...get.headers]);
     });
 
     const isRetried = status === 429 || status === 503;
@@ -56,9 +55,9 @@ describe("errorResponse", () => {
       assert(isErrorCode(code));
       const seconds = (error: RegistryError) =>
         errorResponse(error, "GET").headers.get("Retry-After");
-      assert.equal(seconds(new RegistryError(code)), isRetried ? "10" : null);
+      expect(seconds(new RegistryError(code))).toBe(isRetried ? "10" : null);
       const later = new RegistryError(code, undefined, { retryAfterSeconds: 60 });
-      assert.equal(seconds(later), isRetried ? "60" : null);
+      expect(seconds(later)).toBe(isRetried ? "60" : null);
     });
   }
 
@@ -68,15 +67,15 @@ describe("errorResponse", () => {
       const { headers } = errorResponse(new RegistryError(code), "GET");
       // Of no scheme that a client would look for a token by.
       const challenge = code === "UNAUTHORIZED" ? "Nixport" : null;
-      assert.equal(headers.get("WWW-Authenticate"), challenge, code);
+      expect(headers.get("WWW-Authenticate"), code).toBe(challenge);
     }
   });
 
   test("carries the detail and further headers of an error", async () => {
     const options = { detail: { name: "gti", near: ["git"] }, headers: { Allow: "GET" } };
     const response = errorResponse(new RegistryError("UNSUPPORTED", "no", options), "PUT");
-    assert.equal(response.headers.get("Allow"), "GET");
-    assert.deepEqual(await response.json(), {
+    expect(response.headers.get("Allow")).toBe("GET");
+    expect(await response.json()).toStrictEqual({
       errors: [{ code: "UNSUPPORTED", message: "no", detail: options.detail }],
     });
   });
@@ -84,37 +83,37 @@ describe("errorResponse", () => {
   test("lets no further header replace its own", () => {
     const headers = { "content-type": "text/html", "Cache-Control": "public" };
     const response = errorResponse(new RegistryError("UNKNOWN", "no", { headers }), "GET");
-    assert.match(response.headers.get("Content-Type") ?? "", /application\/json$/);
-    assert.match(response.headers.get("Cache-Control") ?? "", /no-store$/);
+    expect(response.headers.get("Content-Type") ?? "").toMatch(/application\/json$/);
+    expect(response.headers.get("Cache-Control") ?? "").toMatch(/no-store$/);
   });
 
   test("cuts a message that has no end, and leaves out facts beyond all measure", async () => {
     const error = new RegistryError("UNKNOWN", "🎁".repeat(50_000), { detail: "x".repeat(70_000) });
     const bytes = await errorResponse(error, "GET").bytes();
-    assert(bytes.length <= 64 * 1024, String(bytes.length));
+    expect(bytes.length, String(bytes.length)).toBeLessThanOrEqual(64 * 1024);
     const { errors } = JSON.parse(new TextDecoder().decode(bytes)) as {
       errors: [{ message: string; detail?: unknown }];
     };
-    assert.equal(errors[0].message.length, 16 * 1024);
-    assert.match(errors[0].message, /^(?:🎁)+.?…$/u);
-    assert.equal(errors[0].detail, undefined);
+    expect(errors[0].message).toHaveLength(16 * 1024);
+    expect(errors[0].message).toMatch(/^(?:🎁)+.?…$/u);
+    expect(errors[0].detail).toBeUndefined();
   });
 
   test("has a message of its own for every code", () => {
     const codes = Object.keys(STATUS).filter(isErrorCode);
     const messages = new Set(codes.map((code) => new RegistryError(code).message));
-    assert.equal(messages.size, codes.length);
+    expect(messages.size).toBe(codes.length);
   });
 
   test("keeps the cause out of the answer", async () => {
     const error = new RegistryError("UNKNOWN", "no", { cause: new Error("a secret") });
-    assert.equal((error.cause as Error).message, "a secret");
-    assert(!(await errorResponse(error, "GET").text()).includes("secret"));
+    expect((error.cause as Error).message).toBe("a secret");
+    expect(await errorResponse(error, "GET").text()).not.toContain("secret");
   });
 });
 
 test("isErrorCode knows the codes of the table and no property of objects", () => {
   for (const text of ["", "manifest_unknown", "toString", "__proto__", "constructor", "TEAPOT"]) {
-    assert.equal(isErrorCode(text), false, text);
+    expect(isErrorCode(text), text).toBe(false);
   }
 });

@@ -1,7 +1,6 @@
 // JSON that may be none.
 
-import assert from "node:assert/strict";
-import { test } from "node:test";
+import { expect, test } from "vitest";
 import { parseJson } from "../../../registry/http/json.ts";
 
 const rows: readonly (readonly [text: string, json: unknown])[] = [
@@ -13,11 +12,11 @@ const rows: readonly (readonly [text: string, json: unknown])[] = [
 ];
 for (const [text, json] of rows) {
   test(`reads ${JSON.stringify(text)} as ${JSON.stringify(json)}, as text and as bytes`, () => {
-    assert.deepEqual(parseJson(text), json);
-    assert.deepEqual(parseJson(new TextEncoder().encode(text)), json);
+    expect(parseJson(text)).toStrictEqual(json);
+    expect(parseJson(new TextEncoder().encode(text))).toStrictEqual(json);
   });
 }
 
 test("reads bytes that are no text as nothing", () => {
-  assert.equal(parseJson(Uint8Array.of(0xff, 0x00)), undefined);
+  expect(parseJson(Uint8Array.of(0xff, 0x00))).toBeUndefined();
 });

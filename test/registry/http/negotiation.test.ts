@@ -1,7 +1,6 @@
 // Accept and User-Agent to the form of an image, by the headers that real clients were seen to send.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { accepts, parseAccept } from "../../../registry/http/accept.ts";
 import { CLIENTS, chooseVariant, VARIANT_HEADER } from "../../../registry/http/negotiation.ts";
 import {
@@ -33,13 +32,13 @@ describe("parseAccept", () => {
   ];
   for (const [header, named] of rows) {
     test(`reads ${JSON.stringify(header)} as ${JSON.stringify(named)}`, () => {
-      assert.deepEqual([...parseAccept(header)], named);
+      expect([...parseAccept(header)]).toStrictEqual(named);
     });
   }
 
   test("reads the first 64 ranges of a header that never ends", () => {
     const header = Array.from({ length: 1000 }, (_, index) => `a/${index}`).join(",");
-    assert.equal(parseAccept(header).size, 64);
+    expect(parseAccept(header).size).toBe(64);
   });
 });
 
@@ -54,7 +53,7 @@ describe("accepts", () => {
   ];
   for (const [header, mediaType, isAccepted] of rows) {
     test(`${header} ${isAccepted ? "covers" : "does not cover"} ${mediaType}`, () => {
-      assert.equal(accepts(parseAccept(header), mediaType), isAccepted);
+      expect(accepts(parseAccept(header), mediaType)).toBe(isAccepted);
     });
   }
 });
@@ -151,7 +150,7 @@ describe("chooseVariant", () => {
       const headers = new Headers();
       if (accept !== null) headers.set("Accept", accept);
       if (agent !== null) headers.set("User-Agent", agent);
-      assert.equal(chooseVariant(headers), variant);
+      expect(chooseVariant(headers)).toBe(variant);
     });
   }
 
@@ -159,28 +158,29 @@ describe("chooseVariant", () => {
     for (const [client, , agent] of recorded) {
       const row = CLIENTS.find(({ userAgent }) => userAgent.test(agent ?? ""));
       const version = /\d+\.\d+\.\d+/.exec(client)?.[0] ?? client;
-      assert(row?.tried.split(", ").includes(version), `${client}: ${row?.client} ${row?.tried}`);
+      expect(row?.tried.split(", "), `${client}: ${row?.client} ${row?.tried}`).toContain(version);
     }
   });
 
   test("follows the edge, which names the variant that its client gets", () => {
     for (const variant of VARIANTS) {
       const headers = new Headers({ [VARIANT_HEADER]: variant, Accept: DOCKER_MANIFEST });
-      assert.equal(chooseVariant(headers), variant);
+      expect(chooseVariant(headers)).toBe(variant);
     }
     const headers = new Headers({ [VARIANT_HEADER]: "docker-zstd", Accept: DOCKER_MANIFEST });
-    assert.equal(chooseVariant(headers), "docker-gzip");
+    expect(chooseVariant(headers)).toBe("docker-gzip");
   });
 
   test("names media types of one family for each variant", () => {
     for (const variant of VARIANTS) {
       const { form, index, manifest, config, layer } = VARIANT_TYPES[variant];
       const family = variant.startsWith("oci") ? "application/vnd.oci." : "application/vnd.docker.";
-      for (const type of [index, manifest, config, layer]) assert(type.startsWith(family), type);
-      assert(layer.endsWith(form), layer);
-      assert(isManifestType(manifest) && !isIndexType(manifest));
-      assert(isManifestType(index) && isIndexType(index));
+      for (const type of [index, manifest, config, layer])
+        expect(type.startsWith(family), type).toBe(true);
+      expect(layer.endsWith(form), layer).toBe(true);
+      expect(isManifestType(manifest) && !isIndexType(manifest)).toBe(true);
+      expect(isManifestType(index) && isIndexType(index)).toBe(true);
     }
-    assert(!isManifestType(VARIANT_TYPES["oci-zstd"].config));
+    expect(isManifestType(VARIANT_TYPES["oci-zstd"].config)).toBe(false);
   });
 });

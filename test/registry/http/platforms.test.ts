@@ -1,7 +1,6 @@
 // Which platforms a pull is for, and what clients get that take an index or do not.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { chooseVariant } from "../../../registry/http/negotiation.ts";
 import {
   canonicalImage,
@@ -57,8 +56,9 @@ describe("parsePlatforms", () => {
   for (const [text, platforms] of rows) {
     test(`reads ${JSON.stringify(text)} as ${platforms ?? "no list of platforms"}`, () => {
       const parsed = parsePlatforms(text);
-      assert.deepEqual(parsed, platforms);
-      if (parsed !== undefined) assert.deepEqual(parsePlatforms(formatPlatforms(parsed)), parsed);
+      expect(parsed).toStrictEqual(platforms);
+      if (parsed !== undefined)
+        expect(parsePlatforms(formatPlatforms(parsed))).toStrictEqual(parsed);
     });
   }
 });
@@ -96,14 +96,14 @@ describe("wantedImage", () => {
   for (const [name, platforms, accept, kind, canonical] of rows) {
     test(`takes ${name} on ${platforms} with ${accept} for ${kind} ${canonical}`, () => {
       const image = wanted(name, platforms, accept);
-      assert.deepEqual([image.kind, canonicalImage(image)], [kind, canonical]);
+      expect([image.kind, canonicalImage(image)]).toStrictEqual([kind, canonical]);
     });
   }
 
   test("never spells an index like an image", () => {
     const index = canonicalImage(wanted("git", BOTH, ALL_TYPES));
-    assert.notEqual(index, canonicalRecipe(recipeOf("amd64/git")));
-    assert.equal(parseRepository(index).kind, "invalid");
+    expect(index).not.toBe(canonicalRecipe(recipeOf("amd64/git")));
+    expect(parseRepository(index).kind).toBe("invalid");
   });
 });
 
@@ -117,8 +117,8 @@ describe("originHeaders", () => {
           const asked = new Headers(originHeaders(image, BOTH, variant));
           const platforms = parsePlatforms(asked.get("Nixport-Platforms") ?? "");
           assert(platforms !== undefined);
-          assert.equal(chooseVariant(asked), variant);
-          assert.deepEqual(wantedImage(named(name), platforms, asked, variant), image);
+          expect(chooseVariant(asked)).toBe(variant);
+          expect(wantedImage(named(name), platforms, asked, variant)).toStrictEqual(image);
         }
       }
     }

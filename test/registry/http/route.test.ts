@@ -1,8 +1,7 @@
 // Method and path to route: what clients of a pull registry may ask, and how everything else is
 // refused; then the ingest routes.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { RegistryError } from "../../../registry/http/error.ts";
 import {
   type IngestRoute,
@@ -124,11 +123,10 @@ describe("parseRoute", () => {
   for (const [path, route] of rows) {
     test(`reads ${path.slice(0, 100)} as ${route}`, () => {
       for (const method of ["GET", "HEAD"]) {
-        assert.equal(
+        expect(
           said(() => parseRoute(method, urlOf(path))),
-          route,
           method,
-        );
+        ).toBe(route);
       }
     });
   }
@@ -136,7 +134,7 @@ describe("parseRoute", () => {
   test("keeps the name as the client spelled it", () => {
     const route = parseRoute("GET", urlOf("/v2/shell/htop/git/manifests/latest"));
     assert(route.kind === "manifest");
-    assert.equal(route.repository, "shell/htop/git");
+    expect(route.repository).toBe("shell/htop/git");
   });
 
   test("never throws anything but a RegistryError", () => {
@@ -160,15 +158,11 @@ describe("parseRoute", () => {
   for (const [path, methods] of writes) {
     test(`refuses ${methods.join(", ")} on ${path.slice(0, 60)} with 405 and Allow`, () => {
       for (const method of methods) {
-        assert.throws(
-          () => parseRoute(method, urlOf(path)),
-          (error) => {
-            assert(error instanceof RegistryError);
-            assert.equal(error.code, "UNSUPPORTED");
-            assert.equal(error.status, 405);
-            assert.deepEqual(error.options.headers, { Allow: "GET, HEAD" });
-            return true;
-          },
+        expect(() => parseRoute(method, urlOf(path))).toThrow(
+          expect.objectContaining({
+            ...{ code: "UNSUPPORTED", status: 405 },
+            options: expect.objectContaining({ headers: { Allow: "GET, HEAD" } }),
+          }),
         );
       }
     });
@@ -202,13 +196,15 @@ describe("parseIngestRoute", () => {
   for (const [method, path, route] of routes) {
     test(`takes ${method} of ${path.slice(0, 16)}…${path.slice(87)} as ${route.kind}`, () => {
       const url = urlOf(path);
-      assert.deepEqual(parseIngestRoute(method, url), route);
-      assert(isIngest(url));
+      expect(parseIngestRoute(method, url)).toStrictEqual(route);
+      expect(isIngest(url)).toBe(true);
       for (const other of ["GET", "HEAD", "DELETE", method === "PUT" ? "POST" : "PUT"]) {
-        assert.throws(() => parseIngestRoute(other, url), {
-          code: "UNSUPPORTED",
-          options: { headers: { Allow: method } },
-        });
+        expect(() => parseIngestRoute(other, url)).toThrow(
+          expect.objectContaining({
+            code: "UNSUPPORTED",
+            options: { headers: { Allow: method } },
+          }),
+        );
       }
     });
   }
@@ -232,13 +228,13 @@ describe("parseIngestRoute", () => {
   ];
   for (const [path, code] of refused) {
     test(`refuses ${path.slice(0, 16)}…${path.slice(87)} with ${code}`, () => {
-      assert.throws(() => parseIngestRoute("PUT", urlOf(path)), { code });
+      expect(() => parseIngestRoute("PUT", urlOf(path))).toThrow(expect.objectContaining({ code }));
     });
   }
 
   test("is asked about paths of its own only", () => {
     for (const path of ["/", "/ingest", "/v2/ingest/manifests/latest", "/ingestx/"]) {
-      assert.equal(isIngest(urlOf(path)), false, path);
+      expect(isIngest(urlOf(path)), path).toBe(false);
     }
   });
 });

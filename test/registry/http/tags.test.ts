@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import { tagListResponse } from "../../../registry/http/tags.ts";
 
 describe("tagListResponse", () => {
@@ -16,12 +15,12 @@ describe("tagListResponse", () => {
     test(`lists ${tags.join(" ") || "nothing"} for ${query || "no query"}, with a length on HEAD`, async () => {
       const url = new URL(`https://registry.example/v2/git/tags/list${query}`);
       const get = tagListResponse("git", url, "GET");
-      assert.equal(get.headers.get("content-type"), "application/json");
+      expect(get.headers.get("content-type")).toBe("application/json");
       const text = await get.text();
-      assert.deepEqual(JSON.parse(text), { name: "git", tags });
+      expect(JSON.parse(text)).toStrictEqual({ name: "git", tags });
       const head = tagListResponse("git", url, "HEAD");
-      assert.equal(head.headers.get("content-length"), String(text.length));
-      assert.equal(await head.text(), "");
+      expect(head.headers.get("content-length")).toBe(String(text.length));
+      expect(await head.text()).toBe("");
     });
   }
 });

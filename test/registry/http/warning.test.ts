@@ -1,7 +1,6 @@
 // The Warning header: its form, and ages as people say them.
 
-import assert from "node:assert/strict";
-import { test } from "node:test";
+import { expect, test } from "vitest";
 import { describeAge, movedWarning, staleWarning } from "../../../registry/http/warning.ts";
 
 const MINUTE_MS = 60_000;
@@ -19,10 +18,10 @@ const rows: readonly (readonly [ageMs: number, text: string])[] = [
   [1000 * 24 * HOUR_MS, "1000 days"],
 ];
 for (const [ageMs, text] of rows) {
-  test(`says ${text} of ${ageMs} ms`, () => assert.equal(describeAge(ageMs), text));
+  test(`says ${text} of ${ageMs} ms`, () => expect(describeAge(ageMs)).toBe(text));
 }
 
 test("names the code for what stays true, and no agent", () => {
-  assert.equal(staleWarning("so old"), '299 - "nixport: so old"');
-  assert.match(movedWarning("latest"), /^299 - "nixport: latest has moved on; [^"]+"$/);
+  expect(staleWarning("so old")).toBe('299 - "nixport: so old"');
+  expect(movedWarning("latest")).toMatch(/^299 - "nixport: latest has moved on; [^"]+"$/);
 });

@@ -1,8 +1,7 @@
 // Compose: that its bytes stay what they were, and what they say.
 
-import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { compose, MAX_LAYERS } from "../../../registry/image/compose.ts";
 import { partsOf } from "../../../registry/image/part.ts";
 import type { BundleRecord, PackageRecord } from "../../../registry/image/record.ts";
@@ -22,7 +21,7 @@ const NAMES = [
   "git/0git",
 ];
 const GOLDEN = new URL("golden-digests.json", import.meta.url);
-const REGENERATE = "UPDATE_GOLDEN=1 node --test test/registry/image/compose.test.ts";
+const REGENERATE = "UPDATE_GOLDEN=1 npm test -- registry/image/compose";
 
 async function digestOfImage(...args: Parameters<typeof composed>): Promise<string> {
   return (await composed(...args)).manifest.digest;
@@ -44,11 +43,11 @@ describe("golden digests", async () => {
       const advice =
         "other bytes for the same input: every image that was composed before is another one now. " +
         `If that is meant, raise COMPOSE_VERSION and run: ${REGENERATE}`;
-      assert.equal(digest, golden[image], advice);
+      expect(digest, advice).toBe(golden[image]);
     });
   }
   test("there is none of an image that is not composed", () => {
-    assert.deepEqual(Object.keys(golden), Object.keys(digests), REGENERATE);
+    expect(Object.keys(golden), REGENERATE).toStrictEqual(Object.keys(digests));
   });
 });
 
@@ -56,26 +55,26 @@ describe("compose", () => {
   test("gives one recipe one image, in whatever order the name has it", async () => {
     const digest = await digestOfImage("shell/git/htop");
     for (const name of ["shell/htop/git", "shell/git/htop/git", "shell/nano/htop/git/cacert"]) {
-      assert.equal(await digestOfImage(name), digest, name);
+      expect(await digestOfImage(name), name).toBe(digest);
     }
-    assert.notEqual(await digestOfImage("arm64/shell/git/htop"), digest);
+    expect(await digestOfImage("arm64/shell/git/htop")).not.toBe(digest);
   });
 
   test("gives the bytes that the digests name, and the same again", async () => {
     for (const variant of VARIANTS) {
       const { image, manifest } = await read("shell/git", variant);
       for (const { bytes, digest } of [image.config, image.manifest]) {
-        assert.equal(await digestOf(bytes), digest);
+        expect(await digestOf(bytes)).toBe(digest);
       }
-      assert.equal(manifest.config.digest, image.config.digest);
-      assert.equal(manifest.config.size, image.config.bytes.length);
-      assert.deepEqual(await composed("shell/git", variant), image);
+      expect(manifest.config.digest).toBe(image.config.digest);
+      expect(manifest.config.size).toBe(image.config.bytes.length);
+      expect(await composed("shell/git", variant)).toStrictEqual(image);
     }
   });
 
   test("lays the ground first, then bundles by popularity, links of closures, views last", async () => {
     const { holds } = await read("git/htop");
-    assert.deepEqual(holds, [
+    expect(holds).toStrictEqual([
       "base: /tmp, /etc/passwd; nss-cacert-3.98 iana-etc-20230215; links: nss-cacert-3.98 iana-etc-20230215",
       "glibc-2.36",
       "perl-5.36",
@@ -104,7 +103,7 @@ describe("compose", () => {
     for (const [name, expected] of rows) {
       const { holds } = await read(name);
       const views = holds.slice(1).flatMap((text) => /links: (.*)$/.exec(text)?.[1] ?? []);
-      assert.deepEqual(views.reverse(), expected, name);
+      expect(views.reverse(), name).toStrictEqual(expected);
     }
   });
 
@@ -126,7 +125,7 @@ describe("compose", () => {
     };
 
     test("lays them among the views, the first part's on top", async () => {
-      assert.deepEqual(await layersOf(viewed("git-2"), nano, viewed("less-5")), [
+      expect(await layersOf(viewed("git-2"), nano, viewed("less-5"))).toStrictEqual([
         "glibc-2.36",
         "less-5; links: less-5",
         "links: nano-7",
@@ -135,8 +134,8 @@ describe("compose", () => {
     });
 
     test("needs no other bundle of the same paths", async () => {
-      assert((await layersOf(nano)).includes("less-5"));
-      assert(!(await layersOf(nano, viewed("less-5"))).includes("less-5"));
+      expect(await layersOf(nano)).toContain("less-5");
+      expect(await layersOf(nano, viewed("less-5"))).not.toContain("less-5");
     });
 
     test("needs no bundle of which bundles with views have every path", async () => {
@@ -144,7 +143,7 @@ describe("compose", () => {
         bundles: [bundleOf(["shell-1", "less-5", "tinfo-6"], 1, "gzip", true)],
       });
       const both = recordOf("both-1", { bundles: [bundleOf(["less-5", "more-1"], 3)] });
-      assert.deepEqual(await layersOf(nano, both, shell), [
+      expect(await layersOf(nano, both, shell)).toStrictEqual([
         "glibc-2.36",
         "less-5 more-1",
         "shell-1 less-5 tinfo-6; links: shell-1",
@@ -155,7 +154,7 @@ describe("compose", () => {
 
     test("needs no bundle of what the ground has", async () => {
       const ground = groundOf(["less-5", "cacert-1"]);
-      assert.deepEqual(await layersOf(nano, ground), [
+      expect(await layersOf(nano, ground)).toStrictEqual([
         "base: /tmp, /etc/passwd; less-5 cacert-1; links: less-5 cacert-1",
         "glibc-2.36",
         "links: nano-7",
@@ -163,7 +162,7 @@ describe("compose", () => {
     });
 
     test("lays a ground without packages", async () => {
-      assert.deepEqual(await layersOf(groundOf()), ["base: /tmp, /etc/passwd"]);
+      expect(await layersOf(groundOf())).toStrictEqual(["base: /tmp, /etc/passwd"]);
     });
 
     test("takes a coarser bundle that holds one in the same place", async () => {
@@ -172,7 +171,7 @@ describe("compose", () => {
       const coarse = { members, popularity: 900, holdsView: true, layer: layerOf("all") };
       const git = viewed("git-2");
       const large = { ...git, bundles: [...git.bundles, ...parts], coarser: [[coarse]] };
-      assert.deepEqual(await layersOf(large, nano), [
+      expect(await layersOf(large, nano)).toStrictEqual([
         "less-5",
         "links: nano-7",
         "glibc-2.36 git-2 part-0 part-1 and 118 more; links: git-2",
@@ -183,16 +182,16 @@ describe("compose", () => {
   test("holds a bundle that several packages share once", async () => {
     const { manifest } = await read("shell/git/perl/htop");
     const digests = manifest.layers.map((layer) => layer.digest);
-    assert.equal(new Set(digests).size, digests.length);
+    expect(new Set(digests).size).toBe(digests.length);
     for (const shared of [bundleOf(["glibc-2.36"], 900), bundleOf(["perl-5.36"], 40)]) {
-      assert(digests.includes(shared.digest));
+      expect(digests).toContain(shared.digest);
     }
   });
 
   test("holds an output that two names lead to once", async () => {
     const once = await read("git");
     const twice = await read("git/gitminimal");
-    assert.deepEqual(twice.manifest.layers, once.manifest.layers);
+    expect(twice.manifest.layers).toStrictEqual(once.manifest.layers);
   });
 
   test("takes no notice of the order in which bundles come", async () => {
@@ -202,8 +201,7 @@ describe("compose", () => {
       ...record,
       bundles: record.bundles.toReversed(),
     }));
-    assert.equal(
-      await digestOfImage("git/htop/perl", "oci-gzip", ingredients, backwards),
+    expect(await digestOfImage("git/htop/perl", "oci-gzip", ingredients, backwards)).toBe(
       await digestOfImage("git/htop/perl", "oci-gzip", ingredients, forwards),
     );
   });
@@ -226,8 +224,8 @@ describe("compose", () => {
     const [zlib, attr, pcre] = named.map(({ digest }) => digest);
     const expected = [attr, ...builds.map(({ digest }) => digest).sort(), pcre, zlib];
     const all = [...named, ...builds];
-    assert.deepEqual(await laid(all), expected);
-    assert.deepEqual(await laid(all.toReversed()), expected);
+    expect(await laid(all)).toStrictEqual(expected);
+    expect(await laid(all.toReversed())).toStrictEqual(expected);
   });
 
   test("believes the higher popularity while the data is replaced, whichever comes first", async () => {
@@ -243,7 +241,7 @@ describe("compose", () => {
     const digest = await digestOfImage("git/htop", "oci-gzip", ingredients, before);
     for (const place of [0, 1]) {
       const replaced = await digestOfImage("git/htop", "oci-gzip", ingredients, after(place));
-      assert.equal(replaced, digest);
+      expect(replaced).toBe(digest);
     }
   });
 
@@ -262,10 +260,7 @@ describe("compose", () => {
   for (const [name, expected] of links) {
     test(`${name} takes ${expected.length} layers of links that only a closure offers`, async () => {
       const { holds } = await read(name);
-      assert.deepEqual(
-        holds.filter((text) => text.includes(" -> ")),
-        expected,
-      );
+      expect(holds.filter((text) => text.includes(" -> "))).toStrictEqual(expected);
     });
   }
 
@@ -277,15 +272,15 @@ describe("compose", () => {
     assert(result.kind === "image");
     const { layers } = JSON.parse(new TextDecoder().decode(result.image.manifest.bytes));
     const digests: readonly string[] = layers.map(({ digest }: { digest: string }) => digest);
-    assert(digests.indexOf(perl.layer.digest) > digests.indexOf(git.layer.digest));
-    assert(digests.indexOf(git.layer.digest) > 0);
+    expect(digests.indexOf(perl.layer.digest)).toBeGreaterThan(digests.indexOf(git.layer.digest));
+    expect(digests.indexOf(git.layer.digest)).toBeGreaterThan(0);
   });
 
   test("names a layer, a diff id and a line of history for each piece, in one order", async () => {
     for (const variant of VARIANTS) {
       const { config, manifest } = await read("shell/git/htop", variant);
-      assert.equal(config.rootfs.diff_ids.length, manifest.layers.length);
-      assert.equal(config.history.length, manifest.layers.length);
+      expect(config.rootfs.diff_ids).toHaveLength(manifest.layers.length);
+      expect(config.history).toHaveLength(manifest.layers.length);
     }
   });
 
@@ -294,12 +289,12 @@ describe("compose", () => {
       VARIANTS.map((variant) => read("shell/git/htop", variant)),
     );
     assert(zstd && gzip && docker);
-    assert.equal(zstd.image.config.digest, gzip.image.config.digest);
-    assert.equal(docker.image.config.digest, gzip.image.config.digest);
-    assert.notEqual(zstd.image.manifest.digest, gzip.image.manifest.digest);
-    assert.notEqual(docker.image.manifest.digest, gzip.image.manifest.digest);
+    expect(zstd.image.config.digest).toBe(gzip.image.config.digest);
+    expect(docker.image.config.digest).toBe(gzip.image.config.digest);
+    expect(zstd.image.manifest.digest).not.toBe(gzip.image.manifest.digest);
+    expect(docker.image.manifest.digest).not.toBe(gzip.image.manifest.digest);
     const digests = ({ manifest }: typeof zstd) => manifest.layers.map((layer) => layer.digest);
-    assert.deepEqual(digests(docker), digests(gzip));
+    expect(digests(docker)).toStrictEqual(digests(gzip));
   });
 
   test("takes 125 layers, which Docker mounts, and refuses 126", async () => {
@@ -309,9 +304,9 @@ describe("compose", () => {
       const bundles = names.map((name) => bundleOf([name], 1));
       return compose(recipeOf("big"), [], [recordOf("big-1", { bundles }), groundOf()], "oci-gzip");
     };
-    assert.equal(MAX_LAYERS, 125);
-    assert.equal((await big(125)).kind, "image");
-    assert.deepEqual(await big(126), { kind: "too-many-layers", count: 126 });
+    expect(MAX_LAYERS).toBe(125);
+    expect((await big(125)).kind).toBe("image");
+    expect(await big(126)).toStrictEqual({ kind: "too-many-layers", count: 126 });
   });
 
   test("stays far below the 4 MB that clients take, for the longest recipe", async () => {
@@ -324,7 +319,7 @@ describe("compose", () => {
     );
     const result = await compose(recipe, ingredients, records, "oci-zstd");
     assert(result.kind === "image");
-    assert(result.image.manifest.bytes.length < 100_000);
+    expect(result.image.manifest.bytes.length).toBeLessThan(100_000);
   });
 });
 

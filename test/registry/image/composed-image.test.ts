@@ -1,7 +1,6 @@
 // What the config and the manifest of a composed image say.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { VARIANTS } from "../../../registry/image/variant.ts";
 import { canonicalRecipe } from "../../../registry/naming/recipe.ts";
 import { foundOf, recipeOf } from "../fixture.ts";
@@ -19,7 +18,7 @@ describe("a composed image", () => {
   ];
   for (const [name, command] of commands) {
     test(`${name} starts ${command ?? "nothing"}`, async () => {
-      assert.deepEqual((await read(name)).config.config.Cmd, command);
+      expect((await read(name)).config.config.Cmd).toStrictEqual(command);
     });
   }
 
@@ -28,7 +27,7 @@ describe("a composed image", () => {
     assert(cacert && git && iana);
     const named = { ...git, found: foundOf("git-2.39.5", { mainProgram: "gitk" }) };
     const { config } = await read("git", "oci-gzip", [cacert, named, iana]);
-    assert.deepEqual(config.config.Cmd, ["/bin/gitk"]);
+    expect(config.config.Cmd).toStrictEqual(["/bin/gitk"]);
   });
 
   const types = {
@@ -52,19 +51,18 @@ describe("a composed image", () => {
     test(`writes the media types of ${variant}`, async () => {
       const { image, manifest } = await read("git", variant);
       const layers = new Set(manifest.layers.map((layer) => layer.mediaType));
-      assert.deepEqual(
-        [manifest.mediaType, manifest.config.mediaType, ...layers],
+      expect([manifest.mediaType, manifest.config.mediaType, ...layers]).toStrictEqual(
         types[variant].map((type) => `application/vnd.${type}`),
       );
-      assert.equal(image.manifest.mediaType, manifest.mediaType);
+      expect(image.manifest.mediaType).toBe(manifest.mediaType);
     });
   }
 
   test("says in labels what the image is", async () => {
     const { config } = await read("arm64/git/openssl");
-    assert.equal(config.architecture, "arm64");
+    expect(config.architecture).toBe("arm64");
     const recipe = canonicalRecipe(recipeOf("arm64/git/openssl"));
-    assert.deepEqual(config.config.Labels, {
+    expect(config.config.Labels).toStrictEqual({
       "org.opencontainers.image.title": recipe,
       "org.opencontainers.image.description": "Nix packages: git-2.39.5, openssl-3.0",
       "nixport.recipe": recipe,
@@ -83,7 +81,7 @@ describe("a composed image", () => {
     ] as const) {
       const git = { name: packageName, found: foundOf("x", { name, version }) };
       const { config } = await read("git", "oci-gzip", [cacert, git, iana]);
-      assert.match(config.config.Labels["nixport.packages"] ?? "", new RegExp(` ${shown} iana`));
+      expect(config.config.Labels["nixport.packages"] ?? "").toMatch(new RegExp(` ${shown} iana`));
     }
   });
 
@@ -91,14 +89,13 @@ describe("a composed image", () => {
     for (const name of ["cacert", "shell/git"]) {
       const { image } = await read(name);
       const text = new TextDecoder().decode(image.config.bytes);
-      assert.deepEqual(
-        [...new Set(text.match(/\d{4}-\d\d-\d\dT[^"]*/g))],
-        ["1970-01-01T00:00:01Z"],
-      );
-      assert(!/undefined|NaN|\[object/.test(text));
+      expect([...new Set(text.match(/\d{4}-\d\d-\d\dT[^"]*/g))]).toStrictEqual([
+        "1970-01-01T00:00:01Z",
+      ]);
+      expect(/undefined|NaN|\[object/.test(text)).toBe(false);
       for (const { bytes } of [image.config, image.manifest]) {
         const json = new TextDecoder().decode(bytes);
-        assert.equal(JSON.stringify(JSON.parse(json)), json);
+        expect(JSON.stringify(JSON.parse(json))).toBe(json);
       }
     }
   });

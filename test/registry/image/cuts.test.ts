@@ -1,7 +1,6 @@
 // Images of more layers than the budget: which packages are taken in coarser cuts.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { compose, LAYER_BUDGET } from "../../../registry/image/compose.ts";
 import { bundlesOf, chooseCuts } from "../../../registry/image/cuts.ts";
 import type { LayerRecord, PackageRecord } from "../../../registry/image/record.ts";
@@ -38,8 +37,8 @@ describe("chooseCuts", () => {
   ];
   for (const [budget, expected] of rows) {
     test(`takes ${expected} for 2, 5 and 9 bundles, 3 views and a budget of ${budget}`, () => {
-      assert.deepEqual(levels([small, middle, big], budget), expected);
-      assert.deepEqual(levels([big, middle, small], budget), expected.toReversed());
+      expect(levels([small, middle, big], budget)).toStrictEqual(expected);
+      expect(levels([big, middle, small], budget)).toStrictEqual(expected.toReversed());
     });
   }
 
@@ -47,19 +46,19 @@ describe("chooseCuts", () => {
     const [a, b] = [large("a", 4), large("b", 4)];
     const coarse = (records: readonly PackageRecord[]) =>
       chooseCuts(records, 9).cuts.flatMap(({ record, level }) => (level > 0 ? record.outputs : []));
-    assert.deepEqual(coarse([a, b]), coarse([b, a]));
-    assert.deepEqual(coarse([a, b]), [storePathOf("a"), storePathOf("b")].sort().slice(0, 1));
+    expect(coarse([a, b])).toStrictEqual(coarse([b, a]));
+    expect(coarse([a, b])).toStrictEqual([storePathOf("a"), storePathOf("b")].sort().slice(0, 1));
   });
 
   test("counts a bundle that packages share once", () => {
     const shared = { bundles: [bundleOf(["glibc-2.36"], 9)] };
     const { bundles, views } = chooseCuts([recordOf("a", shared), recordOf("b", shared)], 3);
-    assert.deepEqual([bundles.length, views.length], [1, 2]);
+    expect([bundles.length, views.length]).toStrictEqual([1, 2]);
   });
 
   test("names the store paths of a coarser bundle", () => {
     const [bundle] = bundlesOf({ record: small, level: 1 });
-    assert.deepEqual(bundle?.storePaths, ["small-part-0", "small-part-1"].map(storePathOf));
+    expect(bundle?.storePaths).toStrictEqual(["small-part-0", "small-part-1"].map(storePathOf));
   });
 });
 
@@ -71,19 +70,18 @@ describe("an image of more layers than the budget", () => {
     const result = await composed(large("big-1", LAYER_BUDGET));
     assert(result.kind === "image");
     const manifest = new TextDecoder().decode(result.image.manifest.bytes);
-    assert.deepEqual(
+    expect(
       JSON.parse(manifest).layers.map(({ digest }: { digest: string }) => digest),
-      [JOINED, viewOf("big-1")].map(({ digest }) => digest),
-    );
+    ).toStrictEqual([JOINED, viewOf("big-1")].map(({ digest }) => digest));
   });
 
   test("is asked of the origin while nobody has joined the layer", async () => {
     const record = large("big-1", LAYER_BUDGET, null);
     const result = await composed(record, large("small", 2));
-    assert.deepEqual(result, { kind: "cuts-missing", cuts: [{ record, level: 1 }] });
+    expect(result).toStrictEqual({ kind: "cuts-missing", cuts: [{ record, level: 1 }] });
   });
 
   test("is not asked for a layer that it does not need", async () => {
-    assert.equal((await composed(large("big-1", LAYER_BUDGET - 1, null))).kind, "image");
+    expect((await composed(large("big-1", LAYER_BUDGET - 1, null))).kind).toBe("image");
   });
 });

@@ -1,7 +1,6 @@
 // What an image's config may say, and how it is laid over another.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import {
   type ImageConfig,
   layConfigOver,
@@ -22,8 +21,8 @@ describe("an image's config", () => {
   };
 
   test("is taken with all its fields, and with none", () => {
-    assert.deepEqual(parseImageConfig(whole), { kind: "config", config: whole });
-    assert.deepEqual(parseImageConfig({}), { kind: "config", config: {} });
+    expect(parseImageConfig(whole)).toStrictEqual({ kind: "config", config: whole });
+    expect(parseImageConfig({})).toStrictEqual({ kind: "config", config: {} });
   });
 
   const wrong: readonly [string, unknown, RegExp][] = [
@@ -50,7 +49,7 @@ describe("an image's config", () => {
   for (const [what, config, pattern] of wrong) {
     test(`is refused with ${what}`, () => {
       const parsed = parseImageConfig(config);
-      assert.match(parsed.kind === "invalid" ? parsed.reason : "taken", pattern);
+      expect(parsed.kind === "invalid" ? parsed.reason : "taken").toMatch(pattern);
     });
   }
 });
@@ -59,7 +58,7 @@ describe("a config laid over another", () => {
   const base: ImageConfig = { Env: ["PATH=/bin", "HOME=/root"], Cmd: ["/bin/sh"], WorkingDir: "/" };
 
   test("that says nothing leaves it as it is, to the byte", () => {
-    assert.equal(JSON.stringify(layConfigOver(base, {})), JSON.stringify(base));
+    expect(JSON.stringify(layConfigOver(base, {}))).toBe(JSON.stringify(base));
   });
 
   const cases: readonly [string, ImageConfig, ImageConfig][] = [
@@ -81,11 +80,11 @@ describe("a config laid over another", () => {
     ],
   ];
   for (const [what, own, expected] of cases) {
-    test(what, () => assert.deepEqual(layConfigOver(base, own), expected));
+    test(what, () => expect(layConfigOver(base, own)).toStrictEqual(expected));
   }
 
   test("adds labels to those that are there", () => {
     const laid = layConfigOver({ Labels: { a: "1", b: "1" } }, { Labels: { b: "2", c: "2" } });
-    assert.deepEqual(laid.Labels, { a: "1", b: "2", c: "2" });
+    expect(laid.Labels).toStrictEqual({ a: "1", b: "2", c: "2" });
   });
 });

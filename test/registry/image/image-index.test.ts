@@ -1,8 +1,7 @@
 // The bytes of an index, pinned, and what it says of the platforms it lacks.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import * as v from "valibot";
+import { describe, expect, test } from "vitest";
 import {
   composeIndex,
   manifestsOf,
@@ -48,13 +47,13 @@ describe("composeIndex", () => {
     test(`gives ${variant} the bytes it always had`, async () => {
       const both = await composeIndex(BOTH, [], variant);
       const one = await composeIndex(BOTH.slice(0, 1), WITHOUT_ARM64, variant);
-      assert.deepEqual([both.digest, one.digest], golden[variant]);
+      expect([both.digest, one.digest]).toStrictEqual(golden[variant]);
     });
   }
 
   test("names each platform's manifest by type, digest, size and machine", async () => {
     const [amd64, arm64] = BOTH.map(({ manifest }) => manifest);
-    assert.deepEqual(JSON.parse(await textOf(BOTH, [], "oci-zstd")), {
+    expect(JSON.parse(await textOf(BOTH, [], "oci-zstd"))).toStrictEqual({
       schemaVersion: 2,
       mediaType: "application/vnd.oci.image.index.v1+json",
       manifests: [
@@ -80,43 +79,39 @@ describe("composeIndex", () => {
 
   test("says in an annotation which platform is left out, and why", async () => {
     const index = JSON.parse(await textOf(BOTH.slice(0, 1), WITHOUT_ARM64, "oci-gzip"));
-    assert.equal(index.manifests.length, 1);
-    assert.equal(index.annotations["nixport.omitted.linux.arm64"], "no package git");
+    expect(index.manifests).toHaveLength(1);
+    expect(index.annotations["nixport.omitted.linux.arm64"]).toBe("no package git");
   });
 
   test("writes a Docker manifest list, which has no annotations, for Docker schema 2", async () => {
     const list = JSON.parse(await textOf(BOTH, WITHOUT_ARM64, "docker-gzip"));
-    assert.equal(list.mediaType, "application/vnd.docker.distribution.manifest.list.v2+json");
+    expect(list.mediaType).toBe("application/vnd.docker.distribution.manifest.list.v2+json");
     const types = list.manifests.map((each: { mediaType: string }) => each.mediaType);
-    assert.deepEqual(
-      new Set(types),
+    expect(new Set(types)).toStrictEqual(
       new Set(["application/vnd.docker.distribution.manifest.v2+json"]),
     );
-    assert.equal("annotations" in list, false);
+    expect("annotations" in list).toBe(false);
   });
 });
 
 describe("manifestsOf", () => {
   test("gives the digests of an index in its order, and throws for anything else", async () => {
     const { bytes } = await composeIndex(BOTH, [], "docker-gzip");
-    assert.deepEqual(
-      manifestsOf(bytes),
-      BOTH.map(({ manifest }) => manifest.digest),
-    );
-    assert.throws(() => manifestsOf(new TextEncoder().encode("{}")));
+    expect(manifestsOf(bytes)).toStrictEqual(BOTH.map(({ manifest }) => manifest.digest));
+    expect(() => manifestsOf(new TextEncoder().encode("{}"))).toThrow();
   });
 });
 
 describe("omittedHeader", () => {
-  test("is absent where nothing is left out", () => assert.equal(omittedHeader([]), undefined));
+  test("is absent where nothing is left out", () => expect(omittedHeader([])).toBeUndefined());
 
   test("says each platform and its reason", () => {
-    assert.equal(omittedHeader(WITHOUT_ARM64), 'linux/arm64="no package git"');
+    expect(omittedHeader(WITHOUT_ARM64)).toBe('linux/arm64="no package git"');
   });
 
   test("has the lines of a reason in one", () => {
     const { reason } = omit("arm64", "no package a\nno package b\n");
-    assert.equal(reason, "no package a; no package b");
+    expect(reason).toBe("no package a; no package b");
   });
 
   test("is a valid header, and short, whatever a package set says", () => {
@@ -127,8 +122,8 @@ describe("omittedHeader", () => {
       "x".repeat(5000),
     ]) {
       const header = omittedHeader([omit("amd64", reason), omit("arm64", reason)]) ?? "";
-      assert.equal(new Headers({ "Nixport-Omitted": header }).get("Nixport-Omitted"), header);
-      assert.equal(v.parse(omittedSchema, header), header);
+      expect(new Headers({ "Nixport-Omitted": header }).get("Nixport-Omitted")).toBe(header);
+      expect(v.parse(omittedSchema, header)).toBe(header);
     }
   });
 });

@@ -1,7 +1,6 @@
 // Which outputs share a record, and in which order parts lie in an image.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import {
   type Ingredient,
   loneOutput,
@@ -49,7 +48,7 @@ describe("partsOf", () => {
   ];
   for (const [repository, expected] of rows) {
     test(`makes ${expected.length} of ${repository}, the first on top`, () => {
-      assert.deepEqual(parts(ingredientsOf(repository)), expected);
+      expect(parts(ingredientsOf(repository))).toStrictEqual(expected);
     });
   }
 
@@ -57,7 +56,7 @@ describe("partsOf", () => {
     const [cacert, git, iana] = ingredientsOf("git");
     assert(cacert && git && iana);
     const alias = { ...git, name: "zgit" as PackageName };
-    assert.deepEqual(parts([cacert, git, iana, alias]), ["git-1", GROUND]);
+    expect(parts([cacert, git, iana, alias])).toStrictEqual(["git-1", GROUND]);
   });
 
   test("makes one of each package of a whole image, wherever its name comes from", () => {
@@ -66,12 +65,12 @@ describe("partsOf", () => {
     for (const name of ["web", "nano", "cacert"]) {
       const others = ingredientsOf("shell").filter((each) => each.name !== name);
       const made = parts([{ name: name as PackageName, found: image }, ...others]);
-      assert.deepEqual(made.slice(0, 2), ["git-1", "nano-1"], name);
+      expect(made.slice(0, 2), name).toStrictEqual(["git-1", "nano-1"]);
     }
   });
 
   test("makes a ground for whatever there is, so that an image always has one", () => {
-    assert.deepEqual(parts([]), ["ground: "]);
+    expect(parts([])).toStrictEqual(["ground: "]);
   });
 });
 
@@ -81,18 +80,18 @@ describe("a part", () => {
   test("is named after its one output, or after all of them", () => {
     const [git, two, ground] = partsOf(ingredientsOf("git/two"));
     assert(git && two && ground);
-    assert.equal(partName(git), storePathBase(storePathOf("git-1")));
-    assert.equal(loneOutput(git), storePathOf("git-1"));
-    assert.deepEqual([loneOutput(two), loneOutput(ground)], [undefined, undefined]);
-    assert.match(partName(two), /-two-1 [^ ]+-two-1-man$/);
+    expect(partName(git)).toBe(storePathBase(storePathOf("git-1")));
+    expect(loneOutput(git)).toBe(storePathOf("git-1"));
+    expect([loneOutput(two), loneOutput(ground)]).toStrictEqual([undefined, undefined]);
+    expect(partName(two)).toMatch(/-two-1 [^ ]+-two-1-man$/);
   });
 
   test("is named like no other", () => {
     const names = ["git", "two", "shell", "zsh"].flatMap(named);
-    assert.equal(new Set(names).size, 5);
+    expect(new Set(names).size).toBe(5);
     const outputs = [storePathOf("git-1")];
     const sameOutputs = PART_KINDS.map((kind) => partName({ kind, outputs }));
-    assert.equal(new Set(sameOutputs).size, PART_KINDS.length);
+    expect(new Set(sameOutputs).size).toBe(PART_KINDS.length);
   });
 
   test("is owned by all whose outputs it has", () => {
@@ -100,8 +99,8 @@ describe("a part", () => {
     const [git, shell, ground] = partsOf(ingredients);
     assert(git && shell && ground);
     const owners = (part: typeof git) => ownersOf(part, ingredients).map(({ name }) => name);
-    assert.deepEqual(owners(git), ["git"]);
-    assert.deepEqual(owners(shell), ["bashInteractive", "coreutils", "moreutils", "nano"]);
-    assert.deepEqual(owners(ground), ["cacert", "iana-etc"]);
+    expect(owners(git)).toStrictEqual(["git"]);
+    expect(owners(shell)).toStrictEqual(["bashInteractive", "coreutils", "moreutils", "nano"]);
+    expect(owners(ground)).toStrictEqual(["cacert", "iana-etc"]);
   });
 });

@@ -1,7 +1,6 @@
 // Composing whole images that a package set defines: contents like packages, and a config.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import { compose } from "../../../registry/image/compose.ts";
 import type { ImageConfig } from "../../../registry/image/image-config.ts";
 import type { FoundImage, FoundPackage } from "../../../registry/image/lookup.ts";
@@ -40,10 +39,9 @@ describe("a whole image", () => {
   test("has the layers of its contents, and the main program of the first as command", async () => {
     const image = await read("web", "oci-gzip", withImage("web", imageOf("web", ["git", "htop"])));
     const packages = await read("git/htop");
-    assert.deepEqual([...image.holds].sort(), [...packages.holds].sort());
-    assert.deepEqual(image.config.config.Cmd, ["/bin/git"]);
-    assert.equal(
-      image.config.config.Labels["nixport.packages"],
+    expect([...image.holds].sort()).toStrictEqual([...packages.holds].sort());
+    expect(image.config.config.Cmd).toStrictEqual(["/bin/git"]);
+    expect(image.config.config.Labels["nixport.packages"]).toBe(
       "nss-cacert-3.98 iana-etc-20230215 git-2.39.5 htop-3.2.2",
     );
   });
@@ -52,27 +50,24 @@ describe("a whole image", () => {
     const config = { Entrypoint: ["/bin/htop"], User: "1000", Labels: { a: "b" } };
     const image = imageOf("web", ["htop"], config);
     const { config: written } = await read("web", "oci-gzip", withImage("web", image));
-    assert.deepEqual(
-      { ...written.config, Labels: written.config.Labels.a },
-      {
-        Env: [
-          "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
-          "HOME=/root",
-          "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
-        ],
-        WorkingDir: "/",
-        ...config,
-        Labels: "b",
-      },
-    );
+    expect({ ...written.config, Labels: written.config.Labels.a }).toStrictEqual({
+      Env: [
+        "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
+        "HOME=/root",
+        "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
+      ],
+      WorkingDir: "/",
+      ...config,
+      Labels: "b",
+    });
   });
 
   test("may be named beside packages: its config holds, and their files are there", async () => {
     const image = imageOf("web", ["htop"], { Cmd: ["/bin/htop", "-d", "1"] });
     const { config, holds } = await read("shell/web", "oci-gzip", withImage("shell/web", image));
-    assert.deepEqual(config.config.Cmd, ["/bin/htop", "-d", "1"]);
-    assert(holds.some((text) => text.includes("links: bash-interactive-5.2 coreutils")));
-    assert(holds.includes("links: htop-3.2.2"));
+    expect(config.config.Cmd).toStrictEqual(["/bin/htop", "-d", "1"]);
+    expect(holds.some((text) => text.includes("links: bash-interactive-5.2 coreutils"))).toBe(true);
+    expect(holds).toContain("links: htop-3.2.2");
   });
 
   test("is not composed together with another, which has a config too", async () => {
@@ -82,7 +77,7 @@ describe("a whole image", () => {
     ];
     const records = recordsOf(ingredients, FORM);
     const composed = await compose(recipeOf("a/b/git"), ingredients, records, "oci-gzip");
-    assert.deepEqual(composed, {
+    expect(composed).toStrictEqual({
       kind: "several-images",
       attributes: ["nixportImages.a", "nixportImages.b"],
     });
@@ -98,8 +93,8 @@ describe("an image with options", () => {
 
   test("has no more layers than it may, or says how many it has at least", async () => {
     const composed = await options(3);
-    assert.equal(composed.kind, "too-many-layers");
-    assert.equal((await options(100)).kind, "image");
+    expect(composed.kind).toBe("too-many-layers");
+    expect((await options(100)).kind).toBe("image");
   });
 
   test("has the layers given on top, and the config given over all", async () => {
@@ -112,8 +107,8 @@ describe("an image with options", () => {
     });
     assert(composed.kind === "image");
     const config = JSON.parse(new TextDecoder().decode(composed.image.config.bytes));
-    assert.deepEqual([config.config.Cmd, config.config.User], [["/bin/other"], "1"]);
-    assert.equal(config.history.at(-1).created_by, "nixport extra commands");
-    assert.equal(config.rootfs.diff_ids.at(-1), top.diffId);
+    expect([config.config.Cmd, config.config.User]).toStrictEqual([["/bin/other"], "1"]);
+    expect(config.history.at(-1).created_by).toBe("nixport extra commands");
+    expect(config.rootfs.diff_ids.at(-1)).toBe(top.diffId);
   });
 });

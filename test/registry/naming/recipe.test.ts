@@ -1,7 +1,6 @@
 // Repository name to recipe: Nixery's rules, and the limits and refusals that are this registry's.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { assert, describe, expect, test } from "vitest";
 import {
   canonicalRecipe,
   isImplicit,
@@ -44,7 +43,7 @@ describe("parseRepository", () => {
   ];
   for (const [name, architecture, packages] of recipes) {
     test(`reads ${name} as ${architecture} ${packages.join(" ")}`, () => {
-      assert.deepEqual(recipeOf(name), { architecture, packages: [...packages].sort() });
+      expect(recipeOf(name)).toStrictEqual({ architecture, packages: [...packages].sort() });
     });
   }
 
@@ -54,11 +53,11 @@ describe("parseRepository", () => {
       assert(result.kind === "recipe");
       return result.recipe.architecture;
     });
-    assert.deepEqual(platforms, [null, null, "amd64", "arm64"]);
+    expect(platforms).toStrictEqual([null, null, "amd64", "arm64"]);
   });
 
   test("sorts by bytes, capitals before small letters", () => {
-    assert.deepEqual(recipeOf("shell/aaa/zsh").packages, [
+    expect(recipeOf("shell/aaa/zsh").packages).toStrictEqual([
       ...["aaa", "bashInteractive", "cacert", "coreutils", "iana-etc", "moreutils", "nano", "zsh"],
     ]);
   });
@@ -99,7 +98,7 @@ describe("parseRepository", () => {
     test(`refuses ${JSON.stringify(name)} and says why`, () => {
       const result = parseRepository(name);
       assert(result.kind === "invalid", JSON.stringify(result));
-      assert.match(result.reason, reason);
+      expect(result.reason).toMatch(reason);
     });
   }
 
@@ -111,25 +110,25 @@ describe("parseRepository", () => {
       if (suggested.kind === "invalid") {
         suggested = parseRepository(suggested.reason.split(": ")[1] ?? "");
       }
-      assert.equal(suggested.kind, "recipe", name);
+      expect(suggested.kind, name).toBe("recipe");
     }
   });
 
   test("takes a name of 255 characters and refuses 256", () => {
-    assert.equal(parseRepository("a".repeat(MAX_NAME_LENGTH)).kind, "recipe");
+    expect(parseRepository("a".repeat(MAX_NAME_LENGTH)).kind).toBe("recipe");
     const result = parseRepository("a".repeat(MAX_NAME_LENGTH + 1));
     assert(result.kind === "invalid");
-    assert.match(result.reason, /256 characters; 255 are allowed/);
+    expect(result.reason).toMatch(/256 characters; 255 are allowed/);
   });
 
   test("takes 64 packages, those of every image and of meta-packages counted, and refuses 65", () => {
     const names = Array.from({ length: MAX_PACKAGES }, (_, index) => `p${index.toString(36)}`);
-    assert.equal(recipeOf(names.slice(0, 62).join("/")).packages.length, MAX_PACKAGES);
-    assert.equal(recipeOf(`shell/${names.slice(0, 58).join("/")}`).packages.length, MAX_PACKAGES);
+    expect(recipeOf(names.slice(0, 62).join("/")).packages).toHaveLength(MAX_PACKAGES);
+    expect(recipeOf(`shell/${names.slice(0, 58).join("/")}`).packages).toHaveLength(MAX_PACKAGES);
     for (const name of [names.slice(0, 63), ["shell", ...names.slice(0, 59)]]) {
       const result = parseRepository(name.join("/"));
       assert(result.kind === "invalid");
-      assert.match(result.reason, /65 packages; 64 are allowed/);
+      expect(result.reason).toMatch(/65 packages; 64 are allowed/);
     }
   });
 
@@ -151,23 +150,23 @@ describe("canonicalRecipe", () => {
   ];
   for (const [canonical, names] of spellings) {
     test(`is ${canonical} for ${names.join(", ")}`, () => {
-      for (const name of names) assert.equal(canonicalRecipe(recipeOf(name)), canonical);
+      for (const name of names) expect(canonicalRecipe(recipeOf(name))).toBe(canonical);
     });
   }
 
   test("differs wherever the recipe differs", () => {
     const names = ["a/bc", "ab/c", "abc", "arm64/a/bc", "a.bc", "a/b/c", "shell/a/bc"];
     const spelled = new Set(names.map((name) => canonicalRecipe(recipeOf(name))));
-    assert.equal(spelled.size, names.length);
+    expect(spelled.size).toBe(names.length);
   });
 });
 
 test("what every image holds is implicit, and nothing else is", () => {
   const implicit = recipeOf("shell/git/cacert").packages.filter(isImplicit);
-  assert.deepEqual(implicit, ["cacert", "iana-etc"]);
+  expect(implicit).toStrictEqual(["cacert", "iana-etc"]);
 });
 
 test("an architecture is named one way by OCI and another by Nix", () => {
-  assert.equal(systemOf("amd64"), "x86_64-linux");
-  assert.equal(systemOf("arm64"), "aarch64-linux");
+  expect(systemOf("amd64")).toBe("x86_64-linux");
+  expect(systemOf("arm64")).toBe("aarch64-linux");
 });

@@ -1,7 +1,6 @@
 // Tags, digests, store paths: the grammars of what has been checked once and is trusted from there.
 
-import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, expect, test } from "vitest";
 import {
   digestHex,
   digestOf,
@@ -21,11 +20,11 @@ const HEX = hexOf("content");
 
 describe("parseTag", () => {
   const tags = ["latest", "_", "a", "A.b-c_d", "nixos-25.11", "v1.2.3", "0", "x".repeat(128)];
-  for (const text of tags) test(`takes ${text}`, () => assert.equal(parseTag(text), text));
+  for (const text of tags) test(`takes ${text}`, () => expect(parseTag(text)).toBe(text));
 
   const refused = ["", ".a", "-a", "a/b", "a:b", "a b", "a+b", "é", "a\n", "a@b", "x".repeat(129)];
   for (const text of refused) {
-    test(`refuses ${JSON.stringify(text)}`, () => assert.equal(parseTag(text), undefined));
+    test(`refuses ${JSON.stringify(text)}`, () => expect(parseTag(text)).toBeUndefined());
   }
 });
 
@@ -45,7 +44,7 @@ describe("parseReference", () => {
   ];
   for (const [text, kind] of rows) {
     test(`reads ${JSON.stringify(text)} as ${kind ?? "nothing"}`, () => {
-      assert.equal(parseReference(text)?.kind, kind);
+      expect(parseReference(text)?.kind).toBe(kind);
     });
   }
 });
@@ -58,8 +57,8 @@ describe("digests", () => {
   ];
   for (const text of malformed) {
     test(`${JSON.stringify(text)} is malformed and not foreign`, () => {
-      assert.equal(parseDigest(text), undefined);
-      assert.equal(isForeignDigest(text), false);
+      expect(parseDigest(text)).toBeUndefined();
+      expect(isForeignDigest(text)).toBe(false);
     });
   }
 
@@ -81,23 +80,23 @@ describe("digests", () => {
   ];
   for (const [text, isForeign] of foreign) {
     test(`${text.slice(0, 80)} is ${isForeign ? "" : "not "}a foreign digest`, () => {
-      assert.equal(isForeignDigest(text), isForeign);
-      assert.equal(parseDigest(text), undefined);
+      expect(isForeignDigest(text)).toBe(isForeign);
+      expect(parseDigest(text)).toBeUndefined();
     });
   }
 
   test("a digest that can be stored here is not foreign", () => {
-    assert.equal(parseDigest(`sha256:${HEX}`), `sha256:${HEX}`);
-    assert.equal(isForeignDigest(`sha256:${HEX}`), false);
+    expect(parseDigest(`sha256:${HEX}`)).toBe(`sha256:${HEX}`);
+    expect(isForeignDigest(`sha256:${HEX}`)).toBe(false);
   });
 
   test("a digest gives its hex for keys", () => {
-    assert.equal(digestHex(defined(parseDigest(`sha256:${HEX}`), HEX)), HEX);
+    expect(digestHex(defined(parseDigest(`sha256:${HEX}`), HEX))).toBe(HEX);
   });
 
   test("digestOf agrees with Node's own hash", async () => {
     for (const text of ["", "content", "ü".repeat(1000)]) {
-      assert.equal(await digestOf(new TextEncoder().encode(text)), digestOfText(text));
+      expect(await digestOf(new TextEncoder().encode(text))).toBe(digestOfText(text));
     }
   });
 });
@@ -122,9 +121,9 @@ describe("store paths", () => {
   for (const [name, packageName] of names) {
     test(`${name} is of the package ${packageName}`, () => {
       const path = defined(parseStorePath(`/nix/store/${hash}-${name}`), name);
-      assert.equal(storePathName(path), name);
-      assert.equal(storePathBase(path), `${hash}-${name}`);
-      assert.equal(storePathPackage(path), packageName);
+      expect(storePathName(path)).toBe(name);
+      expect(storePathBase(path)).toBe(`${hash}-${name}`);
+      expect(storePathPackage(path)).toBe(packageName);
     });
   }
 
@@ -137,7 +136,7 @@ describe("store paths", () => {
   ];
   for (const text of refused) {
     test(`${JSON.stringify(text.slice(0, 80))} is no store path`, () => {
-      assert.equal(parseStorePath(text), undefined);
+      expect(parseStorePath(text)).toBeUndefined();
     });
   }
 });

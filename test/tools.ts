@@ -1,0 +1,58 @@
+// The programs that tests use, and the Debian packages that bring them; Nix and the Debian-backed set
+// as `npm start` prepares them.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Say } from "../origin/command/as-root.ts";
+import { prepareHost } from "../origin/command/host.ts";
+import { ensureTools, type Tool } from "../origin/command/host-packages.ts";
+import { HostProblem } from "../origin/command/host-problem.ts";
+import { statePathOf } from "../origin/command/local-environment.ts";
+
+/** What only tests use: the clients that pull, and what lets them unpack and run as root. */
+const TEST_TOOLS: readonly Tool[] = [
+  ["skopeo", "skopeo"],
+  ["podman", "podman"],
+  ["runc", "runc"],
+  ["umoci", "umoci"],
+  ["zstd", "zstd"],
+  ["containerd", "containerd"],
+  ["ctr", "containerd"],
+  ["dockerd", "docker.io"],
+  ["git", "git"],
+  // What the stand-ins of the outside world need (test/stand-ins): certificates, and a shell that
+  // runs in a sandbox.
+  ["openssl", "openssl"],
+  ["busybox", "busybox-static"],
+  ["script", "bsdutils"],
+  // A minimal Debian has neither.
+  ["mount", "mount"],
+  ["umount", "mount"],
+  // Makes the roots of other machines, which test/hosts runs in.
+  ["mmdebstrap", "mmdebstrap"],
+  ["patchelf", "patchelf"],
+];
+/** Up to bookworm docker.io has them. */
+const DOCKER_TOOLS: readonly Tool[] = [
+  ["docker", "docker-cli"],
+  ["docker-buildx", "docker-buildx"],
+];
+const DOCKER_PLUGINS = "/usr/libexec/docker/cli-plugins";
+
+/** Says which could not be installed; the tests that need them skip themselves. */
+export async function installTools(say: Say): Promise<void> {
+  const env = process.env as Record<string, string>;
+  const path = (env.PATH ?? "").split(":");
+  const isThere = (program: string) => path.some((folder) => existsSync(join(folder, program)));
+  try {
+    // Also generates the Debian-backed set, whose builders' tools come with it.
+    await prepareHost(process.env, statePathOf(process.env), say);
+    await ensureTools(TEST_TOOLS, env, say);
+    if (!isThere("docker")) await ensureTools(DOCKER_TOOLS, env, say, [...path, DOCKER_PLUGINS]);
+  } catch (error) {
+    if (!(error instanceof HostProblem)) throw error;
+    say(error.message);
+    const names = ["nix-store", ...TEST_TOOLS.map(([program]) => program), "docker"];
+    say(`missing: ${names.filter((program) => !isThere(program)).join(", ")}`);
+  }
+}
