@@ -34,7 +34,7 @@ interface Place {
 /** The first that matches wins: what is in a URL or in quotes is not read as a bare path. */
 const PLACES = new RegExp(
   [
-    /(?<url>\b[A-Za-z][A-Za-z0-9+.-]*:\/\/[^\s'"\x60‘’«»<>]*)/u,
+    /(?<url>\b[A-Za-z][A-Za-z0-9+.-]{0,30}:\/\/[^\s'"\x60‘’«»<>]*)/u,
     // A path with spaces, as only its quotes show.
     /(?<=['"\x60‘«])(?<path>~?\/[^'"\x60‘’«»\n]*)(?=['"\x60’»])/u,
     // Behind a letter or digit a slash divides, unless those are an option such as -I.
