@@ -45,7 +45,8 @@ export async function findNix(options: NixToolOptions): Promise<NixTool | undefi
   if (found.kind === "absent") return undefined;
   if (found.kind === "unusable") throw new Error(`nix --version did not answer: ${found.said}`);
   const { version, run } = found;
-  const settings = readNixSettings({ run });
+  // One after the other: of two that open a new store at once, one may fail.
+  const settings = await readNixSettings({ run });
   const storeDirectory = await findStoreDirectory(run, settings);
   return {
     version,
@@ -53,7 +54,7 @@ export async function findNix(options: NixToolOptions): Promise<NixTool | undefi
     expressionsId: await hashOf(LOOKUP_EXPRESSIONS),
     evaluationDeadlineMs: options.evaluationDeadlineMs ?? DEFAULT_EVALUATION_DEADLINE_MS,
     database: findStoreDatabase(nixEnvironment(options.env)),
-    ...{ storeDirectory, settings: await settings },
+    ...{ storeDirectory, settings },
     run,
   };
 }

@@ -8,20 +8,22 @@ import { STORE_DIRECTORY } from "../layers/tar.ts";
 import { evaluationMessage } from "./nix-error.ts";
 import type { NixRunner } from "./nix-runner.ts";
 import type { NixSettings } from "./nix-settings.ts";
+import type { SpawnResult } from "./spawn.ts";
 
 /** What its user must mend before Nix can be of use here, in words for them. */
 export class StoreProblem extends Error {}
 
 const QUERY_DEADLINE_MS = 30_000;
+const MAX_ATTEMPTS = 10;
 /** Places that Nix chooses by itself, all of which have their files in the usual directory. */
 const USUAL = ["", "auto", "daemon", "local"];
 
 /** Throws a StoreProblem. The settings are those of the Nix that `run` starts. */
 export async function findStoreDirectory(
   run: NixRunner,
-  reading: Promise<NixSettings | undefined>,
+  settings: NixSettings | undefined,
 ): Promise<string> {
-  const [logical, settings] = await Promise.all([askLogical(run), reading]);
+  const logical = await askLogical(run);
   if (logical !== STORE_DIRECTORY) {
     throw new StoreProblem(
       `Nix keeps its store at ${logical}, and images hold ${STORE_DIRECTORY}: unset NIX_STORE_DIR, or use a Nix made for ${STORE_DIRECTORY}`,
@@ -36,9 +38,7 @@ export async function findStoreDirectory(
 
 /** Opening the store to answer also shows whether it can be used at all. */
 async function askLogical(run: NixRunner): Promise<string> {
-  const result = await run("nix-instantiate", ["--eval", "--expr", "builtins.storeDir"], {
-    deadlineMs: QUERY_DEADLINE_MS,
-  });
+  const result = await openStore(run);
   if (result.kind !== "exited")
     throw new StoreProblem(`Nix did not open its store: ${result.kind}`);
   if (result.code !== 0) {
@@ -54,6 +54,17 @@ async function askLogical(run: NixRunner): Promise<string> {
     );
   }
   return result.stdout.trim().replaceAll('"', "");
+}
+
+/** Of two that open a store nobody has used yet, one finds its database being made, and gives up. */
+async function openStore(run: NixRunner): Promise<SpawnResult> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await run("nix-instantiate", ["--eval", "--expr", "builtins.storeDir"], {
+      deadlineMs: QUERY_DEADLINE_MS,
+    });
+    const isBusy = result.kind === "exited" && / is busy/.test(result.stderr);
+    if (!isBusy || result.code === 0 || attempt === MAX_ATTEMPTS) return result;
+  }
 }
 
 const WAYS = "docs/hosts.md lists the ways to have Nix, and what each needs";

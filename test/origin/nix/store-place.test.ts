@@ -81,9 +81,21 @@ describe("findStoreDirectory", () => {
   for (const [what, answer, message] of said) {
     test(`refuses to start where ${what}`, async () => {
       const run: NixRunner = async () => ({ kind: "exited", stdout: '"/nix/store"\n', ...answer });
-      await expect(findStoreDirectory(run, Promise.resolve(undefined))).rejects.toMatchObject({
-        message,
-      });
+      await expect(findStoreDirectory(run, undefined)).rejects.toThrow(message);
     });
   }
+
+  test("asks again where another process is making the store's database", async () => {
+    const stderr = "error: SQLite database '/nix/var/nix/db/db.sqlite' is busy\n";
+    let asked = 0;
+    const run: NixRunner = async () => {
+      asked += 1;
+      const isMade = asked === 3;
+      return {
+        ...{ kind: "exited", code: isMade ? 0 : 1, stdout: '"/nix/store"\n' },
+        stderr: isMade ? "" : stderr,
+      };
+    };
+    expect(await findStoreDirectory(run, undefined)).toBe("/nix/store");
+  });
 });
