@@ -60,7 +60,12 @@ const HOST_FAILURES: readonly (readonly [said: RegExp, reason: string])[] = [
   ],
   [/Cannot allocate memory|std::bad_alloc|unable to fork/, "it is out of memory"],
   [/Too many open files/, "too many files are open"],
-  [/failed due to signal 9\b/, "a builder was killed, most likely for want of memory"],
+  [
+    // The kernel takes the largest process, which in a sandbox is never the builder, its first
+    // process, but what that started: a shell passes it on as 128 + 9.
+    /failed due to signal 9\b|exit code 137\b|Killed signal|\*\*\* \[[^\]]*\] Killed$/m,
+    "a builder was killed, most likely for want of memory",
+  ],
 ];
 
 export function readHostFailure(messages: string): HostFailure | undefined {
@@ -145,8 +150,8 @@ export function readBuildHindrance(
   isFixedOutput: boolean,
 ): Hindrance | undefined {
   const lines = linesOf(said.log.join("\n"));
-  const full = lines.find((line) => /No space left on device/.test(line));
-  const host = readHostFailure([said.reason, full ?? ""].join("\n"));
+  const short = lines.find((line) => SHORT_OF_ROOM.test(line));
+  const host = readHostFailure([said.reason, short ?? ""].join("\n"));
   if (host !== undefined) return host;
   if (!isFixedOutput) return undefined;
   const unreached = lines.findLast((line) => UNREACHED.test(line));
@@ -154,6 +159,10 @@ export function readBuildHindrance(
   const reason = unreached.trim().replace(/^(?:error|fatal):\s*/, "");
   return { kind: "source-unreachable", derivation, reason: reason.slice(0, MAX_REASON_CHARACTERS) };
 }
+
+/** What writes, gcc and make say of a host that is short of disk or memory, not of their work. */
+const SHORT_OF_ROOM =
+  /No space left on device|: Killed signal terminated program |^make.*: \*\*\* \[[^\]]*\] Killed$/;
 
 /**
  * Of Nix's own fetcher, curl and git. Only fixed-output derivations may use the network, so that

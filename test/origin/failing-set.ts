@@ -49,7 +49,9 @@ in rec {
     outputHash = "0000000000000000000000000000000000000000000000000000";
   };
   needs-unfetched = make "needs-unfetched-1.0" "cat \${unfetched}; echo > $out";
+  # As the kernel does it when memory is short: to the builder, or to what that started.
   killed = make "killed-1.0" "echo begun; kill -9 $$";
+  killed-within = make "killed-within-1.0" "sleep 1000 & kill -9 $!; wait $!";
   roomless = make "roomless-1.0" "echo 'cp: error writing x: No space left on device'; exit 1";
 
   slow = make "slow-1.0" "echo still at it; exec sleep 1000";

@@ -282,6 +282,28 @@ describe("readBuildHindrance", () => {
       { kind: "host-failed", reason: "a builder was killed, most likely for want of memory" },
     ],
     [
+      "all: a shell whose program was killed",
+      `builder for '${TOP}.drv' failed with exit code 137`,
+      [],
+      false,
+      { kind: "host-failed", reason: "a builder was killed, most likely for want of memory" },
+    ],
+    [
+      "all: a compiler that was killed",
+      failed,
+      ["g++: fatal error: Killed signal terminated program cc1plus", "make: *** [x.o] Error 1"],
+      false,
+      { kind: "host-failed", reason: "a builder was killed, most likely for want of memory" },
+    ],
+    [
+      "all: make, of whose programs one was killed",
+      failed,
+      ["make[2]: *** [Makefile:12: x.o] Killed", "make: *** [all] Error 2"],
+      false,
+      { kind: "host-failed", reason: "a builder was killed, most likely for want of memory" },
+    ],
+    ["all: a test's word", failed, ["make: *** [test: Killed twice] Error 1"], false, undefined],
+    [
       "all: a builder without room",
       failed,
       ["cp: error writing 'x': No space left on device", "make: *** [all] Error 1"],
