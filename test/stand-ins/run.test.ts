@@ -21,7 +21,8 @@ describe("npm run stand-ins", skipWhere(missingWorld()), () => {
     expect(result.stdout).toMatch(/^[0-9a-f]{40}\trefs\/heads\/master\n$/);
     expect(result.code).toBe(3);
     const folder = /(\/\S+)\/enter /.exec(result.stderr)?.[1] ?? "";
-    expect(folder !== "" && !existsSync(folder), result.stderr).toBe(true);
+    expect(folder, result.stderr).not.toBe("");
+    expect(existsSync(folder)).toBe(false);
   });
 
   test("says how it is used when it is used otherwise", async () => {

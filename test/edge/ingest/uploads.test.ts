@@ -54,7 +54,8 @@ describe("an upload in parts", () => {
   test("becomes the blob when it is complete and right, and leaves nothing behind", async () => {
     const digest = await digestOf(BYTES);
     const { uploadId, partSizeBytes } = await start(digest);
-    expect(partSizeBytes >= PART_BYTES && partSizeBytes <= 95_000_000).toBe(true);
+    expect(partSizeBytes).toBeGreaterThanOrEqual(PART_BYTES);
+    expect(partSizeBytes).toBeLessThanOrEqual(95_000_000);
     const parts = await putParts(digest, uploadId);
     expect((await world.pull(blobPath(digest))).status).toBe(503);
     const path = ingestPath.complete(digest, uploadId);
@@ -106,7 +107,7 @@ describe("an upload in parts", () => {
         parts: [{ partNumber: 1, etag: "x" }],
       });
       // The emulated R2 has no error of its own for this: it fails, and the origin starts again.
-      expect(complete.status === 404 || complete.status === 503).toBe(true);
+      expect(complete.status).toBeOneOf([404, 503]);
       await complete.body?.cancel();
     });
   }

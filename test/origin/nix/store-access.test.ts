@@ -38,5 +38,5 @@ describe("parseStoreAccess", () => {
 
 test("the machine's own Nix says how it reaches its store", async () => {
   const access = await askStoreAccess(await testNix());
-  expect(access?.through === "itself" || access?.through === "daemon").toBe(true);
+  expect(access?.through).toBeOneOf(["itself", "daemon"]);
 });
