@@ -37,5 +37,6 @@ export default class ClosingLines implements Reporter {
 function nameOf(test: TestCase): string {
   const { note } = { note: undefined, ...test.result() };
   const name = `${test.module.relativeModuleId} > ${test.fullName}`;
-  return note === undefined ? name : `${name}: ${note}`;
+  const reason = note ?? test.meta().reason;
+  return reason === undefined ? name : `${name} (${reason})`;
 }

@@ -1,8 +1,10 @@
 // What the tests of the origin's parts share: temporary places, and a log that can be read.
 
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { pino } from "pino";
 import { afterAll } from "vitest";
 import type { Log } from "../../origin/log/log.ts";
@@ -21,8 +23,12 @@ export function endOfFile(): Ending {
 
 export async function temporaryDirectory(onEnd: Ending): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "nixport-origin-"));
-  // What a failed test has left running may still write while its place is removed.
-  onEnd(() => rm(path, { recursive: true, force: true, maxRetries: 5 }));
+  onEnd(async () => {
+    // A store of its own in there is read-only, which keeps whoever is not root from removing it.
+    await promisify(execFile)("chmod", ["-R", "u+w", path]).catch(() => undefined);
+    // What a failed test has left running may still write while its place is removed.
+    await rm(path, { recursive: true, force: true, maxRetries: 5 });
+  });
   return path;
 }
 

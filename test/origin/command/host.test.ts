@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ensureTools } from "../../../origin/command/host-packages.ts";
 import { HostProblem } from "../../../origin/command/host-problem.ts";
+import { skipWhere } from "../../skip-where.ts";
 import { temporaryDirectory } from "../fixture.ts";
 
+const unprivileged = process.getuid?.() !== 0 && "apt-get is started as root";
 const TOOL = ["nixport-test-tool", "no-such-debian-package"] as const;
 
 describe("ensureTools", () => {
@@ -25,7 +27,7 @@ describe("ensureTools", () => {
     });
   }
 
-  test("says what it could not install", async () => {
+  test("says what it could not install", skipWhere(unprivileged), async () => {
     const said: string[] = [];
     const installing = ensureTools([TOOL], { PATH: "/nowhere" }, (line) => said.push(line));
     await expect(installing).rejects.toThrow(HostProblem);

@@ -4,9 +4,11 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { assert, describe, expect, onTestFinished, test } from "vitest";
+import { skipWhere } from "../../skip-where.ts";
 import { temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 import { plantGatedSet, until } from "../images/gated-set.ts";
+import { hidesHost } from "../nix/sandbox-shell.ts";
 
 const nameOf = (name: string) => `${REPOSITORY_PREFIX}${name}`;
 const pathOf = (name: string) => `/v2/${nameOf(name)}/manifests/latest`;
@@ -117,34 +119,38 @@ describe("the log of a pull says", { timeout: 60_000 }, () => {
     expect(lastAnswer(house).answer).toBe("stale");
   });
 
-  test("that it is still under way, and what came of it behind its answer", async () => {
-    const set = await plantGatedSet(onTestFinished);
-    const house = await startHouse(
-      onTestFinished,
-      set.path,
-      await temporaryDirectory(onTestFinished),
-      { NIXPORT_HOLD: "1" },
-    );
-    const asked = house.request(pathOf("one"));
-    await set.running("one");
-    expect((await asked).status).toBe(503);
-    const { answer, message } = lastAnswer(house);
-    expect([answer, message]).toStrictEqual([
-      "still-under-way",
-      /building/.exec(String(message))?.input,
-    ]);
-    const stage = house.lines.find(({ msg }) => msg === "under way");
-    if (stage !== undefined) expect(stage.image).toBe(nameOf("one"));
-    await set.open("one");
-    const late = () => house.lines.find(({ msg }) => /^built after/.test(msg));
-    await until("the build has ended", () => late() !== undefined);
-    const line = late();
-    assert(line !== undefined);
-    expect([line.image, line.tag, line.answer]).toStrictEqual([nameOf("one"), "latest", "made"]);
-    expect(Number(line.newBytes)).toBeGreaterThan(0);
-  });
+  test(
+    "that it is still under way, and what came of it behind its answer",
+    skipWhere(hidesHost),
+    async () => {
+      const set = await plantGatedSet(onTestFinished);
+      const house = await startHouse(
+        onTestFinished,
+        set.path,
+        await temporaryDirectory(onTestFinished),
+        { NIXPORT_HOLD: "1" },
+      );
+      const asked = house.request(pathOf("one"));
+      await set.running("one");
+      expect((await asked).status).toBe(503);
+      const { answer, message } = lastAnswer(house);
+      expect([answer, message]).toStrictEqual([
+        "still-under-way",
+        /building/.exec(String(message))?.input,
+      ]);
+      const stage = house.lines.find(({ msg }) => msg === "under way");
+      if (stage !== undefined) expect(stage.image).toBe(nameOf("one"));
+      await set.open("one");
+      const late = () => house.lines.find(({ msg }) => /^built after/.test(msg));
+      await until("the build has ended", () => late() !== undefined);
+      const line = late();
+      assert(line !== undefined);
+      expect([line.image, line.tag, line.answer]).toStrictEqual([nameOf("one"), "latest", "made"]);
+      expect(Number(line.newBytes)).toBeGreaterThan(0);
+    },
+  );
 
-  test("that its client has left", async () => {
+  test("that its client has left", skipWhere(hidesHost), async () => {
     const set = await plantGatedSet(onTestFinished);
     const house = await startHouse(
       onTestFinished,
