@@ -1,0 +1,231 @@
+// The one table of clients: what each reads, how long it waits and which answers it asks again after.
+// A client tells itself by how its User-Agent begins.
+
+export interface Client {
+  readonly client: string;
+  /** How its User-Agent begins; the first group is the version. */
+  readonly userAgent: RegExp;
+  /** The row is of this version and later ones; those before it have another, further down. */
+  readonly from?: string;
+  /**
+   * From which version on it reads zstd for all that it does: runs, saves, converts and passes on.
+   * Null is never: what nobody knows to read zstd gets gzip, which everybody reads.
+   */
+  readonly zstdFrom: string | null;
+  /** For how long it waits for the headers of an answer; null is as long as it takes. */
+  readonly headersWaitSeconds: number | null;
+  /** What it asks again after, and how often: at once, whatever `Retry-After` says. */
+  readonly asksAgain: readonly AskedAgain[];
+  /** The versions that were tried here, for what the row says. */
+  readonly tried: string;
+  /** What was seen of it or is known, in a line. */
+  readonly seen: string;
+}
+
+export interface AskedAgain {
+  readonly status: 408 | 429 | 503;
+  readonly times: number;
+}
+
+const NOTHING: readonly AskedAgain[] = [];
+/** containerd's resolver, since 1.3. */
+const BUSY: readonly AskedAgain[] = [
+  { status: 408, times: 5 },
+  { status: 429, times: 5 },
+];
+/** The same since 2.1. */
+const BUSY_OR_DOWN: readonly AskedAgain[] = [...BUSY, { status: 503, times: 1 }];
+
+/** The first row that fits holds, so that those of later versions stand before the earlier ones. */
+export const CLIENTS: readonly Client[] = [
+  {
+    client: "Docker engine",
+    userAgent: /^docker\/v?(\S+)/i,
+    from: "29",
+    zstdFrom: "23",
+    // Of its store that is containerd's, the default of new installations; the older one waits.
+    headersWaitSeconds: 30,
+    asksAgain: BUSY_OR_DOWN,
+    tried: "none",
+    seen: "pulls with the code of containerd 2.2 and later",
+  },
+  {
+    client: "Docker engine",
+    userAgent: /^docker\/v?(\S+)/i,
+    zstdFrom: "23",
+    headersWaitSeconds: null,
+    asksAgain: NOTHING,
+    tried: "20.10.24, 28.5",
+    seen: "before 23, of zstd: failed to register layer: archive/tar: invalid tar header",
+  },
+  {
+    client: "BuildKit",
+    userAgent: /^buildkit\/v?(\S+)/i,
+    zstdFrom: "0.12",
+    headersWaitSeconds: null,
+    asksAgain: BUSY,
+    tried: "none",
+    seen: "earlier ones, and those in a Docker engine, call themselves containerd",
+  },
+  {
+    // A containerd that was built as one never has an unknown revision in its version. In a Docker
+    // engine before 23 it pulls, and the engine's own code unpacks.
+    client: "containerd in another program",
+    userAgent: /^containerd\/v?([^\s+]+)\+unknown/i,
+    from: "2.3",
+    zstdFrom: "1.7",
+    headersWaitSeconds: 30,
+    asksAgain: BUSY_OR_DOWN,
+    tried: "none",
+    seen: "nerdctl and others that were built with containerd's code",
+  },
+  {
+    client: "containerd in another program",
+    userAgent: /^containerd\/v?([^\s+]+)\+unknown/i,
+    zstdFrom: "1.7",
+    headersWaitSeconds: null,
+    asksAgain: BUSY,
+    tried: "1.6.20",
+    seen: "docker build of an engine before 23, which unpacks no zstd",
+  },
+  {
+    client: "containerd",
+    userAgent: /^containerd\/v?(\S+)/i,
+    from: "2.3",
+    zstdFrom: "1.5",
+    headersWaitSeconds: 30,
+    asksAgain: BUSY_OR_DOWN,
+    tried: "none",
+    seen: "each try begins the request anew",
+  },
+  {
+    client: "containerd",
+    userAgent: /^containerd\/v?(\S+)/i,
+    from: "2.1",
+    zstdFrom: "1.5",
+    headersWaitSeconds: 60,
+    asksAgain: BUSY_OR_DOWN,
+    tried: "2.1.9",
+    seen: "for Kubernetes it may end a pull that has come no further for a minute",
+  },
+  {
+    client: "containerd",
+    userAgent: /^containerd\/v?(\S+)/i,
+    from: "1.7",
+    zstdFrom: "1.5",
+    headersWaitSeconds: 60,
+    asksAgain: BUSY,
+    tried: "none",
+    seen: "for Kubernetes it ends a pull that has come no further for a minute",
+  },
+  {
+    client: "containerd",
+    userAgent: /^containerd\/v?(\S+)/i,
+    zstdFrom: "1.5",
+    headersWaitSeconds: null,
+    asksAgain: BUSY,
+    tried: "1.6.20",
+    seen: "of 429 it asks 6 times in a quarter of a second, then fails",
+  },
+  {
+    // The library's version, which Podman names instead of its own: 4.3.1 is 5.23.1, 4.8 is 5.29.
+    client: "Podman",
+    userAgent: /^containers\/v?(\S+)/i,
+    zstdFrom: "5.29",
+    headersWaitSeconds: null,
+    asksAgain: NOTHING,
+    tried: "5.23.1",
+    seen: "before 5.29 it saves and pushes no zstd as Docker's types, but runs it",
+  },
+  {
+    client: "skopeo",
+    userAgent: /^skopeo\/v?(\S+)/i,
+    zstdFrom: "1.14",
+    headersWaitSeconds: null,
+    asksAgain: NOTHING,
+    tried: "1.9.3",
+    seen: "before 1.14: zstd compression is not supported for docker images",
+  },
+  {
+    client: "Buildah",
+    userAgent: /^buildah\/v?(\S+)/i,
+    zstdFrom: "1.33",
+    headersWaitSeconds: null,
+    asksAgain: NOTHING,
+    tried: "none",
+    seen: "before 1.33 it has the library of skopeo before 1.14",
+  },
+  {
+    client: "CRI-O",
+    userAgent: /^cri-o\/v?(\S+)/i,
+    zstdFrom: "1.29",
+    headersWaitSeconds: null,
+    asksAgain: NOTHING,
+    tried: "none",
+    seen: "from 1.29 on it has the library of skopeo 1.14",
+  },
+  {
+    // kaniko, ko and others name the library, if anything.
+    client: "crane, kaniko",
+    userAgent: /^(?:crane|go-containerregistry)\/v?(\S+)/i,
+    zstdFrom: null,
+    headersWaitSeconds: null,
+    asksAgain: NOTHING,
+    tried: "0.20",
+    seen: "pulls zstd into archives as it is; crane validate takes every layer for gzip",
+  },
+  {
+    client: "Jib",
+    userAgent: /^jib[/ ]v?(\S+)/i,
+    zstdFrom: null,
+    headersWaitSeconds: null,
+    asksAgain: NOTHING,
+    tried: "none",
+    seen: "reads no zstd",
+  },
+];
+
+/** A client of no row: anybody's own program, a cache that asks for others, or none at all. */
+const ANYTHING_ELSE: Client = {
+  client: "anything else",
+  userAgent: /^(?:)/,
+  zstdFrom: null,
+  headersWaitSeconds: null,
+  asksAgain: NOTHING,
+  tried: "curl 7.88",
+  seen: "most such programs read gzip alone",
+};
+
+/** The row of a request's client. */
+export function clientOf(headers: Headers): Client {
+  const agent = headers.get("User-Agent") ?? "";
+  const fits = ({ userAgent, from }: Client) => {
+    const found = userAgent.exec(agent);
+    return found !== null && (from === undefined || isFrom(found[1] ?? "", from));
+  };
+  return CLIENTS.find(fits) ?? ANYTHING_ELSE;
+}
+
+/** Whether a request's client reads zstd for all that it does. */
+export function readsZstd(headers: Headers): boolean {
+  const { userAgent, zstdFrom } = clientOf(headers);
+  const version = userAgent.exec(headers.get("User-Agent") ?? "")?.[1];
+  return zstdFrom !== null && version !== undefined && isFrom(version, zstdFrom);
+}
+
+/** Whether a version is a lowest one or later. One that begins with no number is earlier than all. */
+function isFrom(version: string, lowest: string): boolean {
+  const [parts, lowestParts] = [numbersOf(version), numbersOf(lowest)];
+  if (parts.length === 0) return false;
+  for (const [index, least] of lowestParts.entries()) {
+    const part = parts[index] ?? 0;
+    if (part !== least) return part > least;
+  }
+  return true;
+}
+
+/** `1.6.20~ds1` as 1, 6, 20. */
+function numbersOf(version: string): readonly number[] {
+  const [digits = ""] = /^\d{1,9}(?:\.\d{1,9}){0,3}/.exec(version) ?? [];
+  return digits === "" ? [] : digits.split(".").map(Number);
+}
