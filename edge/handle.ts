@@ -2,6 +2,7 @@
 
 import { pingResponse } from "../registry/http/answer.ts";
 import { manifestResponse } from "../registry/http/content.ts";
+import { referrersResponse } from "../registry/http/referrers.ts";
 import type { Route } from "../registry/http/route.ts";
 import { tagListResponse } from "../registry/http/tags.ts";
 import type { Digest } from "../registry/naming/digest.ts";
@@ -22,6 +23,8 @@ export async function handle(edge: Edge, request: Request, route: Route): Promis
       return serveBlob(edge, request, route.digest);
     case "tags":
       return tagListResponse(route.repository, new URL(request.url), request.method);
+    case "referrers":
+      return referrersResponse(new URL(request.url), request.method);
     default:
       return route satisfies never;
   }

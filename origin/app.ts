@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import { type SecretKey, verifyRequest } from "../registry/between/token.ts";
 import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
+import { referrersResponse } from "../registry/http/referrers.ts";
 import { isBelowV2, parseRoute, type Route } from "../registry/http/route.ts";
 import { tagListResponse } from "../registry/http/tags.ts";
 import { type PullingByDigest, serveBlob, serveManifest } from "./pulling/by-digest.ts";
@@ -91,6 +92,8 @@ async function serve(
       return serveBlob(options, request, route.digest);
     case "tags":
       return tagListResponse(route.repository, new URL(request.url), request.method);
+    case "referrers":
+      return referrersResponse(new URL(request.url), request.method);
     default:
       return route satisfies never;
   }

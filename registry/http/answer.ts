@@ -1,11 +1,15 @@
-// Small JSON answers below /v2/ that are no errors: the ping, the tag list. GET and HEAD alike.
+// Small JSON answers below /v2/ that are no errors: the ping, lists. GET and HEAD alike.
 
-/** Never cached: both say what is so now. */
-export function jsonResponse(value: unknown, method: string): Response {
+/** Never cached: they say what is so now. */
+export function jsonResponse(
+  value: unknown,
+  method: string,
+  mediaType = "application/json",
+): Response {
   const body = new TextEncoder().encode(JSON.stringify(value));
   return new Response(method === "HEAD" ? null : body, {
     headers: {
-      "Content-Type": "application/json",
+      "Content-Type": mediaType,
       "Content-Length": String(body.length),
       "Cache-Control": "no-store",
       "Docker-Distribution-API-Version": "registry/2.0",

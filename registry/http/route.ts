@@ -3,7 +3,7 @@
 
 import { type Digest, isForeignDigest, parseDigest } from "../naming/digest.ts";
 import { MAX_NAME_LENGTH, type NamedRecipe, parseRepository } from "../naming/recipe.ts";
-import { parseReference, type Reference } from "../naming/reference.ts";
+import { isReferrersTag, parseReference, type Reference } from "../naming/reference.ts";
 import { RegistryError } from "./error.ts";
 
 export type Route =
@@ -16,7 +16,8 @@ export type Route =
       readonly reference: Reference;
     }
   | { readonly kind: "blob"; readonly digest: Digest }
-  | { readonly kind: "tags"; readonly repository: string };
+  | { readonly kind: "tags"; readonly repository: string; readonly recipe: NamedRecipe }
+  | { readonly kind: "referrers" };
 
 /** What the origin may ask of the edge. All but `part` and `blob` carry JSON or manifest bytes. */
 export type IngestRoute =
@@ -59,11 +60,11 @@ export function parseRoute(method: string, url: URL): Route {
   }
 
   // Greedy, so that a package may be called `manifests`, `blobs` or `tags`.
-  const match = /^\/v2\/(.*)\/(manifests|blobs|tags)\/([^/]*)$/s.exec(path);
+  const match = /^\/v2\/(.*)\/(manifests|blobs|tags|referrers)\/([^/]*)$/s.exec(path);
   if (match === null || (match[2] === "tags" && match[3] !== "list")) {
     throw new RegistryError(
       "NAME_UNKNOWN",
-      "no such route: below /v2/<name>/ there are manifests/<reference>, blobs/<digest> and tags/list",
+      "no such route: below /v2/<name>/ there are manifests/<reference>, blobs/<digest>, tags/list and referrers/<digest>",
     );
   }
   const [, repository = "", resource, last = ""] = match;
@@ -72,7 +73,12 @@ export function parseRoute(method: string, url: URL): Route {
   if (resource === "manifests") {
     return { kind: "manifest", repository, recipe: parsed.recipe, reference: reference(last) };
   }
-  if (resource === "tags") return { kind: "tags", repository };
+  if (resource === "tags") return { kind: "tags", repository, recipe: parsed.recipe };
+  if (resource === "referrers") {
+    // Nothing refers to a digest of another algorithm either.
+    if (!isForeignDigest(last)) ownDigest(last);
+    return { kind: "referrers" };
+  }
   return { kind: "blob", digest: blobDigest(last) };
 }
 
@@ -88,9 +94,9 @@ export function parseIngestRoute(method: string, url: URL): IngestRoute {
   const [collection = "", first = "", ...rest] = parts;
   if (collection === "manifests" && rest.length === 0) {
     requireMethod(method, ["PUT"], "a manifest is put");
-    return { kind: "manifest", digest: ingestDigest(first) };
+    return { kind: "manifest", digest: ownDigest(first) };
   }
-  if (collection === "blobs") return ingestBlobRoute(method, ingestDigest(first), rest);
+  if (collection === "blobs") return ingestBlobRoute(method, ownDigest(first), rest);
   if (first === "" && rest.length === 0) {
     if (collection === "records" || collection === "lookups" || collection === "pointers") {
       requireMethod(method, ["POST"], `${collection} are posted`);
@@ -173,13 +179,20 @@ export function requireMethod(method: string, allowed: readonly string[], reason
 
 function reference(text: string): Reference {
   const parsed = parseReference(text);
+  if (parsed?.kind === "tag" && isReferrersTag(parsed.tag)) {
+    throw new RegistryError(
+      "MANIFEST_UNKNOWN",
+      "no signatures, attestations or other referrers of an image are kept here",
+    );
+  }
   if (parsed !== undefined) return parsed;
   if (isForeignDigest(text)) {
     throw new RegistryError("MANIFEST_UNKNOWN", "manifests are kept by sha256");
   }
   if (text.includes(":")) throw new RegistryError("DIGEST_INVALID", malformedDigest(text));
+  // The specification's list has no code for tags; what cannot be one is not there.
   throw new RegistryError(
-    "MANIFEST_INVALID",
+    "MANIFEST_UNKNOWN",
     `${JSON.stringify(text.slice(0, 140))} is no tag: up to 128 of A-Z a-z 0-9 _ . -, not starting with . or -`,
   );
 }
@@ -191,7 +204,7 @@ function blobDigest(text: string): Digest {
   throw new RegistryError("DIGEST_INVALID", malformedDigest(text));
 }
 
-function ingestDigest(text: string): Digest {
+function ownDigest(text: string): Digest {
   const digest = parseDigest(text);
   if (digest === undefined) throw new RegistryError("DIGEST_INVALID", malformedDigest(text));
   return digest;

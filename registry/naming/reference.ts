@@ -14,6 +14,17 @@ const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 /** The tag of a reference that names none; what it means is the package source's business. */
 export const LATEST = "latest" as Tag;
 
+/**
+ * By which clients look for what refers to a digest where they do not know, or do not believe, that a
+ * registry lists it: the fallback of the distribution specification (`sha256-<hex>`), and cosign's
+ * tags, with `.sig`, `.att` or `.sbom` behind it.
+ */
+const REFERRERS_TAG = /^(?:sha256|sha512|blake3)-[0-9a-f]{64}(?:\.[a-z]{1,16})?$/;
+
+export function isReferrersTag(tag: Tag): boolean {
+  return REFERRERS_TAG.test(tag);
+}
+
 export function parseTag(text: string): Tag | undefined {
   return TAG.test(text) ? (text as Tag) : undefined;
 }

@@ -203,7 +203,7 @@ describe("what is no image", () => {
   ][] = [
     ["upper case", "GET", "/v2/UPPER/case/manifests/latest", 400, "NAME_INVALID"],
     ["a long name", "GET", `/v2/${"a".repeat(300)}/manifests/latest`, 400, "NAME_INVALID"],
-    ["an invalid tag", "GET", "/v2/git/manifests/-x", 400, "MANIFEST_INVALID"],
+    ["an invalid tag", "GET", "/v2/git/manifests/-x", 404, "MANIFEST_UNKNOWN"],
     ["a malformed digest", "GET", "/v2/git/manifests/sha256:12", 400, "DIGEST_INVALID"],
     ["a malformed blob digest", "GET", "/v2/git/blobs/sha256:12", 400, "DIGEST_INVALID"],
     ["an unknown blob", "GET", `/v2/git/blobs/sha256:${"0".repeat(64)}`, 404, "BLOB_UNKNOWN"],

@@ -36,6 +36,7 @@ interface Row {
 }
 
 const OCI = "application/vnd.oci.image.manifest.v1+json";
+const INDEX = "application/vnd.oci.image.index.v1+json";
 const DOCKER = "application/vnd.docker.distribution.manifest.v2+json";
 const SHORT_LIVED = { "cache-control": /no-store/, vary: "Accept" };
 const FOR_EVER = { "cache-control": /immutable/, vary: null };
@@ -49,6 +50,16 @@ const ROWS: readonly Row[] = [
   {
     ...{ title: "the tags", path: `/v2/${NAME}/tags/list?n=5`, status: 200 },
     answers: { "content-type": "application/json", "cache-control": /no-store/ },
+  },
+  {
+    ...{ title: "the referrers of a manifest", path: `/v2/${NAME}/referrers/@manifest` },
+    status: 200,
+    answers: { "content-type": INDEX, "oci-filters-applied": null, "content-length": "88" },
+  },
+  {
+    ...{ title: "the referrers of nothing", path: `/v2/x/referrers/${ABSENT}?artifactType=a/b` },
+    status: 200,
+    answers: { "content-type": INDEX, "oci-filters-applied": "artifactType" },
   },
   {
     ...{ title: "a tag", path: `/v2/${NAME}/manifests/latest`, status: 200 },
@@ -122,7 +133,14 @@ const ROWS: readonly Row[] = [
     ],
     ["a malformed digest", "/v2/x/manifests/sha256:bad", 400, "DIGEST_INVALID"],
     ["a malformed blob digest", "/v2/x/blobs/bad", 400, "DIGEST_INVALID"],
-    ["a tag that is none", "/v2/x/manifests/-x", 400, "MANIFEST_INVALID"],
+    ["a tag that is none", "/v2/x/manifests/-x", 404, "MANIFEST_UNKNOWN"],
+    [
+      "a tag of signatures",
+      `/v2/nowhere/manifests/sha256-${hexOf("x")}.sig`,
+      404,
+      "MANIFEST_UNKNOWN",
+    ],
+    ["referrers of what is no digest", "/v2/x/referrers/latest", 400, "DIGEST_INVALID"],
     ["a tag the set does not have", `/v2/${NAME}/manifests/v1`, 404, "MANIFEST_UNKNOWN"],
     ["a random tag", `/v2/${NAME}/manifests/missing-abcdefghij`, 404, "MANIFEST_UNKNOWN"],
     ["upper case", "/v2/UPPER/case/manifests/latest", 400, "NAME_INVALID"],

@@ -30,6 +30,8 @@ function said(parse: () => ReturnType<typeof parseRoute>): string {
         return `blob ${route.digest}`;
       case "tags":
         return `tags of ${route.repository}`;
+      case "referrers":
+        return "referrers";
       case "manifest": {
         const { reference } = route;
         const { architecture, packages } = route.recipe;
@@ -69,6 +71,10 @@ describe("parseRoute", () => {
     [`/v2/blobs/manifests/x/blobs/${DIGEST}`, `blob ${DIGEST}`],
     ["/v2/htop/git/tags/list?n=10&last=a", "tags of htop/git"],
     ["/v2/tags/list/manifests/tags", "any/cacert/iana-etc/list/tags tag tags"],
+    [`/v2/git/referrers/${DIGEST}`, "referrers"],
+    [`/v2/git/referrers/${DIGEST}?artifactType=a/b`, "referrers"],
+    [`/v2/git/referrers/sha512:${HEX}${HEX}`, "referrers"],
+    ["/v2/referrers/manifests/referrers", "any/cacert/iana-etc/referrers tag referrers"],
     ["/v2/arm64/git/manifests/v1", "arm64/cacert/git/iana-etc tag v1"],
     ["/v2/amd64/git/manifests/v1", "amd64/cacert/git/iana-etc tag v1"],
     ["/v2/amd64/arm64/git/manifests/v1", "NAME_INVALID"],
@@ -80,7 +86,6 @@ describe("parseRoute", () => {
     ["/v2/_catalog", "NAME_UNKNOWN"],
     ["/v2/git/tags/lists", "NAME_UNKNOWN"],
     ["/v2/Git/tags/list", "NAME_INVALID"],
-    [`/v2/git/referrers/${DIGEST}`, "NAME_UNKNOWN"],
     ["/v2/git", "NAME_UNKNOWN"],
     ["/v2/git/manifests", "NAME_UNKNOWN"],
     ["/v2/manifests/latest", "NAME_UNKNOWN"],
@@ -103,11 +108,20 @@ describe("parseRoute", () => {
     ["/v2/git/%ff/manifests/latest", "NAME_INVALID"],
     ["/v2/git/%zz/manifests/latest", "NAME_INVALID"],
 
-    ["/v2/git/manifests/", "MANIFEST_INVALID"],
-    ["/v2/git/manifests/-x", "MANIFEST_INVALID"],
-    ["/v2/git/manifests/.x", "MANIFEST_INVALID"],
-    ["/v2/git/manifests/a%20b", "MANIFEST_INVALID"],
-    [`/v2/git/manifests/${"x".repeat(129)}`, "MANIFEST_INVALID"],
+    ["/v2/git/manifests/", "MANIFEST_UNKNOWN"],
+    ["/v2/git/manifests/-x", "MANIFEST_UNKNOWN"],
+    ["/v2/git/manifests/.INVALID_MANIFEST_NAME", "MANIFEST_UNKNOWN"],
+    ["/v2/git/manifests/a%20b", "MANIFEST_UNKNOWN"],
+    [`/v2/git/manifests/${"x".repeat(129)}`, "MANIFEST_UNKNOWN"],
+    ...["", ".sig", ".att", ".sbom"].map((end): [string, string] => [
+      `/v2/git/manifests/sha256-${HEX}${end}`,
+      "MANIFEST_UNKNOWN",
+    ]),
+    [`/v2/git/manifests/sha512-${HEX}`, "MANIFEST_UNKNOWN"],
+    [
+      `/v2/git/manifests/sha256-${HEX.slice(1)}`,
+      `any/cacert/git/iana-etc tag sha256-${HEX.slice(1)}`,
+    ],
 
     ["/v2/git/manifests/sha256:baddigeststring", "DIGEST_INVALID"],
     [`/v2/git/manifests/sha256:${HEX.toUpperCase()}`, "DIGEST_INVALID"],
@@ -117,6 +131,8 @@ describe("parseRoute", () => {
     ["/v2/git/blobs/latest", "DIGEST_INVALID"],
     ["/v2/git/blobs/sha256:x", "DIGEST_INVALID"],
     ["/v2/git/blobs/uploads", "DIGEST_INVALID"],
+    ["/v2/git/referrers/latest", "DIGEST_INVALID"],
+    ["/v2/git/referrers/sha256:x", "DIGEST_INVALID"],
     [`/v2/git/manifests/sha512:${HEX}${HEX}`, "MANIFEST_UNKNOWN"],
     [`/v2/git/blobs/sha512:${HEX}${HEX}`, "BLOB_UNKNOWN"],
   ];
