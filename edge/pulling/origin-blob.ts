@@ -1,7 +1,14 @@
 // A blob the edge does not have: from the origin, streamed, verified on its way, never written.
 
 import { cancelBody } from "../../registry/http/body.ts";
-import { type Asking, isUnchanged, planBlob, requestedRange } from "../../registry/http/content.ts";
+import {
+  type Asking,
+  hasBody,
+  planBlob,
+  requestedRange,
+  settledBy,
+  unverified,
+} from "../../registry/http/content.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { OriginBlob } from "../origin-client/origin.ts";
 import { unusable } from "../origin-client/origin-error.ts";
@@ -17,7 +24,8 @@ export async function serveOriginBlob(
 ): Promise<Response> {
   edge.trace.miss();
   await edge.admitMiss();
-  const isBodyless = request.method === "HEAD" || isUnchanged(request.headers, digest);
+  const settled = settledBy(request.headers, digest);
+  const isBodyless = request.method === "HEAD" || settled !== null;
   // A condition on the range is decided here: the digest is the version.
   const isRange = requestedRange(request, digest) !== null;
   const range = isRange ? request.headers.get("Range") : null;
@@ -32,24 +40,23 @@ export async function serveOriginBlob(
     digest,
     sizeBytes,
   });
-  if (plan.status === 304) {
+  if (settled !== null) {
     await cancelBody(answer.body);
     return new Response(null, plan);
   }
   if (plan.status !== answer.status || !isPlannedRange(answer, plan.headers)) {
     return refuse(answer, "another range than asked for");
   }
-  if (isBodyless || plan.status === 416) {
+  if (!hasBody(request, plan)) {
     await cancelBody(answer.body);
-    return new Response(null, plan);
+    return new Response(null, unverified(plan));
   }
   if (answer.body === null) return refuse(answer, "no body");
+  if (plan.range === null) {
+    return new Response(verifiedStream(answer.body, { digest, sizeBytes }), plan);
+  }
   // A part cannot be hashed: its client hashes the whole it puts together.
-  const body =
-    plan.range === null
-      ? verifiedStream(answer.body, { digest, sizeBytes })
-      : fixedLength(answer.body, plan.range.length);
-  return new Response(body, plan);
+  return new Response(fixedLength(answer.body, plan.range.length), unverified(plan));
 }
 
 function withoutRange({ method, headers }: Request): Asking {

@@ -1,6 +1,6 @@
 // A pull by digest: a manifest or a blob as it is stored, or a layer made again.
 
-import { manifestResponse, planBlob } from "../../registry/http/content.ts";
+import { hasBody, manifestResponse, planBlob } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import {
   isManifestType,
@@ -42,12 +42,11 @@ export async function serveBlob(
   if (sizeBytes === undefined) {
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }
-  const { status, headers, range } = planBlob(request, { digest, sizeBytes });
-  const bodyless = request.method === "HEAD" || status === 304 || status === 416;
-  if (bodyless) return new Response(null, { status, headers });
-  const body = await store.open(key, range);
+  const plan = planBlob(request, { digest, sizeBytes });
+  if (!hasBody(request, plan)) return new Response(null, plan);
+  const body = await store.open(key, plan.range);
   if (body === undefined) throw new RegistryError("BLOB_UNKNOWN", `blob ${digest} is gone`);
-  return new Response(body, { status, headers });
+  return new Response(body, plan);
 }
 
 function sizeOf(remade: Remade): number | undefined {

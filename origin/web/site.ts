@@ -8,7 +8,7 @@ import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { getMimeType } from "hono/utils/mime";
-import { type ContentPlan, planContent } from "../../registry/http/content.ts";
+import { type ContentPlan, hasBody, planContent } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { parseFilePath, requireMethod } from "../../registry/http/route.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
@@ -99,7 +99,7 @@ async function answer(request: Request, file: WebFile): Promise<Response> {
   const plan = planContent(request, { ...file, headers, type });
   const { status } = plan;
   // Of an empty file there is nothing to stream, and a range of it could not be said.
-  if (request.method === "HEAD" || status === 304 || status === 416 || file.sizeBytes === 0) {
+  if (!hasBody(request, plan) || file.sizeBytes === 0) {
     await file.handle.close();
     return new Response(null, { status, headers });
   }

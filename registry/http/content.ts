@@ -6,7 +6,10 @@ import type { Digest } from "../naming/digest.ts";
 
 /** Content under a digest never changes. `no-transform`: a proxy must not compress or decode it. */
 const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
-/** What a tag answers depends on the time and on Accept, which shared caches do not look at. */
+/**
+ * What a tag answers depends on the time and on Accept, which shared caches do not look at; and what
+ * nobody has compared with its digest may be anything.
+ */
 const VOLATILE = "no-store, no-transform";
 
 export interface ByteRange {
@@ -15,7 +18,7 @@ export interface ByteRange {
 }
 
 export interface ContentPlan {
-  readonly status: 200 | 206 | 304 | 416;
+  readonly status: 200 | 206 | 304 | 412 | 416;
   readonly headers: Headers;
   /** Set exactly with status 206. */
   readonly range: ByteRange | null;
@@ -49,7 +52,11 @@ export function manifestResponse(
   const headers = contentHeaders(digest, by === "tag" ? VOLATILE : IMMUTABLE);
   headers.set("ETag", `"${digest}"`);
   if (by === "tag") headers.set("Vary", "Accept");
-  if (isUnchanged(request.headers, digest)) return new Response(null, { status: 304, headers });
+  const settled = settledBy(request.headers, digest);
+  if (settled !== null) {
+    if (settled === 412) tellFailure(headers);
+    return new Response(null, { status: settled, headers });
+  }
   headers.set("Content-Type", mediaType);
   headers.set("Content-Length", String(bytes.length));
   // Never of shared memory, which is all that the type of a body leaves out.
@@ -61,6 +68,17 @@ export function manifestResponse(
 export function planBlob(request: Asking, { digest, sizeBytes }: Content): ContentPlan {
   const headers = contentHeaders(digest, IMMUTABLE);
   return planContent(request, { headers, version: digest, type: OCTET_STREAM, sizeBytes });
+}
+
+/** The same of bytes that were not compared with their digest: of them no cache may keep a copy. */
+export function unverified(plan: ContentPlan): ContentPlan {
+  plan.headers.set("Cache-Control", VOLATILE);
+  return plan;
+}
+
+/** Whether the content follows, or a part of it, and not the headers alone. */
+export function hasBody({ method }: Asking, { status }: ContentPlan): boolean {
+  return method !== "HEAD" && (status === 200 || status === 206);
 }
 
 export interface VersionedContent {
@@ -78,12 +96,15 @@ export function planContent(
 ): ContentPlan {
   headers.set("ETag", `"${version}"`);
   headers.set("Accept-Ranges", "bytes");
-  if (isUnchanged(request.headers, version)) return { status: 304, headers, range: null };
+  const settled = settledBy(request.headers, version);
+  if (settled !== null) {
+    if (settled === 412) tellFailure(headers);
+    return { status: settled, headers, range: null };
+  }
   const range = resolveRange(requestedRange(request, version), sizeBytes);
   if (range === "unsatisfiable") {
     headers.set("Content-Range", `bytes */${sizeBytes}`);
-    headers.set("Content-Length", "0");
-    headers.set("Cache-Control", "no-store");
+    tellFailure(headers);
     return { status: 416, headers, range: null };
   }
   headers.set("Content-Type", type);
@@ -104,14 +125,31 @@ function contentHeaders(digest: Digest, cacheControl: string): Headers {
   });
 }
 
-/** Whether 304 is the answer, which no size changes. */
-export function isUnchanged(headers: Headers, version: string): boolean {
-  const header = headers.get("If-None-Match");
-  if (header === null) return false;
-  return header
-    .split(",")
-    .map((tag) => tag.trim().replace(/^W\//, ""))
-    .some((tag) => tag === "*" || tag === `"${version}"`);
+/** A body would have to be the registry's JSON, whose codes have no word for it. */
+function tellFailure(headers: Headers): void {
+  headers.set("Content-Length", "0");
+  headers.set("Cache-Control", "no-store");
+}
+
+/**
+ * What the conditions of a request alone make the answer, whatever the size of the content is: they
+ * count in this order, and only If-None-Match takes a weak tag for the same (RFC 9110 §13).
+ */
+export function settledBy(headers: Headers, version: string): 304 | 412 | null {
+  const match = headers.get("If-Match");
+  if (match !== null && !entityTags(match).some((tag) => isOf(tag, version))) return 412;
+  const noneMatch = headers.get("If-None-Match");
+  if (noneMatch === null) return null;
+  const known = entityTags(noneMatch).map((tag) => tag.replace(/^W\//, ""));
+  return known.some((tag) => isOf(tag, version)) ? 304 : null;
+}
+
+function entityTags(list: string): readonly string[] {
+  return list.split(",").map((tag) => tag.trim());
+}
+
+function isOf(tag: string, version: string): boolean {
+  return tag === "*" || tag === `"${version}"`;
 }
 
 /** A range as asked for, before the size of the content is known; R2 takes it in this form. */

@@ -91,6 +91,18 @@ describe("planBlob", () => {
     [{ "If-None-Match": DIGEST }, 200],
     [{ "If-None-Match": "" }, 200],
     [{ "If-None-Match": ETAG, Range: "bytes=0-1" }, 304],
+    [{ "If-Match": ETAG }, 200],
+    [{ "If-Match": "*" }, 200],
+    [{ "If-Match": `${OTHER}, ${ETAG}` }, 200],
+    [{ "If-Match": OTHER }, 412],
+    [{ "If-Match": "" }, 412],
+    // Only a strong comparison allows bytes of one answer beside those of another (§13.1.1).
+    [{ "If-Match": `W/${ETAG}` }, 412],
+    [{ "If-Match": OTHER, "If-None-Match": ETAG }, 412],
+    [{ "If-Match": ETAG, "If-None-Match": ETAG }, 304],
+    [{ "If-Match": OTHER, Range: "bytes=0-1" }, 412],
+    [{ "If-Match": ETAG, Range: "bytes=0-1" }, 206],
+    [{ "If-Match": ETAG, Range: "bytes=900-" }, 416],
     [{ Range: "bytes=0-1", "If-Range": ETAG }, 206],
     [{ Range: "bytes=0-1", "If-Range": OTHER }, 200],
     [{ Range: "bytes=0-1", "If-Range": `W/${ETAG}` }, 200],
@@ -106,7 +118,10 @@ describe("planBlob", () => {
       expect(plan.headers.get("Docker-Content-Digest")).toBe(DIGEST);
       expect(plan.headers.get("Accept-Ranges")).toBe("bytes");
       expect(plan.range === null).toBe(status !== 206);
-      expect(plan.headers.has("Content-Type")).toBe(status !== 304);
+      expect(plan.headers.has("Content-Type")).toBe(status < 300);
+      const isFailure = status === 412 || status === 416;
+      expect(plan.headers.get("Cache-Control") === "no-store").toBe(isFailure);
+      if (isFailure) expect(plan.headers.get("Content-Length")).toBe("0");
     });
   }
 
@@ -165,6 +180,15 @@ describe("manifestResponse", () => {
       expect(ranged.status).toBe(200);
       expect(ranged.headers.get("Accept-Ranges")).toBeNull();
       expect(await ranged.bytes()).toStrictEqual(manifest.bytes);
+    });
+
+    test(`answers 412 by ${by} when another was asked for`, () => {
+      const failed = manifestResponse(get({ "If-Match": OTHER }), manifest, by);
+      expect(failed.status).toBe(412);
+      expect(failed.headers.get("Content-Length")).toBe("0");
+      expect(failed.headers.get("ETag")).toBe(ETAG);
+      expect(failed.body).toBeNull();
+      expect(manifestResponse(get({ "If-Match": ETAG }), manifest, by).status).toBe(200);
     });
 
     test(`answers HEAD by ${by} with the headers of GET and no body`, () => {
