@@ -3,12 +3,12 @@
 
 import { cancelBody } from "../../registry/http/body.ts";
 import {
-  isUnchanged,
   planBlob,
   type RequestedRange,
   requestedRange,
+  settledBy,
 } from "../../registry/http/content.ts";
-import type { Digest } from "../../registry/naming/digest.ts";
+import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { Edge } from "../request/edge.ts";
 import { r2Key } from "../storage/keys.ts";
 import { attempt } from "../storage/tiers.ts";
@@ -17,12 +17,13 @@ import { serveOriginBlob } from "./origin-blob.ts";
 /**
  * Only small blobs go into the location's cache: views, grounds and configs, the most frequent ones,
  * where a far bucket's round trip is nearly the whole answer. They are read whole, so that filling
- * needs no tee(), which would hold a large layer in memory for the slower of two readers.
+ * needs no tee(), which would hold a large layer in memory for the slower of two readers, and hashed,
+ * as manifests are: what any of these holds must not be what a cache once got wrong.
  */
 const MAX_CACHED_BYTES = 256 * 1024;
 
 export async function serveBlob(edge: Edge, request: Request, digest: Digest): Promise<Response> {
-  if (request.method === "HEAD" || isUnchanged(request.headers, digest)) {
+  if (request.method === "HEAD" || settledBy(request.headers, digest) !== null) {
     return serveHead(edge, request, digest);
   }
   const range = requestedRange(request, digest);
@@ -45,10 +46,16 @@ async function fromCache(
   request: Request,
   digest: Digest,
 ): Promise<Response | undefined> {
-  const cached = await attempt(edge, "cache", () => edge.cache.match(cacheKey(request, digest)));
+  const key = cacheKey(digest);
+  const cached = await attempt(edge, "cache", () => edge.cache.match(key));
   if (!cached) return undefined;
   const bytes = await attempt(edge, "cache", () => cached.bytes());
   if (bytes === undefined) return undefined;
+  if ((await digestOf(bytes)) !== digest) {
+    edge.log({ level: "error", event: "corrupt blob removed", tier: "cache", digest });
+    edge.later("remove from cache", () => edge.cache.delete(key));
+    return undefined;
+  }
   edge.trace.hit("cache");
   return new Response(bytes, planBlob(request, { digest, sizeBytes: bytes.length }));
 }
@@ -67,9 +74,14 @@ async function wholeFromR2(
   }
   const bytes = await attempt(edge, "r2", () => object.bytes());
   if (bytes === undefined) return undefined;
+  if ((await digestOf(bytes)) !== digest) {
+    edge.log({ level: "error", event: "corrupt blob removed", tier: "r2", digest });
+    edge.later("remove from r2", () => edge.r2.delete(r2Key.blob(digest)));
+    return undefined;
+  }
   edge.trace.hit("r2");
   edge.later("fill cache", () =>
-    edge.cache.put(cacheKey(request, digest), new Response(bytes, { headers: plan.headers })),
+    edge.cache.put(cacheKey(digest), new Response(bytes, { headers: plan.headers })),
   );
   return new Response(bytes, plan);
 }
@@ -134,7 +146,10 @@ function isSameRange(
   return given.offset === planned.offset && given.length === planned.length;
 }
 
-/** A path that no route serves: nothing can be put there from outside. */
-function cacheKey(request: Request, digest: Digest): Request {
-  return new Request(new URL(`/cached-blobs/${digest}`, request.url));
+/**
+ * One for all clients, whatever host, port and scheme they name; and of a host that is none, where
+ * no request from outside can put or find anything.
+ */
+function cacheKey(digest: Digest): string {
+  return `https://cached-blobs.invalid/${digest}`;
 }

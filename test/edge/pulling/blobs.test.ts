@@ -1,5 +1,8 @@
 // Blobs: ranges, conditions, the tiers, and an origin that lies.
 
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
+import { Response as MiniflareResponse } from "miniflare";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ingestPath } from "../../../registry/http/route.ts";
 import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
@@ -43,6 +46,44 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     expect(operationsOf(second)).toStrictEqual({});
     expect(await second.bytes()).toStrictEqual(BYTES);
     expect(blobHeaders(second)).toStrictEqual(blobHeaders(first));
+  });
+
+  test("is one copy in the location's cache, whatever host a client names", async () => {
+    await (await world.pull(blobPath(digest))).bytes();
+    for (const host of ["registry.example", "127.0.0.1:1", "[::1]"]) {
+      const asked = get(world.edge.url + blobPath(digest), { headers: { host } });
+      const [response] = (await once(asked, "response")) as [IncomingMessage];
+      response.resume();
+      expect(response.headers["cache-status"]).toBe("nixport; hit; detail=cache");
+    }
+  });
+
+  test("is R2's where the location's cache holds other bytes, which are removed", async () => {
+    const cache = (await world.edge.miniflare.getCaches()).default;
+    const url = `https://cached-blobs.invalid/${digest}`;
+    await cache.put(
+      url,
+      new MiniflareResponse(BYTES.toReversed(), { headers: { "Cache-Control": "max-age=900" } }),
+    );
+    const response = await world.pull(blobPath(digest));
+    expect(cacheStatus(response)).toBe("nixport; hit; detail=r2");
+    expect(await response.bytes()).toStrictEqual(BYTES);
+    expect(world.log.join()).toMatch(/corrupt blob removed/);
+    const healed = await world.pull(blobPath(digest));
+    expect(cacheStatus(healed)).toBe("nixport; hit; detail=cache");
+    expect(await healed.bytes()).toStrictEqual(BYTES);
+  });
+
+  test("is the origin's where R2 holds other bytes, which are removed", async () => {
+    const wrong = BYTES.map((byte) => byte ^ 7);
+    const own = await digestOf(wrong);
+    const bucket = await world.edge.miniflare.getR2Bucket("R2");
+    await bucket.put(`blobs/${own.slice(7, 9)}/${own.slice(7)}`, BYTES);
+    world.origin.answering = () => ({ status: 200, body: wrong });
+    const response = await world.pull(blobPath(own));
+    expect(cacheStatus(response)).toBe("nixport; fwd=miss");
+    expect(await response.bytes()).toStrictEqual(wrong);
+    expect(await bucket.head(`blobs/${own.slice(7, 9)}/${own.slice(7)}`)).toBeNull();
   });
 
   test("is one R2 get every time for a large blob", async () => {
@@ -131,6 +172,8 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
       [0, 1000],
     ],
     ["If-None-Match with the digest", (own) => ({ "If-None-Match": `"${own}"` }), 304, null, null],
+    ["If-Match with the digest", (own) => ({ "If-Match": `"${own}"` }), 200, null, [0, 1000]],
+    ["If-Match with another", () => ({ "If-Match": '"other"' }), 412, null, null],
     ["If-None-Match with another", () => ({ "If-None-Match": '"other"' }), 200, null, [0, 1000]],
   ];
 
@@ -147,6 +190,9 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
         expect(response.status).toBe(status);
         expect(response.headers.get("Content-Range")).toBe(contentRange);
         expect(bytes).toStrictEqual(part === null ? new Uint8Array() : blob.slice(...part));
+        // What the edge has not compared with the digest is nothing for a shared cache.
+        const isCompared = status === 304 || (where === "R2" ? status < 300 : status === 200);
+        expect(/immutable/.test(response.headers.get("Cache-Control") ?? "")).toBe(isCompared);
         const expected = where === "R2" ? "nixport; hit; detail=r2" : "nixport; fwd=miss";
         expect(cacheStatus(response)).toBe(expected);
         const operations = operationsOf(response) as Record<string, number>;
@@ -177,6 +223,7 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     });
     expect(response.status).toBe(200);
     expect(response.headers.get("Content-Length")).toBe("5000000");
+    expect(response.headers.get("Cache-Control")).toBe("no-store, no-transform");
     expect(world.origin.asked.map(({ method }) => method)).toStrictEqual(["HEAD"]);
     expect(world.origin.asked[0]?.headers.range).toBeUndefined();
   });
