@@ -30,6 +30,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/popularity/narinfo.test.ts",
   "test/origin/popularity/store-path-list.test.ts",
   "test/origin/refresh/tracked.test.ts",
+  "test/origin/server.test.ts",
   "test/origin/sources/forge-archive.test.ts",
   "test/origin/sources/refs.test.ts",
   "test/origin/waiting/hold-request.test.ts",
