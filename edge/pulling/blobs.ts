@@ -46,7 +46,7 @@ async function fromCache(
   request: Request,
   digest: Digest,
 ): Promise<Response | undefined> {
-  const key = cacheKey(digest);
+  const key = cacheKey(request, digest);
   const cached = await attempt(edge, "cache", () => edge.cache.match(key));
   if (!cached) return undefined;
   const bytes = await attempt(edge, "cache", () => cached.bytes());
@@ -81,7 +81,7 @@ async function wholeFromR2(
   }
   edge.trace.hit("r2");
   edge.later("fill cache", () =>
-    edge.cache.put(cacheKey(digest), new Response(bytes, { headers: plan.headers })),
+    edge.cache.put(cacheKey(request, digest), new Response(bytes, { headers: plan.headers })),
   );
   return new Response(bytes, plan);
 }
@@ -147,9 +147,10 @@ function isSameRange(
 }
 
 /**
- * One for all clients, whatever host, port and scheme they name; and of a host that is none, where
- * no request from outside can put or find anything.
+ * One for all clients, whatever port and scheme they name, at a path that no route serves, where
+ * nothing can be put from outside. The host stays, since only those that the operator has routed to
+ * the Worker get here, and Cloudflare looks up one that is not the Worker's own.
  */
-function cacheKey(digest: Digest): string {
-  return `https://cached-blobs.invalid/${digest}`;
+function cacheKey(request: Request, digest: Digest): string {
+  return `https://${new URL(request.url).hostname}/cached-blobs/${digest}`;
 }
