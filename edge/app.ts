@@ -78,7 +78,7 @@ function logPull(edge: Edge, { request, route, response, startedMs }: Answered):
   const tier = edge.trace.tier();
   if (tier === undefined || route.kind !== "manifest" || route.reference.kind !== "tag") return;
   const { repository: image, reference } = route;
-  const variant = chooseVariant(request.headers);
+  const variant = chooseVariant(request.headers, edge.zstd);
   const answer = response.headers.has("Warning") ? "stale" : "remembered";
   const facts = { image, tag: reference.tag, variant, status: response.status, answer, tier };
   edge.log({ level: "info", event: "answered", ...facts, ms: edge.now() - startedMs });
@@ -109,7 +109,7 @@ function createEdge(
     isolate.told.add(problem);
     log({ level: "error", event: "misconfigured", problem });
   }
-  const { originUrl, secretKeys, pinFreshMs, originWaitMs, platforms, logsPulls } = settings;
+  const { originUrl, secretKeys, pinFreshMs, originWaitMs, platforms, zstd, logsPulls } = settings;
   return {
     kv: env.KV,
     r2: env.R2,
@@ -119,6 +119,7 @@ function createEdge(
     secretKeys,
     pinFreshMs,
     platforms,
+    zstd,
     logsPulls,
     now,
     log,

@@ -107,9 +107,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     });
   }
   refresh.start({ lookups, images, give: async (image) => outbox?.add(image) });
-  const { access, holdMs, platforms } = config;
+  const { access, holdMs, platforms, zstd } = config;
   const app = createApp({
-    platforms,
+    ...{ platforms, zstd },
     images: createTaggedImages({ pins, images, refresh, tracked }),
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),

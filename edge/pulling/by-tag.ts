@@ -35,7 +35,7 @@ export async function serveTag(
   route: ManifestRoute,
   tag: Tag,
 ): Promise<Response> {
-  const variant = chooseVariant(request.headers);
+  const variant = chooseVariant(request.headers, edge.zstd);
   const image = wantedImage(route.recipe, edge.platforms, request.headers, variant);
   const wanted: Wanted = {
     image,

@@ -1,6 +1,7 @@
 // What the code below the boundary works with: one request's view of storage, origin and clock.
 
 import type { SecretKey } from "../../registry/between/token.ts";
+import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
 import type { ManifestMemory } from "../isolate/manifest-memory.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
@@ -26,6 +27,7 @@ export interface Edge {
   readonly pinFreshMs: number;
   /** What a name without a platform is answered for. */
   readonly platforms: Platforms;
+  readonly zstd: ZstdUse;
   readonly logsPulls: boolean;
   readonly now: () => number;
   readonly trace: Trace;

@@ -1,6 +1,7 @@
 // The Worker's bindings, and the settings read from them. wrangler.toml says what each is for.
 
 import { parseSecretKeys, type SecretKey } from "../../registry/between/token.ts";
+import { parseZstdUse, ZSTD_USES, type ZstdUse } from "../../registry/http/negotiation.ts";
 import { type Platforms, parsePlatforms } from "../../registry/http/platforms.ts";
 
 export interface Env {
@@ -12,6 +13,7 @@ export interface Env {
   readonly PIN_FRESH_SECONDS?: string;
   readonly ORIGIN_WAIT_SECONDS?: string;
   readonly PLATFORMS?: string;
+  readonly NIXPORT_ZSTD?: string;
   readonly LOG_PULLS?: string;
 }
 
@@ -22,6 +24,7 @@ export interface Settings {
   readonly pinFreshMs: number;
   readonly originWaitMs: number;
   readonly platforms: Platforms;
+  readonly zstd: ZstdUse;
   /** Of local starts, where a person reads along: a line for each pull by tag that was cached. */
   readonly logsPulls: boolean;
   /** What is wrong with the environment. Pulls of what is cached go on all the same. */
@@ -60,12 +63,16 @@ export function readSettings(env: Env): Settings {
   );
   const platforms = PLATFORMS ? parsePlatforms(PLATFORMS) : DEFAULT_PLATFORMS;
   if (platforms === undefined) problems.push("PLATFORMS: not like linux/amd64,linux/arm64");
+  const zstd = parseZstdUse(env.NIXPORT_ZSTD);
+  if (zstd === undefined) problems.push(`NIXPORT_ZSTD: one of ${ZSTD_USES.join(", ")}`);
   return {
     originUrl,
     secretKeys: typeof keys === "string" ? [] : keys,
     pinFreshMs,
     originWaitMs,
     platforms: platforms ?? DEFAULT_PLATFORMS,
+    // A form that everybody reads is the safe reading of a word that nobody knows.
+    zstd: zstd ?? "never",
     logsPulls: env.LOG_PULLS === "1",
     problem: problems.length > 0 ? problems.join("; ") : undefined,
   };

@@ -5,6 +5,7 @@ import { DEFAULT_PORT, MAX_PORT } from "../configuration/config.ts";
 import { readLogStyle } from "../configuration/log-style.ts";
 import { readPlatforms } from "../configuration/platforms.ts";
 import { openVariables } from "../configuration/variables.ts";
+import { readZstdUse } from "../configuration/zstd.ts";
 import { lineWriter } from "../log/log.ts";
 import { edgeProblem } from "./edge-runtime.ts";
 import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
@@ -20,6 +21,7 @@ Answers docker pull at http://127.0.0.1:8787 from what is cached, and asks the o
   NIXPORT_STATE       where KV and R2 are kept (.nixport); deleting it is always safe
   NIXPORT_SECRET      shared with the origin (else one is made in the state)
   NIXPORT_PLATFORMS   what a name without a platform is answered for, as at the origin
+  NIXPORT_ZSTD        for whom zstd is: known (clients that read it), or never
   PIN_FRESH_SECONDS   for how long a tag's revision counts as fresh (300)
   ORIGIN_WAIT_SECONDS for how long it waits for an image that is being built (240)
 `;
@@ -39,6 +41,7 @@ await endWith(async () => {
   const pinFreshSeconds = integer("PIN_FRESH_SECONDS", undefined, 0, MAX_SECONDS);
   const originWaitSeconds = integer("ORIGIN_WAIT_SECONDS", undefined, 0, MAX_SECONDS);
   const platforms = readPlatforms(variables);
+  const zstd = readZstdUse(variables);
   const style = readLogStyle(variables);
   const port = integer("EDGE_PORT", DEFAULT_EDGE_PORT, 0, MAX_PORT);
   if (problems.length > 0) fail(wrongConfiguration(problems));
@@ -58,6 +61,7 @@ await endWith(async () => {
     logPulls: style.level === "info" || style.level === "debug",
     onLog: (line) => writeLine(`${line}\n`),
     ...(platforms !== undefined && { platforms }),
+    ...(zstd !== undefined && { zstd }),
     ...(pinFreshSeconds !== undefined && { pinFreshSeconds }),
     ...(originWaitSeconds !== undefined && { originWaitSeconds }),
   });

@@ -16,6 +16,7 @@ import {
   type V4WorkerOptionsShape,
 } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import { formatPlatforms, type Platforms } from "../../registry/http/platforms.ts";
 
 export interface EdgeOptions {
@@ -27,6 +28,7 @@ export interface EdgeOptions {
   readonly pinFreshSeconds?: number;
   readonly originWaitSeconds?: number;
   readonly platforms?: Platforms;
+  readonly zstd?: ZstdUse;
   /** Another module than the Worker's own, such as one that wraps it in a test. */
   readonly entryPath?: string;
   /** A line for each pull by tag that is answered from what is cached. */
@@ -75,6 +77,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       }),
       ...(options.logPulls && { LOG_PULLS: "1" }),
       ...(options.platforms && { PLATFORMS: formatPlatforms(options.platforms) }),
+      ...(options.zstd && { NIXPORT_ZSTD: options.zstd }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
     host: HOST,

@@ -5,6 +5,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseSecretKeys, type SecretKey } from "../../registry/between/token.ts";
+import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
 import type { LogStyle } from "../log/log.ts";
 import { SOURCE_BUILDS, type SourceBuilds } from "../nix/build-policy.ts";
@@ -14,6 +15,7 @@ import { readLogStyle } from "./log-style.ts";
 import { readPlatforms } from "./platforms.ts";
 import { readNixpkgsConfig, readSource } from "./source.ts";
 import { type EnvironmentVariables, openVariables, type Variables } from "./variables.ts";
+import { readZstdUse } from "./zstd.ts";
 
 export type { EnvironmentVariables } from "./variables.ts";
 
@@ -24,6 +26,7 @@ export interface Config {
   readonly nixpkgsConfig: NixpkgsConfig;
   /** What a name without a platform is built for. */
   readonly platforms: Platforms;
+  readonly zstd: ZstdUse;
   readonly statePath: string;
   readonly storagePath: string;
   /** The folder of a web site; absent, there is none. */
@@ -67,6 +70,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
   const { url, problems } = variables;
   const source = readSource(variables);
   const platforms = readPlatforms(variables);
+  const zstd = readZstdUse(variables);
   const config = {
     ...readAccess(variables),
     ...readNumbers(variables),
@@ -76,10 +80,8 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     popularityUrl: url("NIX_POPULARITY_URL", ["http", "https", "file"]),
     logStyle: readLogStyle(variables),
   };
-  if (problems.length > 0 || source === undefined || platforms === undefined) {
-    return { kind: "invalid", problems };
-  }
-  return { kind: "config", config: { ...config, source, platforms } };
+  if (problems.length > 0 || !source || !platforms || !zstd) return { kind: "invalid", problems };
+  return { kind: "config", config: { ...config, source, platforms, zstd } };
 }
 
 /** Who may reach the origin, and how it and the edge know each other. */

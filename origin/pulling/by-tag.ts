@@ -1,7 +1,7 @@
 // A pull by tag: the image is made where it is not there yet, while the request is held.
 
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
-import { chooseVariant } from "../../registry/http/negotiation.ts";
+import { chooseVariant, type ZstdUse } from "../../registry/http/negotiation.ts";
 import {
   PLATFORMS_HEADER,
   type Platforms,
@@ -29,6 +29,8 @@ import type { TaggedImages } from "./tagged-images.ts";
 export interface PullingByTag {
   /** What a name without a platform is built for, unless the edge asks for others. */
   readonly platforms: Platforms;
+  /** For whom zstd is, unless the edge asks for a form. */
+  readonly zstd: ZstdUse;
   readonly images: TaggedImages;
   readonly layers: Pick<PackedLayers, "watch">;
   readonly stages: StageLog;
@@ -48,7 +50,7 @@ export async function serveTag(
   note: PullNote,
 ): Promise<Response> {
   const asked = parsePlatforms(request.headers.get(PLATFORMS_HEADER) ?? "");
-  const variant = chooseVariant(request.headers);
+  const variant = chooseVariant(request.headers, options.zstd);
   note.asked(repository, tag, variant);
   const wanted = wantedImage(recipe, asked ?? options.platforms, request.headers, variant);
   const newBytes = options.layers.watch();

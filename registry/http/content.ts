@@ -3,6 +3,8 @@
 
 import { type ManifestType, OCTET_STREAM } from "../image/media-type.ts";
 import type { Digest } from "../naming/digest.ts";
+import { VARIANT_HEADER } from "./negotiation.ts";
+import { PLATFORMS_HEADER } from "./platforms.ts";
 
 /** Content under a digest never changes. `no-transform`: a proxy must not compress or decode it. */
 const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
@@ -40,6 +42,9 @@ export const PIN_HEADER = "Nixport-Pin";
 /** With a manifest by tag: how its layers were made, without which nobody makes the same. */
 export const PACKING_HEADER = "Nixport-Packing";
 
+/** The headers that decide which of an image's forms, and for which platforms, a tag's answer is. */
+const DECIDING = ["Accept", "User-Agent", VARIANT_HEADER, PLATFORMS_HEADER].join(", ");
+
 /** What of a request decides its answer. */
 export type Asking = Pick<Request, "method" | "headers">;
 
@@ -51,7 +56,7 @@ export function manifestResponse(
 ): Response {
   const headers = contentHeaders(digest, by === "tag" ? VOLATILE : IMMUTABLE);
   headers.set("ETag", `"${digest}"`);
-  if (by === "tag") headers.set("Vary", "Accept");
+  if (by === "tag") headers.set("Vary", DECIDING);
   const settled = settledBy(request.headers, digest);
   if (settled !== null) {
     if (settled === 412) tellFailure(headers);

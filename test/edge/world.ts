@@ -11,7 +11,7 @@ import { parseSecretKeys, signRequest } from "../../registry/between/token.ts";
 import { ingestPath } from "../../registry/http/route.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
-import { tagOf } from "../registry/fixture.ts";
+import { READS_ZSTD, tagOf } from "../registry/fixture.ts";
 import { CONTROLS_HEADER, type Controls, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
 import { type FakeOrigin, startFakeOrigin } from "./fake-origin.ts";
 import { imageOf, imagePointer, lookupsBody, recordsBody, type Stock, tagPins } from "./stock.ts";
@@ -78,7 +78,12 @@ export async function startWorld(
     pull(path, { method = "GET", headers = {}, controls = {} } = {}) {
       return fetch(edge.url + path, {
         method,
-        headers: { ...headers, [CONTROLS_HEADER]: JSON.stringify(controls) },
+        // A client that gets what a stock has; with another a test asks for another form.
+        headers: {
+          "User-Agent": READS_ZSTD,
+          ...headers,
+          [CONTROLS_HEADER]: JSON.stringify(controls),
+        },
         redirect: "manual",
       });
     },

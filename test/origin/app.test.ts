@@ -38,7 +38,7 @@ interface Row {
 const OCI = "application/vnd.oci.image.manifest.v1+json";
 const INDEX = "application/vnd.oci.image.index.v1+json";
 const DOCKER = "application/vnd.docker.distribution.manifest.v2+json";
-const SHORT_LIVED = { "cache-control": /no-store/, vary: "Accept" };
+const SHORT_LIVED = { "cache-control": /no-store/, vary: /^Accept, User-Agent, / };
 const FOR_EVER = { "cache-control": /immutable/, vary: null };
 
 const ROWS: readonly Row[] = [

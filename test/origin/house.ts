@@ -7,6 +7,7 @@ import { assert, expect } from "vitest";
 import { type EnvironmentVariables, readConfig } from "../../origin/configuration/config.ts";
 import { type Origin, startOrigin } from "../../origin/main.ts";
 import type { Source } from "../../origin/sources/source.ts";
+import { READS_ZSTD } from "../registry/fixture.ts";
 import { type Ending, type LogLine, readableLog, temporaryDirectory } from "./fixture.ts";
 import { SHELL_BUILDER } from "./nix/sandbox-shell.ts";
 
@@ -67,6 +68,7 @@ export interface House {
   forget(): void;
   /** Sets the origin's clock forward. */
   pass(ms: number): void;
+  /** As a client that reads zstd, unless the headers name another. */
   request(path: string, init?: RequestInit): Promise<Response>;
   /** The manifest of a name, which must be answered with 200. */
   pull(name: string, headers?: Readonly<Record<string, string>>): Promise<Pulled>;
@@ -117,7 +119,11 @@ export async function startHouse(
   const origin = await startOrigin({ config, env, log, onSpawn, now });
   onEnd(() => origin.close());
   started.length = 0;
-  const request = (path: string, init?: RequestInit) => fetch(`${origin.url}${path}`, init);
+  const request = (path: string, init: RequestInit = {}) => {
+    const headers = new Headers(init.headers);
+    if (!headers.has("User-Agent")) headers.set("User-Agent", READS_ZSTD);
+    return fetch(`${origin.url}${path}`, { ...init, headers });
+  };
   return {
     ...{ origin, statePath, started, lines, request },
     packed: () =>

@@ -21,6 +21,9 @@ export function defined<Value>(value: Value | undefined, what: string): Value {
   return value;
 }
 
+/** The User-Agent of a client that reads zstd, and waits as long as it takes. */
+export const READS_ZSTD = "skopeo/1.18.0";
+
 export function hexOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

@@ -73,7 +73,7 @@ const ROWS: readonly Row[] = [
       "Nixport-Packing": PACKINGS.zstd,
       "Cache-Control": "no-store, no-transform",
       Warning: null,
-      Vary: "Accept",
+      Vary: "Accept, User-Agent, Nixport-Variant, Nixport-Platforms",
       "Server-Timing": /^kv;dur=[\d.]+, total;dur=/,
     },
     operations: { "kv.getWithMetadata": 1 },

@@ -90,7 +90,7 @@ describe("an origin's log", { timeout: 60_000 }, () => {
     const written = await terminal.until(/404/);
     const name = `${REPOSITORY_PREFIX}hello:latest`;
     const lines = written.split("\r\n").filter((line) => /hello:|helo:/.test(line));
-    const bold = `\x1b[1m${name}\x1b[22m oci-zstd`;
+    const bold = `\x1b[1m${name}\x1b[22m oci-gzip`;
     expect(lines.filter((line) => line.includes(`${bold} \x1b[32mmade\x1b[39m in `))).toHaveLength(
       1,
     );
@@ -104,7 +104,7 @@ describe("an origin's log", { timeout: 60_000 }, () => {
     const terminal = await open(onTestFinished, inTerminal, { NO_COLOR: "1" });
     await pull(terminal.url, "sh");
     const written = await terminal.until(/ made in /);
-    expect(written, written).toContain(`${REPOSITORY_PREFIX}sh:latest oci-zstd made in `);
+    expect(written, written).toContain(`${REPOSITORY_PREFIX}sh:latest oci-gzip made in `);
     expect(written).not.toContain("\x1b[");
   });
 
@@ -126,6 +126,6 @@ describe("an origin's log", { timeout: 60_000 }, () => {
     const terminal = await open(onTestFinished, plainly, { NIXPORT_LOG_FORMAT: "text" });
     await pull(terminal.url, "sh");
     const written = await terminal.until(/ made in /);
-    expect(written).toMatch(/^\d\d:\d\d:\d\d \S*sh:latest oci-zstd made in /m);
+    expect(written).toMatch(/^\d\d:\d\d:\d\d \S*sh:latest oci-gzip made in /m);
   });
 });

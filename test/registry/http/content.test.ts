@@ -164,7 +164,8 @@ describe("manifestResponse", () => {
       expect(headers.get("ETag")).toBe(ETAG);
     }
     expect(byTag.headers.get("Cache-Control") ?? "").toMatch(/no-store/);
-    expect(byTag.headers.get("Vary")).toBe("Accept");
+    const decides = "Accept, User-Agent, Nixport-Variant, Nixport-Platforms";
+    expect(byTag.headers.get("Vary")).toBe(decides);
     expect(byDigest.headers.get("Cache-Control") ?? "").toMatch(/immutable/);
     expect(byDigest.headers.get("Vary")).toBeNull();
   });

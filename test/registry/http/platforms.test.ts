@@ -36,7 +36,7 @@ function named(repository: string): NamedRecipe {
 
 function wanted(repository: string, platforms: Platforms, accept: string | null): WantedImage {
   const headers = new Headers(accept === null ? {} : { Accept: accept });
-  return wantedImage(named(repository), platforms, headers, chooseVariant(headers));
+  return wantedImage(named(repository), platforms, headers, chooseVariant(headers, "known"));
 }
 
 describe("parsePlatforms", () => {
@@ -117,7 +117,7 @@ describe("originHeaders", () => {
           const asked = new Headers(originHeaders(image, BOTH, variant));
           const platforms = parsePlatforms(asked.get("Nixport-Platforms") ?? "");
           assert(platforms !== undefined);
-          expect(chooseVariant(asked)).toBe(variant);
+          expect(chooseVariant(asked, "known")).toBe(variant);
           expect(wantedImage(named(name), platforms, asked, variant)).toStrictEqual(image);
         }
       }
