@@ -9,7 +9,7 @@ import { ingest } from "./ingest/ingest.ts";
 import { createManifestMemory, type ManifestMemory } from "./isolate/manifest-memory.ts";
 import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
 import { createOrigin, type OriginDeadlines } from "./origin-client/origin.ts";
-import { clientNetwork } from "./request/client-network.ts";
+import { clientNetworkOf } from "./request/client-network.ts";
 import type { Edge, LogLine } from "./request/edge.ts";
 import { type Env, readSettings } from "./request/env.ts";
 import { createTrace } from "./request/trace.ts";
@@ -103,6 +103,8 @@ function createEdge(
   context: AppContext,
 ): Edge {
   const { env } = context;
+  const { headers, signal } = context.req.raw;
+  const network = clientNetworkOf(headers);
   const settings = readSettings(env);
   const { problem } = settings;
   if (problem !== undefined && !isolate.told.has(problem)) {
@@ -128,11 +130,12 @@ function createEdge(
       secretKeys,
       now,
       fetch: (request) => fetch(request),
-      wait: { limitMs: originWaitMs, client: context.req.raw.signal },
+      client: { left: signal, network },
+      waitMs: originWaitMs,
       ...(originDeadlinesMs && { deadlinesMs: originDeadlinesMs }),
     }),
     trace: createTrace(() => performance.now()),
-    admitMiss: () => admitMiss(env, context.req.raw, log),
+    admitMiss: () => admitMiss(env, network, log),
     later(event, work) {
       const logged = work().catch((cause) =>
         log({ level: "warn", event: `${event} failed`, cause }),
@@ -145,11 +148,10 @@ function createEdge(
 /** Only misses are counted: what is cached may be had as often as anyone likes. */
 async function admitMiss(
   { MISS_LIMIT }: Env,
-  request: Request,
+  network: string | undefined,
   log: AppOptions["log"],
 ): Promise<void> {
-  const key = clientNetwork(request.headers.get("CF-Connecting-IP") ?? "unknown");
-  const counted = await MISS_LIMIT?.limit({ key }).catch((cause) => {
+  const counted = await MISS_LIMIT?.limit({ key: network ?? "unknown" }).catch((cause) => {
     log({ level: "warn", event: "limit failed", cause });
     return undefined;
   });

@@ -1,7 +1,7 @@
 // The origin's answers: one switch over the route, GET and HEAD alike, one error boundary.
 
 import { Hono } from "hono";
-import { type SecretKey, verifyRequest } from "../registry/between/token.ts";
+import { CLIENT_HEADER, type SecretKey, verifyRequest } from "../registry/between/token.ts";
 import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
@@ -69,7 +69,8 @@ async function answer(options: AppOptions, request: Request, note: PullNote): Pr
 async function authorise(options: AppOptions, request: Request, url: URL): Promise<void> {
   if (options.access === "anyone") return;
   const { method, headers } = request;
-  const signed = { method, path: url.pathname };
+  const client = headers.get(CLIENT_HEADER) ?? undefined;
+  const signed = { method, path: url.pathname, client };
   const authorization = headers.get("Authorization");
   if (await verifyRequest(options.secretKeys, "edge", signed, authorization, options.now())) return;
   throw new RegistryError("UNAUTHORIZED", "this origin answers its edge only: pull from the edge");

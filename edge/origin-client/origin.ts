@@ -1,12 +1,10 @@
-// The only caller of the origin. A request carries our token and nothing of the client's but a range;
+// What is asked of the origin, by `ask.ts` alone. A request carries nothing of the client's but a range;
 // of an answer only what was checked goes on. Absence is what the origin itself says in a registry
 // error; everything else that is no content is 503.
 
 import * as v from "valibot";
-import { type SecretKey, signRequest } from "../../registry/between/token.ts";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
-import { RegistryError } from "../../registry/http/error.ts";
 import { OMITTED_HEADER, omittedSchema } from "../../registry/image/image-index.ts";
 import { type PackingId, parsePackingId } from "../../registry/image/record.ts";
 import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
@@ -14,8 +12,9 @@ import { type Pin, parsePin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import { verifyManifest } from "../isolate/manifest.ts";
+import { type AskingClient, type AskOptions, createAsk } from "./ask.ts";
 import { originError, unusable } from "./origin-error.ts";
-import { type OriginWait, untilBuilt } from "./origin-wait.ts";
+import { untilBuilt } from "./origin-wait.ts";
 
 export type OriginReference =
   | { readonly kind: "tag"; readonly tag: Tag }
@@ -59,12 +58,10 @@ export interface Origin {
   blob(method: "GET" | "HEAD", digest: Digest, range: string | null): Promise<OriginBlob>;
 }
 
-export interface OriginOptions {
-  readonly url: string | undefined;
-  readonly secretKeys: readonly SecretKey[];
-  readonly now: () => number;
-  readonly fetch: (request: Request) => Promise<Response>;
-  readonly wait: OriginWait;
+export interface OriginOptions extends AskOptions {
+  readonly client: AskingClient;
+  /** For how long a manifest is asked for again. */
+  readonly waitMs: number;
   readonly deadlinesMs?: OriginDeadlines;
 }
 
@@ -83,103 +80,52 @@ const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const ANY_REPOSITORY = "nixport";
 const WARNING = /^299 - "[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}"$/;
 
-type Method = "GET" | "HEAD";
-
 /** Seen by the origin as RFC 7240 says it: the image is wanted though nobody waits for it. */
 const NOBODY_WAITS = { Prefer: "respond-async" };
 
 export function createOrigin(options: OriginOptions): Origin {
   const { manifestMs, blobMs } = options.deadlinesMs ?? DEADLINES;
-  const { wait } = options;
-
-  /** Keeps the deadline until `read` is done with the answer. */
-  async function ask<Result>(
-    method: Method,
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    deadlineMs: number,
-    read: (response: Response) => Promise<Result>,
-    client?: AbortSignal,
-  ): Promise<Result> {
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), deadlineMs);
-    const signal = client ? AbortSignal.any([deadline.signal, client]) : deadline.signal;
-    try {
-      const response = await options.fetch(await request(method, path, headers, signal));
-      return await read(response);
-    } catch (cause) {
-      if (cause instanceof RegistryError) throw cause;
-      if (client?.aborted) throw new RegistryError("UNAVAILABLE", "the client has left", { cause });
-      const what = deadline.signal.aborted ? "did not answer in time" : "cannot be reached";
-      throw new RegistryError("UNAVAILABLE", `not cached here, and the origin ${what}; try again`, {
-        cause,
-      });
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async function request(
-    method: Method,
-    path: string,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<Request> {
-    if (options.url === undefined) throw new Error("ORIGIN_URL names no origin");
-    const url = new URL(path, options.url);
-    const signed = { method, path: url.pathname };
-    const token =
-      options.secretKeys.length > 0 &&
-      (await signRequest(options.secretKeys, "edge", signed, options.now()));
-    return new Request(url, {
-      method,
-      headers: {
-        ...headers,
-        ...(token && { Authorization: `Bearer ${token}` }),
-        // A coded body would be decoded on the way, and its length and digest would not match.
-        "Accept-Encoding": "identity",
-      },
-      redirect: "manual",
-      signal,
-    });
-  }
+  const { client, waitMs } = options;
+  const ask = createAsk(options);
 
   return {
-    manifest(repository, reference, asked) {
+    manifest(repository, reference, headers) {
       const last = reference.kind === "tag" ? reference.tag : reference.digest;
       const path = `/v2/${repository}/manifests/${last}`;
+      const asked = { method: "GET", path, headers, deadlineMs: manifestMs, client } as const;
       const read = async (response: Response) => {
         if (response.status !== 200) throw await originError(response);
         return readManifest(response, reference);
       };
-      return untilBuilt(() => ask("GET", path, asked, manifestMs, read, wait.client), wait);
+      return untilBuilt(() => ask(asked, read), { limitMs: waitMs, client: client.left });
     },
-    async refresh(repository, tag, asked) {
+    async refresh(repository, tag, headers) {
       const path = `/v2/${repository}/manifests/${tag}`;
-      const headers = { ...asked, ...NOBODY_WAITS };
-      const status = await ask("HEAD", path, headers, manifestMs, async (response) => {
+      const asked = { path, headers: { ...headers, ...NOBODY_WAITS }, deadlineMs: manifestMs };
+      const status = await ask({ ...asked, method: "HEAD" }, async (response) => {
         await cancelBody(response.body);
         return response.status;
       });
       if (status === 200) return;
       if (status !== 404) throw unusable(`status ${status}`);
       // What is unknown, the tag or a package, only the body of a GET says.
-      await ask("GET", path, headers, manifestMs, async (response) => {
+      await ask({ ...asked, method: "GET" }, async (response) => {
         if (response.status !== 200) throw await originError(response);
         await cancelBody(response.body);
       });
     },
     async blob(method, digest, range) {
       const path = `/v2/${ANY_REPOSITORY}/blobs/${digest}`;
+      const asked = { path, deadlineMs: blobMs, client };
       if (method === "HEAD") {
         const readHead = async (response: Response) =>
           response.status === 200 ? readBlob(response) : undefined;
-        const head = await ask("HEAD", path, {}, blobMs, readHead, wait.client);
+        const head = await ask({ ...asked, method }, readHead);
         if (head !== undefined) return head;
         // An answer to HEAD has no body, and only a body says that there is no such blob.
       }
-      const asked = range === null ? {} : { Range: range };
-      return ask("GET", path, asked, blobMs, readBlob, wait.client);
+      const headers = range === null ? {} : { Range: range };
+      return ask({ ...asked, method: "GET", headers }, readBlob);
     },
   };
 }

@@ -1,6 +1,6 @@
 // The short-lived signed tokens by which edge and origin know each other. A token is bound to one
-// method, one path and, where there is one to bind, one body: a copied token repeats a request
-// whose effect is idempotent, and can do nothing else.
+// method, one path and, where there are any to bind, one body and the client it is for: a copied
+// token repeats a request whose effect is idempotent, and can do nothing else.
 
 import { jwtVerify, SignJWT } from "jose";
 
@@ -18,7 +18,12 @@ export interface SignedRequest {
   readonly path: string;
   /** Digest of the body; absent for blobs, whose digest the path or a later check names. */
   readonly bodyDigest?: string | undefined;
+  /** What `CLIENT_HEADER` says, so that nobody can change whom a request is counted to. */
+  readonly client?: string | undefined;
 }
+
+/** By which the edge says whose pull it asks for: an address, or the network that it is of. */
+export const CLIENT_HEADER = "Nixport-Client";
 
 const TOKEN_LIFE_SECONDS = 60;
 const CLOCK_SKEW_SECONDS = 60;
@@ -58,6 +63,7 @@ export async function signRequest(
     method: request.method,
     path: request.path,
     ...(request.bodyDigest !== undefined && { body: request.bodyDigest }),
+    ...(request.client !== undefined && { client: request.client }),
   })
     .setProtectedHeader({ alg: "HS256", kid: key.id })
     .setIssuer(from)
@@ -85,7 +91,7 @@ export async function verifyRequest(
 export async function verifyHead(
   keys: readonly SecretKey[],
   from: Party,
-  request: Pick<SignedRequest, "method" | "path">,
+  request: Omit<SignedRequest, "bodyDigest">,
   authorization: string | null,
   nowMs: number,
 ): Promise<{ readonly bodyDigest: unknown } | undefined> {
@@ -109,7 +115,8 @@ export async function verifyHead(
         requiredClaims: ["exp", "iat"],
       },
     );
-    const isForIt = payload.method === request.method && payload.path === request.path;
+    const { method, path, client } = payload;
+    const isForIt = method === request.method && path === request.path && client === request.client;
     return isForIt ? { bodyDigest: payload.body } : undefined;
   } catch {
     // Whatever is wrong with a token, the answer is one: it does not count.

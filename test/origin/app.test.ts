@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { parsePopularity } from "../../origin/layers/popularity.ts";
-import { signRequest } from "../../registry/between/token.ts";
+import { CLIENT_HEADER, signRequest } from "../../registry/between/token.ts";
 import { popularityBlob } from "../../registry/image/record.ts";
 import { hexOf, packingIdOf } from "../registry/fixture.ts";
 import { endOfFile, temporaryDirectory } from "./fixture.ts";
@@ -251,9 +251,17 @@ test("an origin for its edge alone answers no request without the edge's token",
   );
   const keys = [{ id: "1", bytes: new TextEncoder().encode(SECRET) }];
   const path = `/v2/${NAME}/manifests/latest`;
-  const ask = async (party: "edge" | "origin", method: string, signed: string) => {
-    const token = await signRequest(keys, party, { method, path: signed }, Date.now());
-    const headers = { Authorization: `Bearer ${token}` };
+  const ask = async (
+    party: "edge" | "origin",
+    method: string,
+    signed: string,
+    { client, told = client }: { readonly client?: string; readonly told?: string } = {},
+  ) => {
+    const token = await signRequest(keys, party, { method, path: signed, client }, Date.now());
+    const headers = {
+      Authorization: `Bearer ${token}`,
+      ...(told !== undefined && { [CLIENT_HEADER]: told }),
+    };
     const response = await closed.request(`${path}?ns=x`, { method, headers });
     await response.bytes();
     return response.status;
@@ -266,7 +274,10 @@ test("an origin for its edge alone answers no request without the edge's token",
   expect(closed.started).toStrictEqual([]);
   expect(await ask("edge", "GET", "/v2/other/manifests/latest")).toBe(401);
   expect(await ask("origin", "GET", path)).toBe(401);
+  expect(await ask("edge", "GET", path, { told: "192.0.2.7" })).toBe(401);
+  expect(await ask("edge", "GET", path, { client: "192.0.2.7", told: "192.0.2.8" })).toBe(401);
   expect(await ask("edge", "GET", path)).toBe(200);
+  expect(await ask("edge", "GET", path, { client: "192.0.2.7" })).toBe(200);
   expect(await ask("edge", "HEAD", path)).toBe(200);
 });
 

@@ -1,11 +1,13 @@
-// Whose misses are counted together.
+// Which clients count as one.
 
 import { expect, test } from "vitest";
-import { clientNetwork } from "../../../edge/request/client-network.ts";
+import { clientNetworkOf } from "../../../edge/request/client-network.ts";
 
-const rows: readonly (readonly [address: string, network: string])[] = [
+const rows: readonly (readonly [address: string, network: string | undefined])[] = [
   ["192.0.2.7", "192.0.2.7"],
-  ["unknown", "unknown"],
+  ["", undefined],
+  ["a name", undefined],
+  ["1".repeat(46), undefined],
   ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
   ["2001:db8:1:2:ffff::1", "2001:db8:1:2"],
   ["2001:db8:1:2::", "2001:db8:1:2"],
@@ -14,6 +16,6 @@ const rows: readonly (readonly [address: string, network: string])[] = [
   ["::1", "0:0:0:0"],
   ["::", "0:0:0:0"],
 ];
-for (const [address, network] of rows) {
-  test(`counts ${address} as ${network}`, () => expect(clientNetwork(address)).toBe(network));
-}
+test.each(rows)("counts %j as %j", (address, network) => {
+  expect(clientNetworkOf(new Headers({ "CF-Connecting-IP": address }))).toBe(network);
+});

@@ -49,6 +49,8 @@ describe("verifyRequest", () => {
   test("accepts what signRequest signed, with a body and without one", async () => {
     expect(await verify(await authorization([FIRST]))).toBe(true);
     expect(await verify(await authorization([FIRST], WITH_BODY), WITH_BODY)).toBe(true);
+    const withClient = { ...REQUEST, client: "2001:db8:1:2" };
+    expect(await verify(await authorization([FIRST], withClient), withClient)).toBe(true);
     expect(await verify(await forged({}))).toBe(true);
   });
 
@@ -59,6 +61,9 @@ describe("verifyRequest", () => {
     ["another body", WITH_BODY, { ...WITH_BODY, bodyDigest: digestOfText("other") }],
     ["a body where none was signed", REQUEST, WITH_BODY],
     ["no body where one was signed", WITH_BODY, REQUEST],
+    ["another client", { ...REQUEST, client: "192.0.2.7" }, { ...REQUEST, client: "192.0.2.8" }],
+    ["a client where none was signed", REQUEST, { ...REQUEST, client: "192.0.2.7" }],
+    ["no client where one was signed", { ...REQUEST, client: "192.0.2.7" }, REQUEST],
   ];
   for (const [what, signed, sent] of others) {
     test(`refuses ${what}`, async () => {

@@ -1,0 +1,83 @@
+// One request to the origin: signed, told whose pull it is for, and given up at its deadline or when
+// its client leaves. What is no answer of the origin is 503.
+
+import { CLIENT_HEADER, type SecretKey, signRequest } from "../../registry/between/token.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+
+export interface AskOptions {
+  readonly url: string | undefined;
+  readonly secretKeys: readonly SecretKey[];
+  readonly now: () => number;
+  readonly fetch: (request: Request) => Promise<Response>;
+}
+
+export interface Asked {
+  readonly method: "GET" | "HEAD";
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly deadlineMs: number;
+  /** Absent for what the edge asks for itself. */
+  readonly client?: AskingClient;
+}
+
+export interface AskingClient {
+  /** Aborted when it leaves. */
+  readonly left: AbortSignal;
+  /** Whom the origin counts the request to; undefined where nobody knows. */
+  readonly network: string | undefined;
+}
+
+/** Keeps the deadline until `read` is done with the answer. */
+export type Ask = <Result>(
+  asked: Asked,
+  read: (response: Response) => Promise<Result>,
+) => Promise<Result>;
+
+export function createAsk(options: AskOptions): Ask {
+  return async (asked, read) => {
+    const { client } = asked;
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), asked.deadlineMs);
+    const signal = client ? AbortSignal.any([deadline.signal, client.left]) : deadline.signal;
+    try {
+      return await read(await options.fetch(await signedRequest(options, asked, signal)));
+    } catch (cause) {
+      if (cause instanceof RegistryError) throw cause;
+      if (client?.left.aborted) {
+        throw new RegistryError("UNAVAILABLE", "the client has left", { cause });
+      }
+      const what = deadline.signal.aborted ? "did not answer in time" : "cannot be reached";
+      throw new RegistryError("UNAVAILABLE", `not cached here, and the origin ${what}; try again`, {
+        cause,
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+async function signedRequest(
+  options: AskOptions,
+  { method, path, headers, client }: Asked,
+  signal: AbortSignal,
+): Promise<Request> {
+  if (options.url === undefined) throw new Error("ORIGIN_URL names no origin");
+  const url = new URL(path, options.url);
+  const network = client?.network;
+  const signed = { method, path: url.pathname, client: network };
+  const token =
+    options.secretKeys.length > 0 &&
+    (await signRequest(options.secretKeys, "edge", signed, options.now()));
+  return new Request(url, {
+    method,
+    headers: {
+      ...headers,
+      ...(network !== undefined && { [CLIENT_HEADER]: network }),
+      ...(token && { Authorization: `Bearer ${token}` }),
+      // A coded body would be decoded on the way, and its length and digest would not match.
+      "Accept-Encoding": "identity",
+    },
+    redirect: "manual",
+    signal,
+  });
+}
