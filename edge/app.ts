@@ -1,7 +1,9 @@
 // One request: environment to dependencies, to the route's handler, to one error boundary.
 
 import { type Context, Hono } from "hono";
+import { clientOf } from "../registry/http/clients.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
+import { holdOf } from "../registry/http/hold.ts";
 import { chooseVariant } from "../registry/http/negotiation.ts";
 import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/http/route.ts";
 import { handle } from "./handle.ts";
@@ -9,6 +11,7 @@ import { ingest } from "./ingest/ingest.ts";
 import { createManifestMemory, type ManifestMemory } from "./isolate/manifest-memory.ts";
 import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
 import { createOrigin, type OriginDeadlines } from "./origin-client/origin.ts";
+import { heldBy } from "./origin-client/origin-wait.ts";
 import { clientNetworkOf } from "./request/client-network.ts";
 import type { Edge, LogLine } from "./request/edge.ts";
 import { type Env, readSettings } from "./request/env.ts";
@@ -27,6 +30,8 @@ export interface AppOptions {
   readonly now: () => number;
   readonly log: (line: LogLine) => void;
   readonly originDeadlinesMs?: OriginDeadlines;
+  /** By the table of clients; tests have other seconds. */
+  readonly holdOf?: typeof holdOf;
 }
 
 type AppContext = Context<{ Bindings: Env }>;
@@ -99,7 +104,7 @@ function boundary(edge: Edge, request: Request, error: unknown): RegistryError {
 }
 
 function createEdge(
-  { isolate, now, log, originDeadlinesMs }: AppOptions,
+  { isolate, now, log, originDeadlinesMs, holdOf: hold = holdOf }: AppOptions,
   context: AppContext,
 ): Edge {
   const { env } = context;
@@ -130,8 +135,8 @@ function createEdge(
       secretKeys,
       now,
       fetch: (request) => fetch(request),
-      client: { left: signal, network },
-      waitMs: originWaitMs,
+      held: heldBy(hold(clientOf(headers)), originWaitMs, signal),
+      network,
       ...(originDeadlinesMs && { deadlinesMs: originDeadlinesMs }),
     }),
     trace: createTrace(() => performance.now()),

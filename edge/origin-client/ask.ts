@@ -1,5 +1,5 @@
 // One request to the origin: signed, told whose pull it is for, and given up at its deadline or when
-// its client leaves. What is no answer of the origin is 503.
+// nobody waits for it any more. What is no answer of the origin is 503.
 
 import { CLIENT_HEADER, type SecretKey, signRequest } from "../../registry/between/token.ts";
 import { RegistryError } from "../../registry/http/error.ts";
@@ -16,15 +16,10 @@ export interface Asked {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly deadlineMs: number;
-  /** Absent for what the edge asks for itself. */
-  readonly client?: AskingClient;
-}
-
-export interface AskingClient {
-  /** Aborted when it leaves. */
-  readonly left: AbortSignal;
-  /** Whom the origin counts the request to; undefined where nobody knows. */
-  readonly network: string | undefined;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
+  /** Whom the origin counts the request to; undefined for the edge, and where nobody knows. */
+  readonly network?: string | undefined;
 }
 
 /** Keeps the deadline until `read` is done with the answer. */
@@ -35,16 +30,17 @@ export type Ask = <Result>(
 
 export function createAsk(options: AskOptions): Ask {
   return async (asked, read) => {
-    const { client } = asked;
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), asked.deadlineMs);
-    const signal = client ? AbortSignal.any([deadline.signal, client.left]) : deadline.signal;
+    const signals = asked.signal ? [deadline.signal, asked.signal] : [deadline.signal];
     try {
-      return await read(await options.fetch(await signedRequest(options, asked, signal)));
+      return await read(
+        await options.fetch(await signedRequest(options, asked, AbortSignal.any(signals))),
+      );
     } catch (cause) {
       if (cause instanceof RegistryError) throw cause;
-      if (client?.left.aborted) {
-        throw new RegistryError("UNAVAILABLE", "the client has left", { cause });
+      if (asked.signal?.aborted) {
+        throw new RegistryError("UNAVAILABLE", "nobody waits for it any more", { cause });
       }
       const what = deadline.signal.aborted ? "did not answer in time" : "cannot be reached";
       throw new RegistryError("UNAVAILABLE", `not cached here, and the origin ${what}; try again`, {
@@ -58,12 +54,11 @@ export function createAsk(options: AskOptions): Ask {
 
 async function signedRequest(
   options: AskOptions,
-  { method, path, headers, client }: Asked,
+  { method, path, headers, network }: Asked,
   signal: AbortSignal,
 ): Promise<Request> {
   if (options.url === undefined) throw new Error("ORIGIN_URL names no origin");
   const url = new URL(path, options.url);
-  const network = client?.network;
   const signed = { method, path: url.pathname, client: network };
   const token =
     options.secretKeys.length > 0 &&

@@ -1,59 +1,93 @@
-// Waits on the client's behalf for an image that the origin is still building, so that a user sees
-// one slow pull where a client would have given up: docker does not ask again after a 503.
+// Holds a client while the origin has no answer that stays: an image is being made, or waits for its
+// turn. So a user sees one slow pull where a client would have given up, or would have asked six times
+// within a second, whatever Retry-After says, and failed.
 
 import { isStillBuilding } from "../../registry/http/building.ts";
 import { RegistryError } from "../../registry/http/error.ts";
+import type { Hold } from "../../registry/http/hold.ts";
 
-export interface OriginWait {
+/** How a client is held. */
+export interface Held {
   /**
-   * For how long it is asked again. What is asked within this time is waited for, so all of it may
-   * take longer by one answer of the origin.
+   * For how long the origin is asked again. What is asked within this time is waited for, so all of it
+   * may take longer by one answer.
    */
-  readonly limitMs: number;
-  /** Aborted when the client leaves. */
-  readonly client: AbortSignal;
+  readonly againMs: number;
+  /** When the client has its answer, whatever the origin does; null where it waits for any. */
+  readonly limitMs: number | null;
+  /** How it is told then what the origin said last. */
+  readonly code: "TOOMANYREQUESTS" | "UNAVAILABLE";
+  /** Aborted when it leaves. */
+  readonly left: AbortSignal;
 }
 
-/**
- * Asks until the answer is another than "still building", and never earlier than that answer says.
- * It counts where asking again would be beyond the limit, and when the client leaves.
- */
-export async function untilBuilt<Result>(
-  ask: () => Promise<Result>,
-  { limitMs, client }: OriginWait,
+/** `againMs` is the operator's word, the rest is the client's. */
+export function heldBy(hold: Hold, againMs: number, left: AbortSignal): Held {
+  const limitMs = hold.seconds === null ? null : 1000 * hold.seconds;
+  return { againMs, limitMs, code: hold.then === 429 ? "TOOMANYREQUESTS" : "UNAVAILABLE", left };
+}
+
+export interface Attempt {
+  /** Aborted when the client leaves, and when it must have its answer. */
+  readonly signal: AbortSignal;
+  /** Until the latter. */
+  readonly leftMs: number;
+}
+
+/** Asks until there is an answer that stays, and never earlier than the last one says. */
+export async function whileHeld<Result>(
+  ask: (attempt: Attempt) => Promise<Result>,
+  { againMs, limitMs, code, left }: Held,
 ): Promise<Result> {
+  const over = new AbortController();
+  const signal = AbortSignal.any([left, over.signal]);
+  const timer = limitMs === null ? null : setTimeout(() => over.abort(), limitMs);
   // In a Worker this clock stands still while code runs, and is right again after each answer.
-  const endMs = performance.now() + limitMs;
-  for (;;) {
-    try {
-      return await ask();
-    } catch (error) {
-      const afterMs = retryAfterMs(error);
-      if (afterMs === undefined || performance.now() + afterMs > endMs) throw error;
-      if (!(await pause(afterMs, client))) throw error;
+  const startMs = performance.now();
+  const leftOf = (ms: number) => startMs + ms - performance.now();
+  let last = new RegistryError("UNAVAILABLE", "not ready yet: the origin is silent; try again");
+  try {
+    while (!signal.aborted) {
+      try {
+        return await ask({ signal, leftMs: leftOf(limitMs ?? Number.POSITIVE_INFINITY) });
+      } catch (error) {
+        if (signal.aborted) break;
+        if (!(error instanceof RegistryError) || !mayPassSoon(error)) throw error;
+        last = error;
+        const afterMs = retryAfterMs(error);
+        const againLeftMs = leftOf(againMs);
+        // Held to the end all the same: told earlier, the client would ask earlier.
+        await pause(Math.min(afterMs, againLeftMs), signal);
+        if (afterMs > againLeftMs) break;
+      }
     }
+  } finally {
+    clearTimeout(timer);
   }
+  throw new RegistryError(code, last.message, last.options);
+}
+
+/** Of an image under way, and of one whose turn has not come; nothing else passes by itself. */
+function mayPassSoon({ code, options }: RegistryError): boolean {
+  return code === "TOOMANYREQUESTS" || isStillBuilding(options.detail);
 }
 
 const DEFAULT_RETRY_AFTER_SECONDS = 1;
 
-/** Undefined for whatever is no build under way. */
-function retryAfterMs(error: unknown): number | undefined {
-  if (!(error instanceof RegistryError) || error.code !== "UNAVAILABLE") return undefined;
-  const { detail, retryAfterSeconds = DEFAULT_RETRY_AFTER_SECONDS } = error.options;
-  // At least a little, whatever it says: an origin in trouble must not be asked in a tight loop.
-  return isStillBuilding(detail) ? 1000 * Math.max(retryAfterSeconds, 0.1) : undefined;
+/** At least a little, whatever it says: an origin in trouble must not be asked in a tight loop. */
+function retryAfterMs({ options }: RegistryError): number {
+  return 1000 * Math.max(options.retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS, 0.1);
 }
 
-/** Whether the time passed before it was stopped. */
-async function pause(ms: number, stopped: AbortSignal): Promise<boolean> {
-  if (stopped.aborted) return false;
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(true), ms);
-  const onStop = () => resolve(false);
+/** Until the time has passed, or is stopped. */
+async function pause(ms: number, stopped: AbortSignal): Promise<void> {
+  if (stopped.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const onStop = () => resolve();
   stopped.addEventListener("abort", onStop, { once: true });
   try {
-    return await promise;
+    await promise;
   } finally {
     clearTimeout(timer);
     stopped.removeEventListener("abort", onStop);

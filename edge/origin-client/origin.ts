@@ -5,6 +5,7 @@
 import * as v from "valibot";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
+import { answeredWithin, RESPOND_ASYNC } from "../../registry/http/prefer.ts";
 import { OMITTED_HEADER, omittedSchema } from "../../registry/image/image-index.ts";
 import { type PackingId, parsePackingId } from "../../registry/image/record.ts";
 import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
@@ -12,9 +13,9 @@ import { type Pin, parsePin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import { verifyManifest } from "../isolate/manifest.ts";
-import { type AskingClient, type AskOptions, createAsk } from "./ask.ts";
+import { type AskOptions, createAsk } from "./ask.ts";
 import { originError, unusable } from "./origin-error.ts";
-import { untilBuilt } from "./origin-wait.ts";
+import { type Attempt, type Held, whileHeld } from "./origin-wait.ts";
 
 export type OriginReference =
   | { readonly kind: "tag"; readonly tag: Tag }
@@ -44,7 +45,7 @@ export interface OriginBlob {
  * when it leaves, which the origin then sees.
  */
 export interface Origin {
-  /** Waits while the origin says that it is building. */
+  /** Waits while the origin says that it is building, or that it is another's turn. */
   manifest(
     repository: string,
     reference: OriginReference,
@@ -59,9 +60,9 @@ export interface Origin {
 }
 
 export interface OriginOptions extends AskOptions {
-  readonly client: AskingClient;
-  /** For how long a manifest is asked for again. */
-  readonly waitMs: number;
+  readonly held: Held;
+  /** Whom the origin counts what it is asked to; undefined where nobody knows. */
+  readonly network: string | undefined;
   readonly deadlinesMs?: OriginDeadlines;
 }
 
@@ -72,7 +73,7 @@ export interface OriginDeadlines {
   readonly blobMs: number;
 }
 
-/** The origin answers a slow build within a minute, unless its operator says otherwise. */
+/** The origin is told to answer a slow build before, whatever its operator lets it wait. */
 const DEADLINES: OriginDeadlines = { manifestMs: 120_000, blobMs: 30_000 };
 /** Some clients stop at about 4 MB. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -80,28 +81,32 @@ const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const ANY_REPOSITORY = "nixport";
 const WARNING = /^299 - "[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}"$/;
 
-/** Seen by the origin as RFC 7240 says it: the image is wanted though nobody waits for it. */
-const NOBODY_WAITS = { Prefer: "respond-async" };
+/** The origin's own answer, which says more, is to be here before its deadline. */
+const ANSWER_AHEAD_SECONDS = 2;
 
 export function createOrigin(options: OriginOptions): Origin {
   const { manifestMs, blobMs } = options.deadlinesMs ?? DEADLINES;
-  const { client, waitMs } = options;
+  const { held, network } = options;
   const ask = createAsk(options);
 
   return {
-    manifest(repository, reference, headers) {
+    manifest(repository, reference, wanted) {
       const last = reference.kind === "tag" ? reference.tag : reference.digest;
       const path = `/v2/${repository}/manifests/${last}`;
-      const asked = { method: "GET", path, headers, deadlineMs: manifestMs, client } as const;
       const read = async (response: Response) => {
         if (response.status !== 200) throw await originError(response);
         return readManifest(response, reference);
       };
-      return untilBuilt(() => ask(asked, read), { limitMs: waitMs, client: client.left });
+      const attempt = ({ signal, leftMs }: Attempt) => {
+        const headers = { ...wanted, ...answeredAhead(Math.min(leftMs, manifestMs)) };
+        const asked = { path, headers, deadlineMs: manifestMs, signal, network };
+        return ask({ ...asked, method: "GET" }, read);
+      };
+      return whileHeld(attempt, held);
     },
     async refresh(repository, tag, headers) {
       const path = `/v2/${repository}/manifests/${tag}`;
-      const asked = { path, headers: { ...headers, ...NOBODY_WAITS }, deadlineMs: manifestMs };
+      const asked = { path, headers: { ...headers, ...RESPOND_ASYNC }, deadlineMs: manifestMs };
       const status = await ask({ ...asked, method: "HEAD" }, async (response) => {
         await cancelBody(response.body);
         return response.status;
@@ -114,20 +119,31 @@ export function createOrigin(options: OriginOptions): Origin {
         await cancelBody(response.body);
       });
     },
-    async blob(method, digest, range) {
+    blob(method, digest, range) {
       const path = `/v2/${ANY_REPOSITORY}/blobs/${digest}`;
-      const asked = { path, deadlineMs: blobMs, client };
-      if (method === "HEAD") {
-        const readHead = async (response: Response) =>
-          response.status === 200 ? readBlob(response) : undefined;
-        const head = await ask({ ...asked, method }, readHead);
-        if (head !== undefined) return head;
-        // An answer to HEAD has no body, and only a body says that there is no such blob.
-      }
-      const headers = range === null ? {} : { Range: range };
-      return ask({ ...asked, method: "GET", headers }, readBlob);
+      const attempt = async ({ signal }: Attempt) => {
+        const asked = { path, deadlineMs: blobMs, signal, network };
+        if (method === "HEAD") {
+          const head = await ask({ ...asked, method }, readHead);
+          if (head !== undefined) return head;
+          // An answer to HEAD has no body, and only a body says that there is no such blob.
+        }
+        const headers = range === null ? {} : { Range: range };
+        return ask({ ...asked, method: "GET", headers }, readBlob);
+      };
+      return whileHeld(attempt, held);
     },
   };
+}
+
+/** Tells the origin for how long it is waited for: it is asked again, and not left while it works. */
+function answeredAhead(leftMs: number): AskedHeaders {
+  const seconds = Math.floor(leftMs / 1000) - ANSWER_AHEAD_SECONDS;
+  return answeredWithin(Math.max(1, seconds));
+}
+
+async function readHead(response: Response): Promise<OriginBlob | undefined> {
+  return response.status === 200 ? readBlob(response) : undefined;
 }
 
 async function readBlob(response: Response): Promise<OriginBlob> {

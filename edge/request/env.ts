@@ -32,8 +32,8 @@ export interface Settings {
 }
 
 const DEFAULT_PIN_FRESH_SECONDS = 300;
-/** With one more answer of the origin below the 5 minutes after which Kubernetes gives a pull up. */
-const DEFAULT_ORIGIN_WAIT_SECONDS = 240;
+/** As long as an origin lets a build take, and a minute for what comes before it and after. */
+const DEFAULT_ORIGIN_WAIT_SECONDS = 660;
 const DEFAULT_PLATFORMS: Platforms = ["amd64"];
 
 export function readSettings(env: Env): Settings {

@@ -23,7 +23,7 @@ Answers docker pull at http://127.0.0.1:8787 from what is cached, and asks the o
   NIXPORT_PLATFORMS   what a name without a platform is answered for, as at the origin
   NIXPORT_ZSTD        for whom zstd is: known (clients that read it), or never
   PIN_FRESH_SECONDS   for how long a tag's revision counts as fresh (300)
-  ORIGIN_WAIT_SECONDS for how long it waits for an image that is being built (240)
+  ORIGIN_WAIT_SECONDS for how long it waits for an image that is being built (660)
 `;
 
 const MAX_SECONDS = 1e9;

@@ -9,6 +9,7 @@ import {
   type WantedImage,
   wantedImage,
 } from "../../registry/http/platforms.ts";
+import { preferenceOf } from "../../registry/http/prefer.ts";
 import { describeAge, movedWarning, staleWarning } from "../../registry/http/warning.ts";
 import { OMITTED_HEADER, omittedHeader } from "../../registry/image/image-index.ts";
 import type { Variant } from "../../registry/image/variant.ts";
@@ -94,6 +95,7 @@ function heldBuild(
 ): Promise<BuiltForPlatforms | FailedBuild | StillUnderWay> {
   const startedMs = now();
   const { image, tag, variant } = name;
+  const { isAsynchronous, waitSeconds } = preferenceOf(request.headers);
   const build = async (wait: Wait) => {
     const built = await stages.watch({ image, tag }, wait, (watched) =>
       buildForPlatforms({ images, store }, wanted, tag, variant, watched),
@@ -106,8 +108,8 @@ function heldBuild(
     return built;
   };
   return holdRequest(build, {
-    holdMs,
-    client: isAsynchronous(request) ? null : request.signal,
+    holdMs: waitSeconds === undefined ? holdMs : Math.min(holdMs, 1000 * waitSeconds),
+    client: isAsynchronous ? null : request.signal,
     onLate: (late) => {
       const facts = { path: new URL(request.url).pathname, ...name, ms: now() - startedMs };
       if (late.status === "rejected") {
@@ -123,9 +125,4 @@ function heldBuild(
       log.info({ ...facts, outcome, ...more }, "built after its request was answered");
     },
   });
-}
-
-/** Whoever says so (RFC 7240 §4.1) wants the image made whether it waits for it or not. */
-function isAsynchronous({ headers }: Request): boolean {
-  return /(^|,)\s*respond-async\s*($|[,;])/i.test(headers.get("Prefer") ?? "");
 }

@@ -153,6 +153,8 @@ describe("a build that is pulled through the edge", { ...limit, ...skipWhere(hid
     const { deployment } = await start(onTestFinished, {
       NIXPORT_MAX_BUILDS: "1",
       NIXPORT_MAX_QUEUE: "0",
+      // Told at once: the edge would ask again before.
+      ORIGIN_WAIT_SECONDS: "0",
     });
     // Has what is in every image made, which the next two would share, and wait for together.
     await pullManifest(deployment.edgeUrl, nameOf("large"));

@@ -18,6 +18,8 @@ export interface Controls {
   /** Has work behind the answer that lasts until the origin answers what it asks. */
   readonly behind?: boolean;
   readonly deadlineMs?: number;
+  /** How long a second is of those for which clients are held. */
+  readonly secondMs?: number;
 }
 
 export const CONTROLS_HEADER = "Test-Controls";

@@ -4,6 +4,7 @@
 
 import { createApp, createIsolate } from "../../edge/app.ts";
 import { writeLog } from "../../edge/request/log.ts";
+import { holdOf } from "../../registry/http/hold.ts";
 import { BEHIND_PATH, CONTROLS_HEADER, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
 
 const isolate = createIsolate();
@@ -20,6 +21,7 @@ export default {
       isolate: controls.coldMemory ? createIsolate() : isolate,
       now: () => controls.nowMs ?? NOW_MS,
       log: writeLog,
+      holdOf: (client) => scaled(holdOf(client), controls.secondMs ?? 1000),
       originDeadlinesMs: { manifestMs: controls.deadlineMs ?? 20_000, blobMs: 20_000 },
     });
     if (controls.behind) context.waitUntil(fetch(new URL(BEHIND_PATH, env.ORIGIN_URL)));
@@ -46,6 +48,10 @@ export default {
     return answer;
   },
 };
+
+function scaled(hold, secondMs) {
+  return { ...hold, seconds: hold.seconds && (hold.seconds * secondMs) / 1000 };
+}
 
 function misled(bucket, { overtakenBy, wrongRange }) {
   if (wrongRange) return { get: (key) => bucket.get(key, { range: { offset: 0, length: 1 } }) };

@@ -179,6 +179,18 @@ describe("a slow build", gated, () => {
     expect(await set.starts("one")).toBe(1);
   });
 
+  test("is answered within the time that a request gives it, and goes on", async () => {
+    const house = await fresh(onTestFinished);
+    const headers = { Prefer: "wait=1" };
+    const { status, message } = await refusal(house.request(pathOf("one"), { headers }));
+    expect([status, message]).toStrictEqual([503, expect.stringMatching(/^not ready yet/)]);
+    const [builder = 0] = await set.running("one");
+    expect(await isRunning(builder)).toBe(true);
+    await set.open("one");
+    await house.pull("one");
+    expect(await set.starts("one")).toBe(1);
+  });
+
   test("that ends after its answer is there for the next pull", async () => {
     const house = await fresh(onTestFinished, { NIXPORT_HOLD: "1" });
     expect((await refusal(house.request(pathOf("one")))).status).toBe(503);
