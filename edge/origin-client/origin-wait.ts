@@ -24,7 +24,7 @@ export interface Held {
 /** `againMs` is the operator's word, the rest is the client's. */
 export function heldBy(hold: Hold, againMs: number, left: AbortSignal): Held {
   const limitMs = hold.seconds === null ? null : 1000 * hold.seconds;
-  return { againMs, limitMs, code: hold.then === 429 ? "TOOMANYREQUESTS" : "UNAVAILABLE", left };
+  return { againMs, limitMs, code: hold.status === 429 ? "TOOMANYREQUESTS" : "UNAVAILABLE", left };
 }
 
 export interface Attempt {

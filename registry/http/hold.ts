@@ -6,8 +6,8 @@ import type { Client } from "./clients.ts";
 export interface Hold {
   /** Null: until the image is there, as far as that is let take. */
   readonly seconds: number | null;
-  /** The status that it is told then: one that it asks again after, where there is one. */
-  readonly then: StillBuildingStatus;
+  /** What it is told then: what it asks again after, where there is such a thing. */
+  readonly status: StillBuildingStatus;
 }
 
 /** 408 says the same to those who ask again after it, but it lets proxies close the connection. */
@@ -18,5 +18,5 @@ const HELD_PART = 5 / 6;
 
 export function holdOf({ headersWaitSeconds, asksAgain }: Client): Hold {
   const seconds = headersWaitSeconds === null ? null : Math.floor(HELD_PART * headersWaitSeconds);
-  return { seconds, then: asksAgain.some(({ status }) => status === 429) ? 429 : 503 };
+  return { seconds, status: asksAgain.some(({ status }) => status === 429) ? 429 : 503 };
 }
