@@ -1,21 +1,21 @@
 // The origin's answers: one switch over the route, GET and HEAD alike, one error boundary.
 
+import { getConnInfo } from "@hono/node-server/conninfo";
 import { Hono } from "hono";
-import { CLIENT_HEADER, type SecretKey, verifyRequest } from "../registry/between/token.ts";
 import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
 import { isBelowV2, parseRoute, type Route } from "../registry/http/route.ts";
 import { tagListResponse } from "../registry/http/tags.ts";
+import { type Asker, type Asking, askerOf } from "./pulling/asker.ts";
 import { type PullingByDigest, serveBlob, serveManifest } from "./pulling/by-digest.ts";
 import { type PullingByTag, serveTag } from "./pulling/by-tag.ts";
 import { openPullNote, type PullNote } from "./pulling/pull-note.ts";
 import type { WebSite } from "./web/site.ts";
 
-export interface AppOptions extends PullingByTag, PullingByDigest {
+export interface AppOptions extends Asking, PullingByTag, PullingByDigest {
   /** Who may pull: anyone, or only an edge that signs its requests. */
   readonly access: "anyone" | "edge";
-  readonly secretKeys: readonly SecretKey[];
   /** What is not below /v2, for anyone: whoever names a folder for it wants it seen. */
   readonly web: WebSite | null;
 }
@@ -27,7 +27,8 @@ export function createApp(options: AppOptions): Hono {
     const startedMs = options.now();
     options.log.debug({ method: request.method, path: context.req.path }, "asked");
     const note = openPullNote();
-    const response = await answer(options, request, note);
+    const { address } = getConnInfo(context).remote;
+    const response = await answer(options, request, address, note);
     options.log.info(
       {
         method: request.method,
@@ -43,13 +44,19 @@ export function createApp(options: AppOptions): Hono {
   return app;
 }
 
-async function answer(options: AppOptions, request: Request, note: PullNote): Promise<Response> {
+async function answer(
+  options: AppOptions,
+  request: Request,
+  address: string | undefined,
+  note: PullNote,
+): Promise<Response> {
   try {
     const url = new URL(request.url);
     if (options.web !== null && !isBelowV2(url)) return await options.web.serve(request, url);
     const route = parseRoute(request.method, url);
-    await authorise(options, request, url);
-    return await serve(options, request, route, note);
+    const asker = await askerOf(options, request, url.pathname, address);
+    authorise(options, asker);
+    return await serve(options, request, route, asker, note);
   } catch (error) {
     if (error instanceof RegistryError) {
       note.refused(error);
@@ -66,13 +73,8 @@ async function answer(options: AppOptions, request: Request, note: PullNote): Pr
   }
 }
 
-async function authorise(options: AppOptions, request: Request, url: URL): Promise<void> {
-  if (options.access === "anyone") return;
-  const { method, headers } = request;
-  const client = headers.get(CLIENT_HEADER) ?? undefined;
-  const signed = { method, path: url.pathname, client };
-  const authorization = headers.get("Authorization");
-  if (await verifyRequest(options.secretKeys, "edge", signed, authorization, options.now())) return;
+function authorise({ access }: AppOptions, { isKnown }: Asker): void {
+  if (access === "anyone" || isKnown) return;
   throw new RegistryError("UNAUTHORIZED", "this origin answers its edge only: pull from the edge");
 }
 
@@ -80,6 +82,7 @@ async function serve(
   options: AppOptions,
   request: Request,
   route: Route,
+  asker: Asker,
   note: PullNote,
 ): Promise<Response> {
   switch (route.kind) {
@@ -87,10 +90,10 @@ async function serve(
       return pingResponse(request.method);
     case "manifest":
       return route.reference.kind === "tag"
-        ? serveTag(options, request, { ...route, tag: route.reference.tag }, note)
+        ? serveTag(options, request, { ...route, tag: route.reference.tag }, asker, note)
         : serveManifest(options, request, route.reference.digest);
     case "blob":
-      return serveBlob(options, request, route.digest);
+      return serveBlob(options, request, route.digest, asker);
     case "tags":
       return tagListResponse(route.repository, new URL(request.url), request.method);
     case "referrers":

@@ -30,6 +30,7 @@ import { serveApp } from "./server.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
 import { openFilesystemStore } from "./storage/filesystem.ts";
+import { watchMemory } from "./waiting/memory-watch.ts";
 import { openWebSite } from "./web/site.ts";
 
 export interface Origin {
@@ -70,8 +71,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const notes = { store, sourceId: sourceId(source), keepMs: config.trackMs, now, log };
   const tracked = await openTracked(notes);
   const refresh = createRefresh({ tracked, log, now, signal });
+  const memory = watchMemory({ log, signal });
   const set = await openPackageSet({
-    ...{ config, env, store, onMoved: refresh.moved, onSpawn, log, now, signal },
+    ...{ config, env, store, onMoved: refresh.moved, onSpawn, memory, log, now, signal },
   }).catch((error) => {
     // What the start has begun besides is of no use any more.
     stop.abort(error);
@@ -91,7 +93,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const maker = createRecordMaker({ layers, popularity, storeDirectory });
   const policy = buildPolicy(config, nix.settings);
   log.info(describeBuilds(policy, nix.settings), "how packages are made");
-  const held = createHeldPaths({ ...config, nix, rootsDir, policy, log, signal });
+  const held = createHeldPaths({ ...config, nix, rootsDir, policy, memory, log, signal });
   const failures = rememberFailures<RecordFailure>({ forMs: config.failureMemoryMs, now });
   const parts = { nix, store, maker, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
@@ -107,14 +109,14 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     });
   }
   refresh.start({ lookups, images, give: async (image) => outbox?.add(image) });
-  const { access, holdMs, platforms, zstd } = config;
+  const { access, platforms, zstd } = config;
   const app = createApp({
     ...{ platforms, zstd },
     images: createTaggedImages({ pins, images, refresh, tracked }),
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },
-    ...{ store, outbox, access, holdMs, secretKeys, log, now },
+    ...{ store, outbox, access, holds: config, secretKeys, log, now },
   });
   await packerReady;
   const server = await serveApp(app, config);

@@ -23,6 +23,7 @@ import { type Pins, type PinsOptions, rememberPins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { openTrees } from "./sources/trees.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
+import type { MemoryWatch } from "./waiting/memory-watch.ts";
 
 export interface PackageSet {
   readonly nix: NixTool;
@@ -42,6 +43,7 @@ export interface PackageSetOptions {
   readonly store: BlobStore;
   readonly onMoved: NonNullable<PinsOptions["onMoved"]>;
   readonly onSpawn: OnSpawn;
+  readonly memory: MemoryWatch;
   readonly log: Log;
   readonly now: () => number;
   readonly signal: AbortSignal;
@@ -53,7 +55,7 @@ const MAX_TREES = 50;
 
 /** Throws a NotReady, a StoreProblem or a PopularityProblem where a person must do something first. */
 export async function openPackageSet(options: PackageSetOptions): Promise<PackageSet> {
-  const { config, env, store, onSpawn, log, now, signal } = options;
+  const { config, env, store, onSpawn, memory, log, now, signal } = options;
   const { source, nixpkgsConfig } = config;
   const renewable = await openNix(options);
   const { nix } = renewable;
@@ -71,7 +73,7 @@ export async function openPackageSet(options: PackageSetOptions): Promise<Packag
   const pins = configurePins(tags, nixpkgsConfig);
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const lookups = rememberLookups({
-    ...{ ...config, nix, trees, store, asked, signal, bringNix: renewable.bring },
+    ...{ ...config, nix, trees, store, asked, memory, signal, bringNix: renewable.bring },
     failures: rememberFailures({ forMs: config.failureMemoryMs, now }),
   });
   const [readiness, popularity] = await Promise.all([

@@ -13,6 +13,7 @@ import type { NixTool } from "./nix/nix-tool.ts";
 import type { PinnedTag, Pins } from "./sources/pins.ts";
 import { describeSource, isCommit, type Source } from "./sources/source.ts";
 import type { Trees } from "./sources/trees.ts";
+import { ownDemand } from "./waiting/demand.ts";
 
 export type Readiness =
   | { readonly kind: "ready" }
@@ -63,7 +64,7 @@ async function ask(options: ReadinessOptions): Promise<Readiness> {
   // A branch may be made yet, and other tags be there.
   if (pinned.kind === "unknown-tag") return but(`latest cannot be had: ${pinned.message}`);
   const { lookups, system, signal } = options;
-  const [answer] = await lookups.find(pinned, system, [PROBE], signal);
+  const [answer] = await lookups.find(pinned, system, [PROBE], ownDemand(signal));
   if (answer === undefined) throw new Error("no answer to a lookup");
   switch (answer.lookup.kind) {
     case "evaluation-failed":
@@ -117,7 +118,7 @@ async function describeFailure(
   pinned: PinnedTag,
   { nix, system, source, trees, signal }: ReadinessOptions,
 ): Promise<Readiness> {
-  const tree = await trees.obtain(pinned, signal);
+  const tree = await trees.obtain(pinned, ownDemand(signal));
   if (tree.kind !== "there") return noAnswer(message);
   const failure = await askLoadFailure({ nix, source: tree.source, system, signal });
   if (failure === undefined) return but(`${PROBE}, which every image has, fails: ${message}`);

@@ -41,7 +41,8 @@ export interface Config {
   readonly builderTimeoutSeconds: number;
   readonly buildDeadlineMs: number;
   readonly fetchDeadlineMs: number;
-  readonly holdMs: number;
+  /** Null: for as long as its client waits. */
+  readonly holdMs: number | null;
   readonly maxBuilds: number;
   readonly maxEvaluations: number;
   readonly maxQueue: number;
@@ -119,8 +120,7 @@ function readNumbers({ integer }: Variables) {
     builderTimeoutSeconds: integer("NIX_TIMEOUT", 60, 1, 86_400),
     buildDeadlineMs: 1000 * integer("NIXPORT_BUILD_DEADLINE", 600, 1, 86_400),
     fetchDeadlineMs: 1000 * integer("NIXPORT_FETCH_DEADLINE", 1800, 1, 86_400),
-    // Below the 60 s after which common proxies give up.
-    holdMs: 1000 * integer("NIXPORT_HOLD", 50, 1, 86_400),
+    holdMs: milliseconds(integer("NIXPORT_HOLD", null, 1, 86_400)),
     // One that downloads leaves the machine to one that builds; Nix has a limit of its own in each.
     maxBuilds: integer("NIXPORT_MAX_BUILDS", 4, 1, 256),
     // An evaluation of nixpkgs takes hundreds of megabytes.
@@ -133,6 +133,10 @@ function readNumbers({ integer }: Variables) {
     popularityRefreshMs: DAY_MS * integer("NIXPORT_POPULARITY_REFRESH", 0, 0, 3650) || null,
     packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
   };
+}
+
+function milliseconds(seconds: number | null): number | null {
+  return seconds === null ? null : 1000 * seconds;
 }
 
 function readBuilds({ text, integer, problem }: Variables) {

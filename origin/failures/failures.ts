@@ -119,7 +119,7 @@ export function failureError(failure: BuildFailure): RegistryError {
         { detail: [{ reason: failure.kind }], retryAfterSeconds: 30 },
       );
     case "still-under-way":
-      return stillBuilding(failure.stage);
+      return stillBuilding(failure);
     case "too-large": {
       const { kind: reason, sizeBytes, limitBytes } = failure;
       return absent(
@@ -164,10 +164,12 @@ function packagesError(packages: readonly FailedPackage[]): RegistryError {
 }
 
 /** The next request is held as this one was, so it may come soon. */
-function stillBuilding(stage: Stage): RegistryError {
+function stillBuilding({ stage, status }: StillUnderWay): RegistryError {
   const progress = stage.kind === "realising" ? stage.progress : null;
   const detail: StillBuilding = { reason: "building", progress };
-  return unavailable(detail, `not ready yet: ${describeStage(stage)}; try again`, 1);
+  const code = status === 429 ? "TOOMANYREQUESTS" : "UNAVAILABLE";
+  const message = `not ready yet: ${describeStage(stage)}; try again`;
+  return new RegistryError(code, message, { detail: [detail], retryAfterSeconds: 1 });
 }
 
 export function describeStage(stage: Stage): string {

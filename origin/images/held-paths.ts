@@ -15,6 +15,8 @@ import {
   realise,
   type WantedOutputs,
 } from "../nix/realise.ts";
+import { ALWAYS, type Demand } from "../waiting/demand.ts";
+import type { MemoryWatch } from "../waiting/memory-watch.ts";
 import { type Busy, createSlots, type Slots } from "../waiting/slots.ts";
 
 export interface WantedPath {
@@ -46,13 +48,13 @@ export type Holding =
   | NotTried;
 
 export interface HeldPaths {
-  /** Realises all in one process, when it is their turn; given up when the signal is aborted. */
-  realise(wanted: readonly WantedPath[], signal: AbortSignal): Promise<Holding>;
+  /** Realises all in one process, when it is their turn; given up when nobody has a use for it. */
+  realise(wanted: readonly WantedPath[], demand: Demand): Promise<Holding>;
   /** Uses paths that were valid once: fetched again if a cache has them, but never built. */
   during<T>(
     paths: readonly StorePath[],
     use: () => Promise<T>,
-    signal?: AbortSignal,
+    demand?: Demand,
   ): Promise<T | HoldFailure>;
   /** How far the realisation of any of these derivations is; undefined where none is under way. */
   progress(derivations: readonly string[]): RealiseProgress | undefined;
@@ -71,6 +73,7 @@ export interface HeldPathsOptions {
   readonly buildDeadlineMs: number;
   readonly maxBuilds: number;
   readonly maxQueue: number;
+  readonly memory: MemoryWatch;
   readonly log: Log;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
@@ -90,16 +93,17 @@ interface UnderWay {
 
 export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
   const { nix, rootsDir, policy, builderTimeoutSeconds, buildDeadlineMs, log } = options;
-  const builds = createSlots({ atOnce: options.maxBuilds, waiting: options.maxQueue });
+  const { maxBuilds, maxQueue, memory } = options;
+  const builds = createSlots({ atOnce: maxBuilds, waiting: maxQueue, memory });
   const fetches = createSlots(FETCHES);
   const underWay = new Set<UnderWay>();
 
   async function hold(
     slots: Slots,
     wanted: readonly WantedPath[],
-    wantedSignal: AbortSignal,
+    demand: Demand,
   ): Promise<Holding> {
-    const givenUp = AbortSignal.any([options.signal, wantedSignal]);
+    const givenUp = AbortSignal.any([options.signal, demand.signal]);
     const deadline = AbortSignal.timeout(buildDeadlineMs);
     const signal = AbortSignal.any([givenUp, deadline]);
     const derivations = new Set(wanted.map(({ derivation }) => derivation));
@@ -118,6 +122,7 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
       const realised = await slots.run(
         () => realise(nix, byDerivation(wanted), { ...limits, signal, onLog, onBuilds }),
         signal,
+        demand,
       );
       return settled(realised);
     } finally {
@@ -148,10 +153,10 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
   }
 
   return {
-    realise: (wanted, signal) => hold(builds, wanted, signal),
-    async during(paths, use, signal = options.signal) {
+    realise: (wanted, demand) => hold(builds, wanted, demand),
+    async during(paths, use, demand = ALWAYS) {
       const wanted = paths.map((path) => ({ derivation: path, output: "out", storePath: path }));
-      const holding = await hold(fetches, wanted, signal);
+      const holding = await hold(fetches, wanted, demand);
       if (holding.kind !== "held") return holding;
       try {
         const [failure] = holding.failures.values();

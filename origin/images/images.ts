@@ -30,7 +30,7 @@ export interface BuiltImage {
 export type ImageResult = BuiltImage | BuildFailure;
 
 export interface Images {
-  /** Rejects with the reason of the wait's signal when that is aborted. */
+  /** Rejects with the reason of the demand's signal when that is aborted. */
   build(recipe: Recipe, pinned: PinnedTag, variant: Variant, wait: Wait): Promise<ImageResult>;
 }
 
@@ -89,7 +89,7 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
       if (gathered.kind === "derivation-gone") {
         // Evaluating writes the derivations again; gone a second time means a collector at work.
         const system = systemOf(recipe.architecture);
-        await lookups.evaluate(pinned, system, recipe.packages, wait.signal);
+        await lookups.evaluate(pinned, system, recipe.packages, wait.demand);
         gathered = await gather(recipe, pinned, form, wait);
       }
       if (gathered.kind !== "gathered") return settled(gathered);
@@ -117,11 +117,11 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
     recipe: Recipe,
     pinned: PinnedTag,
     form: Form,
-    { signal, onStage }: Wait,
+    { demand, onStage }: Wait,
   ): Promise<Gathered> {
     const system = systemOf(recipe.architecture);
     onStage(() => lookups.stage(pinned));
-    const found = await lookups.find(pinned, system, recipe.packages, signal);
+    const found = await lookups.find(pinned, system, recipe.packages, demand);
     const failed: FailedPackage[] = [];
     for (const { name, lookup } of found) {
       if (isStopped(lookup)) {
@@ -135,7 +135,7 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
       isFound(lookup) ? [{ name, found: lookup }] : [],
     );
     onStage(() => records.stage(ingredients));
-    const made = await records.make(ingredients, form, signal);
+    const made = await records.make(ingredients, form, demand);
     const held = new Set(made.records.flatMap(({ outputs }) => outputs));
     const complete = ingredients.filter((each) =>
       outputPathsOf(each.found).every((path) => held.has(path)),

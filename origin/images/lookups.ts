@@ -13,8 +13,10 @@ import type { NoTree, Trees } from "../sources/trees.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
+import type { Demand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
+import type { MemoryWatch } from "../waiting/memory-watch.ts";
 import { createSlots } from "../waiting/slots.ts";
 import type { AskedName, AskedNames } from "./asked-names.ts";
 
@@ -29,19 +31,19 @@ export interface NamedLookup {
 export type NoLookup = LookupStopped | NoTree;
 
 export interface Lookups {
-  /** One per name, in order. Rejects with the signal's reason when that is aborted. */
+  /** One per name, in order. Rejects with the reason of the demand's signal when that is aborted. */
   find(
     pinned: PinnedTag,
     system: System,
     names: readonly PackageName[],
-    signal: AbortSignal,
+    demand: Demand,
   ): Promise<readonly NamedLookup[]>;
   /** Asks Nix whatever is known, so that the derivations are in the store again. */
   evaluate(
     pinned: PinnedTag,
     system: System,
     names: readonly PackageName[],
-    signal: AbortSignal,
+    demand: Demand,
   ): Promise<void>;
   /** What finding names at a pin waits for. */
   stage(pinned: PinnedTag): Stage;
@@ -53,6 +55,7 @@ export interface LookupsOptions {
   readonly store: BlobStore;
   readonly maxEvaluations: number;
   readonly maxQueue: number;
+  readonly memory: MemoryWatch;
   readonly asked: AskedNames;
   /** Whether a Nix of at least this version is used from now on. */
   readonly bringNix: (needed: string) => Promise<boolean>;
@@ -72,7 +75,8 @@ interface Question {
 
 export function rememberLookups(options: LookupsOptions): Lookups {
   const { nix, trees, store, asked, failures } = options;
-  const slots = createSlots({ atOnce: options.maxEvaluations, waiting: options.maxQueue });
+  const { maxEvaluations, maxQueue, memory } = options;
+  const slots = createSlots({ atOnce: maxEvaluations, waiting: maxQueue, memory });
   const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
   const keyOf = ({ pinned, system, name }: Question) => storageKey.lookup(pinned.pin, system, name);
 
@@ -110,17 +114,17 @@ export function rememberLookups(options: LookupsOptions): Lookups {
   /** All questions of one run come from one call of `find`, so they share a pin and a system. */
   async function ask(
     questions: readonly Question[],
-    unwanted: AbortSignal,
+    demand: Demand,
   ): Promise<readonly (Lookup | NoLookup)[]> {
     const [first] = questions;
     if (first === undefined) return [];
     const names = questions.map((question) => question.name);
-    const signal = AbortSignal.any([options.signal, unwanted]);
+    const signal = AbortSignal.any([options.signal, demand.signal]);
     // Before its turn: whoever waits for a download keeps nobody from evaluating.
-    const tree = await trees.obtain(first.pinned, signal);
+    const tree = await trees.obtain(first.pinned, demand);
     if (tree.kind !== "there") return questions.map(() => tree);
     const askNix = () =>
-      slots.run(() => lookUp(nix, tree.source, first.system, names, signal), signal);
+      slots.run(() => lookUp(nix, tree.source, first.system, names, signal), signal, demand);
     let answers = await askNix();
     const needed = neededOf(answers);
     if (needed !== undefined && (await options.bringNix(needed))) answers = await askNix();
@@ -140,11 +144,11 @@ export function rememberLookups(options: LookupsOptions): Lookups {
     names.map((name): Question => ({ pinned, system, name }));
 
   return {
-    async find(pinned, system, names, signal) {
+    async find(pinned, system, names, demand) {
       const questions = toQuestions(pinned, system, names);
       const recalled = await Promise.all(questions.map(recall));
       const open = questions.filter((_, index) => recalled[index] === undefined);
-      const answers = open.length === 0 ? [] : await asking.all(open, signal);
+      const answers = open.length === 0 ? [] : await asking.all(open, demand);
       const byName = new Map(open.map((question, index) => [question.name, answers[index]]));
       return names.map((name, index) => {
         const lookup = recalled[index] ?? byName.get(name);
@@ -152,8 +156,8 @@ export function rememberLookups(options: LookupsOptions): Lookups {
         return { name, lookup, isRemembered: recalled[index] !== undefined };
       });
     },
-    async evaluate(pinned, system, names, signal) {
-      await asking.all(toQuestions(pinned, system, names), signal);
+    async evaluate(pinned, system, names, demand) {
+      await asking.all(toQuestions(pinned, system, names), demand);
     },
     stage: (pinned) => trees.stage(pinned) ?? { kind: "looking-up" },
   };

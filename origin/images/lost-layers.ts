@@ -7,14 +7,15 @@ import type { StorePath } from "../../registry/naming/store-path.ts";
 import { queryClosure } from "../nix/closure.ts";
 import type { Hindrance, NotBuilt } from "../nix/hindrance.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
+import type { Demand } from "../waiting/demand.ts";
 import { joinBatches } from "../waiting/join.ts";
 import type { HeldPaths, NotTried } from "./held-paths.ts";
 import type { Making, PackedLayers } from "./packed-layers.ts";
 import type { RecordMaker } from "./record-maker.ts";
 
 export interface LostLayers {
-  /** Rejects with the signal's reason when that is aborted. */
-  remake(digest: Digest, signal: AbortSignal): Promise<Remade>;
+  /** Rejects with the reason of the demand's signal when that is aborted. */
+  remake(digest: Digest, demand: Demand): Promise<Remade>;
 }
 
 export type Remade =
@@ -36,7 +37,7 @@ export interface LostLayersOptions {
 export function createLostLayers(options: LostLayersOptions): LostLayers {
   const { nix, maker, layers, held, signal } = options;
 
-  async function remakeOne(digest: Digest, unwanted: AbortSignal): Promise<Remade> {
+  async function remakeOne(digest: Digest, demand: Demand): Promise<Remade> {
     const making = await layers.making(digest);
     if (making === undefined) return { kind: "gone" };
     const paths = pathsOf(making);
@@ -44,7 +45,7 @@ export function createLostLayers(options: LostLayersOptions): LostLayers {
       const graph = await queryClosure(nix, paths, signal);
       return { kind: "remade", layer: await maker.remake(making, graph) } as const;
     };
-    const remade = await held.during(paths, use, unwanted);
+    const remade = await held.during(paths, use, demand);
     switch (remade.kind) {
       case "remade": {
         const { layer } = remade;
@@ -71,12 +72,12 @@ export function createLostLayers(options: LostLayersOptions): LostLayers {
 
   const remaking = joinBatches<Digest, Remade>(
     (digest) => digest,
-    (digests, unwanted) => Promise.all(digests.map((digest) => remakeOne(digest, unwanted))),
+    (digests, demand) => Promise.all(digests.map((digest) => remakeOne(digest, demand))),
   );
 
   return {
-    async remake(digest, waiting) {
-      const [result] = await remaking.all([digest], waiting);
+    async remake(digest, demand) {
+      const [result] = await remaking.all([digest], demand);
       return result ?? { kind: "gone" };
     },
   };

@@ -19,6 +19,7 @@ import type { NixTool } from "../nix/nix-tool.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
+import type { Demand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
 import type { HeldPaths } from "./held-paths.ts";
@@ -45,10 +46,10 @@ export interface RecordsResult {
 export interface Records {
   readonly packings: Readonly<Record<Form, PackingId>>;
   /**
-   * The records of an image's parts. Rejects with the signal's reason when that is aborted; Nix is
-   * stopped then unless someone else waits for the same outputs.
+   * The records of an image's parts. Rejects with the reason of the demand's signal when that is
+   * aborted; Nix is stopped then unless someone else has a use for the same outputs.
    */
-  make(ingredients: readonly Ingredient[], form: Form, signal: AbortSignal): Promise<RecordsResult>;
+  make(ingredients: readonly Ingredient[], form: Form, demand: Demand): Promise<RecordsResult>;
   /** What the records of these wait for. */
   stage(ingredients: readonly Ingredient[]): Stage;
   /** The record with the layers of a coarser cut, or what keeps it from being made. */
@@ -148,16 +149,16 @@ export function createRecords(options: RecordsOptions): Records {
   }
 
   /**
-   * Stops with Nix when nobody waits any more. What is being packed by then is packed to its end and
-   * kept: it is bounded work, and the next who asks finds it.
+   * Stops with Nix when it gives way. What is being packed by then is packed to its end and kept: it
+   * is bounded work, and the next who asks finds it.
    */
   async function makeAll(
     wanted: readonly WantedPart[],
-    unwanted: AbortSignal,
+    demand: Demand,
   ): Promise<readonly PartResult[]> {
     const holding = await held.realise(
       wanted.flatMap(({ paths }) => paths),
-      unwanted,
+      demand,
     );
     if (holding.kind !== "held") return wanted.map(() => failedAsWhole(holding));
     try {
@@ -168,7 +169,7 @@ export function createRecords(options: RecordsOptions): Records {
       const graph = await queryClosure(
         nix,
         wanted.filter(isValid).flatMap(({ part }) => part.outputs),
-        AbortSignal.any([signal, unwanted]),
+        AbortSignal.any([signal, demand.signal]),
       );
       const sizeBytes = graph.reduce((sum, { narSizeBytes }) => sum + narSizeBytes, 0);
       const limitBytes = maxClosureBytes;
@@ -187,7 +188,7 @@ export function createRecords(options: RecordsOptions): Records {
         throw each.reason;
       });
     } catch (error) {
-      if (!signal.aborted && !unwanted.aborted) throw error;
+      if (!signal.aborted && !demand.signal.aborted) throw error;
       return wanted.map(() => failedAsWhole({ kind: "cancelled" }));
     } finally {
       // Until here nothing that is being packed can be collected.
@@ -213,11 +214,11 @@ export function createRecords(options: RecordsOptions): Records {
       const [result] = await coarsening.all([cut]);
       return result ?? { kind: "cancelled" };
     },
-    async make(ingredients, form, waiting) {
+    async make(ingredients, form, demand) {
       const wanted = wantedParts(ingredients, form);
       const recalled = await Promise.all(wanted.map(recall));
       const open = wanted.filter((_, place) => recalled[place] === undefined);
-      const made = open.length === 0 ? [] : await making.all(open, waiting);
+      const made = open.length === 0 ? [] : await making.all(open, demand);
       open.forEach((each, place) => {
         const result = made[place];
         if (result !== undefined) remember(each, result);

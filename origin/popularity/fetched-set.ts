@@ -3,6 +3,7 @@
 
 import type { PinnedTag } from "../sources/pins.ts";
 import type { Trees } from "../sources/trees.ts";
+import { ownDemand } from "../waiting/demand.ts";
 
 const DEADLINE_MS = 20_000;
 
@@ -18,7 +19,7 @@ export async function ofFetched<Answer>(
   ask: (fetched: PinnedTag) => Promise<Answer>,
 ): Promise<Answer | NotFetched> {
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]);
-  const tree = await trees.obtain(pinned, inTime);
+  const tree = await trees.obtain(pinned, ownDemand(inTime));
   signal.throwIfAborted();
   switch (tree.kind) {
     case "there":

@@ -12,10 +12,14 @@ import { failureError } from "../failures/failures.ts";
 import type { LostLayers, Remade } from "../images/lost-layers.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
+import { holdRequest, type StillUnderWay } from "../waiting/hold-request.ts";
+import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
 
 export interface PullingByDigest {
   readonly store: BlobStore;
   readonly lost: LostLayers;
+  /** For how long requests wait for lost layers. */
+  readonly holds: HoldLimits;
 }
 
 export async function serveManifest(
@@ -32,13 +36,15 @@ export async function serveManifest(
 
 /** A layer that was evicted is made again, which takes as long as packing it. */
 export async function serveBlob(
-  { store, lost }: PullingByDigest,
+  options: PullingByDigest,
   request: Request,
   digest: Digest,
+  asker: Asker,
 ): Promise<Response> {
+  const { store } = options;
   const key = storageKey.layer(digest);
   const sizeBytes =
-    (await store.sizeBytes(key)) ?? sizeOf(await lost.remake(digest, request.signal));
+    (await store.sizeBytes(key)) ?? sizeOf(await remake(options, request, digest, asker));
   if (sizeBytes === undefined) {
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }
@@ -49,7 +55,21 @@ export async function serveBlob(
   return new Response(body, plan);
 }
 
-function sizeOf(remade: Remade): number | undefined {
+function remake(
+  { lost, holds }: PullingByDigest,
+  request: Request,
+  digest: Digest,
+  asker: Asker,
+): Promise<Remade | StillUnderWay> {
+  const hold = holdFor(holds, request, asker);
+  return holdRequest(({ demand }) => lost.remake(digest, demand), hold, {
+    isBusy: ({ kind }) => kind === "busy",
+    // Made for the next who asks, or not: then that one is told why.
+    onLate: () => undefined,
+  });
+}
+
+function sizeOf(remade: Remade | StillUnderWay): number | undefined {
   switch (remade.kind) {
     case "remade":
       return remade.layer.sizeBytes;
@@ -57,6 +77,7 @@ function sizeOf(remade: Remade): number | undefined {
       return undefined;
     case "timed-out":
       throw failureError({ ...remade, what: "build" });
+    case "still-under-way":
     case "cancelled":
     case "busy":
     case "cache-failed":

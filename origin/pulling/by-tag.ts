@@ -9,7 +9,6 @@ import {
   type WantedImage,
   wantedImage,
 } from "../../registry/http/platforms.ts";
-import { preferenceOf } from "../../registry/http/prefer.ts";
 import { describeAge, movedWarning, staleWarning } from "../../registry/http/warning.ts";
 import { OMITTED_HEADER, omittedHeader } from "../../registry/image/image-index.ts";
 import type { Variant } from "../../registry/image/variant.ts";
@@ -21,7 +20,9 @@ import type { BuiltForPlatforms } from "../images/answer.ts";
 import type { PackedLayers } from "../images/packed-layers.ts";
 import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
+import { GaveWay } from "../waiting/demand.ts";
+import { type Hold, holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
+import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
 import { buildForPlatforms, type FailedBuild } from "./platform-images.ts";
 import { factsOf, layersOf, type PullNote } from "./pull-note.ts";
 import type { StageLog } from "./stage-log.ts";
@@ -38,8 +39,8 @@ export interface PullingByTag {
   readonly store: BlobStore;
   /** Absent where there is no edge to fill. */
   readonly outbox: Outbox | null;
-  /** For how long a request waits for its image. */
-  readonly holdMs: number;
+  /** For how long requests wait for their images. */
+  readonly holds: HoldLimits;
   readonly log: Log;
   readonly now: () => number;
 }
@@ -48,6 +49,7 @@ export async function serveTag(
   options: PullingByTag,
   request: Request,
   { repository, recipe, tag }: TaggedName,
+  asker: Asker,
   note: PullNote,
 ): Promise<Response> {
   const asked = parsePlatforms(request.headers.get(PLATFORMS_HEADER) ?? "");
@@ -56,7 +58,8 @@ export async function serveTag(
   const wanted = wantedImage(recipe, asked ?? options.platforms, request.headers, variant);
   const newBytes = options.layers.watch();
   const name = { image: repository, tag, variant };
-  const built = await heldBuild(options, request, { wanted, name, newBytes });
+  const hold = holdFor(options.holds, request, asker);
+  const built = await heldBuild(options, hold, { wanted, name, newBytes });
   if (built.kind === "still-under-way") throw failureError(built);
   if (built.kind === "failed") throw built.error;
   note.built(built, newBytes(layersOf(built)));
@@ -89,13 +92,12 @@ interface WantedBuild {
 }
 
 function heldBuild(
-  { images, store, outbox, holdMs, stages, log, now }: PullingByTag,
-  request: Request,
+  { images, store, outbox, stages, log, now }: PullingByTag,
+  hold: Hold,
   { wanted, name, newBytes }: WantedBuild,
 ): Promise<BuiltForPlatforms | FailedBuild | StillUnderWay> {
   const startedMs = now();
   const { image, tag, variant } = name;
-  const { isAsynchronous, waitSeconds } = preferenceOf(request.headers);
   const build = async (wait: Wait) => {
     const built = await stages.watch({ image, tag }, wait, (watched) =>
       buildForPlatforms({ images, store }, wanted, tag, variant, watched),
@@ -107,22 +109,24 @@ function heldBuild(
     }
     return built;
   };
-  return holdRequest(build, {
-    holdMs: waitSeconds === undefined ? holdMs : Math.min(holdMs, 1000 * waitSeconds),
-    client: isAsynchronous ? null : request.signal,
-    onLate: (late) => {
-      const facts = { path: new URL(request.url).pathname, ...name, ms: now() - startedMs };
-      if (late.status === "rejected") {
-        log.error({ err: late.reason, ...facts }, "a late build failed");
-        return;
-      }
-      const { value } = late;
-      const more =
-        value.kind === "failed"
-          ? { answer: "failed", message: value.error.message }
-          : factsOf(value, newBytes(layersOf(value)));
-      const outcome = value.kind;
-      log.info({ ...facts, outcome, ...more }, "built after its request was answered");
-    },
-  });
+  const onLate = (late: PromiseSettledResult<BuiltForPlatforms | FailedBuild>) => {
+    const facts = { ...name, ms: now() - startedMs };
+    if (late.status === "rejected") {
+      const { reason } = late;
+      if (reason instanceof GaveWay) log.info(facts, "gave way to what is waited for");
+      else log.error({ err: reason, ...facts }, "a late build failed");
+      return;
+    }
+    const { value } = late;
+    const more =
+      value.kind === "failed"
+        ? { answer: "failed", message: value.error.message }
+        : factsOf(value, newBytes(layersOf(value)));
+    log.info({ ...facts, outcome: value.kind, ...more }, "built after its request was answered");
+  };
+  return holdRequest(build, hold, { isBusy, onLate });
+}
+
+function isBusy(built: BuiltForPlatforms | FailedBuild): boolean {
+  return built.kind === "failed" && built.error.code === "TOOMANYREQUESTS";
 }

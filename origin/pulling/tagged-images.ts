@@ -15,7 +15,7 @@ import type { Stage, Wait } from "../waiting/hold-request.ts";
 export interface TaggedImages {
   /**
    * One result per recipe, in order, all at one pin and built at the same time. Rejects with the
-   * reason of the wait's signal when that is aborted.
+   * reason of the demand's signal when that is aborted.
    */
   build(
     recipes: readonly Recipe[],
@@ -62,7 +62,7 @@ export function createTaggedImages(options: TaggedImagesOptions): TaggedImages {
     pinned: PinnedTag,
     recipes: readonly Recipe[],
     variant: Variant,
-    { signal, onStage }: Wait,
+    { demand, onStage }: Wait,
   ): Promise<readonly ImageResult[]> {
     const stages = new Map<Recipe, () => Stage>();
     const first = (): Stage => stages.values().next().value?.() ?? { kind: "looking-up" };
@@ -72,7 +72,7 @@ export function createTaggedImages(options: TaggedImagesOptions): TaggedImages {
           stages.set(recipe, stage);
           onStage(first);
         };
-        const result = await images.build(recipe, pinned, variant, { signal, onStage: note });
+        const result = await images.build(recipe, pinned, variant, { demand, onStage: note });
         stages.delete(recipe);
         return result;
       }),

@@ -15,6 +15,7 @@ import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts"
 import type { Log } from "../log/log.ts";
 import { MAX_NAMES_PER_EVALUATION } from "../nix/look-up.ts";
 import type { PinnedTag } from "../sources/pins.ts";
+import { ownDemand } from "../waiting/demand.ts";
 import type { Tracked, TrackedImage } from "./tracked.ts";
 
 export interface RefreshWork {
@@ -107,14 +108,14 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
   async function findUnfound(
     names: readonly PackageName[],
     system: System,
-    { to, signal: wanted }: Move,
+    { to, signal }: Move,
   ): Promise<readonly NamedLookup[]> {
     const unfound: NamedLookup[] = [];
     // More names than one process takes are questions of their own, each with the whole deadline.
     for (let start = 0; start < names.length; start += MAX_NAMES_PER_EVALUATION) {
       const batch = names.slice(start, start + MAX_NAMES_PER_EVALUATION);
       await quiet();
-      const found = await lookups.find(to, system, batch, wanted);
+      const found = await lookups.find(to, system, batch, ownDemand(signal));
       unfound.push(...found.filter(({ lookup }) => lookup.kind !== "found"));
     }
     return unfound;
@@ -125,7 +126,8 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
     const facts = { recipe: canonicalRecipe(recipe), tag, pin: to.pin };
     const startedMs = now();
     try {
-      const built = await images.build(recipe, to, variant, { signal: wanted, onStage: () => {} });
+      const wait = { demand: ownDemand(wanted), onStage: () => {} };
+      const built = await images.build(recipe, to, variant, wait);
       if (built.kind !== "built") {
         if (mayPass(built)) return { kind: "hindered", reason: failureError(built).message };
         log.warn({ ...facts, reason: built.kind }, "not refreshed");

@@ -9,6 +9,7 @@ import type { FetchedTree } from "../nix/fetch-tree.ts";
 import type { Transfers } from "../nix/nix-log.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
+import { type Demand, lastingDemand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
 import { type Busy, type Cancelled, createSlots } from "../waiting/slots.ts";
@@ -19,10 +20,10 @@ import { openTreeRoots, treeKey } from "./tree-roots.ts";
 
 export interface Trees {
   /**
-   * The source with its files in the store. Cancelled when the signal is aborted; the fetching goes on,
-   * for whoever asks next.
+   * The source with its files in the store. Cancelled when the demand's signal is aborted; the fetching
+   * goes on, for whoever asks next, unless others need its place.
    */
-  obtain(pinned: PinnedTag, signal: AbortSignal): Promise<ObtainedTree>;
+  obtain(pinned: PinnedTag, demand: Demand): Promise<ObtainedTree>;
   /** How far the fetching is; undefined where nothing is being fetched. */
   stage(pinned: PinnedTag): Stage | undefined;
   /** Lets go of what was not used for long and is no tag's revision. */
@@ -49,7 +50,7 @@ export interface TreesOptions extends KeepingRules {
   readonly deadlineMs: number;
   readonly maxQueue: number;
   readonly now: () => number;
-  /** Aborted when the origin goes down, which alone ends what is being fetched. */
+  /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
 
@@ -79,12 +80,12 @@ export async function openTrees(options: TreesOptions): Promise<Trees> {
   const running = new Set<Promise<unknown>>();
   const joined = joinBatches<Wanted, ObtainedTree>(
     ({ key }) => key,
-    (all) => Promise.all(all.map(findOrFetch)),
+    (all, demand) => Promise.all(all.map((each) => findOrFetch(each, demand))),
   );
 
-  async function findOrFetch({ key, pinned }: Wanted): Promise<ObtainedTree> {
+  async function findOrFetch({ key, pinned }: Wanted, demand: Demand): Promise<ObtainedTree> {
     const kept = await roots.find(key, signal);
-    const tree = kept ?? (await fetchInTurn(key, pinned));
+    const tree = kept ?? (await fetchInTurn(key, pinned, demand));
     if (typeof tree !== "string") return tree;
     await noteUse(key);
     // What there is grows with a fetch only, so this is when to make room.
@@ -100,23 +101,32 @@ export async function openTrees(options: TreesOptions): Promise<Trees> {
     await roots.noteUse(key, now());
   }
 
-  async function fetchInTurn(key: string, pinned: PinnedTag): Promise<StorePath | NoTree> {
+  async function fetchInTurn(
+    key: string,
+    pinned: PinnedTag,
+    demand: Demand,
+  ): Promise<StorePath | NoTree> {
     underWay.set(key, null);
+    const ended = AbortSignal.any([signal, demand.signal]);
     try {
-      const result = await slots.run(() => fetchAndKeep(key, pinned), signal);
+      const result = await slots.run(() => fetchAndKeep(key, pinned, ended), ended, demand);
       if (typeof result === "string" || result.kind === "busy") return result;
-      return result.kind === "cancelled" || signal.aborted ? { kind: "cancelled" } : result;
+      return result.kind === "cancelled" || ended.aborted ? { kind: "cancelled" } : result;
     } finally {
       underWay.delete(key);
     }
   }
 
-  async function fetchAndKeep(key: string, pinned: PinnedTag): Promise<StorePath | NoTree> {
+  async function fetchAndKeep(
+    key: string,
+    pinned: PinnedTag,
+    ended: AbortSignal,
+  ): Promise<StorePath | NoTree> {
     const { pin, source } = pinned;
     const startedMs = now();
     log.info({ pin, from: describeRevision(source) }, "fetching the package set");
     const deadline = AbortSignal.timeout(options.deadlineMs);
-    const limits = { deadlineMs: options.deadlineMs, signal: AbortSignal.any([signal, deadline]) };
+    const limits = { deadlineMs: options.deadlineMs, signal: AbortSignal.any([ended, deadline]) };
     for (let attempt = 1; ; attempt++) {
       const note = noteTransfers(key, pin);
       const fetched = await fetchRevision(fetcher, source, {
@@ -136,6 +146,7 @@ export async function openTrees(options: TreesOptions): Promise<Trees> {
         limits.signal.aborted ||
         attempt === MAX_ATTEMPTS ||
         !isWorthAnother(fetched, note.doneBytes());
+      if (ended.aborted) return { kind: "cancelled" };
       if (isLast) return settled(fetched, pinned, note.doneBytes());
       log.warn({ pin, attempt, bytes: note.doneBytes() }, "fetching the package set once more");
     }
@@ -167,7 +178,7 @@ export async function openTrees(options: TreesOptions): Promise<Trees> {
       return { kind: "unknown-tag", message: `no such revision: ${from}` };
     }
     const message = reasonOf(fetched, from, doneBytes);
-    if (!signal.aborted) log.error({ pin, reason: message }, "the package set was not fetched");
+    log.error({ pin, reason: message }, "the package set was not fetched");
     return { kind: "unreachable", message };
   }
 
@@ -193,13 +204,15 @@ export async function openTrees(options: TreesOptions): Promise<Trees> {
     });
 
   return {
-    async obtain(pinned, wanted) {
+    async obtain(pinned, demand) {
       if (!isRemote(pinned.source)) return { kind: "there", source: pinned.source };
       const key = treeKey(pinned.pin, pinned.source);
-      // Not with the signal: what was begun for a pull is finished, whoever leaves.
-      const obtained = joined.all([{ key, pinned }]).finally(() => running.delete(obtained));
+      const lasting = lastingDemand(demand);
+      const obtained = joined
+        .all([{ key, pinned }], lasting)
+        .finally(() => running.delete(obtained));
       running.add(obtained);
-      return await unlessLeft(obtained, wanted);
+      return await unlessLeft(obtained, demand.signal);
     },
     stage(pinned) {
       const transfers = underWay.get(treeKey(pinned.pin, pinned.source));

@@ -1,43 +1,44 @@
 // Joins identical concurrent work. Items of a call that nobody is working on are done together, in
-// one run; items under way are waited for; nothing is remembered once it is done. A run that nobody
-// waits for any more is aborted.
+// one run; items under way are waited for; nothing is remembered once it is done. A run is wanted
+// while any of those who asked for it is, and ends early only where they all give way.
+
+import { ALWAYS, type Demand, type JointDemand, jointDemand } from "./demand.ts";
 
 export interface JoinedBatches<Item, Result> {
   /**
    * The results, in the order of `items`. Rejects with the first rejection among them, and with the
-   * signal's reason as soon as it is aborted: the caller has left then.
+   * reason of the demand's signal as soon as that is aborted.
    */
-  all(items: readonly Item[], signal?: AbortSignal): Promise<readonly Result[]>;
-}
-
-interface Run {
-  readonly abort: AbortController;
-  readonly keys: readonly string[];
-  /** Calls that wait for any of its items. */
-  waiters: number;
-  isDone: boolean;
+  all(items: readonly Item[], demand?: Demand): Promise<readonly Result[]>;
 }
 
 interface UnderWay<Result> {
-  readonly run: Run;
+  readonly run: JointDemand;
   readonly result: Promise<Result>;
 }
 
 /**
- * `run` returns one result per item, in order; what it throws reaches every waiter of the run. Its
- * signal is aborted when the last of them has left: one run is one piece of work for all its items,
- * so it goes on while any of them is wanted.
+ * `run` returns one result per item, in order; what it throws reaches everyone who waits for the run.
+ * The signal of its demand is aborted when nobody has any use for it: one run is one piece of work
+ * for all its items, so it goes on while any of them is of use.
  */
 export function joinBatches<Item, Result>(
   keyOf: (item: Item) => string,
-  run: (items: readonly Item[], signal: AbortSignal) => Promise<readonly Result[]>,
+  run: (items: readonly Item[], demand: Demand) => Promise<readonly Result[]>,
 ): JoinedBatches<Item, Result> {
   const underWay = new Map<string, UnderWay<Result>>();
 
-  function start(items: readonly Item[]): void {
+  /** Returns how to leave it: who asks is in it before it begins, for then it is wanted. */
+  function start(items: readonly Item[], asking: Demand): () => void {
     const keys = items.map(keyOf);
-    const started: Run = { abort: new AbortController(), keys, waiters: 0, isDone: false };
-    const results = run(items, started.abort.signal);
+    const started = jointDemand();
+    const forget = (key: string) => {
+      if (underWay.get(key)?.run === started) underWay.delete(key);
+    };
+    // Forgotten at once: whoever asks then starts anew instead of joining what is being ended.
+    started.demand.signal.addEventListener("abort", () => keys.forEach(forget), { once: true });
+    const leave = started.enter(asking);
+    const results = run(items, started.demand);
     keys.forEach((key, index) => {
       const result = results
         .then((all) => {
@@ -46,53 +47,47 @@ export function joinBatches<Item, Result>(
           return own;
         })
         .finally(() => {
-          started.isDone = true;
-          forget(started, key);
+          started.close();
+          forget(key);
         });
-      // An aborted run has no waiter left to hear of its failure.
+      // A run that was ended has nobody left to hear of its failure.
       result.catch(() => undefined);
       underWay.set(key, { run: started, result });
     });
-  }
-
-  function forget(ended: Run, key: string): void {
-    if (underWay.get(key)?.run === ended) underWay.delete(key);
-  }
-
-  function leave(left: Run): void {
-    left.waiters--;
-    if (left.waiters > 0 || left.isDone) return;
-    // Forgotten first: whoever asks now starts anew instead of joining what is being ended.
-    for (const key of left.keys) forget(left, key);
-    left.abort.abort(new Error("nobody waits for it any more"));
+    return leave;
   }
 
   return {
-    async all(items, signal) {
-      signal?.throwIfAborted();
+    async all(items, demand = ALWAYS) {
+      demand.signal.throwIfAborted();
       const distinct = new Map(items.map((item) => [keyOf(item), item]));
       const fresh = [...distinct].filter(([key]) => !underWay.has(key)).map(([, item]) => item);
-      if (fresh.length > 0) start(fresh);
+      const leaves = fresh.length > 0 ? [start(fresh, demand)] : [];
       const waited = items.map((item) => {
         const known = underWay.get(keyOf(item));
         if (known === undefined) throw new Error("work ended before it was waited for");
         return known;
       });
-      const runs = new Set(waited.map((each) => each.run));
-      for (const each of runs) each.waiters++;
-      try {
-        return await unlessAborted(Promise.all(waited.map((each) => each.result)), signal);
-      } finally {
-        for (const each of runs) leave(each);
-      }
+      for (const joined of new Set(waited.map((each) => each.run)))
+        leaves.push(joined.enter(demand));
+      const results = Promise.all(waited.map((each) => each.result));
+      return await unlessAborted(results, demand.signal, () => {
+        for (const leave of leaves) leave();
+      });
     },
   };
 }
 
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
+/** Leaves in any case, and at once where it is aborted. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, leave: () => void): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
+  const onAbort = () => {
+    leave();
+    reject(signal.reason);
+  };
   signal.addEventListener("abort", onAbort, { once: true });
-  return Promise.race([work, promise]).finally(() => signal.removeEventListener("abort", onAbort));
+  return Promise.race([work, promise]).finally(() => {
+    signal.removeEventListener("abort", onAbort);
+    leave();
+  });
 }

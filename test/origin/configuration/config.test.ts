@@ -39,7 +39,7 @@ describe("readConfig", () => {
       webPath: null,
       ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
       fetchDeadlineMs: 1_800_000,
-      ...{ holdMs: 50_000, maxBuilds: 4, maxEvaluations: 2, maxQueue: 100 },
+      ...{ holdMs: null, maxBuilds: 4, maxEvaluations: 2, maxQueue: 100 },
       ...{ build: "missing", maxSourceBuilds: null },
       maxClosureBytes: 34_359_738_368,
       failureMemoryMs: 60_000,

@@ -113,11 +113,15 @@ describe("failureError", () => {
   ];
   for (const [stage, message] of stages) {
     test(`says of an image that is still ${stage.kind} how far it is: ${message.source}`, () => {
-      const { status, message: said, options } = failureError({ kind: "still-under-way", stage });
-      expect(status).toBe(503);
-      expect(said).toMatch(message);
-      expect(options.retryAfterSeconds).toBe(1);
-      expect(isStillBuilding(options.detail)).toBe(true);
+      // Whatever its client asks again after.
+      for (const told of [503, 429] as const) {
+        const failure = { kind: "still-under-way", stage, status: told } as const;
+        const { status, message: said, options } = failureError(failure);
+        expect(status).toBe(told);
+        expect(said).toMatch(message);
+        expect(options.retryAfterSeconds).toBe(1);
+        expect(isStillBuilding(options.detail)).toBe(true);
+      }
     });
   }
 

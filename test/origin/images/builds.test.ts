@@ -57,6 +57,10 @@ function pullToLeave(house: House, name: string, headers: Readonly<Record<string
   return { ended, leave: () => client.abort() };
 }
 
+function madeLate(house: House): boolean {
+  return house.lines.some(({ msg, outcome }) => /^built after/.test(msg) && outcome === "image");
+}
+
 async function assertNothingLeft(house: House, builder: readonly number[]): Promise<void> {
   const isOver = async () =>
     (await Promise.all(builder.map(isRunning))).every((runs) => !runs) &&
@@ -80,35 +84,50 @@ describe("a build", gated, () => {
     expect(await set.starts("one")).toBe(1);
   });
 
-  test("that its only client has left is ended with everything it started", async () => {
+  test("goes on however its clients leave, and is there for the next pull", async () => {
     const house = await fresh(onTestFinished);
-    const pull = pullToLeave(house, "one");
-    const builder = await set.running("one");
-    expect(await processesNaming(house.statePath)).not.toStrictEqual([]);
-    pull.leave();
-    await assertNothingLeft(house, builder);
-    expect(await pull.ended).toBe("left");
-    expect(house.lines.some(({ msg }) => msg === "a request failed")).toBe(false);
-
-    // It was no failure: the next pull builds.
-    const again = house.pull("one");
-    await set.running("one");
-    await set.open("one");
-    await again;
-  });
-
-  test("is ended when its client's connection ends in whatever way", async () => {
-    const house = await fresh(onTestFinished);
-    for (const end of ["destroy", "end", "resetAndDestroy"] as const) {
+    for (const [count, end] of (["destroy", "end", "resetAndDestroy"] as const).entries()) {
       const { hostname, port } = new URL(house.origin.url);
       const socket = connect(Number(port), hostname);
       await once(socket, "connect");
       socket.write(`GET ${pathOf("one")} HTTP/1.1\r\nHost: registry\r\n\r\n`);
-      const builder = await set.running("one");
+      await set.running("one");
       socket[end]();
-      await assertNothingLeft(house, builder);
+      const left = () => house.lines.filter(({ answer }) => answer === "left").length;
+      await until("the client is gone", () => left() === count + 1);
       socket.destroy();
     }
+    expect(house.lines.some(({ msg }) => msg === "a request failed")).toBe(false);
+    await set.open("one");
+    await until("it is made", () => madeLate(house));
+    house.forget();
+    await house.pull("one");
+    expect([await set.starts("one"), house.started]).toStrictEqual([1, []]);
+  });
+
+  test("that nobody waits for gives way to one that needs its place", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "0" });
+    // Has what is in every image made, which the next two would share, and wait for together.
+    await house.pull("large");
+    const pull = pullToLeave(house, "one");
+    const builder = await set.running("one");
+    pull.leave();
+    await pull.ended;
+    await until("the client is gone", () => house.pending() === 0);
+    const other = house.pull("two");
+    await set.running("two");
+    expect((await Promise.all(builder.map(isRunning))).some(Boolean)).toBe(false);
+    expect(house.lines.some(({ msg }) => msg === "gave way to what is waited for")).toBe(true);
+    await set.open("two");
+    await other;
+    await assertNothingLeft(house, builder);
+
+    // It was no failure: whoever asks again has it begun anew.
+    const again = house.pull("one");
+    await set.running("one");
+    await set.open("one");
+    await again;
+    expect(await set.starts("one")).toBe(2);
   });
 
   test("that others wait for goes on when one of them leaves", async () => {
@@ -195,9 +214,7 @@ describe("a slow build", gated, () => {
     const house = await fresh(onTestFinished, { NIXPORT_HOLD: "1" });
     expect((await refusal(house.request(pathOf("one")))).status).toBe(503);
     await set.open("one");
-    await until("it is made", () =>
-      house.lines.some(({ msg, outcome }) => /^built after/.test(msg) && outcome === "image"),
-    );
+    await until("it is made", () => madeLate(house));
     house.forget();
     await house.pull("one");
     expect(house.started).toStrictEqual([]);
@@ -231,7 +248,9 @@ describe("builds beyond the limits", gated, () => {
     await set.running("one");
     const second = house.pull("two");
     await until("the second is in the queue", () => toRealise(house) === 3);
-    const refused = await refusal(house.request(pathOf("three")));
+    // Held before it is told, for as long as it says that it waits.
+    const brief = { headers: { Prefer: "wait=1" } };
+    const refused = await refusal(house.request(pathOf("three"), brief));
     expect(refused.status).toBe(429);
     expect(refused.code).toBe("TOOMANYREQUESTS");
     expect(refused.message).toMatch(/1 wait already/);
@@ -249,7 +268,20 @@ describe("builds beyond the limits", gated, () => {
     await third;
   });
 
-  test("leave the queue with their clients", async () => {
+  test("are begun within the time for which their clients wait, where there was no room", async () => {
+    const house = await fresh(onTestFinished, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "0" });
+    await house.pull("large");
+    const first = house.pull("one");
+    await set.running("one");
+    const second = house.pull("two");
+    await until("the second was refused", () => toRealise(house) === 3);
+    await set.open("one");
+    await set.open("two");
+    await Promise.all([first, second]);
+    expect([await set.starts("one"), await set.starts("two")]).toStrictEqual([1, 1]);
+  });
+
+  test("leave a full queue to others when their clients have left", async () => {
     const house = await fresh(onTestFinished, { NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "1" });
     const first = house.pull("one");
     await set.running("one");

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createStageLog, LOOK_EVERY_MS } from "../../../origin/pulling/stage-log.ts";
+import { ALWAYS } from "../../../origin/waiting/demand.ts";
 import type { Stage, Wait } from "../../../origin/waiting/hold-request.ts";
 import { tagOf } from "../../registry/fixture.ts";
 import { readableLog } from "../fixture.ts";
@@ -31,7 +32,7 @@ function open() {
     wait(image: string) {
       const told: (() => Stage)[] = [];
       const outer: Wait = {
-        signal: new AbortController().signal,
+        demand: ALWAYS,
         onStage: (stage) => told.push(stage),
       };
       const { promise, resolve, reject } = Promise.withResolvers<string>();

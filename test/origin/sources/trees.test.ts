@@ -10,6 +10,7 @@ import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
 import { GIT_MISSING } from "../../../origin/sources/git-process.ts";
 import type { PinnedTag } from "../../../origin/sources/pin-memory.ts";
 import { type ObtainedTree, openTrees, type TreesOptions } from "../../../origin/sources/trees.ts";
+import { ALWAYS } from "../../../origin/waiting/demand.ts";
 import { configuredPin, type Pin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { skipWhere } from "../../skip-where.ts";
@@ -20,7 +21,6 @@ import { type RepositoryServer, startRepositoryServer } from "./repository-serve
 
 const limit = { timeout: 60_000 };
 const DAY_MS = 86_400_000;
-const { signal: NEVER } = new AbortController();
 
 interface Setting {
   readonly nix: NixTool;
@@ -90,7 +90,7 @@ describe("the tree of a commit in git", limit, () => {
     const trees = await open();
     for (const commit of commits) {
       forge.gitQuestions.length = 0;
-      const source = thereOf(await trees.obtain(gitTag(forge.url, commit), NEVER));
+      const source = thereOf(await trees.obtain(gitTag(forge.url, commit), ALWAYS));
       expect(forge.gitQuestions.join("\n")).toMatch(/deepen 1/);
       // The same derivation as of the repository itself, which Nix reads whole.
       const plain = { kind: "git", url: repository.path, commit } as const;
@@ -108,7 +108,7 @@ describe("the tree of a commit in git", limit, () => {
     const first = await repository.commit(setOf("1"));
     await repository.commit(setOf("2"));
     forge.serveFiles();
-    const source = thereOf(await (await open()).obtain(gitTag(forge.url, first), NEVER));
+    const source = thereOf(await (await open()).obtain(gitTag(forge.url, first), ALWAYS));
     const { lookups } = await evaluateLookup(nix, source, ["hello"]);
     expect(lookups[0]?.kind).toBe("found");
     expect(forge.gitQuestions).toStrictEqual([]);
@@ -121,7 +121,7 @@ describe("the tree of a commit in git", limit, () => {
     const commit = await repository.commit(setOf("1"));
     const trees = await open();
     for (const tag of [gitTag(forge.url, commit), archiveTag(forge.url, commit)]) {
-      const { files = "" } = thereOf(await trees.obtain(tag, NEVER));
+      const { files = "" } = thereOf(await trees.obtain(tag, ALWAYS));
       expect(await readdir(files)).toStrictEqual([".gitattributes", "default.nix"]);
     }
   });
@@ -131,10 +131,10 @@ describe("the tree of a commit in git", limit, () => {
     await repository.commit(setOf("1"));
     const trees = await open();
     const unknown = "0".repeat(40);
-    const asked = await trees.obtain(gitTag(forge.url, unknown), NEVER);
+    const asked = await trees.obtain(gitTag(forge.url, unknown), ALWAYS);
     assert(asked.kind === "unknown-tag", JSON.stringify(asked));
     expect(asked.message).toBe(`no such revision: ${forge.url} at ${unknown}`);
-    const latest = await trees.obtain(gitTag(forge.url, unknown, false), NEVER);
+    const latest = await trees.obtain(gitTag(forge.url, unknown, false), ALWAYS);
     expect(latest.kind).toBe("unreachable");
   });
 
@@ -152,11 +152,11 @@ describe("the tree of a commit in git", limit, () => {
       const commit = await repository.commit(setOf("1"));
       const trees = await open();
       await forge.behave(broken);
-      const refused = await trees.obtain(gitTag(forge.url, commit), NEVER);
+      const refused = await trees.obtain(gitTag(forge.url, commit), ALWAYS);
       assert(refused.kind === "unreachable", JSON.stringify(refused));
       expect(refused.message).toMatch(said);
       await forge.behave({ kind: "works" });
-      thereOf(await trees.obtain(gitTag(forge.url, commit), NEVER));
+      thereOf(await trees.obtain(gitTag(forge.url, commit), ALWAYS));
     });
   }
 
@@ -164,7 +164,7 @@ describe("the tree of a commit in git", limit, () => {
     const { repository, forge, open } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf("1"));
     const trees = await open({ env: { PATH: await temporaryDirectory(onTestFinished) } });
-    const refused = await trees.obtain(gitTag(forge.url, commit), NEVER);
+    const refused = await trees.obtain(gitTag(forge.url, commit), ALWAYS);
     expect(refused).toStrictEqual({ kind: "unreachable", message: GIT_MISSING });
   });
 
@@ -172,7 +172,7 @@ describe("the tree of a commit in git", limit, () => {
     const { open, repository } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf("1"));
     const tag = gitTag("http://user:secret@127.0.0.1:1/set", commit);
-    const refused = await (await open()).obtain(tag, NEVER);
+    const refused = await (await open()).obtain(tag, ALWAYS);
     assert(refused.kind === "unreachable", JSON.stringify(refused));
     expect(refused.message).not.toMatch(/secret/);
   });
@@ -194,12 +194,12 @@ describe("the tree of a flake", limit, () => {
     const commit = repository.add("flake");
     const tag = tagged({ kind: "flake", url: url(commit) }, commit);
     const trees = await open();
-    thereOf(await trees.obtain(tag, NEVER));
+    thereOf(await trees.obtain(tag, ALWAYS));
     const [id = ""] = await readdir(join(folder, commit));
     expect(await readdir(join(folder, commit, id))).toStrictEqual(["input", "tree"]);
     await forge.behave({ kind: "down" });
-    const again = await (await open()).obtain(tag, NEVER);
-    const [found] = await lookUp(nix, thereOf(again), SYSTEM, ["hello"], NEVER);
+    const again = await (await open()).obtain(tag, ALWAYS);
+    const [found] = await lookUp(nix, thereOf(again), SYSTEM, ["hello"], ALWAYS.signal);
     expect(found?.lookup.kind, JSON.stringify(found)).toBe("found");
   });
 });
@@ -219,7 +219,7 @@ describe("a tree", limit, () => {
       `{ system }: { hello = ${derivation("hello-1.0", "cat $file > $out", "file = ./file; dir = ./.;")}; }`,
     );
     const tag = archiveTag(forge.url, commit);
-    const [files, fetched] = [thereOf(await (await open()).obtain(tag, NEVER)), tag.source];
+    const [files, fetched] = [thereOf(await (await open()).obtain(tag, ALWAYS)), tag.source];
     expect(files).not.toStrictEqual(fetched);
     const [here, there] = [
       await evaluateLookup(nix, files, ["hello", "nosuch"]),
@@ -233,11 +233,11 @@ describe("a tree", limit, () => {
     const { repository, forge, open, nix } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf("1"));
     const hasty = await open({ nix: { ...nix, evaluationDeadlineMs: 1 } });
-    thereOf(await hasty.obtain(archiveTag(forge.url, commit), NEVER));
+    thereOf(await hasty.obtain(archiveTag(forge.url, commit), ALWAYS));
     const other = await repository.commit(setOf("2"));
     const refused = await (await open({ deadlineMs: 1 })).obtain(
       archiveTag(forge.url, other),
-      NEVER,
+      ALWAYS,
     );
     assert(refused.kind === "unreachable", JSON.stringify(refused));
     expect(refused.message).toMatch(/not fetched in 0\.001 s; 0 bytes had come$/);
@@ -253,7 +253,7 @@ describe("a tree", limit, () => {
       ["2".repeat(16), {}],
     ] as const) {
       const tag = tagged({ ...source, config }, configuredPin(pin, id));
-      expect(thereOf(await trees.obtain(tag, NEVER)).config).toStrictEqual(config);
+      expect(thereOf(await trees.obtain(tag, ALWAYS)).config).toStrictEqual(config);
     }
     expect(forge.requests).toHaveLength(1);
   });
@@ -266,7 +266,7 @@ describe("a tree", limit, () => {
       { kind: "flake", url: "path:/x?narHash=sha256-x" },
     ] as const) {
       const tag = tagged(source, `path-${"0".repeat(64)}`);
-      expect(thereOf(await trees.obtain(tag, NEVER))).toBe(source);
+      expect(thereOf(await trees.obtain(tag, ALWAYS))).toBe(source);
     }
     expect(started).toStrictEqual([]);
   });
@@ -276,11 +276,11 @@ describe("a tree", limit, () => {
     const { repository, forge, open, folder, nix } = await prepare(onTestFinished);
     const commit = await repository.commit(setOf(`gone ${process.pid}`));
     const tag = archiveTag(forge.url, commit);
-    const { files = "" } = thereOf(await (await open()).obtain(tag, NEVER));
+    const { files = "" } = thereOf(await (await open()).obtain(tag, ALWAYS));
     const [id = ""] = await readdir(join(folder, commit));
     expect(await readlink(join(folder, commit, id, "tree"))).toBe(files);
     await deleteFrom(nix, files);
-    expect(thereOf(await (await open()).obtain(tag, NEVER)).files).toBe(files);
+    expect(thereOf(await (await open()).obtain(tag, ALWAYS)).files).toBe(files);
     expect(forge.requests).toHaveLength(2);
     await deleteRooted(nix, files);
   });
@@ -294,11 +294,11 @@ describe("a tree", limit, () => {
     ];
     const [pinned = "", used = "", left = ""] = commits;
     const trees = await open();
-    for (const commit of commits) await trees.obtain(archiveTag(forge.url, commit), NEVER);
+    for (const commit of commits) await trees.obtain(archiveTag(forge.url, commit), ALWAYS);
     inUse.add(pinOf(pinned));
     const kept = async () => new Set(await readdir(folder));
     clock.nowMs += DAY_MS - 1;
-    await trees.obtain(archiveTag(forge.url, used), NEVER);
+    await trees.obtain(archiveTag(forge.url, used), ALWAYS);
     await trees.prune();
     expect(await kept()).toStrictEqual(new Set(commits));
     clock.nowMs += 2;
@@ -306,7 +306,7 @@ describe("a tree", limit, () => {
     await (await open()).prune();
     expect(await kept()).toStrictEqual(new Set([pinned, used]));
     expect(forge.requests).toHaveLength(3);
-    await trees.obtain(archiveTag(forge.url, left), NEVER);
+    await trees.obtain(archiveTag(forge.url, left), ALWAYS);
     expect(forge.requests).toHaveLength(4);
   });
 
@@ -319,7 +319,7 @@ describe("a tree", limit, () => {
       clock.nowMs += 7_200_000;
       const obtained = await trees.obtain(
         archiveTag(`${forge.url}/../${index}/../set`, commit),
-        NEVER,
+        ALWAYS,
       );
       thereOf(obtained);
     }

@@ -1,83 +1,144 @@
 // Holding a request: until its work is done, its client has left, or it has waited long enough.
 
 import { assert, describe, expect, test } from "vitest";
-import { holdRequest, type Wait } from "../../../origin/waiting/hold-request.ts";
+import { type Hold, holdRequest, type Wait } from "../../../origin/waiting/hold-request.ts";
 
 const LONG_MS = 60_000;
+const BUSY = "busy";
 
-/** Work that the test ends, and what was said of it when nobody was held any more. */
+/** Works that the test ends one by one, and what was said of one when nobody was held any more. */
 function controlled() {
-  const { promise: begun, resolve: begin } = Promise.withResolvers<Wait>();
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const begun: Wait[] = [];
+  const works: PromiseWithResolvers<string>[] = [];
   const { promise: late, resolve: onLate } = Promise.withResolvers<PromiseSettledResult<string>>();
+  const isBusy = (result: string) => result === BUSY;
+  let onBegun = Promise.withResolvers<void>();
   const work = (wait: Wait) => {
-    begin(wait);
-    wait.signal.addEventListener("abort", () => reject(wait.signal.reason));
-    return promise;
+    const one = Promise.withResolvers<string>();
+    begun.push(wait);
+    works.push(one);
+    onBegun.resolve();
+    onBegun = Promise.withResolvers<void>();
+    return one.promise;
   };
-  return { work, begun, late, onLate, finish: resolve, fail: reject };
+  return {
+    late,
+    hold: (hold: Partial<Hold>) =>
+      holdRequest(
+        work,
+        {
+          ...{ ms: LONG_MS, status: 503, client: "x", isAsynchronous: false },
+          ...{ connection: new AbortController().signal, ...hold },
+        },
+        { isBusy, onLate, busyPauseMs: 1 },
+      ),
+    begun: () => begun.at(-1) ?? assert.fail("not begun"),
+    next: () => onBegun.promise,
+    finish: (result: string) => works.at(-1)?.resolve(result),
+    fail: (error: Error) => works.at(-1)?.reject(error),
+    times: () => works.length,
+  };
 }
 
 /** Work that is never begun or ended must fail its test. */
 const limit = { timeout: 10_000 };
 
 describe("holdRequest", limit, () => {
-  test("gives what came of the work", async () => {
-    const { work, onLate, finish } = controlled();
-    const client = new AbortController().signal;
-    const held = holdRequest(work, { holdMs: LONG_MS, client, onLate });
+  test("gives what came of the work, for which its client waits", async () => {
+    const { hold, begun, finish } = controlled();
+    const held = hold({});
+    expect(begun().demand.clients()).toStrictEqual(["x"]);
     finish("done");
     expect(await held).toBe("done");
   });
 
   test("passes on why the work failed", async () => {
-    const { work, onLate, fail } = controlled();
-    const held = holdRequest(work, { holdMs: LONG_MS, client: null, onLate });
+    const { hold, fail } = controlled();
+    const held = hold({});
     fail(new Error("broken"));
     await expect(held).rejects.toThrow(/broken/);
   });
 
-  test("ends the work of a client that leaves, with its reason", async () => {
-    const { work, begun, onLate } = controlled();
+  test("lets work go on that its client has left, unless others need its place", async () => {
+    const { hold, begun, late, finish } = controlled();
     const client = new AbortController();
-    const held = holdRequest(work, { holdMs: LONG_MS, client: client.signal, onLate });
-    const { signal } = await begun;
+    const held = hold({ connection: client.signal });
+    const { demand } = begun();
     client.abort(new Error("left"));
     await expect(held).rejects.toThrow(/left/);
-    assert(signal.aborted);
+    expect([demand.isWanted(), demand.signal.aborted]).toStrictEqual([false, false]);
+    finish("done");
+    expect(await late).toStrictEqual({ status: "fulfilled", value: "done" });
+    demand.giveWay();
+    expect(demand.signal.aborted).toBe(true);
   });
 
   test("begins nothing for a client that has left", async () => {
-    let isBegun = false;
-    const work = async () => {
-      isBegun = true;
-    };
-    const client = AbortSignal.abort(new Error("left"));
-    await expect(holdRequest(work, { holdMs: LONG_MS, client, onLate: () => {} })).rejects.toThrow(
+    const { hold, times } = controlled();
+    await expect(hold({ connection: AbortSignal.abort(new Error("left")) })).rejects.toThrow(
       /left/,
     );
-    expect(isBegun).toBe(false);
+    expect(times()).toBe(0);
+  });
+
+  test("waits for nobody where the client says that it does not", () => {
+    const { hold, begun } = controlled();
+    void hold({ isAsynchronous: true });
+    expect(begun().demand.isWanted()).toBe(false);
   });
 
   test("says how far the work is when its time is over, and lets it go on", async () => {
-    const { work, begun, late, onLate, finish } = controlled();
+    const { hold, begun, late, finish } = controlled();
     const client = new AbortController();
-    const held = holdRequest(work, { holdMs: 1, client: client.signal, onLate });
-    const { signal, onStage } = await begun;
+    const held = hold({ ms: 1, connection: client.signal, status: 429 });
+    const { demand, onStage } = begun();
     onStage(() => ({ kind: "packing" }));
-    expect(await held).toStrictEqual({ kind: "still-under-way", stage: { kind: "packing" } });
-    // Whoever was answered has not left, whenever its connection ends.
+    const stage = { kind: "packing" };
+    expect(await held).toStrictEqual({ kind: "still-under-way", stage, status: 429 });
+    // Whoever was told to ask again is expected, whenever its connection ends.
     client.abort(new Error("left"));
-    expect(signal.aborted).toBe(false);
+    expect(demand.isWanted()).toBe(true);
     finish("done");
     expect(await late).toStrictEqual({ status: "fulfilled", value: "done" });
   });
 
   test("tells of work that fails when nobody is held any more", async () => {
-    const { work, late, onLate, fail } = controlled();
-    const held = await holdRequest(work, { holdMs: 1, client: null, onLate });
-    expect(held).toStrictEqual({ kind: "still-under-way", stage: { kind: "looking-up" } });
+    const { hold, late, fail } = controlled();
+    const stage = { kind: "looking-up" };
+    expect(await hold({ ms: 1 })).toStrictEqual({ kind: "still-under-way", stage, status: 503 });
     fail(new Error("broken"));
     expect((await late).status).toBe("rejected");
+  });
+
+  test("tries again what was refused for want of room, until there is some", async () => {
+    const { hold, next, finish, times } = controlled();
+    const held = hold({});
+    for (let tries = 1; tries < 3; tries++) {
+      const again = next();
+      finish(BUSY);
+      await again;
+    }
+    finish("done");
+    expect(await held).toBe("done");
+    expect(times()).toBe(3);
+  });
+
+  test.each([
+    ["its time is over", () => ({ ms: 1 }), BUSY],
+    ["its client leaves", () => ({ connection: AbortSignal.timeout(5) }), "left"],
+  ] as const)("says that there is no room when %s", async (_, how, told) => {
+    const { hold, begun, finish, late } = controlled();
+    const held = hold(how()).catch(() => "left" as const);
+    let isTold = false;
+    void held.finally(() => {
+      isTold = true;
+    });
+    while (!isTold) {
+      finish(BUSY);
+      await Promise.race([held, new Promise(setImmediate)]);
+    }
+    expect(await held).toBe(told);
+    void late.then(() => assert.fail("nothing is under way"));
+    expect(begun().demand.isWanted()).toBe(told === BUSY);
   });
 });

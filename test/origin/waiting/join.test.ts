@@ -2,11 +2,12 @@
 
 import { setImmediate } from "node:timers/promises";
 import { assert, describe, expect, test } from "vitest";
+import { type Demand, GaveWay, ownDemand, requestDemand } from "../../../origin/waiting/demand.ts";
 import { joinBatches } from "../../../origin/waiting/join.ts";
 
 interface Run {
   readonly items: readonly string[];
-  readonly signal: AbortSignal;
+  readonly demand: Demand;
   readonly resolve: (results: readonly string[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -16,9 +17,9 @@ function controlled() {
   const runs: Run[] = [];
   const joined = joinBatches<string, string>(
     (item) => item[0] ?? "",
-    (items, signal) => {
+    (items, demand) => {
       const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
-      runs.push({ items, signal, resolve, reject });
+      runs.push({ items, demand, resolve, reject });
       return promise;
     },
   );
@@ -29,6 +30,8 @@ function controlled() {
   };
   return { joined, runs, finish };
 }
+
+const isEnded = ({ demand }: Run) => demand.signal.aborted;
 
 /** Work that is never begun or ended must fail its test. */
 const limit = { timeout: 10_000 };
@@ -110,49 +113,49 @@ describe("joinBatches", limit, () => {
     await expect(results).rejects.toThrow(/no result for b/);
   });
 
-  test("aborts a run when the last who waits has left, and not before", async () => {
+  test("ends a run when the last who has a use for it has none any more, and not before", async () => {
     const { joined, runs } = controlled();
     const leavers = Array.from({ length: 3 }, () => new AbortController());
     const calls = leavers.map(({ signal }, index) =>
-      joined.all([["a", "b"][index] ?? "a"], signal),
+      joined.all([["a", "b"][index] ?? "a"], ownDemand(signal)),
     );
     const both = new AbortController();
-    const last = joined.all(["a", "b"], both.signal);
+    const last = joined.all(["a", "b"], ownDemand(both.signal));
     expect(runs).toHaveLength(2);
     for (const [index, each] of leavers.entries()) {
       each.abort(new Error("left"));
       await expect(calls[index] ?? Promise.resolve()).rejects.toThrow(/left/);
     }
-    expect(runs.map(({ signal }) => signal.aborted)).toStrictEqual([false, false]);
+    expect(runs.map(isEnded)).toStrictEqual([false, false]);
     both.abort(new Error("left"));
     await expect(last).rejects.toThrow(/left/);
-    expect(runs.map(({ signal }) => signal.aborted)).toStrictEqual([true, true]);
+    expect(runs.map(isEnded)).toStrictEqual([true, true]);
   });
 
-  test("keeps one run for several items while any of them is waited for", async () => {
+  test("keeps one run for several items while any of them is of use", async () => {
     const { joined, runs, finish } = controlled();
     const first = new AbortController();
-    const left = joined.all(["a", "b"], first.signal);
+    const left = joined.all(["a", "b"], ownDemand(first.signal));
     const stayed = joined.all(["b"]);
     first.abort(new Error("left"));
     await expect(left).rejects.toThrow(/left/);
     // Still under way, so it can be joined.
     const joinedAgain = joined.all(["a"]);
     expect(runs).toHaveLength(1);
-    expect(runs[0]?.signal.aborted).toBe(false);
+    expect(runs.map(isEnded)).toStrictEqual([false]);
     finish(0);
     expect(await Promise.all([stayed, joinedAgain])).toStrictEqual([["b!"], ["a!"]]);
   });
 
-  test("starts anew for whoever asks after a run was aborted", async () => {
+  test("starts anew for whoever asks after a run was ended", async () => {
     const { joined, runs, finish } = controlled();
     const first = new AbortController();
-    const left = joined.all(["a"], first.signal);
+    const left = joined.all(["a"], ownDemand(first.signal));
     first.abort(new Error("left"));
     await expect(left).rejects.toThrow(/left/);
     const again = joined.all(["a"]);
     expect(runs).toHaveLength(2);
-    // The end of the aborted run takes nothing from the one that replaced it.
+    // What comes of the ended run takes nothing from the one that replaced it.
     runs[0]?.reject(new Error("ended"));
     await setImmediate();
     const joiner = joined.all(["a"]);
@@ -161,20 +164,62 @@ describe("joinBatches", limit, () => {
     expect(await Promise.all([again, joiner])).toStrictEqual([["a!"], ["a!"]]);
   });
 
-  test("starts nothing for a caller that has left already", async () => {
+  test("starts nothing for a caller that has no use for it already", async () => {
     const { joined, runs } = controlled();
-    await expect(joined.all(["a"], AbortSignal.abort(new Error("left")))).rejects.toThrow(/left/);
+    const left = ownDemand(AbortSignal.abort(new Error("left")));
+    await expect(joined.all(["a"], left)).rejects.toThrow(/left/);
     expect(runs).toHaveLength(0);
   });
 
   test("leaves a run alone that is done", async () => {
     const { joined, runs, finish } = controlled();
     const caller = new AbortController();
-    const results = joined.all(["a"], caller.signal);
+    const results = joined.all(["a"], ownDemand(caller.signal));
     finish(0);
     await results;
     caller.abort();
-    expect(runs[0]?.signal.aborted).toBe(false);
+    expect(runs.map(isEnded)).toStrictEqual([false]);
+  });
+
+  test("goes on with a run that every client has left, and gives it to the next who asks", async () => {
+    const { joined, runs, finish } = controlled();
+    const clients = ["x", "y"].map(requestDemand);
+    const calls = clients.map((client) => joined.all(["a"], client));
+    const { demand } = runs[0] ?? assert.fail();
+    expect(demand.clients()).toStrictEqual(["x", "y"]);
+    let changes = 0;
+    demand.watch(() => {
+      changes += 1;
+    });
+    for (const client of clients) client.leave();
+    expect(changes).toBeGreaterThan(1);
+    expect([demand.isWanted(), demand.signal.aborted]).toStrictEqual([false, false]);
+    const next = joined.all(["a"], requestDemand("z"));
+    expect(demand.isWanted()).toBe(true);
+    demand.giveWay();
+    finish(0);
+    expect(await Promise.all([...calls, next])).toStrictEqual([["a!"], ["a!"], ["a!"]]);
+    expect(runs).toHaveLength(1);
+  });
+
+  test("ends what gives way with all that needs it, and nothing else", async () => {
+    const { joined: inner, runs } = controlled();
+    const outer = joinBatches<string, string>(
+      (item) => item,
+      (items, demand) => inner.all(items, demand),
+    );
+    const client = requestDemand("x");
+    const needing = outer.all(["a1", "b1"], client);
+    const other = inner.all(["c"], requestDemand("y"));
+    client.leave();
+    runs[0]?.demand.giveWay();
+    // At once, so that nobody can join what is being ended.
+    const again = outer.all(["a1", "b1"], requestDemand("z"));
+    await expect(needing).rejects.toThrow(GaveWay);
+    expect(runs.map(({ items }) => items)).toStrictEqual([["a1", "b1"], ["c"], ["a1", "b1"]]);
+    expect(runs.map(isEnded)).toStrictEqual([true, false, false]);
+    for (const { items, resolve } of runs) resolve(items.map((item) => `${item}!`));
+    expect(await Promise.all([other, again])).toStrictEqual([["c!"], ["a1!", "b1!"]]);
   });
 
   test("starts nothing for no items", async () => {
