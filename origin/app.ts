@@ -7,6 +7,8 @@ import { errorResponse, RegistryError } from "../registry/http/error.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
 import { isBelowV2, parseRoute, type Route } from "../registry/http/route.ts";
 import { tagListResponse } from "../registry/http/tags.ts";
+import { failureError } from "./failures/failures.ts";
+import { hostFailureOf } from "./failures/host-error.ts";
 import { type Asker, type Asking, askerOf } from "./pulling/asker.ts";
 import { type PullingByDigest, serveBlob, serveManifest } from "./pulling/by-digest.ts";
 import { type PullingByTag, serveTag } from "./pulling/by-tag.ts";
@@ -66,8 +68,11 @@ async function answer(
       note.left();
       return errorResponse(new RegistryError("UNAVAILABLE", "the client has left"), request.method);
     }
-    options.log.error({ err: error, path: request.url }, "a request failed");
-    const failed = new RegistryError("UNKNOWN", "internal error");
+    const host = hostFailureOf(error);
+    const what = host === undefined ? "a request failed" : "this host failed a request";
+    options.log.error({ err: error, path: request.url, ...host }, what);
+    const failed =
+      host === undefined ? new RegistryError("UNKNOWN", "internal error") : failureError(host);
     note.refused(failed);
     return errorResponse(failed, request.method);
   }

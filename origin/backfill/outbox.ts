@@ -24,6 +24,7 @@ export interface AnsweredImage {
 }
 
 export interface Outbox {
+  /** Never fails. */
   add(image: AnsweredImage): Promise<void>;
   /** Resolves when nothing waits any more. */
   drained(): Promise<void>;
@@ -101,7 +102,16 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     // A newer entry of the same image may have taken its place meanwhile.
     if (waiting.get(key) === item) {
       waiting.delete(key);
+      await forget(key);
+    }
+  }
+
+  /** What stays on disk is pushed once more with the next start. */
+  async function forget(key: StorageKey): Promise<void> {
+    try {
       await store.remove(key);
+    } catch (error) {
+      log.warn({ err: error, key }, "an entry of the outbox is still on disk");
     }
   }
 
@@ -141,8 +151,13 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       // Before it is on disk, so that the end of an older push does not take the newer file away.
       waiting.delete(key);
       waiting.set(key, item);
-      await store.store(key, Buffer.from(JSON.stringify(entry)));
-      if (!waiting.has(key)) await store.remove(key);
+      try {
+        await store.store(key, Buffer.from(JSON.stringify(entry)));
+        if (!waiting.has(key)) await store.remove(key);
+      } catch (error) {
+        // What is stored is answered whatever the disk has room for: a kill would lose this entry.
+        log.error({ err: error, recipe: entry.recipe }, "an entry of the outbox is not on disk");
+      }
       await dropOldest();
       wake();
     },
@@ -163,7 +178,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     const [oldest] = waiting.keys();
     if (waiting.size <= MAX_WAITING || oldest === undefined) return;
     waiting.delete(oldest);
-    await store.remove(oldest);
+    await forget(oldest);
     log.warn({ key: oldest }, "the outbox is full: its oldest entry is given up");
   }
 }

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { evaluationMessage } from "./nix-error.ts";
+import { NixFailed } from "./nix-failed.ts";
 import type { NixTool } from "./nix-tool.ts";
 import { readClosure, type StoreObject } from "./store-database.ts";
 
@@ -37,7 +38,7 @@ export async function queryClosure(
   if (result.kind === "exited" && result.code === 0) return parseClosure(JSON.parse(result.stdout));
   signal?.throwIfAborted();
   const why = result.kind === "exited" ? evaluationMessage(result.stderr) : result.kind;
-  throw new Error(`nix path-info failed: ${why}`);
+  throw new NixFailed(`nix path-info failed: ${why}`);
 }
 
 const storeObject = v.object({ narSize: v.number(), references: v.array(v.string()) });

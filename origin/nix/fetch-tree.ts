@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { parseJson } from "../../registry/http/json.ts";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import { type FetchProblem, fetchProblem } from "./fetch-problem.ts";
+import { notStarted } from "./nix-failed.ts";
 import { createNixLog, type Transfers } from "./nix-log.ts";
 import type { NixProgram } from "./nix-runner.ts";
 import type { NixTool } from "./nix-tool.ts";
@@ -100,15 +101,18 @@ async function fetch(
   from: string,
   { deadlineMs, signal, onTransfer }: FetchLimits,
 ): Promise<Answered | FetchProblem | { readonly kind: "stopped" }> {
-  const log = createNixLog();
+  let log = createNixLog();
   const onStderrLine = (line: string) => {
     log.read(line);
     onTransfer(log.transfers());
   };
+  const onAgain = () => {
+    log = createNixLog();
+  };
   const result = await nix.run(program, ["--log-format", "internal-json", ...ASK_AGAIN, ...args], {
     deadlineMs,
     signal,
-    onStderrLine,
+    ...{ onStderrLine, onAgain },
   });
   switch (result.kind) {
     case "exited":
@@ -120,7 +124,7 @@ async function fetch(
     case "signalled":
       return { kind: "unreachable", message: `${from}: fetching ended with ${result.signal}` };
     case "not-started":
-      throw new Error(`${program} could not be started`, { cause: result.error });
+      throw notStarted(program, result);
     case "too-much-output":
       throw new Error(`${program} wrote more than ${result.limitBytes} bytes`);
     default:

@@ -47,19 +47,31 @@ export function readHindrance(messages: string): CacheFailure | HostFailure | un
   return readHostFailure(messages) ?? readCacheFailure(messages);
 }
 
+export const NO_SPACE = "no space is left on its disk";
+export const NO_MEMORY = "it is out of memory";
+export const NO_FILES = "too many files are open";
+export const READ_ONLY = "its disk can only be read";
+/** SQLite says the same of both. */
+export const DISK_FAILS = "its disk fails, or is full";
+const NO_DAEMON = "the Nix daemon does not answer";
+
 /** In the order of this list, whatever Nix said first. */
 const HOST_FAILURES: readonly (readonly [said: RegExp, reason: string])[] = [
-  [/No space left on device|disk is full|lack of free disk space/, "no space is left on its disk"],
+  [/No space left on device|Disk quota exceeded|disk is full|lack of free disk space/, NO_SPACE],
   [
-    /cannot connect to (?:socket|daemon)|cannot open connection to remote store|unexpected end-of-file|Nix daemon disconnected/,
-    "the Nix daemon does not answer",
+    /cannot connect to (?:socket|daemon)|cannot open connection to remote store|unexpected end-of-file|Nix daemon disconnected|(?:reading from|writing to) file: (?:Connection reset by peer|Broken pipe)/,
+    NO_DAEMON,
   ],
+  [/Read-only file system/, READ_ONLY],
+  [/Input\/output error|disk I\/O error/, DISK_FAILS],
+  [/\(in '[^'\n]*\/db\.sqlite'\)/, "Nix's own database cannot be used"],
   [
     /nable to start any build|local builds are disabled/,
     "it may build nothing itself (max-jobs = 0), and no builder elsewhere can",
   ],
-  [/Cannot allocate memory|std::bad_alloc|unable to fork/, "it is out of memory"],
-  [/Too many open files/, "too many files are open"],
+  [/Cannot allocate memory|std::bad_alloc|unable to fork/, NO_MEMORY],
+  [/Too many open files/, NO_FILES],
+  [/^error: ended by SIG/m, "Nix itself was killed, most likely for want of memory"],
   [
     // The kernel takes the largest process, which in a sandbox is never the builder, its first
     // process, but what that started: a shell passes it on as 128 + 9.
@@ -67,6 +79,16 @@ const HOST_FAILURES: readonly (readonly [said: RegExp, reason: string])[] = [
     "a builder was killed, most likely for want of memory",
   ],
 ];
+
+/** What ends whatever speaks to the daemon while that is restarted, and not what is asked next. */
+export function lostDaemon(messages: string): boolean {
+  return readHostFailure(messages)?.reason === NO_DAEMON;
+}
+
+/** How a process of Nix's own that did not end by itself is written among its messages. */
+export function endedBy(signal: NodeJS.Signals): string {
+  return `error: ended by ${signal}`;
+}
 
 export function readHostFailure(messages: string): HostFailure | undefined {
   const said = ownLines(messages).join("\n");
@@ -167,21 +189,26 @@ const SHORT_OF_ROOM =
 /**
  * Of Nix's own fetcher, curl and git. Only fixed-output derivations may use the network, so that
  * anything else may say so of a test of its own. A server that answers that there is no such thing
- * is believed.
+ * is believed; one that refuses may want credentials that have expired.
  */
 const UNREACHED = new RegExp(
   [
-    /unable to download '[^']*': (?!HTTP error 4(?:0[0-7]|1\d))/,
-    // Host not found, no connection, cut short, timed out, TLS, nothing sent, send, receive, HTTP/2.
-    /^\s*curl: \((?:5|6|7|16|18|28|35|52|55|56|92)\)/,
-    /The requested URL returned error: (?:408|429|5\d\d)/,
+    /unable to download '[^']*': (?!HTTP error 4(?:0[02456]|1\d))/,
+    // Host not found, no connection, cut short, timed out, TLS, nothing sent, send, receive, a
+    // certificate that has expired, HTTP/2.
+    /^\s*curl: \((?:5|6|7|16|18|28|35|52|55|56|60|92)\)/,
+    /The requested URL returned error: (?:40[1378]|429|5\d\d)/,
     /^fatal: unable to (?:access|connect)|Could not resolve host|Temporary failure in name resolution/,
+    /^fatal: (?:Authentication failed|could not read Username)|Permission denied \(publickey|Host key verification failed/,
   ]
     .map(({ source }) => source)
     .join("|"),
 );
 
-/** Without the lines that Nix quotes of builders, and without failures that it tries again after. */
+/**
+ * Without the lines that Nix quotes of builders, and without failures that it tries again after or makes
+ * nothing of.
+ */
 function ownLines(messages: string): readonly string[] {
   const said: string[][] = [];
   for (const line of linesOf(messages)) {
@@ -196,4 +223,4 @@ function ownLines(messages: string): readonly string[] {
     .filter((line) => !/^\s*>/.test(line));
 }
 
-const RETRYING = /; retrying (?:from offset \d+ )?in \d+ ms/;
+const RETRYING = /; retrying (?:from offset \d+ )?in \d+ ms|^error \(ignored\):/;

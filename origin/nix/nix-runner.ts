@@ -1,14 +1,23 @@
 // The one way to start one of Nix's programs: where they are looked for, and in which environment.
 
+import { setTimeout } from "node:timers/promises";
+import { lostDaemon } from "./hindrance.ts";
+import { createNixLog } from "./nix-log.ts";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
 
 export type NixProgram = "nix" | "nix-build" | "nix-instantiate" | "nix-store";
 
+/** All that is asked of Nix may be asked twice. */
 export type NixRunner = (
   program: NixProgram,
   args: readonly string[],
-  options: Omit<SpawnOptions, "env">,
+  options: NixLimits,
 ) => Promise<SpawnResult>;
+
+export interface NixLimits extends Omit<SpawnOptions, "env"> {
+  /** What was read so far is of a process that the daemon's end has ended: it is run once more. */
+  readonly onAgain?: () => void;
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -25,11 +34,38 @@ export interface NixRunnerOptions {
 
 export function nixRunner({ env: outer, onSpawn }: NixRunnerOptions): NixRunner {
   const env = nixEnvironment(outer);
-  return (program, args, limits) => {
+  const start = (program: NixProgram, args: readonly string[], limits: NixLimits) => {
     const ended = runProcess(program, args, { ...limits, env });
     onSpawn?.(program, args, ended);
     return ended;
   };
+  return async (program, args, limits) => {
+    const result = await start(program, args, limits);
+    if (!wasCutOff(result) || !(await pause(DAEMON_RESTART_MS, limits.signal))) return result;
+    limits.onAgain?.();
+    return await start(program, args, limits);
+  };
+}
+
+/** By then a daemon that was only restarted listens again. */
+const DAEMON_RESTART_MS = 1000;
+
+function wasCutOff(result: SpawnResult): boolean {
+  if (result.kind !== "exited" || result.code === 0) return false;
+  // In either of Nix's formats.
+  const log = createNixLog();
+  for (const line of result.stderr.split("\n")) log.read(line);
+  return lostDaemon(log.messages());
+}
+
+/** Whether the time passed before the signal came. */
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await setTimeout(ms, undefined, signal && { signal });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function nixEnvironment(env: Environment): Record<string, string> {

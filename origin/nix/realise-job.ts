@@ -4,9 +4,12 @@ import { access } from "node:fs/promises";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { BuildPolicy } from "./build-policy.ts";
 import type { GcRoots } from "./gc-roots.ts";
+import { endedBy } from "./hindrance.ts";
+import { notStarted } from "./nix-failed.ts";
 import { createNixLog, type NixLog } from "./nix-log.ts";
+import type { NixLimits } from "./nix-runner.ts";
 import type { NixTool } from "./nix-tool.ts";
-import type { SpawnOptions, SpawnResult } from "./spawn.ts";
+import type { SpawnResult } from "./spawn.ts";
 import { realPath } from "./store-place.ts";
 import { findInvalid } from "./validity.ts";
 
@@ -54,7 +57,7 @@ export async function realiseTargets(
   targets: readonly string[],
   place: string,
 ): Promise<Realised> {
-  const log = createNixLog();
+  let log = createNixLog();
   job.options.onLog?.(log);
   const args = [
     ...["--realise", ...new Set(targets), ...fallback(job)],
@@ -62,8 +65,17 @@ export async function realiseTargets(
     // Not with --no-build-output: that is another log format, and the last of the two counts.
     ...["--log-format", "internal-json", "--keep-going"],
     ...["--timeout", String(job.options.builderTimeoutSeconds)],
+    // For an hour Nix believes that a cache lacks what it lacked: what has come since is not built.
+    ...["--option", "narinfo-cache-negative-ttl", "0"],
   ];
-  const result = await run(job, args, { onStderrLine: log.read });
+  const result = await run(job, args, {
+    onStderrLine: (line) => log.read(line),
+    onAgain() {
+      log = createNixLog();
+      job.options.onLog?.(log);
+    },
+  });
+  if (result.kind === "signalled") log.read(endedBy(result.signal));
   return { succeeded: result.kind === "exited" && result.code === 0, log };
 }
 
@@ -76,15 +88,13 @@ export function fallback({ options }: Job): readonly string[] {
 export async function run(
   { nix, options, signal }: Job,
   args: readonly string[],
-  limits: Pick<SpawnOptions, "onStderrLine" | "keepStderrBytes"> = {},
+  limits: Pick<NixLimits, "onStderrLine" | "onAgain" | "keepStderrBytes"> = {},
 ): Promise<SpawnResult> {
   const result = await nix.run("nix-store", args, {
     ...{ deadlineMs: options.deadlineMs, signal, ...limits },
   });
   if (result.kind === "timed-out" || result.kind === "cancelled") throw new Stopped();
-  if (result.kind === "not-started") {
-    throw new Error("nix-store could not be started", { cause: result.error });
-  }
+  if (result.kind === "not-started") throw notStarted("nix-store", result);
   return result;
 }
 

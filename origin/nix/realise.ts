@@ -4,6 +4,7 @@
 import { fetchFirst } from "./fetch-first.ts";
 import { type GcRoots, openRoots } from "./gc-roots.ts";
 import { evaluationMessage } from "./nix-error.ts";
+import { NixFailed } from "./nix-failed.ts";
 import type { NixTool } from "./nix-tool.ts";
 import { findFailures, type RealiseFailure } from "./realise-failures.ts";
 import {
@@ -72,7 +73,7 @@ async function realiseAll(
     const found = await findFailures(job, pending, gone, log);
     if (found.length === 0) {
       const message = evaluationMessage(log.messages());
-      throw new Error(`nix-store --realise failed for no build: ${message}`);
+      throw new NixFailed(`nix-store --realise failed for no build: ${message}`);
     }
     failures.push(...found);
     const failed = new Set(found.map((failure) => failure.wanted));

@@ -1,6 +1,8 @@
 // Which store paths are there.
 
 import type { StorePath } from "../../registry/naming/store-path.ts";
+import { evaluationMessage } from "./nix-error.ts";
+import { NixFailed } from "./nix-failed.ts";
 import type { NixTool } from "./nix-tool.ts";
 
 const QUERY_DEADLINE_MS = 60_000;
@@ -19,5 +21,6 @@ export async function findInvalid(
     return new Set(result.stdout.split("\n").filter((line) => line !== ""));
   }
   signal.throwIfAborted();
-  throw new Error(`nix-store --check-validity failed: ${result.kind}`);
+  const why = result.kind === "exited" ? evaluationMessage(result.stderr) : result.kind;
+  throw new NixFailed(`nix-store --check-validity failed: ${why}`);
 }

@@ -1,0 +1,52 @@
+// What an exception says of this host: the system's own codes, wherever they come from, and questions
+// that Nix did not answer. The one place where an exception is no bug.
+
+import {
+  DISK_FAILS,
+  type HostFailure,
+  NO_FILES,
+  NO_MEMORY,
+  NO_SPACE,
+  READ_ONLY,
+  readHostFailure,
+} from "../nix/hindrance.ts";
+import { NixFailed } from "../nix/nix-failed.ts";
+
+const CODES: Readonly<Record<string, string>> = {
+  ENOSPC: NO_SPACE,
+  EDQUOT: NO_SPACE,
+  EROFS: READ_ONLY,
+  EIO: DISK_FAILS,
+  ESTALE: DISK_FAILS,
+  ENODEV: DISK_FAILS,
+  EMFILE: NO_FILES,
+  ENFILE: NO_FILES,
+  ENOMEM: NO_MEMORY,
+  // Of a process or a thread that cannot be started.
+  EAGAIN: NO_MEMORY,
+};
+const MAX_CAUSES = 8;
+
+/** Undefined for a bug. */
+export function hostFailureOf(error: unknown): HostFailure | undefined {
+  const errors = causesOf(error);
+  for (const { code } of errors.filter(isCoded)) {
+    const reason = Object.hasOwn(CODES, code) ? CODES[code] : undefined;
+    if (reason !== undefined) return { kind: "host-failed", reason };
+  }
+  const failed = errors.find((each) => each instanceof NixFailed);
+  if (failed === undefined) return undefined;
+  return readHostFailure(failed.message) ?? { kind: "host-failed", reason: failed.message };
+}
+
+function causesOf(error: unknown): readonly Error[] {
+  const errors: Error[] = [];
+  for (let each = error; each instanceof Error && errors.length < MAX_CAUSES; each = each.cause) {
+    errors.push(each);
+  }
+  return errors;
+}
+
+function isCoded(error: Error): error is Error & { readonly code: string } {
+  return "code" in error && typeof error.code === "string";
+}
