@@ -23,7 +23,7 @@
 let
   inherit (builtins)
     all appendContext attrNames concatLists concatStringsSep currentSystem elem elemAt filter fromJSON
-    hasContext hashFile head isAttrs isString length map match pathExists readDir replaceStrings split
+    genList hasContext hashFile head isAttrs isString length map match pathExists readDir replaceStrings split
     storePath substring tail toJSON;
 
   parsed = value: if isString value then fromJSON value else value;
@@ -38,7 +38,8 @@ let
     else [ ];
   leading = leadingOf components;
   named = filter (component: ! elem component metaPackages) components;
-  recipe = named ++ [ "cacert" "iana-etc" ]
+  always = [ "cacert" "iana-etc" ];
+  recipe = named ++ always
     ++ (if elem "shell" leading then [ "bashInteractive" "coreutils" "moreutils" "nano" ] else [ ]);
 
   architectures = { x86_64-linux = "amd64"; aarch64-linux = "arm64"; };
@@ -80,7 +81,10 @@ let
   });
   packagesIn = said: if said.kind == "image" then concatLists (map (content: packagesIn content.said) said.contents)
     else [ said ];
-  wanted = concatLists (map packagesIn (answers.lookups ++ [ answers.image ]));
+  # What every image holds is added where the set has it.
+  isSpared = place: elem (elemAt recipe place) always && (elemAt answers.lookups place).kind == "missing";
+  asked = map (elemAt answers.lookups) (filter (place: ! isSpared place) (genList (place: place) (length recipe)));
+  wanted = concatLists (map packagesIn (asked ++ [ answers.image ]));
   isComplete = all (said: said.kind == "found") wanted;
 
   # A lookup is plain text, which says nothing to Nix of what must be built first.

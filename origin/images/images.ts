@@ -6,8 +6,9 @@ import { isFound, outputPathsOf } from "../../registry/image/lookup.ts";
 import { type Ingredient, ownersOf } from "../../registry/image/part.ts";
 import type { Form, PackageRecord, PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
-import { type Recipe, systemOf } from "../../registry/naming/recipe.ts";
+import { isSpared, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { BuildFailure, FailedPackage, PackageFailure } from "../failures/failures.ts";
+import type { Log } from "../log/log.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
@@ -38,6 +39,7 @@ export interface ImagesOptions {
   readonly lookups: Lookups;
   readonly records: Records;
   readonly store: BlobStore;
+  readonly log: Pick<Log, "warn">;
 }
 
 type Gathered =
@@ -81,7 +83,7 @@ function failureOf(failures: readonly NamedFailure[]): DerivationGone | BuildFai
   return packages.length > 0 ? { kind: "packages-failed", packages } : stopped;
 }
 
-export function createImages({ lookups, records, store }: ImagesOptions): Images {
+export function createImages({ lookups, records, store, log }: ImagesOptions): Images {
   return {
     async build(recipe, pinned, variant, wait) {
       const { form } = VARIANT_TYPES[variant];
@@ -123,17 +125,19 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
     onStage(() => lookups.stage(pinned));
     const found = await lookups.find(pinned, system, recipe.packages, demand);
     const failed: FailedPackage[] = [];
+    // Of an image of nothing else they are missed.
+    const isOther = found.some(({ name, lookup }) => !isSpared(name, lookup));
     for (const { name, lookup } of found) {
       if (isStopped(lookup)) {
         return lookup.kind === "timed-out" ? { ...lookup, what: "evaluation" } : lookup;
       }
-      if (!isFound(lookup)) failed.push({ name, failure: lookup });
+      if (!isFound(lookup) && !(isOther && isSpared(name, lookup)))
+        failed.push({ name, failure: lookup });
     }
-    if (failed.length > 0) return { kind: "packages-failed", packages: failed };
-
     const ingredients = found.flatMap(({ name, lookup }) =>
       isFound(lookup) ? [{ name, found: lookup }] : [],
     );
+    if (failed.length > 0) return { kind: "packages-failed", packages: failed };
     onStage(() => records.stage(ingredients));
     const made = await records.make(ingredients, form, demand);
     const held = new Set(made.records.flatMap(({ outputs }) => outputs));
@@ -141,7 +145,11 @@ export function createImages({ lookups, records, store }: ImagesOptions): Images
       outputPathsOf(each.found).every((path) => held.has(path)),
     );
     await Promise.all(
-      complete.map(({ name, found: each }) => storeLookup(store, pinned, system, name, each)),
+      complete.map(({ name, found: each }) =>
+        storeLookup(store, pinned, system, name, each).catch((error) =>
+          log.warn({ err: error, name }, "a lookup is not on disk"),
+        ),
+      ),
     );
     const { records: own, failures } = made;
     const isRemembered = made.isRemembered && found.every((each) => each.isRemembered);

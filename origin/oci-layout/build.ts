@@ -11,6 +11,7 @@ import type { Form, PackageRecord, PackingId } from "../../registry/image/record
 import { VARIANT_TYPES } from "../../registry/image/variant.ts";
 import {
   canonicalRecipe,
+  isSpared,
   type PackageName,
   parseRepository,
   type Recipe,
@@ -140,6 +141,7 @@ function wantedOf({ lookups, image, recipe: asked }: BuildRequest, recipe: Recip
   const found = (name: PackageName, answer: LookupAnswer | undefined): Ingredient[] => {
     if (answer === undefined || answer.kind === "failed") throw new Error(`no lookup of ${name}`);
     if (isFound(answer)) return [{ name, found: answer }];
+    if (isSpared(name, answer)) return [];
     failures.push(describePackage(name, answer, MAX_REASON_CHARACTERS));
     return [];
   };

@@ -1,28 +1,32 @@
 // The config of an image that nobody has configured: what its packages say by being there.
 
-import { canonicalRecipe, isImplicit, type Recipe } from "../naming/recipe.ts";
+import {
+  CERTIFICATES_PACKAGE,
+  canonicalRecipe,
+  isImplicit,
+  type Recipe,
+} from "../naming/recipe.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./lookup.ts";
 import type { Ingredient } from "./part.ts";
 import type { PackageRecord } from "./record.ts";
 
-const ENVIRONMENT = [
-  "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
-  "HOME=/root",
-  "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
-] as const;
+const ENVIRONMENT = ["PATH=/bin:/usr/bin:/sbin:/usr/sbin", "HOME=/root"] as const;
+/** Of a file that is not there programs would complain. */
+const CERTIFICATES = "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt";
 
 export function defaultConfig(
   recipe: Recipe,
   ingredients: readonly Ingredient[],
   records: readonly PackageRecord[],
 ): ImageConfig {
+  const hasCertificates = ingredients.some(({ name }) => name === CERTIFICATES_PACKAGE);
   const command = defaultCommand(ingredients, records);
   const versions = (found: Found) => packagesOf(found).map(packageVersion);
   const named = ingredients.filter(({ name }) => !isImplicit(name));
   const described = named.flatMap(({ found }) => versions(found)).join(", ");
   return {
-    Env: ENVIRONMENT,
+    Env: [...ENVIRONMENT, ...(hasCertificates ? [CERTIFICATES] : [])],
     ...(command !== null && { Cmd: [command] }),
     WorkingDir: "/",
     Labels: {

@@ -38,7 +38,8 @@ const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 
 /** What `shell` stands for. */
 export const SHELL_PACKAGES = ["bashInteractive", "coreutils", "moreutils", "nano"] as const;
-const ALWAYS = ["cacert", "iana-etc"] as const;
+export const CERTIFICATES_PACKAGE = "cacert";
+const ALWAYS = [CERTIFICATES_PACKAGE, "iana-etc"] as const;
 const META_PACKAGES = ["shell", ...ARCHITECTURES] as const;
 
 export function parseRepository(name: string): RecipeResult {
@@ -96,6 +97,11 @@ export function canonicalRecipe(recipe: Recipe): string {
 /** Packages that are in every image whether named or not: never what the user came for. */
 export function isImplicit(name: PackageName): boolean {
   return ALWAYS.some((always) => always === name);
+}
+
+/** What every image holds, where the package set has it: without certificates it still serves. */
+export function isSpared(name: PackageName, { kind }: { readonly kind: string }): boolean {
+  return kind === "missing" && isImplicit(name);
 }
 
 /** The only place that turns an OCI architecture into a Nix system. */
