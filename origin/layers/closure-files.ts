@@ -2,7 +2,7 @@
 // closure exists, and links are followed by the names they say, never through the host's own files.
 // That is what keeps a view the same on every host.
 
-import { lstatSync, readdirSync, readlinkSync } from "node:fs";
+import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
 import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 import { type ByteString, fileArgument, toByteString } from "./byte-string.ts";
 
@@ -38,7 +38,7 @@ export function openClosure(
   const real = (path: ByteString) => fileArgument(realStore + path.slice("/nix/store".length));
 
   const kindOf = (path: ByteString): FileKind | undefined => {
-    const stats = lstatSync(real(path), { throwIfNoEntry: false });
+    const stats = lookAt(real(path));
     if (stats === undefined) return undefined;
     if (stats.isSymbolicLink()) return "link";
     if (stats.isDirectory()) return "directory";
@@ -79,6 +79,19 @@ export function openClosure(
     names: (path) => readdirSync(real(path), "latin1").sort(),
     resolve,
   };
+}
+
+/** No file of the host has such a name, or it is not for us: that is so for ever. */
+const NOWHERE: ReadonlySet<unknown> = new Set(["ENAMETOOLONG", "ELOOP", "EACCES"]);
+
+/** Undefined where a path leads nowhere, for anybody may write any path into a link. */
+function lookAt(path: ReturnType<typeof fileArgument>): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error instanceof Error && "code" in error && NOWHERE.has(error.code)) return undefined;
+    throw error;
+  }
 }
 
 /**

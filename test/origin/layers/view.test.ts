@@ -1,3 +1,4 @@
+import { chmodSync } from "node:fs";
 import { assert, describe, expect, test } from "vitest";
 import type { ArchiveEntry } from "../../../origin/layers/entries.ts";
 import { MAX_VIEW_DEPTH, type PackageView, readView } from "../../../origin/layers/view.ts";
@@ -46,6 +47,17 @@ function lines(entries: readonly ArchiveEntry[] | null): readonly string[] {
 
 function assertView(tree: Tree, expected: readonly string[], others?: Record<string, Tree>): void {
   expect(lines(viewOf(tree, others).entries)).toStrictEqual(expected);
+}
+
+/** Root is refused nothing. */
+function asAnybody<T>(look: () => T): T {
+  if (process.geteuid?.() !== 0) return look();
+  process.seteuid?.(65_534);
+  try {
+    return look();
+  } finally {
+    process.seteuid?.(0);
+  }
 }
 
 describe("the links of a view", () => {
@@ -163,6 +175,27 @@ describe("the links of a view", () => {
       "x/one -> <pkg>/x/one",
       "x/two -> <pkg>/x/two",
     ]);
+  });
+
+  test("are kept where they lead to what no file can be called", () => {
+    const long = "n".repeat(256);
+    const tree = { holds: { x: { holds: { long: { link: long }, way: { link: `${long}/f` } } } } };
+    assertView(tree, ["x/ 755", "x/long -> <pkg>/x/long", "x/way -> <pkg>/x/way"]);
+  });
+
+  test("are kept where they lead through what is not for this user", () => {
+    const shut = { holds: { d: { holds: { f: "" } } } };
+    const { store, root, closure } = plantPackage(
+      { holds: { x: { link: `${at("shut-1.0")}/d` } } },
+      { "shut-1.0": shut },
+    );
+    chmodSync(store, 0o755);
+    const place = `${store}/${storePathBase(storePath("shut-1.0"))}`;
+    chmodSync(place, 0o644);
+    const result = asAnybody(() => readView(root, closure, store));
+    chmodSync(place, 0o755);
+    assert(result.kind === "view");
+    expect(lines(result.view.entries)).toStrictEqual(["x -> <pkg>/x"]);
   });
 
   test("follow forty links to a directory, as the kernel does, and no more", () => {
