@@ -153,7 +153,7 @@ describe("one place", () => {
       importsOf(path).some((specifier) => /^(?:node:)?(?:child_process|cluster)$/.test(specifier)),
     );
     const others = starting.filter((path) => !path.startsWith("origin/command/"));
-    expect(others).toStrictEqual(["origin/nix/spawn.ts"]);
+    expect(others).toStrictEqual(["origin/nix/spawn.ts", "origin/nix/warden.ts"]);
   });
 
   test("reads the environment: the commands at the origin, at the edge what puts the Worker together", () => {

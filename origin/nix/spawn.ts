@@ -1,10 +1,11 @@
-// The only place of the origin that starts a process: without a shell, with an explicit
-// environment, in a process group of its own, and with a limit on everything that could grow or
-// wait for ever.
+// The only place of the origin that starts a process: with an explicit environment, in a process group
+// of its own, which does not outlive this process (warden.ts), and with a limit on everything that could
+// grow or wait for ever.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
+import { SHELL, unwatchGroup, watchGroup } from "./warden.ts";
 
 export interface SpawnOptions {
   /** The whole environment of the process; programs are looked for in its PATH. */
@@ -21,6 +22,8 @@ export interface SpawnOptions {
   readonly signal?: AbortSignal;
   /** How long the processes may take to end when asked to, before they are killed. */
   readonly killGraceMs?: number;
+  /** What none of its processes gets more of; without it as much as the machine gives. */
+  readonly maxMemoryBytes?: number;
   readonly onStderrLine?: (line: string) => void;
 }
 
@@ -47,13 +50,14 @@ const MAX_LINE_CHARACTERS = 16 * 1024;
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /**
- * What runs in a group of its own does not end with this process, and then nothing keeps its
- * deadline. SIGTERM, since Nix ends its builders at that only.
+ * A process can limit only itself, which Node cannot: so the shell does it in its place, by a constant
+ * that gets all else as arguments. What counts is what a process can write to, since Nix maps files that
+ * are larger than all its memory. It fails where the machine's own limit is lower, which will do. And a
+ * crash leaves no file of some gigabytes.
  */
-const running = new Set<Child>();
-process.on("exit", () => {
-  for (const child of running) signalGroup(child, "SIGTERM");
-});
+const WITHIN_LIMITS = `ulimit -c 0 2>/dev/null; ulimit -d "$1" 2>/dev/null; shift; exec "$@"`;
+/** What a shell says of a program that is not there, or cannot be started; Nix never does. */
+const NOT_STARTED_CODES = [126, 127];
 
 export async function runProcess(
   program: string,
@@ -61,6 +65,20 @@ export async function runProcess(
   options: SpawnOptions,
 ): Promise<SpawnResult> {
   if (options.signal?.aborted) return { kind: "cancelled" };
+  if (options.maxMemoryBytes === undefined) return await start(program, args, options);
+  const limitKib = String(Math.floor(options.maxMemoryBytes / 1024));
+  const limited = ["-c", WITHIN_LIMITS, "sh", limitKib, program, ...args];
+  const result = await start(SHELL, limited, options);
+  return result.kind === "exited" && NOT_STARTED_CODES.includes(result.code)
+    ? { kind: "not-started", error: new Error(result.stderr.trim()) }
+    : result;
+}
+
+async function start(
+  program: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): Promise<SpawnResult> {
   let child: Child;
   try {
     child = spawn(program, args, {
@@ -78,8 +96,10 @@ export async function runProcess(
       error: error instanceof Error ? error : new Error(String(error)),
     };
   }
-  running.add(child);
-  return await watch(child, options).finally(() => running.delete(child));
+  const group = child.pid;
+  if (group === undefined) return await watch(child, options);
+  watchGroup(group);
+  return await watch(child, options).finally(() => unwatchGroup(group));
 }
 
 function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {

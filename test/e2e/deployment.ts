@@ -26,6 +26,7 @@ export interface LogLine {
 
 export interface Part {
   readonly url: string;
+  readonly pid: number;
   readonly log: readonly LogLine[];
   /** The first line that satisfies, of those already written or of those to come. */
   waitFor(what: (line: LogLine) => boolean): Promise<LogLine>;
@@ -105,6 +106,7 @@ async function startPart(
   createInterface(child.stderr).on("line", add);
   const part: Part = {
     url,
+    pid: child.pid ?? 0,
     log,
     waitFor: (what) => waitForLine(child, log, lines, what),
     async stop(signal = "SIGTERM") {

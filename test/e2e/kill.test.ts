@@ -6,6 +6,7 @@ import { chmod, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, assert, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { descendantsOf, untilEnded } from "../origin/nix/fixture.ts";
 import { hidesHost, SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
 import { skipWhere } from "../skip-where.ts";
 import { missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
@@ -39,14 +40,15 @@ describe("an origin killed", skipWhere(hidesHost), () => {
     const refused = pullManifest(deployment.originUrl, "slow").catch((error: unknown) => error);
     // A writer can open the fifo only when the builder reads from it.
     const opened = await open(gate, "w");
+    const started = await descendantsOf(origin.pid);
+    expect(started.length, "Nix and its builder at least").toBeGreaterThan(1);
     await origin.stop("SIGKILL");
     assert((await refused) instanceof Error);
-    await opened.write("go\n");
+    for (const pid of started) await untilEnded(pid);
     await opened.close();
 
     origin = await deployment.startOrigin();
     const again = pullManifest(deployment.originUrl, "slow");
-    // The builder of the killed origin may have ended or not: whoever still reads may go on.
     await letThrough(again);
     await assertWhole(deployment.originUrl, await again);
   });

@@ -92,6 +92,13 @@ export async function evaluateLookup(
   return JSON.parse(result.stdout);
 }
 
+/** What a process has started, and what that has, as the kernel says it now. */
+export async function descendantsOf(pid: number): Promise<readonly number[]> {
+  const lists = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  const children = lists.split(" ").flatMap((child) => (child === "" ? [] : Number(child)));
+  return [...children, ...(await Promise.all(children.map(descendantsOf))).flat()];
+}
+
 /** Returns when the process has ended; one that runs on fails the test by its time limit. */
 export async function untilEnded(pid: number): Promise<void> {
   while (await isRunning(pid)) await setImmediate();

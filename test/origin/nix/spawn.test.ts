@@ -1,5 +1,7 @@
+import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { runProcess, type SpawnOptions } from "../../../origin/nix/spawn.ts";
 import { tempDir, untilEnded } from "./fixture.ts";
@@ -10,7 +12,51 @@ const sh = (script: string, more: Partial<SpawnOptions> = {}, ...args: readonly 
 
 const limit = { timeout: 30_000 };
 
+/** The numbers that a Node of its own writes before it ends, by this code and however it does. */
+async function inProcess(
+  code: string,
+  launcher: readonly string[] = [],
+): Promise<readonly number[]> {
+  const script = `
+    import { readFileSync, writeSync } from "node:fs";
+    import { runProcess } from ${JSON.stringify(new URL("../../../origin/nix/spawn.ts", import.meta.url))};
+    ${code}`;
+  const [program = "", ...args] = [...launcher, process.execPath, "--input-type=module"];
+  const child = spawn(program, [...args, "--eval", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
+  return (await text(child.stdout)).trim().split(/\s+/).map(Number);
+}
+
 describe("runProcess", () => {
+  test("limits what memory a process gets, and what that starts", async () => {
+    // As much as the shell and its programs need; tail keeps a line without end.
+    const script = "head -c 200000000 /dev/zero | tail -n 1 | wc -c";
+    const most = { maxMemoryBytes: 64 * 1024 * 1024 };
+    expect(await sh(script)).toMatchObject({ kind: "exited", stdout: "200000000\n" });
+    const limited = await sh(script, most);
+    expect(limited).toMatchObject({ kind: "exited", stdout: "0\n" });
+    expect(limited.kind === "exited" && limited.stderr).toMatch(/memory exhausted/);
+  });
+
+  test("passes arguments and exit code of a process that is limited as they are", async () => {
+    const hostile = "$(id); `id` 'x' \"y\" \n*";
+    const result = await sh('printf %s "$1"; exit 3', { maxMemoryBytes: 1e9 }, hostile);
+    expect(result).toStrictEqual({ kind: "exited", code: 3, stdout: hostile, stderr: "" });
+  });
+
+  test("keeps a limit of the machine that is lower", async () => {
+    const launcher = ["/bin/sh", "-c", 'ulimit -d 4000000; exec "$@"', "sh"];
+    // Root may go beyond any.
+    if (process.getuid?.() === 0) launcher.push("setpriv", "--reuid=65534", "--clear-groups");
+    const script = `
+      const { stdout } = await runProcess("/bin/sh", ["-c", "ulimit -d"],
+        { env: {}, deadlineMs: 60_000, maxMemoryBytes: 2 ** 40 });
+      writeSync(1, stdout);`;
+    expect(await inProcess(script, launcher)).toStrictEqual([4_000_000]);
+  });
+
   test("gives code, output and errors of a process that exits", async () => {
     const result = await sh("echo out; echo err >&2; exit 3");
     expect(result).toStrictEqual({ kind: "exited", code: 3, stdout: "out\n", stderr: "err\n" });
@@ -102,17 +148,42 @@ describe("runProcess", () => {
     expect(result).toStrictEqual({ kind: "cancelled" });
   });
 
-  test("ends what is running when its own process exits", limit, async () => {
-    const script = `
-      import { runProcess } from ${JSON.stringify(new URL("../../../origin/nix/spawn.ts", import.meta.url))};
-      void runProcess("/bin/sh", ["-c", "echo $$ >&2; sleep 1000 & wait"], {
+  for (const [how, end] of [
+    ["exits", "process.exit()"],
+    ["is killed", 'process.kill(process.pid, "SIGKILL")'],
+    ["is killed with its group", 'process.kill(0, "SIGKILL")'],
+  ] as const) {
+    test(`ends what is running when its own process ${how}`, limit, async () => {
+      const said = await inProcess(`
+        void runProcess("/bin/sh", ["-c", "sleep 1000 & echo $$ $! >&2; wait"], {
+          env: { PATH: "/usr/bin:/bin" }, deadlineMs: 60_000,
+          onStderrLine: (pids) => { writeSync(1, pids); ${end}; },
+        });`);
+      expect(said).toHaveLength(2);
+      for (const pid of said) await untilEnded(pid);
+    });
+  }
+
+  test("kills what ignores signals when its own process is killed", limit, async () => {
+    const [pid = 0] = await inProcess(`
+      void runProcess("/bin/sh", ["-c", "trap '' TERM; echo $$ >&2; while :; do sleep 1000; done"], {
         env: { PATH: "/usr/bin:/bin" }, deadlineMs: 60_000,
-        onStderrLine: (pid) => { console.log(pid); process.exit(); },
-      });`;
-    const args = ["--input-type=module", "--eval", script];
-    const result = await runProcess(process.execPath, args, options);
-    assert(result.kind === "exited" && result.code === 0, JSON.stringify(result));
-    await untilEnded(Number(result.stdout));
+        onStderrLine: (pid) => { writeSync(1, pid); process.kill(process.pid, "SIGKILL"); },
+      });`);
+    await untilEnded(pid);
+  });
+
+  test("leaves what had ended before, and whoever has its number now", limit, async () => {
+    const [stranger = 0, warden = 0] = await inProcess(`
+      const sh = (script, more) => runProcess("/bin/sh", ["-c", script],
+        { env: { PATH: "/usr/bin:/bin" }, deadlineMs: 60_000, ...more });
+      const { stdout } = await sh("sleep 1000 >/dev/null 2>&1 & echo $!");
+      const children = readFileSync(\`/proc/self/task/\${process.pid}/children\`, "utf8");
+      writeSync(1, \`\${stdout} \${children}\`);
+      process.kill(process.pid, "SIGKILL");`);
+    onTestFinished(() => void process.kill(stranger, "SIGKILL"));
+    await untilEnded(warden);
+    expect(process.kill(stranger, 0)).toBe(true);
   });
 
   test("ends although a process left behind holds the pipes", async () => {
