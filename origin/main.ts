@@ -97,7 +97,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const failures = rememberFailures<RecordFailure>({ forMs: config.failureMemoryMs, now });
   const parts = { nix, store, maker, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
-  const images = createImages({ lookups, records, store });
+  const images = createImages({ lookups, records, store, log });
 
   let outbox: Outbox | null = null;
   if (config.edgeUrl !== null) {
