@@ -61,24 +61,29 @@ export function joinBatches<Item, Result>(
     async all(items, demand = ALWAYS) {
       demand.signal.throwIfAborted();
       const distinct = new Map(items.map((item) => [keyOf(item), item]));
-      const fresh = [...distinct].filter(([key]) => !underWay.has(key)).map(([, item]) => item);
-      const leaves = fresh.length > 0 ? [start(fresh, demand)] : [];
-      const waited = items.map((item) => {
-        const known = underWay.get(keyOf(item));
-        if (known === undefined) throw new Error("work ended before it was waited for");
-        return known;
-      });
-      for (const joined of new Set(waited.map((each) => each.run)))
-        leaves.push(joined.enter(demand));
-      const results = Promise.all(waited.map((each) => each.result));
-      return await unlessAborted(results, demand.signal, () => {
-        for (const leave of leaves) leave();
-      });
+      // Before anything is started, for which what nobody wanted until now would have to give way.
+      const joined = new Set([...distinct.keys()].flatMap((key) => underWay.get(key)?.run ?? []));
+      const leaves = [...joined].map((each) => each.enter(demand));
+      const leave = () => {
+        for (const each of leaves) each();
+      };
+      try {
+        const fresh = [...distinct].filter(([key]) => !underWay.has(key)).map(([, item]) => item);
+        if (fresh.length > 0) leaves.push(start(fresh, demand));
+        const results = items.map((item) => {
+          const known = underWay.get(keyOf(item));
+          if (known === undefined) throw new Error("work ended before it was waited for");
+          return known.result;
+        });
+        return await unlessAborted(Promise.all(results), demand.signal, leave);
+      } finally {
+        leave();
+      }
     },
   };
 }
 
-/** Leaves in any case, and at once where it is aborted. */
+/** Leaves at once where it is aborted: what is left then is ended before anyone else can join it. */
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, leave: () => void): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = () => {
@@ -86,8 +91,5 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, leave: () => vo
     reject(signal.reason);
   };
   signal.addEventListener("abort", onAbort, { once: true });
-  return Promise.race([work, promise]).finally(() => {
-    signal.removeEventListener("abort", onAbort);
-    leave();
-  });
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener("abort", onAbort));
 }
