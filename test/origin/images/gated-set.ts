@@ -9,7 +9,9 @@ import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";
 
 const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
-export const GATED = ["one", "two", "three"] as const;
+export const GATED = [
+  ...(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"] as const),
+];
 export type Gated = (typeof GATED)[number];
 
 export interface GatedSet {
