@@ -3,10 +3,12 @@
 
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
+import { get } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { assert, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { EnvironmentVariables } from "../../../origin/configuration/config.ts";
+import { CLIENT_HEADER, signRequest } from "../../../registry/between/token.ts";
 import type { StillBuilding } from "../../../registry/http/building.ts";
 import { skipWhere } from "../../skip-where.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
@@ -306,6 +308,55 @@ describe("builds beyond the limits", gated, () => {
     expect(code).toBe("MANIFEST_UNKNOWN");
     expect(message).toMatch(/take 0\.003 GB .* packs 0\.002 GB/);
     expect(house.packed()).toStrictEqual([]);
+  });
+});
+
+describe("a client that asks for more than there is room for", gated, () => {
+  const SECRET = "the secret of the tests";
+  const keys = [{ id: "1", bytes: new TextEncoder().encode(SECRET) }];
+  type Pulling = (house: House, name: string) => Promise<number>;
+
+  const byAddress: Pulling = async ({ origin }, name) => {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    get(`${origin.url}${pathOf(name)}`, { localAddress: "127.0.0.2" }, (response) => {
+      response.resume();
+      response.on("end", () => resolve(response.statusCode ?? 0));
+    }).on("error", reject);
+    return promise;
+  };
+  const byNetwork: Pulling = async (house, name) => {
+    const client = "192.0.2.7";
+    const signed = { method: "GET", path: pathOf(name), client };
+    const token = await signRequest(keys, "edge", signed, Date.now());
+    const headers = { Authorization: `Bearer ${token}`, [CLIENT_HEADER]: client };
+    const response = await house.request(pathOf(name), { headers });
+    await response.bytes();
+    return response.status;
+  };
+
+  test.each([
+    ["another address", byAddress],
+    ["another network behind the edge", byNetwork],
+  ] as const)("keeps no place from one of %s, whose turn is next", async (_, pullAsOther) => {
+    const house = await fresh(onTestFinished, {
+      ...{ NIXPORT_SECRET: SECRET, NIXPORT_MAX_BUILDS: "1", NIXPORT_MAX_QUEUE: "2" },
+    });
+    await house.pull("large");
+    const pulls = [house.pull("one")];
+    await set.running("one");
+    for (const [place, name] of (["two", "three"] as const).entries()) {
+      pulls.push(house.pull(name));
+      await until(`${name} is in the queue`, () => toRealise(house) === 3 + place);
+    }
+    const other = pullAsOther(house, "four");
+    await until("the other has asked", () => toRealise(house) > 4);
+    await set.open("one");
+    await set.running("four");
+    expect([await set.starts("two"), await set.starts("three")]).toStrictEqual([0, 0]);
+    // Who made room is held, and has its turn all the same.
+    for (const name of ["two", "three", "four"] as const) await set.open(name);
+    expect(await other).toBe(200);
+    await Promise.all(pulls);
   });
 });
 
