@@ -10,11 +10,12 @@ import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
 import { GIT_MISSING } from "../../../origin/sources/git-process.ts";
 import type { PinnedTag } from "../../../origin/sources/pin-memory.ts";
 import { type ObtainedTree, openTrees, type TreesOptions } from "../../../origin/sources/trees.ts";
-import { ALWAYS } from "../../../origin/waiting/demand.ts";
+import { ALWAYS, requestDemand } from "../../../origin/waiting/demand.ts";
 import { configuredPin, type Pin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { skipWhere } from "../../skip-where.ts";
 import { type Ending, readableLog, temporaryDirectory } from "../fixture.ts";
+import { until } from "../images/gated-set.ts";
 import { derivation, evaluateLookup, SYSTEM, TEST_NIX_CONFIG, testNix } from "../nix/fixture.ts";
 import { createRepository, GIT_ENV, type Repository } from "./git-repository.ts";
 import { type RepositoryServer, startRepositoryServer } from "./repository-server.ts";
@@ -241,6 +242,28 @@ describe("a tree", limit, () => {
     );
     assert(refused.kind === "unreachable", JSON.stringify(refused));
     expect(refused.message).toMatch(/not fetched in 0\.001 s; 0 bytes had come$/);
+  });
+
+  test("goes on being fetched whoever leaves, until another that is waited for needs its place", async () => {
+    const { repository, forge, open } = await prepare(onTestFinished);
+    const commits: string[] = [];
+    for (const salt of ["1", "2", "3"]) commits.push(await repository.commit(setOf(salt)));
+    const [first, second, third] = commits.map((commit) => archiveTag(forge.url, commit));
+    assert(first && second && third);
+    const trees = await open();
+    await forge.behave({ kind: "stalls" });
+    // As many as are fetched at once.
+    const clients = [requestDemand("x"), requestDemand("y")] as const;
+    const left = [trees.obtain(first, clients[0]), trees.obtain(second, clients[1])];
+    await until("both are being fetched", () => forge.requests.length === 2);
+    for (const client of clients) client.leave();
+    const wanted = trees.obtain(third, requestDemand("z"));
+    expect((await Promise.race(left)).kind).toBe("cancelled");
+    await until("the third is being fetched", () => forge.requests.length === 3);
+    await forge.behave({ kind: "works" });
+    thereOf(await wanted);
+    const kinds = (await Promise.all(left)).map(({ kind }) => kind);
+    expect(kinds.toSorted()).toStrictEqual(["cancelled", "there"]);
   });
 
   test("is one for all configurations of it", async () => {
