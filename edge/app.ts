@@ -10,17 +10,20 @@ import { handle } from "./handle.ts";
 import { ingest } from "./ingest/ingest.ts";
 import { createManifestMemory, type ManifestMemory } from "./isolate/manifest-memory.ts";
 import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
+import { createRefusals, type Refusals } from "./isolate/refusals.ts";
 import { createOrigin, type OriginDeadlines } from "./origin-client/origin.ts";
 import { heldBy } from "./origin-client/origin-wait.ts";
 import { clientNetworkOf } from "./request/client-network.ts";
 import type { Edge, LogLine } from "./request/edge.ts";
 import { type Env, readSettings } from "./request/env.ts";
+import { createMissLimit } from "./request/miss-limit.ts";
 import { createTrace } from "./request/trace.ts";
 
 /** What outlives a request: plain data, which requests may share, and no promise or stream. */
 export interface Isolate {
   readonly memory: ManifestMemory;
   readonly refreshes: Refreshes;
+  readonly refusals: Refusals;
   /** What was logged of the environment, which is the same for every request. */
   readonly told: Set<string>;
 }
@@ -37,7 +40,12 @@ export interface AppOptions {
 type AppContext = Context<{ Bindings: Env }>;
 
 export function createIsolate(): Isolate {
-  return { memory: createManifestMemory(), refreshes: createRefreshes(), told: new Set() };
+  return {
+    memory: createManifestMemory(),
+    refreshes: createRefreshes(),
+    refusals: createRefusals(),
+    told: new Set(),
+  };
 }
 
 export function createApp(options: AppOptions): Hono<{ Bindings: Env }> {
@@ -140,7 +148,11 @@ function createEdge(
       ...(originDeadlinesMs && { deadlinesMs: originDeadlinesMs }),
     }),
     trace: createTrace(() => performance.now()),
-    admitMiss: () => admitMiss(env, network, log),
+    misses: createMissLimit({
+      limiter: env.MISS_LIMIT,
+      ...{ network, refusals: isolate.refusals, now },
+      onFailure: (cause) => log({ level: "warn", event: "limit failed", cause }),
+    }),
     later(event, work) {
       const logged = work().catch((cause) =>
         log({ level: "warn", event: `${event} failed`, cause }),
@@ -148,19 +160,4 @@ function createEdge(
       context.executionCtx.waitUntil(logged);
     },
   };
-}
-
-/** Only misses are counted: what is cached may be had as often as anyone likes. */
-async function admitMiss(
-  { MISS_LIMIT }: Env,
-  network: string | undefined,
-  log: AppOptions["log"],
-): Promise<void> {
-  const counted = await MISS_LIMIT?.limit({ key: network ?? "unknown" }).catch((cause) => {
-    log({ level: "warn", event: "limit failed", cause });
-    return undefined;
-  });
-  if (counted?.success !== false) return;
-  const message = "too many pulls of what is not cached here; slow down";
-  throw new RegistryError("TOOMANYREQUESTS", message, { retryAfterSeconds: 60 });
 }

@@ -44,7 +44,7 @@ async function serveDigest(
 
 async function fromOrigin(edge: Edge, { repository }: ManifestRoute, digest: Digest) {
   edge.trace.miss();
-  await edge.admitMiss();
+  await edge.misses.admitPull();
   const { manifest } = await edge.trace.time("origin", () =>
     edge.origin.manifest(repository, { kind: "digest", digest }, {}),
   );

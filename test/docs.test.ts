@@ -88,7 +88,10 @@ function documentedRows(): readonly Row[] {
 }
 
 /** What Nix gives to a builder, and what a Worker is given besides its variables. */
-const NOT_FOR_OPERATORS = new Set(["NIX_ATTRS_JSON_FILE", "NIX_BUILD_CORES", "KV", "R2"]);
+const NOT_FOR_OPERATORS = new Set([
+  ...["NIX_ATTRS_JSON_FILE", "NIX_BUILD_CORES"],
+  ...["KV", "R2", "MISS_LIMIT"],
+]);
 
 /** The names that the configuration asks for where nothing is set, which are all it knows. */
 function configuredVariables(): readonly string[] {

@@ -120,7 +120,7 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
  */
 async function fromOrigin(edge: Edge, { image, repository, name, asked }: Wanted): Promise<Answer> {
   edge.trace.miss();
-  await edge.admitMiss();
+  await edge.misses.admitPull();
   const reference = { kind: "tag", tag: name.tag } as const;
   const answer = await edge.trace.time("origin", () =>
     edge.origin.manifest(repository, reference, asked),

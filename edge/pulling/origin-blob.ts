@@ -5,10 +5,12 @@ import {
   type Asking,
   hasBody,
   planBlob,
+  type RequestedRange,
   requestedRange,
   settledBy,
   unverified,
 } from "../../registry/http/content.ts";
+import { RegistryError } from "../../registry/http/error.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { OriginBlob } from "../origin-client/origin.ts";
 import { unusable } from "../origin-client/origin-error.ts";
@@ -23,13 +25,12 @@ export async function serveOriginBlob(
   digest: Digest,
 ): Promise<Response> {
   edge.trace.miss();
-  await edge.admitMiss();
   const settled = settledBy(request.headers, digest);
   const isBodyless = request.method === "HEAD" || settled !== null;
   // A condition on the range is decided here: the digest is the version.
-  const isRange = requestedRange(request, digest) !== null;
-  const range = isRange ? request.headers.get("Range") : null;
-  const answer = await edge.trace.time("origin", () =>
+  const requested = requestedRange(request, digest);
+  const range = requested === null ? null : request.headers.get("Range");
+  const answer = await asked(edge, digest, requested, () =>
     isBodyless ? edge.origin.blob("HEAD", digest, null) : edge.origin.blob("GET", digest, range),
   );
   const sizeBytes = totalSize(answer);
@@ -57,6 +58,22 @@ export async function serveOriginBlob(
   }
   // A part cannot be hashed: its client hashes the whole it puts together.
   return new Response(fixedLength(answer.body, plan.range.length), unverified(plan));
+}
+
+async function asked(
+  edge: Edge,
+  digest: Digest,
+  range: RequestedRange | null,
+  ask: () => Promise<OriginBlob>,
+): Promise<OriginBlob> {
+  await edge.misses.admitBlob(digest, range !== null && "offset" in range ? range.offset : 0);
+  try {
+    return await edge.trace.time("origin", ask);
+  } catch (error) {
+    const isNowhere = error instanceof RegistryError && error.code === "BLOB_UNKNOWN";
+    if (isNowhere) await edge.misses.admitPull();
+    throw error;
+  }
 }
 
 function withoutRange({ method, headers }: Request): Asking {

@@ -6,6 +6,7 @@ import type { Platforms } from "../../registry/http/platforms.ts";
 import type { ManifestMemory } from "../isolate/manifest-memory.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
 import type { Origin } from "../origin-client/origin.ts";
+import type { MissLimit } from "./miss-limit.ts";
 import type { Trace } from "./trace.ts";
 
 export interface LogLine {
@@ -31,8 +32,7 @@ export interface Edge {
   readonly logsPulls: boolean;
   readonly now: () => number;
   readonly trace: Trace;
-  /** Throws TOOMANYREQUESTS for a client that asks for too much of what is not here. */
-  readonly admitMiss: () => Promise<void>;
+  readonly misses: MissLimit;
   /** Work behind the answer. It may be cut short, so nothing may depend on it. */
   readonly later: (event: string, work: () => Promise<unknown>) => void;
   readonly log: (line: LogLine) => void;

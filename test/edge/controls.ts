@@ -6,7 +6,8 @@ export interface Controls {
   readonly hang?: readonly ("kv" | "r2")[];
   /** Has R2 give another range than it is asked for. */
   readonly wrongRange?: boolean;
-  readonly limiter?: "fails" | "refuses";
+  /** A number is what it lets pass under one key, for ever. */
+  readonly limiter?: "fails" | "refuses" | number;
   /** Has another Worker write what this tag has as soon as this one has read its pointer. */
   readonly overtakenBy?: string;
   /** Lets KV answer only when R2 was asked. */

@@ -8,6 +8,7 @@ import { holdOf } from "../../registry/http/hold.ts";
 import { BEHIND_PATH, CONTROLS_HEADER, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
 
 const isolate = createIsolate();
+const counted = new Map();
 
 export default {
   async fetch(request, env, context) {
@@ -74,9 +75,11 @@ function misled(bucket, { overtakenBy, wrongRange }) {
 
 function limiter(how) {
   return {
-    async limit() {
+    async limit({ key }) {
       if (how === "fails") throw new Error("the limiter is down");
-      return { success: false };
+      if (how === "refuses") return { success: false };
+      counted.set(key, (counted.get(key) ?? 0) + 1);
+      return { success: counted.get(key) <= how };
     },
   };
 }

@@ -215,7 +215,6 @@ describe("tiers", () => {
 
   for (const [status, code, retryAfter] of [
     [404, "MANIFEST_UNKNOWN", null],
-    [429, "TOOMANYREQUESTS", "17"],
     [503, "UNAVAILABLE", "42"],
     [403, "DENIED", null],
   ] as const) {
