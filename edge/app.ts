@@ -8,6 +8,7 @@ import { chooseVariant } from "../registry/http/negotiation.ts";
 import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/http/route.ts";
 import { handle } from "./handle.ts";
 import { ingest } from "./ingest/ingest.ts";
+import { type BlobFlights, createBlobFlights } from "./isolate/blob-flights.ts";
 import { createManifestMemory, type ManifestMemory } from "./isolate/manifest-memory.ts";
 import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
 import { createRefusals, type Refusals } from "./isolate/refusals.ts";
@@ -19,10 +20,11 @@ import { type Env, readSettings } from "./request/env.ts";
 import { createMissLimit } from "./request/miss-limit.ts";
 import { createTrace } from "./request/trace.ts";
 
-/** What outlives a request: plain data, which requests may share, and no promise or stream. */
+/** What outlives a request: plain data and promises of it, which requests may share, and no stream. */
 export interface Isolate {
   readonly memory: ManifestMemory;
   readonly refreshes: Refreshes;
+  readonly flights: BlobFlights;
   readonly refusals: Refusals;
   /** What was logged of the environment, which is the same for every request. */
   readonly told: Set<string>;
@@ -43,6 +45,7 @@ export function createIsolate(): Isolate {
   return {
     memory: createManifestMemory(),
     refreshes: createRefreshes(),
+    flights: createBlobFlights(),
     refusals: createRefusals(),
     told: new Set(),
   };
@@ -131,6 +134,7 @@ function createEdge(
     cache: caches.default,
     memory: isolate.memory,
     refreshes: isolate.refreshes,
+    flights: isolate.flights,
     secretKeys,
     pinFreshMs,
     platforms,

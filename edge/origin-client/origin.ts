@@ -57,6 +57,8 @@ export interface Origin {
    */
   refresh(repository: string, tag: Tag, asked: AskedHeaders): Promise<void>;
   blob(method: "GET" | "HEAD", digest: Digest, range: string | null): Promise<OriginBlob>;
+  /** The whole, also for others that wait for it: its client's leaving does not end it. */
+  wholeBlob(digest: Digest): Promise<OriginBlob>;
 }
 
 export interface OriginOptions extends AskOptions {
@@ -77,8 +79,6 @@ export interface OriginDeadlines {
 const DEADLINES: OriginDeadlines = { manifestMs: 120_000, blobMs: 30_000 };
 /** Some clients stop at about 4 MB. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
-/** Blobs are global; the path needs a name, and any will do. */
-const ANY_REPOSITORY = "nixport";
 const WARNING = /^299 - "[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}"$/;
 
 /** The origin's own answer, which says more, is to be here before its deadline. */
@@ -120,7 +120,7 @@ export function createOrigin(options: OriginOptions): Origin {
       });
     },
     blob(method, digest, range) {
-      const path = `/v2/${ANY_REPOSITORY}/blobs/${digest}`;
+      const path = blobPath(digest);
       const attempt = async ({ signal }: Attempt) => {
         const asked = { path, deadlineMs: blobMs, signal, network };
         if (method === "HEAD") {
@@ -133,7 +133,18 @@ export function createOrigin(options: OriginOptions): Origin {
       };
       return whileHeld(attempt, held);
     },
+    wholeBlob(digest) {
+      const asked = { method: "GET", path: blobPath(digest), deadlineMs: blobMs, network } as const;
+      const { signal: stays } = new AbortController();
+      const attempt = ({ signal }: Attempt) => ask({ ...asked, signal }, readBlob);
+      return whileHeld(attempt, { ...held, left: stays });
+    },
   };
+}
+
+/** Blobs are global; the path needs a name, and any will do. */
+function blobPath(digest: Digest): string {
+  return `/v2/nixport/blobs/${digest}`;
 }
 
 /** Tells the origin for how long it is waited for: it is asked again, and not left while it works. */

@@ -5,7 +5,6 @@ import {
   type Asking,
   hasBody,
   planBlob,
-  type RequestedRange,
   requestedRange,
   settledBy,
   unverified,
@@ -16,6 +15,7 @@ import type { OriginBlob } from "../origin-client/origin.ts";
 import { unusable } from "../origin-client/origin-error.ts";
 import { fixedLength, verifiedStream } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
+import { arrivingBody, joinedBlob } from "./joined-blob.ts";
 
 const CONTENT_RANGE = /^bytes (?:(\d{1,15})-(\d{1,15})|\*)\/(\d{1,15})$/;
 
@@ -25,23 +25,53 @@ export async function serveOriginBlob(
   digest: Digest,
 ): Promise<Response> {
   edge.trace.miss();
-  const settled = settledBy(request.headers, digest);
-  const isBodyless = request.method === "HEAD" || settled !== null;
+  const isBodyless = request.method === "HEAD" || settledBy(request.headers, digest) !== null;
+  if (isBodyless) {
+    const answer = await admitted(edge, digest, 0, () => edge.origin.blob("HEAD", digest, null));
+    return respond(request, digest, answer);
+  }
   // A condition on the range is decided here: the digest is the version.
-  const requested = requestedRange(request, digest);
-  const range = requested === null ? null : request.headers.get("Range");
-  const answer = await asked(edge, digest, requested, () =>
-    isBodyless ? edge.origin.blob("HEAD", digest, null) : edge.origin.blob("GET", digest, range),
-  );
+  const range = requestedRange(request, digest);
+  if (range !== null) {
+    const offset = "offset" in range ? range.offset : 0;
+    const header = request.headers.get("Range");
+    const answer = await admitted(edge, digest, offset, () =>
+      edge.origin.blob("GET", digest, header),
+    );
+    return respond(request, digest, answer);
+  }
+  const ask = () => admitted(edge, digest, 0, () => edge.origin.wholeBlob(digest));
+  const answer = await joinedBlob(edge, digest, ask);
+  if (!("bytes" in answer)) return respond(request, digest, answer);
+  const plan = planBlob(request, { digest, sizeBytes: answer.sizeBytes });
+  return new Response(arrivingBody(digest, answer, ask), plan);
+}
+
+async function admitted(
+  edge: Edge,
+  digest: Digest,
+  offset: number,
+  ask: () => Promise<OriginBlob>,
+): Promise<OriginBlob> {
+  await edge.misses.admitBlob(digest, offset);
+  try {
+    return await edge.trace.time("origin", ask);
+  } catch (error) {
+    const isNowhere = error instanceof RegistryError && error.code === "BLOB_UNKNOWN";
+    if (isNowhere) await edge.misses.admitPull();
+    throw error;
+  }
+}
+
+async function respond(request: Request, digest: Digest, answer: OriginBlob): Promise<Response> {
   const sizeBytes = totalSize(answer);
   if (sizeBytes === undefined) return refuse(answer, "a blob without its size");
-
   // The origin may answer a range with the whole, so its status says what the plan is about.
   const plan = planBlob(answer.status === 200 ? withoutRange(request) : request, {
     digest,
     sizeBytes,
   });
-  if (settled !== null) {
+  if (plan.status === 304 || plan.status === 412) {
     await cancelBody(answer.body);
     return new Response(null, plan);
   }
@@ -58,22 +88,6 @@ export async function serveOriginBlob(
   }
   // A part cannot be hashed: its client hashes the whole it puts together.
   return new Response(fixedLength(answer.body, plan.range.length), unverified(plan));
-}
-
-async function asked(
-  edge: Edge,
-  digest: Digest,
-  range: RequestedRange | null,
-  ask: () => Promise<OriginBlob>,
-): Promise<OriginBlob> {
-  await edge.misses.admitBlob(digest, range !== null && "offset" in range ? range.offset : 0);
-  try {
-    return await edge.trace.time("origin", ask);
-  } catch (error) {
-    const isNowhere = error instanceof RegistryError && error.code === "BLOB_UNKNOWN";
-    if (isNowhere) await edge.misses.admitPull();
-    throw error;
-  }
 }
 
 function withoutRange({ method, headers }: Request): Asking {

@@ -3,6 +3,7 @@
 import type { SecretKey } from "../../registry/between/token.ts";
 import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
+import type { BlobFlights } from "../isolate/blob-flights.ts";
 import type { ManifestMemory } from "../isolate/manifest-memory.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
 import type { Origin } from "../origin-client/origin.ts";
@@ -22,6 +23,7 @@ export interface Edge {
   readonly cache: Cache;
   readonly memory: ManifestMemory;
   readonly refreshes: Refreshes;
+  readonly flights: BlobFlights;
   readonly origin: Origin;
   /** Empty without a secret: then nothing is ingested. */
   readonly secretKeys: readonly SecretKey[];

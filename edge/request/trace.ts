@@ -8,6 +8,8 @@ export interface Trace {
   hit(tier: Tier): void;
   /** The request goes on to the origin. */
   miss(): void;
+  /** Another request's answer of the origin is this one's too. */
+  collapsed(): void;
   time<Result>(step: TimedStep, work: () => Promise<Result>): Promise<Result>;
   writeTo(headers: Headers): void;
   /** The tier that answered; undefined where none has. */
@@ -30,6 +32,9 @@ export function createTrace(clock: () => number): Trace {
     miss() {
       answered = undefined;
       status = "nixport; fwd=miss";
+    },
+    collapsed() {
+      status = "nixport; fwd=miss; collapsed";
     },
     async time(step, work) {
       const beganMs = clock();

@@ -18,6 +18,8 @@ export interface Controls {
   readonly unsettled?: boolean;
   /** Has work behind the answer that lasts until the origin answers what it asks. */
   readonly behind?: boolean;
+  /** Tells the origin when R2 has answered, before anything comes of it. */
+  readonly tellsOfR2?: boolean;
   readonly deadlineMs?: number;
   /** How long a second is of those for which clients are held. */
   readonly secondMs?: number;
@@ -27,5 +29,7 @@ export const CONTROLS_HEADER = "Test-Controls";
 export const OPERATIONS_HEADER = "Test-Operations";
 /** What that work asks of the origin. */
 export const BEHIND_PATH = "/behind";
+/** How it is told. */
+export const R2_ANSWERED_PATH = "/r2-answered";
 /** The time at both sides, unless a test says another. */
 export const NOW_MS = 1_800_000_000_000;

@@ -5,7 +5,13 @@
 import { createApp, createIsolate } from "../../edge/app.ts";
 import { writeLog } from "../../edge/request/log.ts";
 import { holdOf } from "../../registry/http/hold.ts";
-import { BEHIND_PATH, CONTROLS_HEADER, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
+import {
+  BEHIND_PATH,
+  CONTROLS_HEADER,
+  NOW_MS,
+  OPERATIONS_HEADER,
+  R2_ANSWERED_PATH,
+} from "./controls.ts";
 
 const isolate = createIsolate();
 const counted = new Map();
@@ -32,7 +38,7 @@ export default {
         ...env,
         KV: watch("kv", env.KV, controls, operations, controls.slowKv && askedR2.promise),
         ...(controls.limiter && { MISS_LIMIT: limiter(controls.limiter) }),
-        R2: watch("r2", misled(env.R2, controls), controls, operations, undefined, askedR2.resolve),
+        R2: watch("r2", misled(env, controls), controls, operations, undefined, askedR2.resolve),
       },
       {
         passThroughOnException() {},
@@ -54,7 +60,16 @@ function scaled(hold, secondMs) {
   return { ...hold, seconds: hold.seconds && (hold.seconds * secondMs) / 1000 };
 }
 
-function misled(bucket, { overtakenBy, wrongRange }) {
+function misled({ R2: bucket, ORIGIN_URL }, { overtakenBy, tellsOfR2, wrongRange }) {
+  if (tellsOfR2) {
+    return {
+      async get(...args) {
+        const object = await bucket.get(...args);
+        await fetch(new URL(R2_ANSWERED_PATH, ORIGIN_URL));
+        return object;
+      },
+    };
+  }
   if (wrongRange) return { get: (key) => bucket.get(key, { range: { offset: 0, length: 1 } }) };
   if (overtakenBy === undefined) return bucket;
   let isOvertaken = false;

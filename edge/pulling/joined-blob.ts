@@ -1,0 +1,118 @@
+// Has the origin asked once for a whole blob, however many requests want it at the same time. Small
+// ones are read whole here and handed to all of them; a larger one would have to be kept in memory for
+// the slowest of its readers, so each of these asks for itself, and the origin reads one file for all.
+
+import { readLimited } from "../../registry/http/body.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import { type Digest, digestOf } from "../../registry/naming/digest.ts";
+import type { ArrivingBlob } from "../isolate/blob-flights.ts";
+import type { OriginBlob } from "../origin-client/origin.ts";
+import { fixedLength } from "../origin-client/verified-stream.ts";
+import type { Edge } from "../request/edge.ts";
+
+/** Views, grounds and the layers of most packages, which are most of the requests of a pull. */
+const MAX_JOINED_BYTES = 4 * 1024 * 1024;
+/**
+ * The runtime ends a request 30 s after its client has left, and those that joined it hear nothing
+ * then. Past these they ask for themselves: for headers before clients give up, for bytes after that.
+ */
+const HEADERS_PATIENCE_MS = 10_000;
+const BYTES_PATIENCE_MS = 40_000;
+
+/** Asks the origin for the whole blob, of which others may get the bytes too. */
+export type AskWhole = () => Promise<OriginBlob>;
+
+/** What the origin answers where it is not shared: nobody else reads that. */
+export async function joinedBlob(
+  edge: Edge,
+  digest: Digest,
+  ask: AskWhole,
+): Promise<ArrivingBlob | OriginBlob> {
+  const flight = edge.flights.lookup(digest);
+  if (flight === undefined) return lead(edge, digest, ask);
+  const arriving = await within(HEADERS_PATIENCE_MS, flight).catch(unlessForGood);
+  if (arriving === undefined) return ask();
+  edge.trace.collapsed();
+  return arriving;
+}
+
+/** The headers go out at once, however long the rest takes: clients wait for them, then for bytes. */
+export function arrivingBody(
+  digest: Digest,
+  { sizeBytes, bytes }: ArrivingBlob,
+  ask: AskWhole,
+): ReadableStream<Uint8Array> {
+  const body = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      const arrived = await within(BYTES_PATIENCE_MS, bytes).catch(() => undefined);
+      controller.enqueue(arrived ?? (await readWhole(await ask(), digest, sizeBytes)));
+      controller.close();
+    },
+  });
+  return fixedLength(body, sizeBytes);
+}
+
+async function lead(edge: Edge, digest: Digest, ask: AskWhole): Promise<ArrivingBlob | OriginBlob> {
+  const { promise: flight, resolve, reject } = Promise.withResolvers<ArrivingBlob | undefined>();
+  edge.flights.start(digest, flight);
+  const land = () => edge.flights.end(digest, flight);
+  // Nobody may have joined, and whoever began it may leave: it is brought to its end all the same.
+  edge.later("join", () => flight.then((arriving) => arriving?.bytes).catch(() => undefined));
+  try {
+    const answer = await ask();
+    const sizeBytes = sharedSize(edge, answer);
+    if (sizeBytes === undefined) {
+      land();
+      resolve(undefined);
+      return answer;
+    }
+    const bytes = readWhole(answer, digest, sizeBytes).finally(() => {
+      land();
+      edge.flights.giveBack(sizeBytes);
+    });
+    const arriving = { sizeBytes, bytes };
+    resolve(arriving);
+    return arriving;
+  } catch (error) {
+    land();
+    reject(error);
+    throw error;
+  }
+}
+
+/** Undefined for what is not shared; else there is room for it, to be given back. */
+function sharedSize(edge: Edge, { status, headers, body }: OriginBlob): number | undefined {
+  const text = headers.get("Content-Length") ?? "";
+  const sizeBytes = Number(text);
+  const isSmall = /^\d{1,15}$/.test(text) && sizeBytes <= MAX_JOINED_BYTES;
+  if (status !== 200 || body === null || !isSmall) return undefined;
+  return edge.flights.take(sizeBytes) ? sizeBytes : undefined;
+}
+
+async function readWhole(
+  { body }: OriginBlob,
+  digest: Digest,
+  sizeBytes: number,
+): Promise<Uint8Array> {
+  const bytes = await readLimited(body, sizeBytes);
+  const arrived = bytes && (await digestOf(bytes));
+  if (bytes === undefined || arrived !== digest) throw new Error(`${digest} arrived as ${arrived}`);
+  return bytes;
+}
+
+/** That the origin has no such blob is so for all; any other failure is of whom it met. */
+function unlessForGood(error: unknown): undefined {
+  if (error instanceof RegistryError && error.status === 404) throw error;
+  return undefined;
+}
+
+/** Undefined after that time. Without a timer of its own a request that waits for another counts as hung. */
+async function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, ms, undefined);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
