@@ -15,7 +15,7 @@ export interface Held {
   readonly againMs: number;
   /** When the client has its answer, whatever the origin does; null where it waits for any. */
   readonly limitMs: number | null;
-  /** How it is told then what the origin said last. */
+  /** How it is told then that its image is still being made. */
   readonly code: "TOOMANYREQUESTS" | "UNAVAILABLE";
   /** Aborted when it leaves. */
   readonly left: AbortSignal;
@@ -64,7 +64,10 @@ export async function whileHeld<Result>(
   } finally {
     clearTimeout(timer);
   }
-  throw new RegistryError(code, last.message, last.options);
+  // Too much to do is that for everybody.
+  throw last.code === "TOOMANYREQUESTS"
+    ? last
+    : new RegistryError(code, last.message, last.options);
 }
 
 /** Of an image under way, and of one whose turn has not come; nothing else passes by itself. */

@@ -92,6 +92,13 @@ describe("an image that the origin is still building", { timeout: 60_000 }, () =
     expect(askedAtMs).toHaveLength(1);
   });
 
+  test("is told apart from too much to do, which is 429 for everybody", async () => {
+    answers(registryError(429, "TOOMANYREQUESTS", "too many", { "Retry-After": "3600" }));
+    const response = await world.pull(PATH);
+    expect(response.status).toBe(429);
+    expect((await errorOf(response)).message).toBe("too many");
+  });
+
   test("is not what a source that cannot be reached says: that goes to the client at once, and is not kept", async () => {
     const detail = [{ reason: "unreachable" }];
     answers(registryError(503, "UNAVAILABLE", "no network", { "Retry-After": "1" }, detail), image);
