@@ -7,6 +7,7 @@ import { readPlatforms } from "../configuration/platforms.ts";
 import { openVariables } from "../configuration/variables.ts";
 import { readZstdUse } from "../configuration/zstd.ts";
 import { lineWriter } from "../log/log.ts";
+import { forgetSecrets } from "./edge-environment.ts";
 import { edgeProblem } from "./edge-runtime.ts";
 import { DEFAULT_EDGE_PORT, statePathOf } from "./local-environment.ts";
 import { localSecret } from "./local-secret.ts";
@@ -47,6 +48,8 @@ await endWith(async () => {
   if (problems.length > 0) fail(wrongConfiguration(problems));
   const noEdge = await edgeProblem(process.env);
   if (noEdge !== undefined) fail(`the edge cannot run here: ${noEdge}`);
+  const secret = await localSecret(statePath);
+  forgetSecrets(process.env);
   // Loads the runtime's packages, which is for naught where it does not start.
   const { startEdge } = await import("./workerd.ts");
   const writeLine = lineWriter(style, process.stderr.isTTY === true, {
@@ -57,7 +60,7 @@ await endWith(async () => {
     port,
     statePath,
     originUrl: `http://127.0.0.1:${originPort}`,
-    secret: await localSecret(statePath),
+    secret,
     logPulls: style.level === "info" || style.level === "debug",
     onLog: (line) => writeLine(`${line}\n`),
     ...(platforms !== undefined && { platforms }),

@@ -80,8 +80,11 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       ...(options.zstd && { NIXPORT_ZSTD: options.zstd }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
+    // Clients talk to the Worker itself. What Miniflare listens on has routes and headers of its own,
+    // by which whoever reaches it may choose the host of a request, or see what is stored.
+    unsafeDirectSockets: [{ host: HOST, port: options.port }],
     host: HOST,
-    port: options.port,
+    port: 0,
     resourcePersistencePath: statePath,
     // No request to describe the client's location, and no usage reports.
     cf: false,
@@ -92,7 +95,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   });
   const miniflare = withoutSignalHandlers(() => new Miniflare(miniflareOptions));
   try {
-    const url = (await miniflare.ready).href.replace(/\/$/, "");
+    const url = (await miniflare.unsafeGetDirectURL()).href.replace(/\/$/, "");
     return { url, miniflare, close: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose();

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -36,8 +36,8 @@ describe("npm run edge", () => {
     });
   }
 
-  async function start(): Promise<Running> {
-    const child = spawnEdge([], {});
+  async function start(env: Readonly<Record<string, string>> = {}): Promise<Running> {
+    const child = spawnEdge([], env);
     for await (const line of createInterface(child.stdout)) {
       const url = /^edge at (http:\/\/127\.0\.0\.1:\d+)$/.exec(line)?.[1];
       assert(url, line);
@@ -73,6 +73,25 @@ describe("npm run edge", () => {
     expect(await got.bytes()).toStrictEqual(BYTES);
     second.child.kill("SIGINT");
     expect(await ended(second.child)).toBe(0);
+  });
+
+  test("gives its runtime no secret, whatever is in its own environment", async () => {
+    const secrets = { NIXPORT_SECRET: "of edge and origin", AWS_SECRET_ACCESS_KEY: "of a cache" };
+    const { child } = await start(secrets);
+    const runtimes = await descendants(child.pid);
+    expect(runtimes.length).toBeGreaterThan(0);
+    for (const pid of runtimes) {
+      const environment = await readFile(`/proc/${pid}/environ`, "utf8");
+      const names = environment.split("\0").map((each) => each.split("=", 1)[0]);
+      expect(names).toContain("PATH");
+      for (const [name, value] of Object.entries(secrets)) {
+        expect(names).not.toContain(name);
+        expect(environment).not.toContain(value);
+        expect(await readFile(`/proc/${pid}/cmdline`, "utf8")).not.toContain(value);
+      }
+    }
+    child.kill("SIGTERM");
+    expect(await ended(child)).toBe(0);
   });
 
   test("says in words that a port is taken", async () => {
@@ -118,6 +137,16 @@ describe("npm run edge", () => {
     });
   }
 });
+
+/** The processes that a process has started, and those that they have. */
+async function descendants(pid: number | undefined): Promise<readonly number[]> {
+  const tasks = await readdir(`/proc/${pid}/task`);
+  const lists = await Promise.all(
+    tasks.map((task) => readFile(`/proc/${pid}/task/${task}/children`, "utf8")),
+  );
+  const children = lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number));
+  return [...children, ...(await Promise.all(children.map(descendants))).flat()];
+}
 
 describe("localSecret", () => {
   let statePath: string;
