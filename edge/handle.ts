@@ -4,10 +4,10 @@ import { pingResponse } from "../registry/http/answer.ts";
 import { manifestResponse } from "../registry/http/content.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
 import type { Route } from "../registry/http/route.ts";
-import { tagListResponse } from "../registry/http/tags.ts";
 import type { Digest } from "../registry/naming/digest.ts";
 import { serveBlob } from "./pulling/blobs.ts";
 import { type ManifestRoute, serveTag } from "./pulling/by-tag.ts";
+import { serveTagList } from "./pulling/tag-list.ts";
 import type { Edge } from "./request/edge.ts";
 import { lookupManifest } from "./storage/manifests.ts";
 
@@ -22,7 +22,7 @@ export async function handle(edge: Edge, request: Request, route: Route): Promis
     case "blob":
       return serveBlob(edge, request, route.digest);
     case "tags":
-      return tagListResponse(route.repository, new URL(request.url), request.method);
+      return serveTagList(edge, request, route);
     case "referrers":
       return referrersResponse(new URL(request.url), request.method);
     default:

@@ -6,16 +6,16 @@ import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
 import { isBelowV2, parseRoute, type Route } from "../registry/http/route.ts";
-import { tagListResponse } from "../registry/http/tags.ts";
 import { failureError } from "./failures/failures.ts";
 import { hostFailureOf } from "./failures/host-error.ts";
 import { type Asker, type Asking, askerOf } from "./pulling/asker.ts";
 import { type PullingByDigest, serveBlob, serveManifest } from "./pulling/by-digest.ts";
 import { type PullingByTag, serveTag } from "./pulling/by-tag.ts";
 import { openPullNote, type PullNote } from "./pulling/pull-note.ts";
+import { type ListingTags, serveTagList } from "./pulling/tag-list.ts";
 import type { WebSite } from "./web/site.ts";
 
-export interface AppOptions extends Asking, PullingByTag, PullingByDigest {
+export interface AppOptions extends Asking, PullingByTag, PullingByDigest, ListingTags {
   /** Who may pull: anyone, or only an edge that signs its requests. */
   readonly access: "anyone" | "edge";
   /** What is not below /v2, for anyone: whoever names a folder for it wants it seen. */
@@ -100,7 +100,7 @@ async function serve(
     case "blob":
       return serveBlob(options, request, route.digest, asker);
     case "tags":
-      return tagListResponse(route.repository, new URL(request.url), request.method);
+      return serveTagList(options, request, route, asker);
     case "referrers":
       return referrersResponse(new URL(request.url), request.method);
     default:

@@ -111,7 +111,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   refresh.start({ lookups, images, give: async (image) => outbox?.add(image) });
   const { access, platforms, zstd } = config;
   const app = createApp({
-    ...{ platforms, zstd },
+    ...{ platforms, zstd, pins, lookups },
     images: createTaggedImages({ pins, images, refresh, tracked }),
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),

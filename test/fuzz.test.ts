@@ -38,7 +38,15 @@ function hostilePath(random: Random): string {
     hostileText(random),
     `sha256:${"a1".repeat(32)}`,
   ]);
-  const resource = pick(random, ["manifests", "manifests", "manifests", "blobs", "tags", word()]);
+  const resource = pick(random, [
+    "manifests",
+    "manifests",
+    "manifests",
+    "blobs",
+    "tags",
+    "referrers",
+    word(),
+  ]);
   const path = pick(random, [
     ...Array.from({ length: 6 }, () => `/v2/${name}/${resource}/${last}`),
     `/v2/${hostileText(random)}/manifests/${last}`,

@@ -56,6 +56,8 @@ export interface Origin {
    * behind an answer is cut short after 30 s, and the origin builds on.
    */
   refresh(repository: string, tag: Tag, asked: AskedHeaders): Promise<void>;
+  /** Resolves where the origin has a tag list for a name, which is the edge's own to write. */
+  listsTags(repository: string, asked: AskedHeaders): Promise<void>;
   blob(method: "GET" | "HEAD", digest: Digest, range: string | null): Promise<OriginBlob>;
   /** The whole, also for others that wait for it: its client's leaving does not end it. */
   wholeBlob(digest: Digest): Promise<OriginBlob>;
@@ -118,6 +120,18 @@ export function createOrigin(options: OriginOptions): Origin {
         if (response.status !== 200) throw await originError(response);
         await cancelBody(response.body);
       });
+    },
+    listsTags(repository, wanted) {
+      const path = `/v2/${repository}/tags/list`;
+      const read = async (response: Response) => {
+        if (response.status !== 200) throw await originError(response);
+        await cancelBody(response.body);
+      };
+      const attempt = ({ signal, leftMs }: Attempt) => {
+        const headers = { ...wanted, ...answeredAhead(Math.min(leftMs, manifestMs)) };
+        return ask({ path, headers, deadlineMs: manifestMs, signal, network, method: "GET" }, read);
+      };
+      return whileHeld(attempt, held);
     },
     blob(method, digest, range) {
       const path = blobPath(digest);

@@ -16,7 +16,7 @@ import {
 } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
 import { digestHex } from "../../registry/naming/digest.ts";
-import { configIdOf, configuredPin, parsePin } from "../../registry/naming/pin.ts";
+import { configIdOf, configuredPin, type Pin, parsePin } from "../../registry/naming/pin.ts";
 import { type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
@@ -116,6 +116,20 @@ function parseTagPins(json: unknown): TagPins | undefined {
   return parsed.success ? parsed.output : undefined;
 }
 
+/** Whether each of the names is a package on one of the platforms, at a pin that the tag has. */
+export async function areNamesKnown(
+  edge: Edge,
+  recipes: readonly Recipe[],
+  tag: Tag,
+): Promise<boolean> {
+  const json = await attempt(edge, "kv", () => edge.kv.get(kvKey.tagPins(tag), "json"));
+  for (const { pin } of parseTagPins(json)?.pins ?? []) {
+    const found = await Promise.all(recipes.map((recipe) => readLookups(edge, recipe, pin)));
+    if (found.some((each) => each !== undefined)) return true;
+  }
+  return false;
+}
+
 /** Everything an image of the recipe is composed of, or undefined as soon as anything is unknown. */
 async function gather(
   edge: Edge,
@@ -123,12 +137,7 @@ async function gather(
   { pin }: ResolvedPin,
   packing: PackingId,
 ): Promise<Gathered | undefined> {
-  const system = systemOf(recipe.architecture);
-  const found = await readAll<Found>(
-    edge,
-    recipe.packages.map((name) => kvKey.lookup(pin, system, name)),
-    parseFound,
-  );
+  const found = await readLookups(edge, recipe, pin);
   if (found === undefined) return undefined;
   const ingredients = recipe.packages.flatMap((name, index) => {
     const lookup = found[index];
@@ -137,6 +146,12 @@ async function gather(
   const keys = partsOf(ingredients).map((part) => kvKey.record(part, packing));
   const records = await readAll<PackageRecord>(edge, await Promise.all(keys), parsePackageRecord);
   return records && { recipe, ingredients, records };
+}
+
+function readLookups(edge: Edge, { architecture, packages }: Recipe, pin: Pin) {
+  const system = systemOf(architecture);
+  const keys = packages.map((name) => kvKey.lookup(pin, system, name));
+  return readAll<Found>(edge, keys, parseFound);
 }
 
 /** The values of all keys in their order; undefined if one is absent or not what it should be. */

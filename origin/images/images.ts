@@ -14,7 +14,7 @@ import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import type { Wait } from "../waiting/hold-request.ts";
 import { composeImage } from "./compose-image.ts";
-import { isStopped, type Lookups, storeLookup } from "./lookups.ts";
+import { isStopped, type Lookups, type NamedLookup, storeLookup } from "./lookups.ts";
 import type { Records } from "./records.ts";
 import type { NamedFailure, RecordFailure } from "./wanted-parts.ts";
 
@@ -83,6 +83,21 @@ function failureOf(failures: readonly NamedFailure[]): DerivationGone | BuildFai
   return packages.length > 0 ? { kind: "packages-failed", packages } : stopped;
 }
 
+/** Why there is no image of these names, as far as looking them up tells. */
+export function lookupFailure(found: readonly NamedLookup[]): BuildFailure | undefined {
+  const failed: FailedPackage[] = [];
+  // Of an image of nothing else they are missed.
+  const isOther = found.some(({ name, lookup }) => !isSpared(name, lookup));
+  for (const { name, lookup } of found) {
+    if (isStopped(lookup)) {
+      return lookup.kind === "timed-out" ? { ...lookup, what: "evaluation" } : lookup;
+    }
+    if (isFound(lookup) || (isOther && isSpared(name, lookup))) continue;
+    failed.push({ name, failure: lookup });
+  }
+  return failed.length > 0 ? { kind: "packages-failed", packages: failed } : undefined;
+}
+
 export function createImages({ lookups, records, store, log }: ImagesOptions): Images {
   return {
     async build(recipe, pinned, variant, wait) {
@@ -124,20 +139,12 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
     const system = systemOf(recipe.architecture);
     onStage(() => lookups.stage(pinned));
     const found = await lookups.find(pinned, system, recipe.packages, demand);
-    const failed: FailedPackage[] = [];
-    // Of an image of nothing else they are missed.
-    const isOther = found.some(({ name, lookup }) => !isSpared(name, lookup));
-    for (const { name, lookup } of found) {
-      if (isStopped(lookup)) {
-        return lookup.kind === "timed-out" ? { ...lookup, what: "evaluation" } : lookup;
-      }
-      if (!isFound(lookup) && !(isOther && isSpared(name, lookup)))
-        failed.push({ name, failure: lookup });
-    }
+    const unknown = lookupFailure(found);
+    if (unknown !== undefined) return unknown;
+
     const ingredients = found.flatMap(({ name, lookup }) =>
       isFound(lookup) ? [{ name, found: lookup }] : [],
     );
-    if (failed.length > 0) return { kind: "packages-failed", packages: failed };
     onStage(() => records.stage(ingredients));
     const made = await records.make(ingredients, form, demand);
     const held = new Set(made.records.flatMap(({ outputs }) => outputs));

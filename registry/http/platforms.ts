@@ -36,16 +36,24 @@ export function formatPlatforms(platforms: Platforms): string {
   return platforms.map(platformName).join(",");
 }
 
-export function wantedImage(
+/** One for each platform that a name can mean. */
+export function recipesOf(
   { architecture, packages }: NamedRecipe,
+  configured: Platforms,
+): readonly [Recipe, ...Recipe[]] {
+  const [first, ...rest] = architecture === null ? configured : [architecture];
+  const on = (each: Architecture) => ({ architecture: each, packages });
+  return [on(first), ...rest.map(on)];
+}
+
+export function wantedImage(
+  named: NamedRecipe,
   configured: Platforms,
   headers: Headers,
   variant: Variant,
 ): WantedImage {
-  const recipes = configured.map((each) => ({ architecture: each, packages }));
-  if (architecture !== null || recipes.length === 1) {
-    return { kind: "image", recipe: { architecture: architecture ?? configured[0], packages } };
-  }
+  const recipes = recipesOf(named, configured);
+  if (recipes.length === 1) return { kind: "image", recipe: recipes[0] };
   return { kind: takesIndex(headers, variant) ? "index" : "first", recipes };
 }
 

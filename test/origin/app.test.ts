@@ -133,6 +133,8 @@ const ROWS: readonly Row[] = [
     ],
     ["a malformed digest", "/v2/x/manifests/sha256:bad", 400, "DIGEST_INVALID"],
     ["a malformed blob digest", "/v2/x/blobs/bad", 400, "DIGEST_INVALID"],
+    ["the tags of what is no package", "/v2/nosuchpackage/tags/list", 404, "NAME_UNKNOWN"],
+    ["the tags of what is one in part", `/v2/${NAME}/nosuch/tags/list`, 404, "NAME_UNKNOWN"],
     ["a tag that is none", "/v2/x/manifests/-x", 404, "MANIFEST_UNKNOWN"],
     [
       "a tag of signatures",
@@ -193,6 +195,19 @@ describe("the origin answers", { timeout: 60_000 }, () => {
       }
     });
   }
+
+  test("the tags of a name without building it, and why there are none", async () => {
+    house.forget();
+    const listed = await house.request(`/v2/${REPOSITORY_PREFIX}hullo/tags/list`);
+    expect(await listed.json()).toStrictEqual({
+      ...{ name: `${REPOSITORY_PREFIX}hullo`, tags: ["latest"] },
+    });
+    expect(house.started.filter((program) => !program.startsWith("nix-instantiate"))).toStrictEqual(
+      [],
+    );
+    const refused = await house.request(`/v2/${REPOSITORY_PREFIX}hulo/tags/list`);
+    expect(await refused.text()).toMatch(/hulo.*did you mean.*hullo/);
+  });
 
   test("that images cannot be listed to whoever asks for a list", async () => {
     const { errors } = (await (await house.request("/v2/_catalog?n=10")).json()) as {
