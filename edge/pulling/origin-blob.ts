@@ -10,7 +10,7 @@ import {
   unverified,
 } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
-import type { Digest } from "../../registry/naming/digest.ts";
+import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { OriginBlob } from "../origin-client/origin.ts";
 import { unusable } from "../origin-client/origin-error.ts";
 import { fixedLength, verifiedStream } from "../origin-client/verified-stream.ts";
@@ -82,7 +82,10 @@ async function respond(request: Request, digest: Digest, answer: OriginBlob): Pr
     await cancelBody(answer.body);
     return new Response(null, unverified(plan));
   }
-  if (answer.body === null) return refuse(answer, "no body");
+  // An answer of no bytes is complete with its headers: nothing of it could be held back.
+  if (answer.body === null || (sizeBytes === 0 && digest !== (await digestOf(new Uint8Array())))) {
+    return refuse(answer, "no body");
+  }
   if (plan.range === null) {
     return new Response(verifiedStream(answer.body, { digest, sizeBytes }), plan);
   }

@@ -249,7 +249,6 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     ["other bytes of the same length", { status: 200, body: LARGE.map((byte) => byte ^ 2) }],
     ["bytes that end early", { status: 200, body: LARGE.slice(1) }],
     ["one byte only", { status: 200, body: "x" }],
-    ["nothing", { status: 200, body: "" }],
   ];
   for (const [title, told] of lies) {
     test(`never completes a blob for which the origin gives ${title}`, async () => {
@@ -267,6 +266,7 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
 
   for (const [title, told] of [
     ["another range", { status: 206, headers: { "Content-Range": "bytes 1-2/10" }, body: "ab" }],
+    ["nothing", { status: 200, body: "" }],
     ["a range without its place", { status: 206, body: "ab" }],
     ["a coded body", { status: 200, headers: { "Content-Encoding": "br" }, body: "ab" }],
     [
