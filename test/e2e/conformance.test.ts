@@ -1,22 +1,24 @@
 // The conformance programs of the distribution specification against the edge and the origin: what
 // of them asks of a registry that nobody may push to.
 
-import { assert, beforeAll, describe, expect, test } from "vitest";
-import { endOfFile } from "../origin/fixture.ts";
+import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { runProcess } from "../../origin/nix/spawn.ts";
+import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
 import { plantSet, REPOSITORY_PREFIX } from "../origin/house.ts";
 import { skipWhere } from "../skip-where.ts";
 import { type PulledManifest, pullManifest } from "./clients.ts";
-import { type ConformanceProgram, conformanceProgram, runConformance } from "./conformance.ts";
 import { type Deployment, deploy } from "./deployment.ts";
+import { type GoProgram, goProgram } from "./go-programs.ts";
 
 const REPOSITORY = `${REPOSITORY_PREFIX}hello`;
 const REGISTRIES = ["edge", "origin"] as const;
+const RUN_DEADLINE_MS = 60_000;
 const atEnd = endOfFile();
 let deployment: Deployment;
 let image: PulledManifest;
 
-const current = await conformanceProgram("current");
-const earlier = await conformanceProgram("earlier");
+const current = await goProgram("conformance");
+const earlier = await goProgram("earlier-conformance");
 
 beforeAll(async () => {
   deployment = await deploy({ packages: await plantSet(atEnd) });
@@ -29,13 +31,24 @@ function urlOf(registry: (typeof REGISTRIES)[number]): string {
   return registry === "edge" ? deployment.edgeUrl : deployment.originUrl;
 }
 
-function skipWithout(program: ConformanceProgram) {
+function skipWithout(program: GoProgram) {
   return skipWhere(program.kind === "missing" && program.reason);
 }
 
-function run(program: ConformanceProgram, args: readonly string[], env: Record<string, string>) {
+/** What it printed: its result is in that, since it may end in a fault of its own behind it. */
+async function run(
+  program: GoProgram,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
   assert(program.kind === "program");
-  return runConformance(program.path, args, env);
+  const folder = await temporaryDirectory(onTestFinished);
+  const result = await runProcess(program.path, args, {
+    env: { PATH: process.env.PATH ?? "", OCI_RESULTS_DIR: folder, OCI_REPORT_DIR: folder, ...env },
+    deadlineMs: RUN_DEADLINE_MS,
+  });
+  assert(result.kind === "exited", result.kind);
+  return `${result.stdout}\n${result.stderr}`;
 }
 
 describe("the conformance program, read only", skipWithout(current), () => {
