@@ -1,8 +1,10 @@
 // The programs that tests use, and the Debian packages that bring them; Nix and the Debian-backed set
 // as `npm start` prepares them.
 
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import type { Say } from "../origin/command/as-root.ts";
 import { prepareHost } from "../origin/command/host.ts";
 import { ensureTools, type Tool } from "../origin/command/host-packages.ts";
@@ -15,6 +17,7 @@ const TEST_TOOLS: readonly Tool[] = [
   ["podman", "podman"],
   ["runc", "runc"],
   ["umoci", "umoci"],
+  ["buildah", "buildah"],
   ["zstd", "zstd"],
   ["containerd", "containerd"],
   ["ctr", "containerd"],
@@ -39,6 +42,12 @@ const DOCKER_TOOLS: readonly Tool[] = [
 ];
 const DOCKER_PLUGINS = "/usr/libexec/docker/cli-plugins";
 
+const DOWNLOAD_DEADLINE_MS = 120_000;
+const TOOLS_FOLDER = resolve(statePathOf(process.env), "tools");
+/** The package's own, where it is installed, else the program alone that tests have taken out of it. */
+export const DOCKER_REGISTRY =
+  ["/usr/bin/docker-registry"].find(existsSync) ?? join(TOOLS_FOLDER, "usr/bin/docker-registry");
+
 /** Says which could not be installed; the tests that need them skip themselves. */
 export async function installTools(say: Say): Promise<void> {
   const env = process.env as Record<string, string>;
@@ -48,6 +57,7 @@ export async function installTools(say: Say): Promise<void> {
     // Also generates the Debian-backed set, whose builders' tools come with it.
     await prepareHost(process.env, statePathOf(process.env), say);
     await ensureTools(TEST_TOOLS, env, say);
+    if (!existsSync(DOCKER_REGISTRY)) await extractTool("docker-registry", say);
     if (!isThere("docker")) await ensureTools(DOCKER_TOOLS, env, say, [...path, DOCKER_PLUGINS]);
   } catch (error) {
     if (!(error instanceof HostProblem)) throw error;
@@ -55,4 +65,19 @@ export async function installTools(say: Say): Promise<void> {
     const names = ["nix-store", ...TEST_TOOLS.map(([program]) => program), "docker"];
     say(`missing: ${names.filter((program) => !isThere(program)).join(", ")}`);
   }
+}
+
+/** Of a package whose service would listen to everybody from then on: nothing of it is installed. */
+async function extractTool(debianPackage: string, say: Say): Promise<void> {
+  if (!existsSync("/usr/bin/apt-get")) return;
+  say(`taking ${debianPackage} out of its package`);
+  const folder = join(TOOLS_FOLDER, "packages");
+  await mkdir(folder, { recursive: true });
+  const script = 'cd "$1" && apt-get -qq download "$2" && dpkg-deb --extract "$2"_*.deb ..';
+  const { error, status, stderr } = spawnSync("sh", ["-c", script, "sh", folder, debianPackage], {
+    encoding: "utf8",
+    timeout: DOWNLOAD_DEADLINE_MS,
+  });
+  if (error === undefined && status === 0) return;
+  say(`${debianPackage} could not be had: ${error?.message ?? stderr.trim().split("\n").at(-1)}`);
 }

@@ -1,6 +1,8 @@
 // Real clients as tests start them: skopeo, podman, and plain HTTP.
 
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { request } from "node:http";
 import { join } from "node:path";
 import { digestOf } from "../../registry/naming/digest.ts";
 
@@ -24,7 +26,13 @@ export function runClient(program: string, args: readonly string[]): ClientResul
 }
 
 /** They unpack with owners and mount, which only root may everywhere. */
-const FOR_ROOT: ReadonlySet<string> = new Set(["podman", "ctr", "containerd", "dockerd"]);
+const FOR_ROOT: ReadonlySet<string> = new Set([
+  "podman",
+  "buildah",
+  "ctr",
+  "containerd",
+  "dockerd",
+]);
 
 /** Why the tests of a client cannot run here, or false. */
 export function missingClient(program: string): string | false {
@@ -103,6 +111,14 @@ export function get(registryUrl: string, path: string, init: RequestInit = {}): 
     signal: AbortSignal.timeout(CLIENT_DEADLINE_MS),
     ...init,
   });
+}
+
+/** The text of an answer. Unlike fetch, which always says that it is Node, it may say nothing of itself. */
+export async function getPlainly(url: string, accept: string, agent?: string): Promise<string> {
+  const headers = { Accept: accept, ...(agent !== undefined && { "User-Agent": agent }) };
+  const [response] = await once(request(url, { headers }).end(), "response");
+  const parts: Buffer[] = await response.toArray();
+  return Buffer.concat(parts).toString();
 }
 
 /** The blobs of a manifest that a registry does not hold. */

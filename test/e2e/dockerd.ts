@@ -9,8 +9,12 @@ import { type Daemon, run, startDaemon } from "./daemon.ts";
 import { type FileEntry, type Listing, listTar } from "./listing.ts";
 
 export interface Dockerd extends Daemon {
+  /** For clients that hand an image to the engine. */
+  readonly address: string;
   /** Pulls an image, lists the files of a container made of it, and removes both. */
   unpack(reference: string): Promise<Listing>;
+  /** Has the engine take an archive that others have saved, and lists what is in its image. */
+  load(archive: string, reference: string): Promise<Listing>;
   /** Builds an image that is another with a command of its own, with BuildKit. */
   build(reference: string): Promise<void>;
 }
@@ -19,7 +23,7 @@ export interface Dockerd extends Daemon {
 const DOCKER = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
 
 /** The engine's version, major number first: only from 23 on it reads zstd. */
-export async function dockerdMajor(): Promise<number> {
+async function dockerdMajor(): Promise<number> {
   const version = await run("dockerd", ["--version"]);
   return Number(/version (\d+)\./.exec(version)?.[1]);
 }
@@ -49,8 +53,27 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
     logPath: join(folder, "log"),
     probe: () => docker("version"),
   });
+  async function list(reference: string): Promise<Listing> {
+    // Never started: an image without a shell gets a command that it does not have.
+    const container = (await docker("create", reference, "/none")).trim();
+    const exporting = spawn(DOCKER, ["--host", address, "export", container], {
+      env,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const ended = once(exporting, "exit");
+    const listing = await listTar(exporting.stdout);
+    await ended;
+    await docker("rm", container);
+    await docker("rmi", reference);
+    return withoutContainer(listing);
+  }
   return {
     ...daemon,
+    address,
+    async load(archive, reference) {
+      await docker("load", "--input", archive);
+      return await list(reference);
+    },
     async build(reference) {
       const context = join(folder, "context");
       await mkdir(context, { recursive: true });
@@ -60,18 +83,7 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
     },
     async unpack(reference) {
       await docker("pull", "--quiet", reference);
-      // Never started: an image without a shell gets a command that it does not have.
-      const container = (await docker("create", reference, "/none")).trim();
-      const exporting = spawn(DOCKER, ["--host", address, "export", container], {
-        env,
-        stdio: ["ignore", "pipe", "ignore"],
-      });
-      const ended = once(exporting, "exit");
-      const listing = await listTar(exporting.stdout);
-      await ended;
-      await docker("rm", container);
-      await docker("rmi", reference);
-      return withoutContainer(listing);
+      return await list(reference);
     },
   };
 }
