@@ -43,11 +43,10 @@ export const CLIENTS: readonly Client[] = [
     userAgent: /^docker\/v?(\S+)/i,
     from: "29",
     zstdFrom: "23",
-    // Of its store that is containerd's, the default of new installations; the older one waits.
     headersWaitSeconds: 30,
     asksAgain: BUSY_OR_DOWN,
     tried: "none",
-    seen: "pulls with the code of containerd 2.2 and later",
+    seen: "with containerd's store, which new installations have; the older one waits",
   },
   {
     client: "Docker engine",
@@ -55,7 +54,7 @@ export const CLIENTS: readonly Client[] = [
     zstdFrom: "23",
     headersWaitSeconds: null,
     asksAgain: NOTHING,
-    tried: "20.10.24, 28.5",
+    tried: "20.10.24, 26.1.5, 28.5",
     seen: "before 23, of zstd: failed to register layer: archive/tar: invalid tar header",
   },
   {
@@ -115,7 +114,7 @@ export const CLIENTS: readonly Client[] = [
     zstdFrom: "1.5",
     headersWaitSeconds: 60,
     asksAgain: BUSY,
-    tried: "none",
+    tried: "1.7.24",
     seen: "for Kubernetes it ends a pull that has come no further for a minute",
   },
   {
@@ -128,23 +127,26 @@ export const CLIENTS: readonly Client[] = [
     seen: "of 429 it asks 6 times in a quarter of a second, then fails",
   },
   {
-    // The library's version, which Podman names instead of its own: 4.3.1 is 5.23.1, 4.8 is 5.29.
+    // The library's version, which Podman names instead of its own: 4.3.1 is 5.23.1, 4.8 is 5.29,
+    // 5.4 is 5.34.2, 5.8 is 5.39.2.
     client: "Podman",
     userAgent: /^containers\/v?(\S+)/i,
     zstdFrom: "5.29",
     headersWaitSeconds: null,
     asksAgain: NOTHING,
-    tried: "5.23.1",
-    seen: "before 5.29 it saves and pushes no zstd as Docker's types, but runs it",
+    tried: "5.23.1, 5.34.2, 5.39.2",
+    seen: "before 5.29 it runs zstd, but neither saves it nor pushes it as Docker's types",
   },
   {
+    // It only passes on, to whoever: from a registry straight to another or to an engine no version
+    // makes Docker's types of zstd, and umoci 0.4.7 reads no zstd in the folder that it writes.
     client: "skopeo",
     userAgent: /^skopeo\/v?(\S+)/i,
-    zstdFrom: "1.14",
+    zstdFrom: null,
     headersWaitSeconds: null,
     asksAgain: NOTHING,
-    tried: "1.9.3",
-    seen: "before 1.14: zstd compression is not supported for docker images",
+    tried: "1.9.3, 1.18.0, 1.22.0",
+    seen: "to schema 2, of zstd: zstd compression is not supported for docker images",
   },
   {
     client: "Buildah",
@@ -152,8 +154,8 @@ export const CLIENTS: readonly Client[] = [
     zstdFrom: "1.33",
     headersWaitSeconds: null,
     asksAgain: NOTHING,
-    tried: "1.28.2",
-    seen: "before 1.33 it has the library of skopeo before 1.14",
+    tried: "1.28.2, 1.39.3, 1.43.2",
+    seen: "as Podman, whose library it has: 1.33 is 5.29",
   },
   {
     client: "CRI-O",
@@ -162,16 +164,16 @@ export const CLIENTS: readonly Client[] = [
     headersWaitSeconds: null,
     asksAgain: NOTHING,
     tried: "none",
-    seen: "from 1.29 on it has the library of skopeo 1.14",
+    seen: "pulls into the storage that Podman has; 1.29 is 5.29",
   },
   {
     // kaniko, ko and others name the library, if anything.
     client: "crane, kaniko",
-    userAgent: /^(?:crane|go-containerregistry)\/v?(\S+)/i,
+    userAgent: /^(?:crane|go-containerregistry)(?:\/v?(\S+))?/i,
     zstdFrom: null,
     headersWaitSeconds: null,
     asksAgain: NOTHING,
-    tried: "0.20",
+    tried: "0.20.7",
     seen: "pulls zstd into archives as it is; crane validate takes every layer for gzip",
   },
 ];

@@ -22,7 +22,7 @@ export function defined<Value>(value: Value | undefined, what: string): Value {
 }
 
 /** The User-Agent of a client that reads zstd, and waits as long as it takes. */
-export const READS_ZSTD = "skopeo/1.18.0";
+export const READS_ZSTD = "containers/5.34.2 (github.com/containers/image)";
 
 export function hexOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
