@@ -84,7 +84,8 @@ async function lead(edge: Edge, digest: Digest, ask: AskWhole): Promise<Arriving
 function sharedSize(edge: Edge, { status, headers, body }: OriginBlob): number | undefined {
   const text = headers.get("Content-Length") ?? "";
   const sizeBytes = Number(text);
-  const isSmall = /^\d{1,15}$/.test(text) && sizeBytes <= MAX_JOINED_BYTES;
+  // Of no bytes the headers are all that goes out, so they are compared before it.
+  const isSmall = /^\d{1,15}$/.test(text) && sizeBytes > 0 && sizeBytes <= MAX_JOINED_BYTES;
   if (status !== 200 || body === null || !isSmall) return undefined;
   return edge.flights.take(sizeBytes) ? sizeBytes : undefined;
 }

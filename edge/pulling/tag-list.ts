@@ -16,7 +16,7 @@ export async function serveTagList(
   if (await areNamesKnown(edge, recipes, LATEST)) edge.trace.hit("kv");
   else {
     edge.trace.miss();
-    await edge.admitMiss();
+    await edge.misses.admitPull();
     const asked = { [PLATFORMS_HEADER]: formatPlatforms(edge.platforms) };
     await edge.trace.time("origin", () => edge.origin.listsTags(repository, asked));
   }
