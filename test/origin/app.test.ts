@@ -79,6 +79,20 @@ const ROWS: readonly Row[] = [
     headers: { "If-None-Match": '"@manifest"' },
   },
   {
+    ...{ title: "a tag that is something else now", path: `/v2/${NAME}/manifests/latest` },
+    status: 412,
+    headers: { "If-Match": `"${ABSENT}"` },
+    answers: { "cache-control": "no-store", etag: /^"sha256:/ },
+  },
+  {
+    ...{ title: "a blob as the client knows it", path: "/v2/x/blobs/@blob", status: 200 },
+    headers: { "If-Match": '"@blob"' },
+  },
+  {
+    ...{ title: "a blob as the client does not know it", path: "/v2/x/blobs/@blob" },
+    ...{ status: 412, headers: { "If-Match": `W/"@blob"` } },
+  },
+  {
     ...{ title: "a digest", path: `/v2/${NAME}/manifests/@manifest`, status: 200 },
     answers: { ...FOR_EVER, "content-type": OCI },
   },
