@@ -45,15 +45,23 @@ export interface HoldLimits {
   readonly buildDeadlineMs: number;
 }
 
-/** The edge asks again by itself, and is behind proxies that commonly give up after 60 s. */
-const EDGE_HOLD_MS = 50_000;
+/**
+ * The edge asks again for a manifest by itself, and is behind proxies that commonly give up after 60 s.
+ * For the headers of a blob it waits 30 s.
+ */
+const EDGE_HOLD_MS = { manifest: 50_000, blob: 25_000 } as const;
 /** For what a pull takes besides its build, as the edge has it: else it was not told why that ended. */
 const BESIDES_MS = 60_000;
 
-export function holdFor(limits: HoldLimits, request: Request, asker: Asker): Hold {
+export function holdFor(
+  limits: HoldLimits,
+  request: Request,
+  asker: Asker,
+  what: keyof typeof EDGE_HOLD_MS = "manifest",
+): Hold {
   const { headers, signal: connection } = request;
   const { isAsynchronous, waitSeconds = Number.POSITIVE_INFINITY } = preferenceOf(headers);
-  const { ms, status } = ownHold(limits, headers, asker);
+  const { ms, status } = ownHold(limits, headers, asker, EDGE_HOLD_MS[what]);
   const { client } = asker;
   return { ms: Math.min(ms, 1000 * waitSeconds), status, client, connection, isAsynchronous };
 }
@@ -62,10 +70,11 @@ function ownHold(
   { holdMs, buildDeadlineMs }: HoldLimits,
   headers: Headers,
   { isKnown }: Asker,
+  edgeMs: number,
 ): Pick<Hold, "ms" | "status"> {
   // An edge without a secret says no more of itself than what it wants.
   if (isKnown || headers.has(VARIANT_HEADER)) {
-    return { ms: Math.min(holdMs ?? EDGE_HOLD_MS, EDGE_HOLD_MS), status: 503 };
+    return { ms: Math.min(holdMs ?? edgeMs, edgeMs), status: 503 };
   }
   const { seconds, status } = holdOf(clientOf(headers));
   const limitMs = holdMs ?? buildDeadlineMs + BESIDES_MS;

@@ -12,7 +12,7 @@ import { failureError } from "../failures/failures.ts";
 import type { LostLayers, Remade } from "../images/lost-layers.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
-import { holdRequest, type StillUnderWay } from "../waiting/hold-request.ts";
+import { holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
 
 export interface PullingByDigest {
@@ -61,8 +61,12 @@ function remake(
   digest: Digest,
   asker: Asker,
 ): Promise<Remade | StillUnderWay> {
-  const hold = holdFor(holds, request, asker);
-  return holdRequest(({ demand }) => lost.remake(digest, demand), hold, {
+  const hold = holdFor(holds, request, asker, "blob");
+  const work = ({ demand, onStage }: Wait) => {
+    onStage(() => ({ kind: "packing" }));
+    return lost.remake(digest, demand);
+  };
+  return holdRequest(work, hold, {
     isBusy: ({ kind }) => kind === "busy",
     // Made for the next who asks, or not: then that one is told why.
     onLate: () => undefined,

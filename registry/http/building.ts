@@ -1,4 +1,4 @@
-// What a 503 says of an image that is still being made: the origin writes it, the edge asks again
+// What a 503 or 429 says of an image that is still being made: the origin writes it, the edge asks again
 // because of it, and a person reads how far it is.
 
 import * as v from "valibot";

@@ -72,6 +72,14 @@ describe("holdFor", () => {
     ["who waits long", unset, agent("skopeo/1.9.3"), false, 660_000, 503],
     ["who says nothing", unset, {}, false, 660_000, 503],
     ["who gives up", unset, agent("containerd/v2.3.1"), false, 25_000, 429],
+    [
+      "Kubernetes",
+      { holdMs: 70_000, buildDeadlineMs: 1 },
+      agent("containerd/1.7.24"),
+      false,
+      50_000,
+      429,
+    ],
     ["the edge", unset, {}, true, 50_000, 503],
     ["an edge without a secret", unset, edge, false, 50_000, 503],
     ["who says for how long", unset, { Prefer: "wait=5" }, false, 5_000, 503],
@@ -97,6 +105,11 @@ describe("holdFor", () => {
     expect([hold.ms, hold.status, hold.client, hold.isAsynchronous]).toStrictEqual([
       ...[ms, status, "x", false],
     ]);
+  });
+
+  test("holds the edge for a blob no longer than it waits for headers", () => {
+    const hold = holdFor(unset, request({}), { isKnown: true, client: "x" }, "blob");
+    expect(hold.ms).toBe(25_000);
   });
 
   test("waits for nobody who says so", () => {
