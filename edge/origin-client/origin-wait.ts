@@ -30,9 +30,12 @@ export function heldBy(hold: Hold, againMs: number, left: AbortSignal): Held {
 export interface Attempt {
   /** Aborted when the client leaves, and when it must have its answer. */
   readonly signal: AbortSignal;
-  /** Until the latter. */
+  /** By when there is to be an answer, so that the client gets it: it says more than none. */
   readonly leftMs: number;
 }
+
+/** Of a limit; the rest is for the way from the origin, and nothing is asked in it any more. */
+export const ASKED_PART = 11 / 12;
 
 /** Asks until there is an answer that stays, and never earlier than the last one says. */
 export async function whileHeld<Result>(
@@ -45,24 +48,25 @@ export async function whileHeld<Result>(
   // In a Worker this clock stands still while code runs, and is right again after each answer.
   const startMs = performance.now();
   const leftOf = (ms: number) => startMs + ms - performance.now();
+  const answerMs = limitMs === null ? Number.POSITIVE_INFINITY : ASKED_PART * limitMs;
   let last = new RegistryError("UNAVAILABLE", "not ready yet: the origin is silent; try again");
   try {
     while (!signal.aborted) {
       try {
-        return await ask({ signal, leftMs: leftOf(limitMs ?? Number.POSITIVE_INFINITY) });
+        return await ask({ signal, leftMs: leftOf(answerMs) });
       } catch (error) {
         if (signal.aborted) break;
         if (!(error instanceof RegistryError) || !mayPassSoon(error)) throw error;
         last = error;
         const afterMs = retryAfterMs(error);
-        const againLeftMs = leftOf(againMs);
+        const isLast = afterMs > leftOf(Math.min(againMs, answerMs));
         // Held to the end all the same: told earlier, the client would ask earlier.
-        await pause(Math.min(afterMs, againLeftMs), signal);
-        if (afterMs > againLeftMs) break;
+        await pause(isLast ? leftOf(Math.min(againMs, limitMs ?? againMs)) : afterMs, signal);
+        if (isLast) break;
       }
     }
   } finally {
-    clearTimeout(timer);
+    if (timer !== null) clearTimeout(timer);
   }
   // Too much to do is that for everybody.
   throw last.code === "TOOMANYREQUESTS"

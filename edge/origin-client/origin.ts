@@ -15,7 +15,7 @@ import type { Manifest } from "../isolate/manifest.ts";
 import { verifyManifest } from "../isolate/manifest.ts";
 import { type AskOptions, createAsk } from "./ask.ts";
 import { originError, unusable } from "./origin-error.ts";
-import { type Attempt, type Held, whileHeld } from "./origin-wait.ts";
+import { ASKED_PART, type Attempt, type Held, whileHeld } from "./origin-wait.ts";
 
 export type OriginReference =
   | { readonly kind: "tag"; readonly tag: Tag }
@@ -83,28 +83,31 @@ const DEADLINES: OriginDeadlines = { manifestMs: 120_000, blobMs: 30_000 };
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const WARNING = /^299 - "[\x20\x21\x23-\x5b\x5d-\x7e]{1,500}"$/;
 
-/** The origin's own answer, which says more, is to be here before its deadline. */
-const ANSWER_AHEAD_SECONDS = 2;
-
 export function createOrigin(options: OriginOptions): Origin {
   const { manifestMs, blobMs } = options.deadlinesMs ?? DEADLINES;
   const { held, network } = options;
   const ask = createAsk(options);
 
+  /** Of what the origin may have to make first. */
+  function whenMade<Result>(
+    path: string,
+    wanted: AskedHeaders,
+    read: (response: Response) => Promise<Result>,
+  ): Promise<Result> {
+    const attempt = ({ signal, leftMs }: Attempt) => {
+      const headers = { ...wanted, ...answeredBy(Math.min(leftMs, ASKED_PART * manifestMs)) };
+      return ask({ method: "GET", path, headers, deadlineMs: manifestMs, signal, network }, read);
+    };
+    return whileHeld(attempt, held);
+  }
+
   return {
     manifest(repository, reference, wanted) {
       const last = reference.kind === "tag" ? reference.tag : reference.digest;
-      const path = `/v2/${repository}/manifests/${last}`;
-      const read = async (response: Response) => {
+      return whenMade(`/v2/${repository}/manifests/${last}`, wanted, async (response) => {
         if (response.status !== 200) throw await originError(response);
         return readManifest(response, reference);
-      };
-      const attempt = ({ signal, leftMs }: Attempt) => {
-        const headers = { ...wanted, ...answeredAhead(Math.min(leftMs, manifestMs)) };
-        const asked = { path, headers, deadlineMs: manifestMs, signal, network };
-        return ask({ ...asked, method: "GET" }, read);
-      };
-      return whileHeld(attempt, held);
+      });
     },
     async refresh(repository, tag, headers) {
       const path = `/v2/${repository}/manifests/${tag}`;
@@ -122,16 +125,10 @@ export function createOrigin(options: OriginOptions): Origin {
       });
     },
     listsTags(repository, wanted) {
-      const path = `/v2/${repository}/tags/list`;
-      const read = async (response: Response) => {
+      return whenMade(`/v2/${repository}/tags/list`, wanted, async (response) => {
         if (response.status !== 200) throw await originError(response);
         await cancelBody(response.body);
-      };
-      const attempt = ({ signal, leftMs }: Attempt) => {
-        const headers = { ...wanted, ...answeredAhead(Math.min(leftMs, manifestMs)) };
-        return ask({ path, headers, deadlineMs: manifestMs, signal, network, method: "GET" }, read);
-      };
-      return whileHeld(attempt, held);
+      });
     },
     blob(method, digest, range) {
       const path = blobPath(digest);
@@ -162,9 +159,8 @@ function blobPath(digest: Digest): string {
 }
 
 /** Tells the origin for how long it is waited for: it is asked again, and not left while it works. */
-function answeredAhead(leftMs: number): AskedHeaders {
-  const seconds = Math.floor(leftMs / 1000) - ANSWER_AHEAD_SECONDS;
-  return answeredWithin(Math.max(1, seconds));
+function answeredBy(leftMs: number): AskedHeaders {
+  return answeredWithin(Math.max(1, Math.floor(leftMs / 1000)));
 }
 
 async function readHead(response: Response): Promise<OriginBlob | undefined> {
