@@ -105,12 +105,14 @@ export async function openPackageSet(options: PackageSetOptions): Promise<Packag
 
 async function openNix(options: PackageSetOptions): Promise<RenewableNix> {
   const { config, env, onSpawn, log, now, signal } = options;
-  const found = await findNix({ env, onSpawn });
+  const { evaluationDeadlineMs, evaluationMemoryBytes } = config;
+  const tool = { onSpawn, evaluationDeadlineMs, evaluationMemoryBytes };
+  const found = await findNix({ env, ...tool });
   if (found === undefined) throw new NotReady("no Nix on PATH: nix-store and nix-instantiate");
   const fit = { env, statePath: config.statePath, onSpawn, signal };
   return renewableNix(found, {
     bring: (old, needed) => bringNix(old, needed, fit),
-    open: (newer) => findNix({ env: newer, onSpawn }),
+    open: (newer) => findNix({ env: newer, ...tool }),
     ...{ log, now },
   });
 }

@@ -46,7 +46,10 @@ export async function countSet(
   context: SetContext,
 ): Promise<PopularityData> {
   const { env, signal } = context;
-  const nix = await findNix({ env, evaluationDeadlineMs: EVALUATION_DEADLINE_MS });
+  const nix = await findNix({
+    ...{ env, evaluationDeadlineMs: EVALUATION_DEADLINE_MS },
+    evaluationMemoryBytes: config.evaluationMemoryBytes,
+  });
   if (nix === undefined) fail("no Nix on PATH");
   const { packages, others } = await listSet(nix, await latest(nix, config, context), signal);
   const kind = options.derivations ? "derivations" : "closures";

@@ -92,7 +92,8 @@ async function verifyImage(
   const { variant, architecture } = content;
   say(`registry: ${content.digest} (${variant}, ${pin})`);
 
-  const nix = await findNix({ env });
+  const { evaluationMemoryBytes } = config;
+  const nix = await findNix({ env, evaluationMemoryBytes });
   if (nix === undefined) fail("no Nix on PATH");
   const source = await sourceAt(nix, config.source, config.nixpkgsConfig, pin, env, signal);
   signal.throwIfAborted();

@@ -45,6 +45,9 @@ export interface Config {
   readonly holdMs: number | null;
   readonly maxBuilds: number;
   readonly maxEvaluations: number;
+  readonly evaluationDeadlineMs: number;
+  /** Null: as much as fits the machine. */
+  readonly evaluationMemoryBytes: number | null;
   readonly maxQueue: number;
   readonly maxClosureBytes: number;
   readonly pinFreshMs: number;
@@ -65,6 +68,7 @@ export type ConfigResult =
 export const DEFAULT_PORT = 8788;
 export const MAX_PORT = 65_535;
 const DAY_MS = 86_400_000;
+const MIB = 1024 ** 2;
 
 export function readConfig(env: EnvironmentVariables): ConfigResult {
   const variables = openVariables(env);
@@ -125,6 +129,9 @@ function readNumbers({ integer }: Variables) {
     maxBuilds: integer("NIXPORT_MAX_BUILDS", 4, 1, 256),
     // An evaluation of nixpkgs takes hundreds of megabytes.
     maxEvaluations: integer("NIXPORT_MAX_EVALUATIONS", 2, 1, 256),
+    evaluationDeadlineMs: 1000 * integer("NIXPORT_EVALUATION_DEADLINE", 180, 1, 86_400),
+    // Nix begins with a heap of 384 MiB.
+    evaluationMemoryBytes: integer("NIXPORT_EVALUATION_MEMORY", null, 512 * MIB, 1024 ** 5),
     maxQueue: integer("NIXPORT_MAX_QUEUE", 100, 0, 10_000),
     maxClosureBytes: integer("NIXPORT_MAX_CLOSURE_BYTES", 32 * 1024 ** 3, 1, 1024 ** 5),
     pinFreshMs: 1000 * integer("NIXPORT_PIN_FRESH", 300, 0, 86_400 * 30),

@@ -3,8 +3,8 @@
 
 import * as v from "valibot";
 import { evaluationMessage } from "./nix-error.ts";
-import type { NixTool } from "./nix-tool.ts";
-import { featureOptions, type PinnedSource } from "./pinned-source.ts";
+import type { PinnedSource } from "./pinned-source.ts";
+import { type EvaluatingNix, runEvaluation } from "./run-evaluation.ts";
 
 export type CarriedPopularity =
   /** Unchecked; null where the set has no such file. */
@@ -13,24 +13,20 @@ export type CarriedPopularity =
 
 /** A start waits for it. */
 const DEADLINE_MS = 20_000;
+/** Twice what such a file may have: a line's end takes two bytes in JSON. */
+const MAX_OUTPUT_BYTES = 64 * 1024 ** 2;
 const answerSchema = v.nullable(v.string());
 
 /** Throws the signal's reason when it is aborted. */
 export async function readCarriedPopularity(
-  nix: Pick<NixTool, "run" | "expressions">,
+  nix: EvaluatingNix,
   source: PinnedSource,
   signal?: AbortSignal,
 ): Promise<CarriedPopularity> {
-  const result = await nix.run(
-    "nix-instantiate",
-    [
-      // Without read-write mode the set itself is not copied to the store, to be read from there.
-      ...["--eval", "--strict", "--json", "--read-write-mode", `${nix.expressions}/popularity.nix`],
-      ...featureOptions(source),
-      ...["--argstr", "source", JSON.stringify(source)],
-    ],
-    { deadlineMs: DEADLINE_MS, ...(signal && { signal }) },
-  );
+  const result = await runEvaluation(nix, "popularity.nix", {
+    ...{ source, deadlineMs: DEADLINE_MS, maxOutputBytes: MAX_OUTPUT_BYTES },
+    ...(signal && { signal }),
+  });
   signal?.throwIfAborted();
   if (result.kind === "timed-out") {
     return failed(`the package set was not read in ${DEADLINE_MS / 1000} s`);

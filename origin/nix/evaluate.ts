@@ -1,11 +1,13 @@
 // One evaluation of nix/lookup.nix: a process, and what came of it.
 
+import { describeBytes } from "../words/quantities.ts";
 import { type HostFailure, readHostFailure } from "./hindrance.ts";
 import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
 import { evaluationMessage, evaluationPlace, fetchFailure, neededVersion } from "./nix-error.ts";
 import type { NixTool } from "./nix-tool.ts";
-import { featureOptions, type PinnedSource } from "./pinned-source.ts";
+import type { PinnedSource } from "./pinned-source.ts";
 import { type RefusedPackage, readRefusal } from "./refused-package.ts";
+import { isOutOfMemory, runEvaluation } from "./run-evaluation.ts";
 
 export interface Evaluation {
   readonly nix: NixTool;
@@ -35,28 +37,19 @@ export async function evaluate(
   names: readonly string[],
   more: readonly string[] = [],
 ): Promise<Evaluated> {
-  const result = await nix.run(
-    "nix-instantiate",
-    [
-      // Without read-write mode no derivation is written, and then none can be realised.
-      ...["--eval", "--strict", "--json", "--read-write-mode"],
-      ...featureOptions(source),
-      `${nix.expressions}/lookup.nix`,
-      ...["--argstr", "source", JSON.stringify(source)],
-      ...["--argstr", "system", system],
-      ...["--argstr", "names", JSON.stringify(names)],
-      ...more,
-    ],
-    { deadlineMs: nix.evaluationDeadlineMs, signal },
-  );
+  const args = ["--argstr", "system", system, "--argstr", "names", JSON.stringify(names), ...more];
+  const deadlineMs = nix.evaluationDeadlineMs;
+  const result = await runEvaluation(nix, "lookup.nix", { source, args, deadlineMs, signal });
   switch (result.kind) {
     case "exited":
+      if (isOutOfMemory(result)) return tooMuchMemory(nix);
       if (result.code !== 0) return failedEvaluation(result.stderr);
       return {
         kind: "answered",
         answers: parseLookupAnswers(JSON.parse(result.stdout), names.length),
       };
     case "signalled":
+      if (isOutOfMemory(result)) return tooMuchMemory(nix);
       return { kind: "died", message: `the evaluation ended with ${result.signal}` };
     case "timed-out":
     case "cancelled":
@@ -64,10 +57,15 @@ export async function evaluate(
     case "not-started":
       throw new Error("nix-instantiate could not be started", { cause: result.error });
     case "too-much-output":
-      throw new Error(`nix-instantiate wrote more than ${result.limitBytes} bytes`);
+      return { kind: "died", message: `it says more than ${describeBytes(result.limitBytes)}` };
     default:
       return result satisfies never;
   }
+}
+
+function tooMuchMemory({ evaluationMemoryBytes }: NixTool): Died {
+  const most = describeBytes(evaluationMemoryBytes);
+  return { kind: "died", message: `it takes more than ${most} of memory to evaluate` };
 }
 
 function failedEvaluation(stderr: string): Evaluated {

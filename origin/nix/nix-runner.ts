@@ -24,6 +24,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface NixRunnerOptions {
   /** The environment Nix runs in: PATH, HOME, NIX_CONFIG, NIX_REMOTE, credentials of git. */
   readonly env: Environment;
+  /** The heap of whatever evaluates; without it there is no limit. */
+  readonly evaluationMemoryBytes?: number;
   /** Called with every process started and its end, for the log and for tests that count them. */
   readonly onSpawn?: (
     program: NixProgram,
@@ -32,8 +34,15 @@ export interface NixRunnerOptions {
   ) => void;
 }
 
-export function nixRunner({ env: outer, onSpawn }: NixRunnerOptions): NixRunner {
-  const env = nixEnvironment(outer);
+export function nixRunner(options: NixRunnerOptions): NixRunner {
+  const { onSpawn, evaluationMemoryBytes } = options;
+  const env = {
+    ...nixEnvironment(options.env),
+    // Read by the garbage collector that Nix is built with.
+    ...(evaluationMemoryBytes !== undefined && {
+      GC_MAXIMUM_HEAP_SIZE: String(evaluationMemoryBytes),
+    }),
+  };
   const start = (program: NixProgram, args: readonly string[], limits: NixLimits) => {
     const ended = runProcess(program, args, { ...limits, env });
     onSpawn?.(program, args, ended);

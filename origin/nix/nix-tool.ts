@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { fittingMemoryBytes } from "./evaluation-memory.ts";
 import { type NixRunner, type NixRunnerOptions, nixEnvironment, nixRunner } from "./nix-runner.ts";
 import { type NixSettings, readNixSettings } from "./nix-settings.ts";
 import type { SpawnResult } from "./spawn.ts";
@@ -19,6 +20,7 @@ export interface NixTool {
   /** Changes with the expressions that say what a name is. */
   readonly expressionsId: string;
   readonly evaluationDeadlineMs: number;
+  readonly evaluationMemoryBytes: number;
   /** The file that describes the store; whether it can be read shows when it is. */
   readonly database: string | undefined;
   /** Where the files of `/nix/store` really are. */
@@ -28,8 +30,10 @@ export interface NixTool {
   readonly run: NixRunner;
 }
 
-export interface NixToolOptions extends NixRunnerOptions {
+export interface NixToolOptions extends Omit<NixRunnerOptions, "evaluationMemoryBytes"> {
   readonly evaluationDeadlineMs?: number;
+  /** Null: as much as fits the machine. */
+  readonly evaluationMemoryBytes?: number | null;
 }
 
 const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
@@ -41,7 +45,8 @@ const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;
 
 /** Undefined when this machine has no Nix; throws a StoreProblem when its store is of no use. */
 export async function findNix(options: NixToolOptions): Promise<NixTool | undefined> {
-  const found = await askNixVersion(options);
+  const evaluationMemoryBytes = options.evaluationMemoryBytes ?? fittingMemoryBytes();
+  const found = await askNixVersion({ ...options, evaluationMemoryBytes });
   if (found.kind === "absent") return undefined;
   if (found.kind === "unusable") throw new Error(`nix --version did not answer: ${found.said}`);
   const { version, run } = found;
@@ -53,6 +58,7 @@ export async function findNix(options: NixToolOptions): Promise<NixTool | undefi
     expressions: EXPRESSIONS,
     expressionsId: await hashOf(LOOKUP_EXPRESSIONS),
     evaluationDeadlineMs: options.evaluationDeadlineMs ?? DEFAULT_EVALUATION_DEADLINE_MS,
+    evaluationMemoryBytes,
     database: findStoreDatabase(nixEnvironment(options.env)),
     ...{ storeDirectory, settings },
     run,

@@ -6,7 +6,8 @@ import type { System } from "../../registry/naming/recipe.ts";
 import { lookUp } from "../nix/look-up.ts";
 import { evaluationMessage } from "../nix/nix-error.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
-import { featureOptions, type PinnedSource } from "../nix/pinned-source.ts";
+import type { PinnedSource } from "../nix/pinned-source.ts";
+import { runEvaluation } from "../nix/run-evaluation.ts";
 
 export type PackageList =
   | {
@@ -60,18 +61,11 @@ async function listNames(options: ListOptions): Promise<NameList> {
 
 async function evaluateNames(options: ListOptions, nested: boolean): Promise<NameList> {
   const { nix, source, system, mostAttributes, signal } = options;
-  const result = await nix.run(
-    "nix-instantiate",
-    [
-      // Without read-write mode the set itself is not copied to the store, to be loaded from there.
-      ...["--eval", "--strict", "--json", "--read-write-mode", `${nix.expressions}/attributes.nix`],
-      ...featureOptions(source),
-      ...["--argstr", "source", JSON.stringify(source)],
-      ...["--argstr", "system", system],
-      ...["--arg", "most", String(mostAttributes), "--arg", "nested", String(nested)],
-    ],
-    { deadlineMs: nix.evaluationDeadlineMs, signal },
-  );
+  const most = ["--arg", "most", String(mostAttributes), "--arg", "nested", String(nested)];
+  const result = await runEvaluation(nix, "attributes.nix", {
+    ...{ source, signal, deadlineMs: nix.evaluationDeadlineMs },
+    args: ["--argstr", "system", system, ...most],
+  });
   if (timedOut(signal) || result.kind === "timed-out") return { kind: "timed-out" };
   if (result.kind !== "exited") return { kind: "failed", message: `evaluation ${result.kind}` };
   if (result.code !== 0) return { kind: "failed", message: evaluationMessage(result.stderr) };

@@ -37,9 +37,7 @@ export async function countSmallSet(
   signal: AbortSignal,
   { mostAttributes, deadlineMs }: SmallSetLimits = SMALL_SET,
 ): Promise<CountedSet> {
-  // The garbage collector that Nix is built with reads the limit.
-  const env = { ...tool.env, GC_MAXIMUM_HEAP_SIZE: String(MAX_HEAP_BYTES) };
-  const nix = await findNix({ ...tool, env });
+  const nix = await findNix({ ...tool, evaluationMemoryBytes: MAX_HEAP_BYTES });
   if (nix === undefined) return { kind: "failed", reason: "no Nix on PATH" };
   const limits = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
   let first: CountedSet | undefined;

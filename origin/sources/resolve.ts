@@ -1,7 +1,7 @@
 // Tag to pin, for each kind of source: which tags there are, and what `latest` is.
 
 import type { Tag } from "../../registry/naming/reference.ts";
-import type { NixTool } from "../nix/nix-tool.ts";
+import type { EvaluatingNix } from "../nix/run-evaluation.ts";
 import { lockFlake } from "./flake-metadata.ts";
 import { parseFlakeReference } from "./flake-reference.ts";
 import { openGitRemote } from "./git-remote.ts";
@@ -15,7 +15,7 @@ export type Environment = Readonly<Record<string, string>>;
 
 export interface ResolverOptions {
   readonly source: Source;
-  readonly nix: Pick<NixTool, "run" | "expressions">;
+  readonly nix: EvaluatingNix;
   readonly env: Environment;
   readonly now: () => number;
   /** Ends what is being asked when nobody will want the answer. */

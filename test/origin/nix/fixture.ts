@@ -7,6 +7,7 @@ import { setImmediate } from "node:timers/promises";
 import type { BuildPolicy } from "../../../origin/nix/build-policy.ts";
 import { findNix, type NixTool, type NixToolOptions } from "../../../origin/nix/nix-tool.ts";
 import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
+import type { EvaluatingNix } from "../../../origin/nix/run-evaluation.ts";
 import type { Ending } from "../fixture.ts";
 import { SHELL_BUILDER } from "./sandbox-shell.ts";
 
@@ -35,8 +36,9 @@ export async function testNix(options: Partial<NixToolOptions> = {}): Promise<Ni
 }
 
 /** For what must do without Nix. */
-export const NO_NIX: Pick<NixTool, "run" | "expressions"> = {
+export const NO_NIX: EvaluatingNix = {
   expressions: "/nowhere",
+  evaluationMemoryBytes: 0,
   run: (program) => Promise.reject(new Error(`${program} was started`)),
 };
 

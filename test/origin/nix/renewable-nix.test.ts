@@ -10,7 +10,10 @@ function toolOf(version: string): NixTool {
   const run: NixTool["run"] = async () => ({
     ...{ kind: "exited", code: 0, stdout: version, stderr: "" },
   });
-  const none = { expressionsId: "", evaluationDeadlineMs: 0, database: "", storeDirectory: "" };
+  const none = {
+    ...{ expressionsId: "", evaluationDeadlineMs: 0, evaluationMemoryBytes: 0 },
+    ...{ database: "", storeDirectory: "" },
+  };
   return { version, run, expressions: NO_NIX.expressions, settings: undefined, ...none };
 }
 

@@ -1,0 +1,62 @@
+// Starts an evaluation of one of the expressions in nix/, which is what a package set's own code runs
+// in: within limits of memory, time and output, so that whatever it does costs nobody else.
+
+import { evaluationMessage } from "./nix-error.ts";
+import type { NixTool } from "./nix-tool.ts";
+import { featureOptions, type PinnedSource } from "./pinned-source.ts";
+import type { SpawnResult } from "./spawn.ts";
+
+/** Names, libraries, stacks and texts are beside the collected heap. */
+const BESIDE_HEAP_BYTES = 512 * 1024 ** 2;
+/** All names of a large set are less than 1 MB, and are read on the thread that answers everybody. */
+const MAX_OUTPUT_BYTES = 16 * 1024 ** 2;
+/** Nix ends the builders that an evaluation may need within 2 s, and does not listen while it computes. */
+const KILL_GRACE_MS = 3000;
+
+export type EvaluatingNix = Pick<NixTool, "run" | "expressions" | "evaluationMemoryBytes">;
+
+export interface EvaluationOptions {
+  readonly source: PinnedSource;
+  /** Beside the source. */
+  readonly args?: readonly string[];
+  readonly deadlineMs: number;
+  readonly maxOutputBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+export function runEvaluation(
+  nix: EvaluatingNix,
+  expression: `${string}.nix`,
+  { source, args = [], maxOutputBytes = MAX_OUTPUT_BYTES, ...limits }: EvaluationOptions,
+): Promise<SpawnResult> {
+  return nix.run(
+    "nix-instantiate",
+    [
+      // Without read-write mode no derivation is written, and the set is not copied to the store.
+      ...["--eval", "--strict", "--json", "--read-write-mode"],
+      ...featureOptions(source),
+      `${nix.expressions}/${expression}`,
+      ...["--argstr", "source", JSON.stringify(source)],
+      ...args,
+    ],
+    {
+      ...limits,
+      maxMemoryBytes: nix.evaluationMemoryBytes + BESIDE_HEAP_BYTES,
+      maxStdoutBytes: maxOutputBytes,
+      killGraceMs: KILL_GRACE_MS,
+    },
+  );
+}
+
+/**
+ * Whether an evaluation took all the memory it may have. Nix's collector gives up at its limit, and what
+ * is not collected at that of the process; some of Nix's threads catch nothing.
+ */
+export function isOutOfMemory(
+  ended: Extract<SpawnResult, { readonly kind: "exited" | "signalled" }>,
+): boolean {
+  if (ended.kind === "signalled") return /^terminate called .*bad_alloc/m.test(ended.stderr);
+  return (
+    ended.code !== 0 && /^(?:out of memory|std::bad_alloc)$/.test(evaluationMessage(ended.stderr))
+  );
+}
