@@ -5,9 +5,8 @@
 import { constants, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { userInfo } from "node:os";
-import { nixPath } from "../nix/nix-runner.ts";
+import { nixRunner } from "../nix/nix-runner.ts";
 import { readNixSettings } from "../nix/nix-settings.ts";
-import { runProcess } from "../nix/spawn.ts";
 import { canUse, type Env, hasProgram, isRoot, type RootStep } from "./as-root.ts";
 import { HostProblem } from "./host-problem.ts";
 
@@ -124,10 +123,7 @@ async function lacksBuildUsers(env: Env): Promise<boolean> {
 
 /** The group whose users build, as Nix is configured; the default where there is no Nix yet. */
 async function buildGroupOf(env: Env): Promise<string> {
-  const settings = await readNixSettings({
-    run: (program, args, limits) =>
-      runProcess(program, args, { ...limits, env: { ...env, PATH: nixPath(env).join(":") } }),
-  });
+  const settings = await readNixSettings({ run: nixRunner({ env }) });
   return settings?.buildUsersGroup ?? BUILD_GROUP;
 }
 

@@ -1,6 +1,7 @@
 // The one way to start one of Nix's programs: where they are looked for, and in which environment.
 
 import { setTimeout } from "node:timers/promises";
+import { allowedVariables, cacheCredentials } from "./allowed-variables.ts";
 import { lostDaemon } from "./hindrance.ts";
 import { createNixLog } from "./nix-log.ts";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
@@ -36,14 +37,17 @@ export interface NixRunnerOptions {
 
 export function nixRunner(options: NixRunnerOptions): NixRunner {
   const { onSpawn, evaluationMemoryBytes } = options;
-  const env = {
+  const evaluating = {
     ...nixEnvironment(options.env),
     // Read by the garbage collector that Nix is built with.
     ...(evaluationMemoryBytes !== undefined && {
       GC_MAXIMUM_HEAP_SIZE: String(evaluationMemoryBytes),
     }),
   };
+  // Of what evaluates, only nix-build fetches too, and that is an operator's own command.
+  const fetching = { ...evaluating, ...cacheCredentials(options.env) };
   const start = (program: NixProgram, args: readonly string[], limits: NixLimits) => {
+    const env = program === "nix-instantiate" ? evaluating : fetching;
     const ended = runProcess(program, args, { ...limits, env });
     onSpawn?.(program, args, ended);
     return ended;
@@ -78,20 +82,8 @@ async function pause(ms: number, signal: AbortSignal | undefined): Promise<boole
 }
 
 export function nixEnvironment(env: Environment): Record<string, string> {
-  const kept = withoutOwnVariables(env);
-  return { ...kept, PATH: nixPath(kept).join(":"), NO_COLOR: "1" };
-}
-
-/**
- * A package set can read the environment of Nix and put it into an error message, and git hands its
- * own on to helpers: no secret of ours may be in either.
- */
-export function withoutOwnVariables(env: Environment): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !name.startsWith("NIXPORT_")) kept[name] = value;
-  }
-  return kept;
+  const allowed = allowedVariables(env);
+  return { ...allowed, PATH: nixPath(allowed).join(":"), NO_COLOR: "1" };
 }
 
 /**

@@ -1,7 +1,8 @@
 // The one way to run git: with the host's credentials, never waiting for a password, and saying so
 // where there is no git.
 
-import { nixPath, withoutOwnVariables } from "../nix/nix-runner.ts";
+import { allowedVariables } from "../nix/allowed-variables.ts";
+import { nixPath } from "../nix/nix-runner.ts";
 import { runProcess, type SpawnOptions, type SpawnResult } from "../nix/spawn.ts";
 
 export const GIT_MISSING =
@@ -20,7 +21,7 @@ export function runGit(
     GIT_TERMINAL_PROMPT: "0",
     SSH_ASKPASS_REQUIRE: "never",
   };
-  return runProcess("git", args, { ...options, env: { ...withoutOwnVariables(env), ...own } });
+  return runProcess("git", args, { ...options, env: { ...allowedVariables(env), ...own } });
 }
 
 /** Git says what is wrong first, and ends with advice. */

@@ -167,18 +167,20 @@ function pathOf(bin: string): Readonly<Record<string, string>> {
   return { PATH: `${bin}:/usr/bin:/bin` };
 }
 
-/** An old Nix, and a newer one at a store path that `nix-store` may make there. */
+/** An old Nix, and a newer one at a store path, `$pinned`, that `nix-store` may make there. */
 async function openWorld(onEnd: Ending, old: Partial<FakeNix>) {
   const dir = await tempDir(onEnd);
   const statePath = join(dir, "state");
   const pinnedPath = join(dir, `${"0".repeat(32)}-nix-2.31.2`);
-  const bin = await plantNix(join(dir, "bin"), { version: "nix (Nix) 2.8.0", ...old });
+  const realise = `pinned='${pinnedPath}'\n${old.realise ?? "exit 1"}`;
+  const nix = { version: "nix (Nix) 2.8.0", ...old, realise };
+  const bin = await plantNix(join(dir, "bin"), nix);
   await plantNix(join(pinnedPath, "bin"), { version: "nix (Nix) 2.31.2" });
   const paths = { "x86_64-linux": pinnedPath, "aarch64-linux": pinnedPath };
   const pinned: PinnedNix = { version: "2.31.2", paths };
   const said: string[] = [];
   const onProgress = (text: string) => said.push(text);
-  const env = { ...pathOf(bin), pinned: pinnedPath };
+  const env = pathOf(bin);
   const fit = (needed: string) => fitNix(needed, { env, statePath, pinned, onProgress });
   return { bin, statePath, pinnedPath, said, fit };
 }
