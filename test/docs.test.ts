@@ -87,10 +87,13 @@ function documentedRows(): readonly Row[] {
   return rows;
 }
 
-/** What Nix gives to a builder, and what a Worker is given besides its variables. */
+/**
+ * What Nix gives to a builder, what a Worker is given besides its variables, and what commands tell
+ * those that they start.
+ */
 const NOT_FOR_OPERATORS = new Set([
   ...["NIX_ATTRS_JSON_FILE", "NIX_BUILD_CORES"],
-  ...["KV", "R2", "MISS_LIMIT"],
+  ...["KV", "R2", "MISS_LIMIT", "NIXPORT_PARENT"],
 ]);
 
 /** The names that the configuration asks for where nothing is set, which are all it knows. */

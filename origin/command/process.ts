@@ -46,7 +46,14 @@ function isUsageError(error: unknown): boolean {
   return error instanceof Error && "code" in error && `${error.code}`.startsWith("ERR_PARSE_ARGS");
 }
 
-/** Resolves with the first SIGINT, SIGTERM or SIGHUP. */
+const PARENT_POLL_MS = 500;
+/** Longer than a part may take to end, and than npm start waits before it kills one (15 s). */
+const ORPHAN_END_MS = 20_000;
+
+/**
+ * Resolves with the first SIGINT, SIGTERM or SIGHUP, or when the command of ours that has started this
+ * one is gone: one that was killed passes no signal on.
+ */
 export function onStop(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let asked = false;
@@ -57,7 +64,29 @@ export function onStop(): Promise<void> {
       asked = true;
     });
   }
+  whenOrphaned(() => {
+    resolve();
+    // Nobody is left who would end it by force.
+    setTimeout(() => process.exit(1), ORPHAN_END_MS).unref();
+  });
   return promise;
+}
+
+/** A process that is started by hand may outlive its parent, such as a shell. */
+function whenOrphaned(act: () => void): void {
+  const parent = process.ppid;
+  if (process.env.NIXPORT_PARENT !== String(parent)) return;
+  const poll = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(poll);
+    act();
+  }, PARENT_POLL_MS);
+  poll.unref();
+}
+
+/** By which a command knows that it is this one that has started it. */
+export function asParent(): { readonly NIXPORT_PARENT: string } {
+  return { NIXPORT_PARENT: String(process.pid) };
 }
 
 /** What a part says of itself once it answers; `shortcoming` is what it cannot do for now. */

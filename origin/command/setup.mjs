@@ -17,6 +17,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const carriedNode = join(root, `node_modules/node-linux-${process.arch}/bin/node`);
 const NODE_MAJOR = 24;
 const PROBE_DEADLINE_MS = 10_000;
+const PARENT_POLL_MS = 500;
+/** Longer than npm start waits for its parts. */
+const KILL_AFTER_MS = 25_000;
 /**
  * Says which lock file the installed packages are of; written last, so a killed install is redone.
  */
@@ -85,20 +88,33 @@ function isNewEnough(version) {
 
 function run(node) {
   const path = `${dirname(node)}:${join(root, "node_modules/.bin")}:${process.env.PATH ?? ""}`;
+  // Node keeps what it compiled of our modules, types stripped: starts are twice as fast.
+  const own = { NODE_COMPILE_CACHE: join(root, "node_modules/.cache/node"), ...process.env };
   const child = spawn(node, [join(root, script), ...args], {
     stdio: "inherit",
-    // Node keeps what it compiled of our modules, types stripped: starts are twice as fast.
-    env: { NODE_COMPILE_CACHE: join(root, "node_modules/.cache/node"), ...process.env, PATH: path },
+    env: { ...own, PATH: path, NIXPORT_PARENT: String(process.pid) },
   });
   // A terminal's Ctrl-C reaches the child by itself too; its handler takes the second as the first.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => child.kill(signal));
   }
+  // npm that is killed passes no signal on, and nobody else would end what it was to run.
+  if (process.env.npm_lifecycle_event !== undefined) endWithParent(child);
   child.on("error", (error) => {
     console.error(`nixport: ${node} did not start: ${error.message}`);
     process.exit(1);
   });
   child.on("exit", (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));
+}
+
+function endWithParent(child) {
+  const parent = process.ppid;
+  const poll = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(poll);
+    child.kill("SIGTERM");
+    setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
+  }, PARENT_POLL_MS);
 }
 
 function fail(why) {

@@ -9,7 +9,7 @@ import { DEFAULT_PORT } from "../configuration/config.ts";
 import { examineBesideStart } from "../doctor/beside-start.ts";
 import { edgeProblem } from "./edge-runtime.ts";
 import { edgeUrlOf, localEnvironment, statePathOf } from "./local-environment.ts";
-import { endWith, fail, isListening, onStop } from "./process.ts";
+import { asParent, endWith, fail, isListening, onStop } from "./process.ts";
 
 const HELP = `usage: npm start
 
@@ -115,7 +115,10 @@ function startChild(name: "origin" | "edge", env: Readonly<Record<string, string
   const script = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
   // Out of the terminal's process group: the order of ending is this process's to choose.
   const stdio = ["inherit", "inherit", "inherit", "ipc"] as const;
-  const child = spawn(process.execPath, [script], { stdio: [...stdio], env, detached: true });
+  const child = spawn(process.execPath, [script], {
+    ...{ stdio: [...stdio], detached: true },
+    env: { ...env, ...asParent() },
+  });
   const { promise: listening, resolve: listens } = Promise.withResolvers<string | null>();
   child.on("message", (message) => isListening(message) && listens(message.shortcoming));
   const { promise: ended, resolve } = Promise.withResolvers<string>();

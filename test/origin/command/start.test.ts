@@ -12,8 +12,10 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { plantSet } from "../house.ts";
+import { descendantsOf, untilEnded } from "../nix/fixture.ts";
 
-const COMMAND = fileURLToPath(new URL("../../../origin/command/start.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const COMMAND = join(ROOT, "origin/command/start.ts");
 
 type Started = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -24,9 +26,11 @@ async function start(
   env: Readonly<Record<string, string>> = {},
   /** What runs the command that follows it. */
   before: readonly string[] = [],
+  command: readonly string[] = [process.execPath, COMMAND],
 ): Promise<Started> {
-  const [program = "", ...args] = [...before, process.execPath, COMMAND];
+  const [program = "", ...args] = [...before, ...command];
   const child = spawn(program, args, {
+    cwd: ROOT,
     env: {
       ...process.env,
       ...{ PORT: String(port), EDGE_PORT: String(edgePort), NIXPORT_LOG_LEVEL: "silent" },
@@ -76,6 +80,27 @@ describe("npm start", { timeout: 120_000 }, () => {
     for (const each of [port, edgePort]) {
       await expect(fetch(`http://127.0.0.1:${each}/v2/`)).rejects.toThrow();
     }
+  });
+
+  // Each of them passes signals on, and none that is killed does.
+  test.each([
+    ["npm is", 0],
+    ["it is", 2],
+  ])("leaves nothing behind when %s killed", async (_, place) => {
+    const [port, edgePort] = [await freePort(), await freePort()];
+    const child = await start(onTestFinished, port, edgePort, {}, [], ["npm", "start"]);
+    let output = "";
+    for await (const chunk of child.stdout) {
+      output += chunk;
+      if (output.includes("nixport ready")) break;
+    }
+    const started = [child.pid ?? 0, ...(await descendantsOf(child.pid ?? 0))];
+    expect(
+      started.length,
+      "npm, its script, the start, two parts and what those run",
+    ).toBeGreaterThan(6);
+    process.kill(started[place] ?? 0, "SIGKILL");
+    for (const pid of started) await untilEnded(pid);
   });
 
   test("says with that what keeps it from making images", async () => {
