@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { fittingMemoryBytes } from "../../../origin/nix/evaluation-memory.ts";
 import { lookUp } from "../../../origin/nix/look-up.ts";
 import { nixRunner } from "../../../origin/nix/nix-runner.ts";
-import { runEvaluation } from "../../../origin/nix/run-evaluation.ts";
+import { isOutOfMemory, runEvaluation } from "../../../origin/nix/run-evaluation.ts";
 import { EXPLODING, explodingSet } from "./exploding-set.ts";
 import { descendantsOf, packageSet, SYSTEM, tempDir, testNix, untilEnded } from "./fixture.ts";
 
@@ -62,6 +62,27 @@ describe("an evaluation", () => {
     const result = await runEvaluation(nix, "lookup.nix", { source, deadlineMs: 60_000 });
     const stdout = `${700 * MIB} ${1212 * 1024} 0\n`;
     expect(result).toStrictEqual({ kind: "exited", code: 0, stdout, stderr: "" });
+  });
+
+  // Recorded: the collected heap in 2.8 and 2.26, what lies beside it in 2.26, and a thread of its own.
+  test.each([
+    [
+      1,
+      "GC Warning: Failed to expand heap by 16000131072 bytes\nGC Warning: Out of Memory! Heap size: 384 MiB. Returning NULL!\nerror: out of memory\n",
+      true,
+    ],
+    [1, "error: out of memory\n", true],
+    [null, "terminate called after throwing an instance of 'std::bad_alloc'\n", true],
+    [1, "error: stack overflow (possible infinite recursion)\n", false],
+    [1, "error: the builder said: out of memory\n", false],
+    [0, "GC Warning: Out of Memory!  Trying to continue...\n", false],
+    [null, "", false],
+  ])("that ends with %s and %j ran out of memory: %s", (code, stderr, isOut) => {
+    const ended =
+      code === null
+        ? ({ kind: "signalled", signal: "SIGABRT", stderr } as const)
+        : ({ kind: "exited", code, stdout: "", stderr } as const);
+    expect(isOutOfMemory(ended)).toBe(isOut);
   });
 
   test.each([
