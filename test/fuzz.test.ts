@@ -201,5 +201,75 @@ function isName(text: string): boolean {
   });
   const isMisplaced = parts.some((part) => part === "shell" || part === "arm64");
   const onlyMeta = text.split("/").every((part) => part === "shell" || part === "arm64");
-  return NAME.test(text) && text.length <= 255 && (onlyMeta || !isMisplaced) && parts.length <= 62;
+  return (
+    NAME.test(text) &&
+    text.length <= 255 &&
+    (onlyMeta || !isMisplaced) &&
+    parts.length <= 62 &&
+    text.split("/").every(isWithinParts)
+  );
+}
+
+/** At most 16 names of sets and packages, in which only what needs it is escaped. */
+function isWithinParts(component: string): boolean {
+  const parts = component.split(".");
+  return parts.length <= 16 && parts.every(isEscapedRightly);
+}
+
+/** Worked out letter by letter, without the product's expressions. */
+function isEscapedRightly(part: string): boolean {
+  const [said, spans] = unescaped(part);
+  if (spans.length === 0) return true;
+  const isPadded = spans[0] === 1;
+  return said.every(({ letter, wasEscaped }, index) => {
+    const before = said[index - 1];
+    const after = said[index + 1];
+    if (/[a-z0-9]/.test(letter)) {
+      // Only a first `0` that would be taken for padding.
+      return (
+        wasEscaped === (index === 0 && letter === "0" && after?.wasEscaped === true && isPadded)
+      );
+    }
+    if (!/[-_]/.test(letter)) return wasEscaped;
+    let [from, to] = [index, index];
+    while (/[-_]/.test(said[from - 1]?.letter ?? "")) from -= 1;
+    while (/[-_]/.test(said[to + 1]?.letter ?? "")) to += 1;
+    const run = said
+      .slice(from, to + 1)
+      .map((each) => each.letter)
+      .join("");
+    const next = said
+      .slice(to + 1, to + 3)
+      .map((each) => each.letter)
+      .join("");
+    const isJoint =
+      from > 0 &&
+      /^[a-z0-9]/.test(next) &&
+      (run === "_" || run === "__" || /^-+$/.test(run)) &&
+      !(run.length > 1 && run.endsWith("--") && /^[2-7][0-9a-f]$/.test(next) && next !== "7f");
+    return wasEscaped === !isJoint && (before !== undefined || wasEscaped);
+  });
+}
+
+interface Letter {
+  readonly letter: string;
+  readonly wasEscaped: boolean;
+}
+
+/** What a part says, and where its escapes begin. */
+function unescaped(part: string): readonly [said: readonly Letter[], spans: readonly number[]] {
+  const said: Letter[] = [];
+  const spans: number[] = [];
+  for (let at = 0; at < part.length; at++) {
+    const hex = part.slice(at + 2, at + 4);
+    if (part.startsWith("--", at) && /^[2-7][0-9a-f]$/.test(hex) && hex !== "7f") {
+      spans.push(at);
+      said.push({ letter: String.fromCharCode(Number.parseInt(hex, 16)), wasEscaped: true });
+      at += 3;
+    } else {
+      said.push({ letter: part[at] ?? "", wasEscaped: false });
+    }
+  }
+  if (spans[0] === 1 && said[0]?.letter === "0") said.shift();
+  return [said, spans];
 }

@@ -1,6 +1,8 @@
 // What a repository name means: the recipe. `shell/git` and `git/shell/…` are told apart here and
 // nowhere else; two names of one recipe have one canonical form, and so one image.
 
+import { exactSpelling, isEscaped, readPart } from "./attribute.ts";
+
 declare const packageNameBrand: unique symbol;
 /** A package as a recipe names it: one path segment, or a name a meta-package stands for. */
 export type PackageName = string & { readonly [packageNameBrand]: "PackageName" };
@@ -32,6 +34,11 @@ export type RecipeResult =
 export const MAX_NAME_LENGTH = 255;
 /** Each package brings a layer with its view, and an image must leave room below the layer limit. */
 export const MAX_PACKAGES = 64;
+/**
+ * nixpkgs itself is some six sets deep. Nix compares each set on the way with those before it, to tell
+ * where one holds itself.
+ */
+export const MAX_PARTS = 16;
 
 /** One path component of the distribution specification's name grammar. */
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
@@ -49,6 +56,8 @@ export function parseRepository(name: string): RecipeResult {
   const components = name.split("/");
   const malformed = components.find((component) => !COMPONENT.test(component));
   if (malformed !== undefined) return invalid(explainComponent(malformed));
+  const misspelled = components.flatMap((component) => explainParts(component) ?? [])[0];
+  if (misspelled !== undefined) return invalid(misspelled);
 
   const isMeta = (component: string) => META_PACKAGES.some((meta) => meta === component);
   const metaEnd = components.findIndex((component) => !isMeta(component));
@@ -122,12 +131,37 @@ function invalid(reason: string): RecipeResult {
 
 function explainComponent(component: string): string {
   if (component === "") return "the name has an empty part: packages are joined by single slashes";
-  const shown = JSON.stringify(component.slice(0, 80));
-  return /[A-Z]/.test(component)
-    ? `${shown} has upper-case letters, which image names may not: write ${JSON.stringify(
-        component.slice(0, 80).toLowerCase(),
-      )}, any spelling of a package is found`
-    : `${shown} is no part of an image name: lower-case letters and digits, joined by ., _, __ or -`;
+  const shown = JSON.stringify(component.slice(0, MAX_SHOWN));
+  if (/^[A-Za-z0-9._-]+$/.test(component) && COMPONENT.test(component.toLowerCase())) {
+    const lower = JSON.stringify(component.slice(0, MAX_SHOWN).toLowerCase());
+    return `${shown} has upper-case letters, which image names may not: write ${lower}, any spelling of a package is found`;
+  }
+  return `${shown} is no part of an image name: lower-case letters and digits, joined by ., _, __ or -${howInstead(component)}`;
+}
+
+const MAX_SHOWN = 80;
+
+function howInstead(component: string): string {
+  const parts = component.split(".");
+  if (parts.includes("")) return "";
+  const spelled = parts.flatMap((part) => exactSpelling(part) ?? []);
+  return spelled.length < parts.length
+    ? "; no name can say a package that is called so: its set must give it another name, or a whole image that holds it"
+    : `; a package that is called so is written ${JSON.stringify(spelled.join(".").slice(0, 4 * MAX_SHOWN))}`;
+}
+
+/** What is wrong with the parts of a component that the grammar allows, each a name in a set. */
+function explainParts(component: string): string | undefined {
+  const parts = component.split(".");
+  if (parts.length > MAX_PARTS) {
+    return `a package's name has ${parts.length} parts joined by dots; ${MAX_PARTS} are allowed`;
+  }
+  // One spelling for each attribute, or there is no end of names for it.
+  const spelled = parts.map((part) =>
+    isEscaped(part) ? (exactSpelling(readPart(part)) ?? part) : part,
+  );
+  if (spelled.join(".") === component) return undefined;
+  return `${JSON.stringify(component)} escapes what needs none, or not all that does: write ${JSON.stringify(spelled.join("."))}`;
 }
 
 /** As clients spell a platform. Images for Linux are all there are. */
