@@ -5,9 +5,9 @@
 
 let
   inherit (builtins)
-    all any attrNames concatLists concatStringsSep deepSeq elem filter fromJSON genList groupBy
-    head isAttrs isFunction isList isString listToAttrs map parseDrvName replaceStrings split
-    stringLength substring tail toString tryEval typeOf unsafeDiscardStringContext;
+    all any attrNames attrValues concatLists deepSeq elem elemAt filter fromJSON genList head isAttrs
+    isFunction isList isString length listToAttrs map parseDrvName stringLength substring toJSON
+    toString tryEval typeOf unsafeDiscardStringContext;
 
   packages = import ./load.nix { inherit source system; };
 
@@ -19,63 +19,17 @@ let
     in if tried.success then tried.value else default;
 
   plain = value: unsafeDiscardStringContext (toString value);
+  first = count: list: genList (elemAt list) (if length list < count then length list else count);
   text = value: quiet null (if isString value then plain value else null);
   texts = values: quiet [ ] (if isList values then filter (v: v != null) (map text values) else [ ]);
-  last = list: if tail list == [ ] then head list else last (tail list);
-  letters = text: map (i: substring i 1 text) (genList (i: i) (stringLength text));
-  lowerCase = replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (letters "abcdefghijklmnopqrstuvwxyz");
-  isDigit = character: elem character (letters "0123456789");
-  dotted = concatStringsSep ".";
   isDerivation = value: isAttrs value && quiet false (value.type or null == "derivation");
 
-  ## From a name to an attribute
-
-  exactly = set: component: if set ? ${component} then [ component ] else [ ];
-  # Comparing lengths first leaves a handful of a large set's names to be put in lower case. For the
-  # set that every name is looked up in, that is done once.
-  byLength = groupBy (name: toString (stringLength name)) (attrNames packages);
-  namesOfSize = at: set: size:
-    if at.path == [ ] then byLength.${toString size} or [ ]
-    else filter (name: stringLength name == size) (attrNames set);
-  inAnyCase = at: set: component:
-    let lower = lowerCase component;
-    in filter (name: name != component && lowerCase name == lower)
-      (namesOfSize at set (stringLength component));
-
-  # The spellings of a component, best first, in groups of which a later one is only computed when
-  # nothing came of those before.
-  spellings = at: set: component: [ (exactly set component) (inAnyCase at set component) ]
-    ++ (if isDigit (substring 0 1 component)
-    then [ (exactly set "_${component}") (inAnyCase at set "_${component}") ] else [ ]);
-
-  # `at` is { value, path, parent }. An attribute that does not evaluate ends the search: it is what
-  # was meant, and saying it is missing would be wrong.
-  walk = at: components:
-    if components == [ ] then { kind = "at"; inherit at; }
-    else
-      let
-        set = guard at.value;
-        component = head components;
-        miss = { kind = "missing"; within = at.path; inherit component; set = set.value; };
-        step = name: walk
-          { value = set.value.${name}; path = at.path ++ [ name ]; parent = set.value; }
-          (tail components);
-        # The first spelling that led deeper gives the better report of what is missing.
-        firstOf = missed: candidates:
-          if candidates == [ ] then missed
-          else
-            let result = step (head candidates);
-            in if result.kind != "missing" then result
-            else firstOf (if missed.within == at.path then result else missed) (tail candidates);
-        firstOfGroups = missed: groups:
-          if groups == [ ] then missed
-          else
-            let result = firstOf missed (head groups);
-            in if result.kind != "missing" then result else firstOfGroups result (tail groups);
-      in
-      if ! set.success then { kind = "failed"; }
-      else if ! isAttrs set.value then miss // { set = { }; }
-      else firstOfGroups miss (spellings at set.value component);
+  naming = import ./names.nix { inherit packages guard isDerivation quiet; };
+  inherit (naming) last;
+  canonical = import ./canonical.nix {
+    inherit describe isDerivation packages quiet;
+    inherit (naming) isOutput;
+  };
 
   ## From an attribute to what is said of it
 
@@ -85,7 +39,8 @@ let
     let
       # `openssl.dev` asks for that output and no other.
       asked = quiet false (drv.outputSpecified or false)
-        || isDerivation at.parent && quiet false (drv.outputName == last at.path);
+        || at.trail != [ ] && isDerivation (last at.trail)
+        && quiet false (drv.outputName == last at.path);
       existing = drv.outputs or [ "out" ];
       installed = filter (o: elem o existing && ! elem o documentation)
         (texts (meta.outputsToInstall or [ ]));
@@ -151,7 +106,7 @@ let
     else if ! runsHere drv then { kind = "unsupported"; inherit system; }
     else {
       kind = "found";
-      attribute = dotted at.path;
+      attribute = at.path;
       inherit (built.value) outputs derivation;
       name = if name == null then parsed.name else name;
       version = if version == "" then null else version;
@@ -183,29 +138,40 @@ let
     else {
       kind = "not-a-package";
       what = if isFunction value.value then "function" else typeOf value.value;
-      attribute = dotted at.path;
+      attribute = at.path;
     };
 
   packageNamed = name:
     let
-      components = filter isString (split "\\." name);
-      walked = walk { value = packages; path = [ ]; parent = null; } components;
+      walked = naming.walk name;
+      at = head walked.hits;
+      said = canonical at (describe at);
     in
-    if walked.kind == "at" then {
-      said = describe walked.at;
-      members =
-        let set = quiet null walked.at.value;
-        in if isAttrs set && ! isDerivation set then [ (membersOf walked.at.path set) ] else [ ];
+    if walked.hits == [ ] then {
+      said = { kind = "missing"; inherit (walked.miss) within component; };
+      members = [ (membersOf walked.miss.within walked.miss.set) ];
     }
-    else if walked.kind == "missing" then {
-      said = { kind = "missing"; within = dotted walked.within; inherit (walked) component; };
-      members = [ (membersOf walked.within walked.set) ];
+    else if length walked.hits > 1 then {
+      said = ambiguous (map (hit: hit.path) walked.hits);
+      members = [ ];
     }
-    else { said = { kind = "failed"; }; members = [ ]; };
+    else if at.beyond or false then {
+      said = { kind = "detour"; steps = genList (i: i) (length at.path); };
+      members = [ ];
+    }
+    else {
+      inherit said;
+      members = if said.kind == "not-a-package" && said.what == "set"
+        then [ (membersOf at.path at.value) ]
+        else [ ];
+    };
+
+  maxMeanings = 9;
+  ambiguous = attributes: { kind = "ambiguous"; attributes = first maxMeanings attributes; };
 
   membersOf = path: set: {
-    name = dotted path;
-    value = attrNames set ++ (if path == [ ] then attrNames images else [ ]);
+    within = path;
+    names = attrNames set ++ (if path == [ ] then attrNames images else [ ]);
   };
 
   ## Whole images: a package set may define some, under `nixportImages`
@@ -217,12 +183,12 @@ let
   images =
     let set = quiet null (packages.nixportImages or null);
     in if isAttrs set && ! isDerivation set then set else { };
-  imageNames = name: concatLists (spellings { path = [ "nixportImages" ]; } images name);
 
   # An image goes before a package of the same name: whoever defines one means it to be pulled.
   answer = name:
-    let named = imageNames name;
+    let named = naming.spelledIn images name;
     in if named == [ ] then packageNamed name
+    else if length named > 1 then { said = ambiguous (map (image: [ image ]) named); members = [ ]; }
     else imageAt "nixportImages.${head named}" images.${head named};
 
   # Whatever still throws is caught here, so that it costs one name its answer and no other.
@@ -237,5 +203,7 @@ in
 # Loading comes first: a source that cannot be loaded must say so even when no name is asked.
 builtins.seq packages {
   lookups = map (a: a.said) answers;
-  members = listToAttrs (concatLists (map (a: a.members) (answers ++ given)));
+  # Each set once.
+  members = attrValues (listToAttrs (map (set: { name = toJSON set.within; value = set; })
+    (concatLists (map (a: a.members) (answers ++ given)))));
 } // (if image == null then { } else { image = (head given).said; })

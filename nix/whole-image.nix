@@ -11,10 +11,13 @@ let
   # cannot be had.
   contentOf = value:
     if isDerivation value then
-      let name = plain (value.name or "a derivation");
+      let
+        name = plain (value.name or "a derivation");
+        said = packageAt { path = [ name ]; inherit value; trail = [ ]; } value;
       in {
         inherit name;
-        said = packageAt { path = [ name ]; inherit value; parent = null; } value;
+        # It is in no set that is known here.
+        said = if said.kind == "found" then said // { attribute = name; } else said;
         members = [ ];
       }
     else if isString value && substring 0 1 value != "/" then
@@ -24,7 +27,7 @@ let
       in { name = substring 44 (stringLength path) path; said = filesAt path; members = [ ]; }
     else {
       name = "contents";
-      said = { kind = "not-a-package"; what = typeOf value; attribute = ""; };
+      said = { kind = "not-a-package"; what = typeOf value; attribute = [ ]; };
       members = [ ];
     };
 

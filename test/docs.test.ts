@@ -158,6 +158,7 @@ describe(CONFIGURATION, () => {
 /** All that `detail` of an error may give as the reason: the compiler says where one is missing. */
 const REASONS = {
   missing: true,
+  ambiguous: true,
   "not-a-package": true,
   unfree: true,
   broken: true,

@@ -46,7 +46,7 @@ export async function evaluate(
       if (result.code !== 0) return failedEvaluation(result.stderr);
       return {
         kind: "answered",
-        answers: parseLookupAnswers(JSON.parse(result.stdout), names.length),
+        answers: parseLookupAnswers(JSON.parse(result.stdout), names),
       };
     case "signalled":
       if (isOutOfMemory(result)) return tooMuchMemory(nix);

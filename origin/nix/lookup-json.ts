@@ -3,19 +3,25 @@
 import * as v from "valibot";
 import { parseImageConfig } from "../../registry/image/image-config.ts";
 import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../registry/image/lookup.ts";
+import { attributeName, readPart } from "../../registry/naming/attribute.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import { describePackage } from "../words/failed-package.ts";
+import { cut } from "../words/public-text.ts";
 import { exampleNames, nearNames } from "./near-names.ts";
+import { meaningsOf, spelledMembers } from "./spelling.ts";
 
 /**
  * `failed`: an error was caught, and its message is only known to an evaluation that ends with it.
  */
 export type LookupAnswer = Lookup | { readonly kind: "failed" };
 
+const path = v.array(v.string());
+
 const found = v.object({
   kind: v.literal("found"),
-  attribute: v.string(),
+  /** A path in the package set; a text of what lies in none that is known. */
+  attribute: v.union([v.string(), path]),
   derivation: v.string(),
   outputs: v.pipe(v.array(v.object({ name: v.string(), path: v.string() })), v.minLength(1)),
   name: v.string(),
@@ -27,8 +33,10 @@ const found = v.object({
 
 const saidOfPackage = v.variant("kind", [
   found,
-  v.object({ kind: v.literal("missing"), within: v.string(), component: v.string() }),
-  v.object({ kind: v.literal("not-a-package"), what: v.string(), attribute: v.string() }),
+  v.object({ kind: v.literal("missing"), within: path, component: v.string() }),
+  v.object({ kind: v.literal("ambiguous"), attributes: v.array(path) }),
+  v.object({ kind: v.literal("detour"), steps: v.array(v.number()) }),
+  v.object({ kind: v.literal("not-a-package"), what: v.string(), attribute: path }),
   v.object({ kind: v.literal("unfree"), licenses: v.array(v.string()) }),
   v.object({ kind: v.literal("broken") }),
   v.object({
@@ -55,12 +63,7 @@ const said = v.variant("kind", [image, badImage, ...saidOfPackage.options]);
 
 const document = v.object({
   lookups: v.array(said),
-  // A Map, because a package set may well have an attribute named `__proto__`.
-  members: v.pipe(
-    v.custom<object>((value) => typeof value === "object" && value !== null),
-    v.transform((value) => new Map<string, unknown>(Object.entries(value))),
-    v.map(v.string(), v.array(v.string())),
-  ),
+  members: v.array(v.object({ within: path, names: v.array(v.string()) })),
 });
 
 const MAX_REASON_CHARACTERS = 1000;
@@ -70,35 +73,61 @@ const documentWithImage = v.object({
   image: v.variant("kind", [image, badImage]),
 });
 
-type Members = ReadonlyMap<string, readonly string[]>;
+/** The names of a set's attributes, by the path that led to it. */
+type Members = (within: readonly string[]) => readonly string[];
+
+function membersOf(sets: v.InferOutput<typeof document>["members"]): Members {
+  const names = new Map(sets.map((set) => [JSON.stringify(set.within), set.names]));
+  return (within) => names.get(JSON.stringify(within)) ?? [];
+}
 
 /** One answer for each name asked, in that order. */
-export function parseLookupAnswers(json: unknown, count: number): readonly LookupAnswer[] {
+export function parseLookupAnswers(
+  json: unknown,
+  names: readonly string[],
+): readonly LookupAnswer[] {
   const { lookups, members } = v.parse(document, json);
-  if (lookups.length !== count) {
-    throw new Error(`lookup.nix answered ${lookups.length} names instead of ${count}`);
+  if (lookups.length !== names.length) {
+    throw new Error(`lookup.nix answered ${lookups.length} names instead of ${names.length}`);
   }
-  return lookups.map((answer) => answerOf(answer, members));
+  const known = membersOf(members);
+  return lookups.map((answer, index) => answerOf(answer, names[index] ?? "", known));
 }
 
 /** What is said of an image that the caller gave itself. */
 export function parseGivenImage(json: unknown): LookupAnswer {
   const { image: given, members } = v.parse(documentWithImage, json);
-  return answerOf(given, members);
+  return answerOf(given, "", membersOf(members));
 }
 
-function answerOf(answer: v.InferOutput<typeof said>, members: Members): LookupAnswer {
+/** As many as lookup.nix gives; where there are more, not all of them are known. */
+const MAX_MEANINGS = 8;
+
+function answerOf(
+  answer: v.InferOutput<typeof said>,
+  asked: string,
+  members: Members,
+): LookupAnswer {
+  const parts = asked.split(".");
   switch (answer.kind) {
     case "found":
       return foundPackage(answer);
     case "missing": {
-      const prefix = answer.within === "" ? "" : `${answer.within}.`;
-      const near = nearNames(answer.component, members.get(answer.within) ?? []);
-      return { kind: "missing", near: near.map((name) => prefix + name) };
+      const all = members(answer.within);
+      const near = nearNames(readPart(answer.component), all);
+      const prefix = parts.slice(0, answer.within.length);
+      return { kind: "missing", near: spelledMembers(near, all, prefix, asked) };
+    }
+    case "detour":
+      return { kind: "missing", near: [answer.steps.map((step) => parts[step]).join(".")] };
+    case "ambiguous": {
+      const paths = answer.attributes.slice(0, MAX_MEANINGS);
+      const meant = meaningsOf(paths, parts, answer.attributes.length <= MAX_MEANINGS);
+      return { kind: "ambiguous", meant };
     }
     case "not-a-package": {
-      const examples = exampleNames(members.get(answer.attribute) ?? []);
-      const near = examples.map((name) => `${answer.attribute}.${name}`);
+      const all = members(answer.attribute);
+      const near = spelledMembers(exampleNames(all), all, parts, asked);
       return { kind: "not-a-package", what: answer.what, near };
     }
     case "image":
@@ -121,7 +150,7 @@ function foundImage(
   }
   const packages: FoundPackage[] = [];
   for (const content of contents) {
-    const answer = answerOf(content.said, members);
+    const answer = answerOf(content.said, content.name, members);
     if (answer.kind === "failed") return answer;
     if (answer.kind === "image") throw new Error("an image inside an image");
     if (answer.kind !== "found") {
@@ -136,6 +165,9 @@ function foundImage(
     : { kind: "image", attribute, contents: packages, config: parsed.config };
 }
 
+/** An edge reads no lookup with a longer one. */
+const MAX_ATTRIBUTE_CHARACTERS = 512;
+
 function foundPackage(answer: v.InferOutput<typeof found>): Lookup {
   const outputs: { readonly name: string; readonly path: StorePath }[] = [];
   for (const { name, path: text } of answer.outputs) {
@@ -147,5 +179,13 @@ function foundPackage(answer: v.InferOutput<typeof found>): Lookup {
     }
     outputs.push({ name, path });
   }
-  return { ...answer, outputs };
+  const { attribute } = answer;
+  return {
+    ...answer,
+    attribute:
+      typeof attribute === "string"
+        ? cut(attribute, MAX_ATTRIBUTE_CHARACTERS)
+        : attributeName(attribute),
+    outputs,
+  };
 }

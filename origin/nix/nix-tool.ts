@@ -38,7 +38,9 @@ export interface NixToolOptions extends Omit<NixRunnerOptions, "evaluationMemory
 
 const EXPRESSIONS = fileURLToPath(new URL("../../nix", import.meta.url));
 /** lookup.nix and all that it imports. */
-export const LOOKUP_EXPRESSIONS = ["lookup.nix", "load.nix", "source.nix", "whole-image.nix"];
+export const LOOKUP_EXPRESSIONS = [
+  ...["lookup.nix", "names.nix", "canonical.nix", "load.nix", "source.nix", "whole-image.nix"],
+];
 const VERSION_DEADLINE_MS = 10_000;
 // Of a set that is in the store, on a machine that is busy.
 const DEFAULT_EVALUATION_DEADLINE_MS = 180_000;

@@ -83,7 +83,7 @@ export async function readBuildRequest(path: string): Promise<ReadRequest> {
     kind: "request",
     request: {
       ...rest,
-      lookups: parseLookupAnswers(answers, request.recipe.packages.length),
+      lookups: parseLookupAnswers(answers, request.recipe.packages),
       image: parseGivenImage(answers),
       closure: parseClosure(closure),
       outputPath: outputs.out,

@@ -115,6 +115,7 @@ const UNSUPPORTED: Readonly<Record<PackageFailure["kind"], boolean>> = {
   broken: true,
   unfree: false,
   insecure: false,
+  ambiguous: false,
   "bad-image": false,
   "evaluation-failed": false,
   "build-failed": false,

@@ -2,8 +2,9 @@
 // are bounded, and neither says anything of this host.
 
 import type { LookupFailure, Refusal } from "../../registry/image/lookup.ts";
+import { isEscaped, readPart } from "../../registry/naming/attribute.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
-import { publicText } from "./public-text.ts";
+import { cut, publicText } from "./public-text.ts";
 
 /** A builder of the package, or of something it depends on. */
 export type BuilderFailure =
@@ -31,6 +32,8 @@ export interface PackageDetail {
   readonly reason: PackageFailure["kind"];
   /** `missing`, `not-a-package`: names that may have been meant. */
   readonly near?: readonly string[];
+  /** `ambiguous`: the attributes that the name may mean, and how an image name says each. */
+  readonly meant?: readonly { readonly attribute: string; readonly name: string | null }[];
   /** `not-a-package`: what it is, such as `set`. */
   readonly what?: string;
   /** `unfree`, `broken`, `insecure`, `unsupported`: the package it needs of which that is said. */
@@ -82,6 +85,12 @@ function facts(failure: PackageFailure, most: number): Facts {
   switch (failure.kind) {
     case "missing":
       return { near: items(failure.near) };
+    case "ambiguous":
+      return {
+        meant: failure.meant
+          .slice(0, MAX_ITEMS)
+          .map(({ attribute, name }) => ({ attribute: items([attribute]).join(), name })),
+      };
     case "not-a-package":
       return { what: failure.what, near: items(failure.near) };
     case "unfree":
@@ -126,6 +135,10 @@ function explain(name: PackageName, failure: PackageFailure): string {
   switch (failure.kind) {
     case "missing":
       return `no package ${name}${suggest(failure.near)}`;
+    case "ambiguous": {
+      const meant = failure.meant.slice(0, MAX_ITEMS).map(meaning);
+      return `${name} may be ${meant.join(", or ")}: write the one that is meant`;
+    }
     case "not-a-package":
       return `${name} is a ${failure.what}, not a package${suggest(failure.near)}`;
     case "unfree": {
@@ -179,7 +192,21 @@ function refused(allow: Required<PackageDetail>["allow"]): string {
 }
 
 function suggest(near: readonly string[]): string {
-  return near.length === 0 ? "" : ` (did you mean ${items(near).join(", ")}?)`;
+  if (near.length === 0) return "";
+  const names = near.slice(0, MAX_ITEMS).map((name) => items([name]).join() + saidBy(name));
+  return ` (did you mean ${names.join(", ")}?)`;
+}
+
+/** What a name with an escape stands for, since nobody can read that. */
+function saidBy(name: string): string {
+  return isEscaped(name)
+    ? `, which is ${items([name.split(".").map(readPart).join(".")]).join()}`
+    : "";
+}
+
+function meaning({ attribute, name }: { attribute: string; name: string | null }): string {
+  const shown = items([attribute]).join();
+  return name === null ? `${shown}, which no image name can say` : `${shown} (written ${name})`;
 }
 
 function items(values: readonly string[]): readonly string[] {
@@ -197,8 +224,4 @@ function lastLines(log: readonly string[], most: number): readonly string[] {
     if (shown !== "") lines.unshift(shown);
   }
   return lines;
-}
-
-function cut(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
 }

@@ -74,3 +74,8 @@ function publicUrl(url: string): string {
 export function withoutCredentials(url: string): string {
   return url.replace(/^([^/]*\/\/)[^/?#]*@/, "$1");
 }
+
+/** At most so many characters, the last of which says that there were more. */
+export function cut(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
+}

@@ -7,7 +7,7 @@ import { type ImageConfig, imageConfigSchema } from "./image-config.ts";
 
 export interface FoundPackage {
   readonly kind: "found";
-  /** The attribute path in the set's own spelling, such as `haskellPackages.ShellCheck`. */
+  /** The canonical attribute path as attribute.ts writes it, such as `haskellPackages.ShellCheck`. */
   readonly attribute: string;
   readonly derivation: string;
   /** The outputs an image of this package holds, in the package's order; at least one. */
@@ -48,6 +48,11 @@ export type Refusal = {
 
 export type LookupFailure =
   | { readonly kind: "missing"; readonly near: readonly string[] }
+  /** Several attributes are spelled like that; `name` is how an image name says one and no other. */
+  | {
+      readonly kind: "ambiguous";
+      readonly meant: readonly { readonly attribute: string; readonly name: string | null }[];
+    }
   | { readonly kind: "not-a-package"; readonly what: string; readonly near: readonly string[] }
   | Refusal
   | { readonly kind: "evaluation-failed"; readonly message: string }
@@ -120,6 +125,10 @@ const lookupSchema: v.GenericSchema<unknown, Lookup> = v.variant("kind", [
   foundPackageFields,
   foundImageFields,
   v.object({ kind: v.literal("missing"), near: v.array(v.string()) }),
+  v.object({
+    kind: v.literal("ambiguous"),
+    meant: v.array(v.object({ attribute: v.string(), name: v.nullable(v.string()) })),
+  }),
   v.object({ kind: v.literal("not-a-package"), what: v.string(), near: v.array(v.string()) }),
   v.object({ kind: v.literal("unfree"), licenses: v.array(v.string()), dependency }),
   v.object({ kind: v.literal("broken"), dependency }),

@@ -26,7 +26,7 @@ rec {
   _7zz = ${package_("7zz-22")};
   "_2Fast" = ${package_("two-fast-1")};
   "4exact" = ${package_("four-exact-1")};
-  _4exact = throw "not this one";
+  _4exact = { out = plain; };
   bashInteractive = ${package_("bash-interactive-5")};
   SAME = ${package_("same-upper")};
   Same = ${package_("same-mixed")};
@@ -94,8 +94,11 @@ describe("lookup.nix", async () => {
     ["bashinteractive", "bashInteractive"],
     ["same", "same"],
     ["SAME", "SAME"],
-    ["saMe", "SAME"],
-    ["tie", "TIe"],
+    ["0--53--41--4d--45", "SAME"],
+    ["0--53ame", "Same"],
+    ["0--54ie", "Tie"],
+    ["0--5f7zz", "_7zz"],
+    ["0--5f4exact.out", "_4exact.out"],
     ["haskellPackages.ShellCheck", "haskellPackages.ShellCheck"],
     ["haskellpackages.shellcheck", "haskellPackages.ShellCheck"],
     ["haskellpackages.1st", "haskellPackages._1st"],
@@ -113,29 +116,35 @@ describe("lookup.nix", async () => {
       );
       const { lookups } = await asked;
       expect(lookups[index]?.kind, JSON.stringify(lookups[index])).toBe("found");
-      expect(lookups[index]?.attribute).toBe(attribute);
+      expect(lookups[index]?.attribute).toStrictEqual(attribute.split("."));
     });
   }
 
   const others: readonly (readonly [name: string, said: object])[] = [
-    ["nosuch", { kind: "missing", within: "", component: "nosuch" }],
-    ["haskellpackages.nosuch", { kind: "missing", within: "haskellPackages", component: "nosuch" }],
-    ["twin.nosuch", { kind: "missing", within: "twin", component: "nosuch" }],
-    ["astring.length", { kind: "missing", within: "aString", component: "length" }],
-    ["a..b", { kind: "missing", within: "", component: "a" }],
-    ["python..b", { kind: "missing", within: "python", component: "" }],
-    ["", { kind: "missing", within: "", component: "" }],
-    [".", { kind: "missing", within: "", component: "" }],
+    ["nosuch", { kind: "missing", within: [], component: "nosuch" }],
+    [
+      "haskellpackages.nosuch",
+      { kind: "missing", within: ["haskellPackages"], component: "nosuch" },
+    ],
+    ["twin.nosuch", { kind: "missing", within: ["twin"], component: "nosuch" }],
+    ["astring.length", { kind: "missing", within: ["aString"], component: "length" }],
+    ["a..b", { kind: "missing", within: [], component: "a" }],
+    ["python..b", { kind: "missing", within: ["python"], component: "" }],
+    ["", { kind: "missing", within: [], component: "" }],
+    [".", { kind: "missing", within: [], component: "" }],
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is Nix's own syntax that must stay data
-    ["${thrown}", { kind: "missing", within: "", component: "${thrown}" }],
-    ['"; abort', { kind: "missing", within: "", component: '"; abort' }],
-    ["__functor", { kind: "not-a-package", what: "function", attribute: "__functor" }],
-    ["afunction", { kind: "not-a-package", what: "function", attribute: "aFunction" }],
-    ["astring", { kind: "not-a-package", what: "string", attribute: "aString" }],
-    ["alist", { kind: "not-a-package", what: "list", attribute: "aList" }],
-    ["anull", { kind: "not-a-package", what: "null", attribute: "aNull" }],
-    ["python", { kind: "not-a-package", what: "set", attribute: "python" }],
-    ["typethrows", { kind: "not-a-package", what: "set", attribute: "typeThrows" }],
+    ["${thrown}", { kind: "missing", within: [], component: "${thrown}" }],
+    ['"; abort', { kind: "missing", within: [], component: '"; abort' }],
+    ["__functor", { kind: "not-a-package", what: "function", attribute: ["__functor"] }],
+    ["afunction", { kind: "not-a-package", what: "function", attribute: ["aFunction"] }],
+    ["astring", { kind: "not-a-package", what: "string", attribute: ["aString"] }],
+    ["alist", { kind: "not-a-package", what: "list", attribute: ["aList"] }],
+    ["anull", { kind: "not-a-package", what: "null", attribute: ["aNull"] }],
+    ["python", { kind: "not-a-package", what: "set", attribute: ["python"] }],
+    ["typethrows", { kind: "not-a-package", what: "set", attribute: ["typeThrows"] }],
+    ["saMe", { kind: "ambiguous", attributes: [["SAME"], ["Same"], ["same"]] }],
+    ["tie", { kind: "ambiguous", attributes: [["TIe"], ["Tie"]] }],
+    ["0--74ie", { kind: "missing", within: [], component: "0--74ie" }],
     ["thrown", { kind: "failed" }],
     ["thrown.x.y", { kind: "failed" }],
     ["throwing.thrown", { kind: "failed" }],
@@ -168,7 +177,10 @@ describe("lookup.nix", async () => {
     );
     const asked = ["x", "y", "n.x", "n.y", "n"];
     const { members } = await evaluateLookup(nix, source, asked);
-    expect(members).toStrictEqual({ "": ["a", "n"], n: ["C", "b"] });
+    expect(members).toStrictEqual([
+      { within: ["n"], names: ["C", "b"] },
+      { within: [], names: ["a", "n"] },
+    ]);
   });
 
   const outputs: readonly (readonly [name: string, outputs: readonly string[]])[] = [

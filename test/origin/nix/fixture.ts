@@ -79,7 +79,10 @@ export async function evaluateLookup(
   system = SYSTEM,
 ): Promise<{
   readonly lookups: readonly Record<string, unknown>[];
-  readonly members: Readonly<Record<string, readonly string[]>>;
+  readonly members: readonly {
+    readonly within: readonly string[];
+    readonly names: readonly string[];
+  }[];
 }> {
   const result = await nix.run(
     "nix-instantiate",
