@@ -4,11 +4,12 @@
 
 import * as v from "valibot";
 import { type ResolvedPin, type TagPins, tagPinsSchema } from "../../registry/between/tag-pins.ts";
+import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
 import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/image/compose.ts";
 import { composeIndex } from "../../registry/image/image-index.ts";
 import { type Found, parseFound } from "../../registry/image/lookup.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
-import { type Ingredient, partsOf } from "../../registry/image/part.ts";
+import { partsOf } from "../../registry/image/part.ts";
 import {
   type PackageRecord,
   type PackingId,
@@ -47,9 +48,7 @@ interface Candidate {
 }
 
 /** What composing an image takes. */
-interface Gathered {
-  readonly recipe: Recipe;
-  readonly ingredients: readonly Ingredient[];
+interface Gathered extends CanonicalImage {
   readonly records: readonly PackageRecord[];
 }
 
@@ -139,13 +138,14 @@ async function gather(
 ): Promise<Gathered | undefined> {
   const found = await readLookups(edge, recipe, pin);
   if (found === undefined) return undefined;
-  const ingredients = recipe.packages.flatMap((name, index) => {
+  const asked = recipe.packages.flatMap((name, index) => {
     const lookup = found[index];
     return lookup === undefined ? [] : [{ name, found: lookup }];
   });
-  const keys = partsOf(ingredients).map((part) => kvKey.record(part, packing));
+  const image = canonicalImageOf(recipe, asked);
+  const keys = partsOf(image.ingredients).map((part) => kvKey.record(part, packing));
   const records = await readAll<PackageRecord>(edge, await Promise.all(keys), parsePackageRecord);
-  return records && { recipe, ingredients, records };
+  return records && { ...image, records };
 }
 
 function readLookups(edge: Edge, { architecture, packages }: Recipe, pin: Pin) {

@@ -238,7 +238,7 @@ function imageEntryOf({ recipe, built }: PlatformBuild, tag: Tag, variant: Varia
     manifest: built.image.manifest.digest,
     config: built.image.config.digest,
     packing: built.packing,
-    packages: built.ingredients.map(({ name }) => name),
+    packages: built.storedNames,
     parts: partsOf(built.ingredients),
   };
 }

@@ -1,12 +1,18 @@
 // Recipe and pin to image: lookups, records, compose, and what must be stored before the answer.
 // Everything slow is remembered or joined below; what is done here is done per request.
 
+import {
+  type CanonicalImage,
+  canonicalImageOf,
+  canonicalName,
+  isDirectName,
+} from "../../registry/image/canonical.ts";
 import type { ComposedImage } from "../../registry/image/compose.ts";
 import { isFound, outputPathsOf } from "../../registry/image/lookup.ts";
 import { type Ingredient, ownersOf } from "../../registry/image/part.ts";
 import type { Form, PackageRecord, PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
-import { isSpared, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
+import { isSpared, type PackageName, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { BuildFailure, FailedPackage, PackageFailure } from "../failures/failures.ts";
 import type { Log } from "../log/log.ts";
 import type { PinnedTag } from "../sources/pins.ts";
@@ -22,7 +28,11 @@ export interface BuiltImage {
   readonly kind: "built";
   readonly image: ComposedImage;
   readonly pinned: PinnedTag;
+  /** Canonical, as the image says it of itself. */
+  readonly recipe: Recipe;
   readonly ingredients: readonly Ingredient[];
+  /** The names, of those asked, whose lookups are stored for good. */
+  readonly storedNames: readonly PackageName[];
   readonly packing: PackingId;
   /** All that it was composed of was known before it was asked for. */
   readonly isRemembered: boolean;
@@ -43,12 +53,13 @@ export interface ImagesOptions {
 }
 
 type Gathered =
-  | {
+  | (CanonicalImage & {
       readonly kind: "gathered";
-      readonly ingredients: readonly Ingredient[];
+      readonly asked: readonly Ingredient[];
+      readonly storedNames: readonly PackageName[];
       readonly records: readonly PackageRecord[];
       readonly isRemembered: boolean;
-    }
+    })
   | DerivationGone
   | BuildFailure;
 
@@ -98,6 +109,16 @@ export function lookupFailure(found: readonly NamedLookup[]): BuildFailure | und
   return failed.length > 0 ? { kind: "packages-failed", packages: failed } : undefined;
 }
 
+/** The same of the names that were asked, by which the client knows them. */
+function askedFor(
+  { name, failure }: NamedFailure,
+  asked: readonly Ingredient[],
+): readonly NamedFailure[] {
+  return asked
+    .filter(({ found }) => canonicalName(found) === name)
+    .map((each) => ({ name: each.name, failure }));
+}
+
 export function createImages({ lookups, records, store, log }: ImagesOptions): Images {
   return {
     async build(recipe, pinned, variant, wait) {
@@ -111,22 +132,22 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
       }
       if (gathered.kind !== "gathered") return settled(gathered);
 
-      const { ingredients } = gathered;
+      const { ingredients, asked, storedNames, records: known, isRemembered } = gathered;
       const composed = await composeImage(
-        { recipe, ingredients, records: gathered.records, variant },
+        { recipe: gathered.recipe, ingredients, records: known, variant },
         (cut) => records.coarsen(cut),
       );
       if (composed.kind === "not-joined") {
         const { record, failure } = composed;
-        const failures = ownersOf(record, ingredients).map(({ name }) => ({ name, failure }));
+        const failures = ownersOf(record, asked).map(({ name }) => ({ name, failure }));
         return settled(failureOf(failures) ?? { kind: "cancelled" });
       }
       if (composed.kind !== "composed") return composed;
       const { image } = composed;
       await storeImage(image);
-      const { isRemembered } = gathered;
       const packing = records.packings[form];
-      return { kind: "built", image, pinned, ingredients, packing, isRemembered };
+      const made = { image, pinned, recipe: gathered.recipe, ingredients, storedNames };
+      return { kind: "built", ...made, packing, isRemembered };
     },
   };
 
@@ -142,17 +163,20 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
     const unknown = lookupFailure(found);
     if (unknown !== undefined) return unknown;
 
-    const ingredients = found.flatMap(({ name, lookup }) =>
+    const asked = found.flatMap(({ name, lookup }) =>
       isFound(lookup) ? [{ name, found: lookup }] : [],
     );
-    onStage(() => records.stage(ingredients));
-    const made = await records.make(ingredients, form, demand);
+    const image = canonicalImageOf(recipe, asked);
+    onStage(() => records.stage(image.ingredients));
+    const made = await records.make(image.ingredients, form, demand);
     const held = new Set(made.records.flatMap(({ outputs }) => outputs));
-    const complete = ingredients.filter((each) =>
-      outputPathsOf(each.found).every((path) => held.has(path)),
+    // Of the names that lead there by a detour there is no end: what is remembered of them is bounded.
+    const stored = asked.filter(
+      ({ name, found: each }) =>
+        isDirectName(name, each) && outputPathsOf(each).every((path) => held.has(path)),
     );
     await Promise.all(
-      complete.map(({ name, found: each }) =>
+      stored.map(({ name, found: each }) =>
         storeLookup(store, pinned, system, name, each).catch((error) =>
           log.warn({ err: error, name }, "a lookup is not on disk"),
         ),
@@ -160,7 +184,13 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
     );
     const { records: own, failures } = made;
     const isRemembered = made.isRemembered && found.every((each) => each.isRemembered);
-    return failureOf(failures) ?? { kind: "gathered", ingredients, records: own, isRemembered };
+    const storedNames = stored.map(({ name }) => name);
+    return (
+      failureOf(failures.flatMap((each) => askedFor(each, asked))) ?? {
+        kind: "gathered",
+        ...{ ...image, asked, storedNames, records: own, isRemembered },
+      }
+    );
   }
 
   /** The config first: a stored manifest never names a missing blob. */

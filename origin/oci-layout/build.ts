@@ -3,6 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
 import { type ComposedImage, type ImageLayer, MAX_LAYERS } from "../../registry/image/compose.ts";
 import type { ImageConfig } from "../../registry/image/image-config.ts";
 import { isFound } from "../../registry/image/lookup.ts";
@@ -62,8 +63,7 @@ export async function buildLayout(
 async function build(request: BuildRequest, options: LayoutOptions): Promise<LayoutResult> {
   const { variant, outputPath, maxLayers } = request;
   const { form } = VARIANT_TYPES[variant];
-  const recipe = recipeOf(request);
-  const wanted = wantedOf(request, recipe);
+  const wanted = wantedOf(request, recipeOf(request));
   const popularity = await popularityOf(request);
   const store = await openFilesystemStore(join(options.workPath, "store"));
   // In a build every store path is where it says.
@@ -84,7 +84,7 @@ async function build(request: BuildRequest, options: LayoutOptions): Promise<Lay
     });
     const maker = createRecordMaker({ layers, popularity, storeDirectory });
     const packing = maker.packings[form];
-    const { ingredients } = wanted;
+    const { recipe, ingredients } = wanted;
     const records = await makeRecords(ingredients, request.closure, form, maker);
     const top = await extraLayers(request, store, options.workPath);
     const composed = await composeImage(
@@ -130,8 +130,7 @@ async function popularityOf({ popularity }: BuildRequest): Promise<Popularity> {
   throw new RequestError(`the popularity data of ${file} ${result.reason}`);
 }
 
-interface Wanted {
-  readonly ingredients: readonly Ingredient[];
+interface Wanted extends CanonicalImage {
   readonly config: ImageConfig;
 }
 
@@ -154,7 +153,8 @@ function wantedOf({ lookups, image, recipe: asked }: BuildRequest, recipe: Recip
   }
   const { config, contents } = given.found;
   const besides = contents.map((each) => ({ name: given.name, found: each }));
-  return { ingredients: [...named, ...besides], config };
+  const canonical = canonicalImageOf(recipe, named);
+  return { ...canonical, ingredients: [...canonical.ingredients, ...besides], config };
 }
 
 const MAX_REASON_CHARACTERS = 2000;

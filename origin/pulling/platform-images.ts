@@ -94,7 +94,10 @@ async function indexOf(
   const omitted = failed.map(({ recipe, failure }) =>
     omit(recipe.architecture, failureError(failure).message),
   );
-  const named = images.map(({ recipe, built }) => ({ recipe, manifest: built.image.manifest }));
+  const named = images.map(({ built }) => ({
+    recipe: built.recipe,
+    manifest: built.image.manifest,
+  }));
   const manifest = await composeIndex(named, omitted, variant);
   const { pinned, packing, movedTo } = first.built;
   return { kind: "index", recipes, images, manifest, pinned, packing, movedTo, omitted };

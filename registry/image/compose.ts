@@ -22,7 +22,7 @@ import type { LayerRecord, PackageRecord } from "./record.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
 
 /** Raised with every change that gives other bytes for the same input. */
-export const COMPOSE_VERSION = 3;
+export const COMPOSE_VERSION = 4;
 /**
  * Beyond this many layers the largest packages are taken in coarser cuts. 25 below the limit, since
  * a user's `FROM` adds layers of its own.
@@ -64,8 +64,8 @@ export interface ImageLayer extends LayerRecord {
 }
 
 /**
- * Composes an image. `ingredients` are in recipe order, one for each package; `records` are those of
- * its parts in their order (part.ts), in the variant's form.
+ * Composes an image of a canonical recipe (canonical.ts). `ingredients` are in its order, one for each
+ * package; `records` are those of its parts in their order (part.ts), in the variant's form.
  */
 export async function compose(
   recipe: Recipe,

@@ -6,7 +6,7 @@ import { isImplicit, type PackageName, SHELL_PACKAGES } from "../naming/recipe.t
 import { type StorePath, storePathBase } from "../naming/store-path.ts";
 import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./lookup.ts";
 
-/** A name of a recipe, and what it was found to be. */
+/** A name of a recipe, as it was asked or the canonical one, and what it was found to be. */
 export interface Ingredient {
   readonly name: PackageName;
   readonly found: Found;

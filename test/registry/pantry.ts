@@ -1,5 +1,6 @@
 // A small package set for compose: packages that share paths, clash, bring shells and lack them.
 
+import { canonicalImageOf } from "../../registry/image/canonical.ts";
 import type { ComposedImage } from "../../registry/image/compose.ts";
 import { compose } from "../../registry/image/compose.ts";
 import { type Ingredient, type Part, partName, partsOf } from "../../registry/image/part.ts";
@@ -93,14 +94,16 @@ export const GROUND_LAYER = layerOf("viewed bundle nss-cacert-3.98 iana-etc-2023
 
 /** What the recipe of a repository name is composed of. */
 export function ingredientsOf(repository: string): readonly Ingredient[] {
-  return recipeOf(repository).packages.map(ingredientOf);
+  const recipe = recipeOf(repository);
+  return canonicalImageOf(recipe, recipe.packages.map(ingredientOf)).ingredients;
 }
 
 export function ingredientOf(name: PackageName): Ingredient {
   const [versioned, ...others] = defined(PACKAGES[ALIASES[name] ?? name], name);
   const found = foundOf(defined(versioned, name));
   const besides = others.map((other) => ({ name: other, path: storePathOf(other) }));
-  return { name, found: { ...found, outputs: [...found.outputs, ...besides] } };
+  const attribute = ALIASES[name] ?? name;
+  return { name, found: { ...found, attribute, outputs: [...found.outputs, ...besides] } };
 }
 
 /** The records of the parts, in their order. */
@@ -124,7 +127,8 @@ export async function composed(
   ingredients = ingredientsOf(repository),
   records = recordsOf(ingredients, VARIANT_TYPES[variant].form),
 ): Promise<ComposedImage> {
-  const result = await compose(recipeOf(repository), ingredients, records, variant);
+  const { recipe } = canonicalImageOf(recipeOf(repository), ingredients);
+  const result = await compose(recipe, ingredients, records, variant);
   if (result.kind !== "image") throw new Error(`${repository}: ${result.kind}`);
   return result.image;
 }

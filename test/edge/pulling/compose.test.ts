@@ -1,6 +1,6 @@
 // Images composed at the edge from known records, with the digest that the origin would give.
 
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../../registry/naming/digest.ts";
 import { configuredPin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
@@ -26,10 +26,24 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
   beforeAll(async () => {
     world = await startWorld();
     stock = await stockOf(NAMES);
-    await world.backfill(stock, { tag: "latest", pin: PIN });
+    const git = stock.lookups.get("git");
+    assert(git !== undefined);
+    const lookups = new Map([...stock.lookups, ["0git", git]]);
+    await world.backfill({ ...stock, lookups }, { tag: "latest", pin: PIN });
     await world.origin.stop();
   });
   afterAll(() => world.close());
+
+  test.each([
+    ["0git", "git"],
+    ["htop/0git", "git/htop"],
+    ["0git/git/jq", "git/jq"],
+  ])("gives %s the digest of %s, to whose packages its names lead", async (name, canonical) => {
+    const response = await world.pull(manifestPath(name, "latest"));
+    expect(cacheStatus(response)).toBe("nixport; hit; detail=composed");
+    const { manifest } = await imageOf(stock, canonical);
+    expect(response.headers.get("Docker-Content-Digest")).toBe(manifest.digest);
+  });
 
   test("composes a combination nobody pulled, with the digest Node composes, origin stopped", async () => {
     const expected = await imageOf(stock, "git/htop");

@@ -99,7 +99,8 @@ export async function stockImage(
       ...{ kind: "image", recipe, manifest: image.manifest, pinned, packing },
       ...{ movedTo: null, omitted: [] },
       built: {
-        ...{ kind: "built", image, ingredients, packing, pinned, movedTo: null },
+        ...{ kind: "built", image, recipe, ingredients, packing, pinned, movedTo: null },
+        storedNames: ingredients.map(({ name }) => name),
         isRemembered: false,
       },
     },

@@ -1,0 +1,77 @@
+// What a recipe is once its names are known.
+
+import { describe, expect, test } from "vitest";
+import {
+  canonicalImageOf,
+  canonicalName,
+  isDirectName,
+} from "../../../registry/image/canonical.ts";
+import type { Found, FoundImage } from "../../../registry/image/lookup.ts";
+import { partsOf } from "../../../registry/image/part.ts";
+import type { PackageName } from "../../../registry/naming/recipe.ts";
+import { foundOf, recipeOf } from "../fixture.ts";
+
+const image: FoundImage = {
+  kind: "image",
+  attribute: "nixportImages.my.Site",
+  contents: [],
+  config: {},
+};
+
+/** What the names of these tests lead to. */
+const ATTRIBUTES: Readonly<Record<string, string>> = {
+  "python3packages.numpy": "python3Packages.numpy",
+  "pkgs.hello": "hello",
+  "hello.out": "hello",
+  "pkgs.cacert": "cacert",
+  bashinteractive: "bashInteractive",
+};
+
+function found(name: string): Found {
+  const attribute = ATTRIBUTES[name] ?? name;
+  return name === "my.site" ? image : { ...foundOf(`${attribute}-1`), attribute };
+}
+
+function canonical(repository: string) {
+  const recipe = recipeOf(repository);
+  return canonicalImageOf(
+    recipe,
+    recipe.packages.map((name) => ({ name, found: found(name) })),
+  );
+}
+
+describe("a canonical recipe", () => {
+  test.each([
+    ["hello", ["cacert", "hello", "iana-etc"]],
+    ["hello.out", ["cacert", "hello", "iana-etc"]],
+    ["pkgs.hello/hello.out/hello", ["cacert", "hello", "iana-etc"]],
+    ["pkgs.cacert/hello", ["cacert", "hello", "iana-etc"]],
+    ["python3packages.numpy/zsh", ["cacert", "iana-etc", "python3Packages.numpy", "zsh"]],
+    ["my.site", ["cacert", "iana-etc", "my--2eSite"]],
+  ])("of %s has %j", (repository, packages) => {
+    const { recipe, ingredients } = canonical(repository);
+    expect(recipe.packages).toStrictEqual(packages);
+    expect(ingredients.map(({ name }) => name)).toStrictEqual(packages);
+    expect(ingredients.map((each) => canonicalName(each.found))).toStrictEqual(packages);
+  });
+
+  test("is that of shell where all of it is named one by one", () => {
+    const named = canonical("bashinteractive/coreutils/moreutils/nano");
+    expect(named).toStrictEqual(canonical("shell"));
+    expect(partsOf(named.ingredients).map(({ kind }) => kind)).toStrictEqual(["shell", "ground"]);
+  });
+
+  test("keeps the platform", () => {
+    expect(canonical("arm64/hello.out").recipe.architecture).toBe("arm64");
+  });
+});
+
+test.each([
+  ["hello", true],
+  ["pkgs.hello", false],
+  ["hello.out", false],
+  ["python3packages.numpy", true],
+  ["my.site", true],
+])("%s leads there by its letters alone: %s", (name, is) => {
+  expect(isDirectName(name as PackageName, found(name))).toBe(is);
+});
