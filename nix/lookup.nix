@@ -19,9 +19,14 @@ let
     in if tried.success then tried.value else default;
 
   plain = value: unsafeDiscardStringContext (toString value);
+  # A set may say anything of its packages, and of any length: what is longer than this is nothing that
+  # anybody reads, and what is shorter is cut by who writes it down (lookup-json.ts).
+  maxText = 65536;
+  maxTexts = 64;
   first = count: list: genList (elemAt list) (if length list < count then length list else count);
-  text = value: quiet null (if isString value then plain value else null);
-  texts = values: quiet [ ] (if isList values then filter (v: v != null) (map text values) else [ ]);
+  text = value: quiet null
+    (if isString value && stringLength value <= maxText then plain value else null);
+  texts = values: quiet [ ] (if isList values then filter (v: v != null) (map text (first maxTexts values)) else [ ]);
   isDerivation = value: isAttrs value && quiet false (value.type or null == "derivation");
 
   naming = import ./names.nix { inherit packages guard isDerivation quiet; };
@@ -55,7 +60,7 @@ let
     (item: quiet null (if isAttrs item
     then text (item.spdxId or item.shortName or item.fullName or null)
     else text item))
-    (licenseItems meta));
+    (first maxTexts (licenseItems meta)));
 
   # Only asked when a derivation did not evaluate, since the operator may have allowed what its meta
   # says; what the configuration allows is not the reason.

@@ -130,6 +130,16 @@ function answerOf(
       const near = spelledMembers(exampleNames(all), all, parts, asked);
       return { kind: "not-a-package", what: answer.what, near };
     }
+    case "unfree":
+      return { ...answer, licenses: cutAll(answer.licenses) };
+    case "insecure": {
+      const { vulnerabilities, name } = answer;
+      return { ...answer, vulnerabilities: cutAll(vulnerabilities), name: cutKnown(name) };
+    }
+    case "bad-image": {
+      const attribute = cut(answer.attribute, MAX_ATTRIBUTE_CHARACTERS);
+      return { ...answer, attribute, reason: cut(answer.reason, MAX_REASON_CHARACTERS) };
+    }
     case "image":
       return foundImage(answer, members);
     default:
@@ -165,6 +175,10 @@ function foundImage(
     : { kind: "image", attribute, contents: packages, config: parsed.config };
 }
 
+/** As long as the name of a store path may be; nothing more is told of a package in labels and logs. */
+const MAX_NAME_CHARACTERS = 211;
+const MAX_VERSION_CHARACTERS = 100;
+const MAX_DESCRIPTION_CHARACTERS = 1000;
 /** An edge reads no lookup with a longer one. */
 const MAX_ATTRIBUTE_CHARACTERS = 512;
 
@@ -179,7 +193,7 @@ function foundPackage(answer: v.InferOutput<typeof found>): Lookup {
     }
     outputs.push({ name, path });
   }
-  const { attribute } = answer;
+  const { attribute, version, description, mainProgram } = answer;
   return {
     ...answer,
     attribute:
@@ -187,5 +201,19 @@ function foundPackage(answer: v.InferOutput<typeof found>): Lookup {
         ? cut(attribute, MAX_ATTRIBUTE_CHARACTERS)
         : attributeName(attribute),
     outputs,
+    name: cut(answer.name, MAX_NAME_CHARACTERS),
+    version: cutKnown(version, MAX_VERSION_CHARACTERS),
+    description: cutKnown(description, MAX_DESCRIPTION_CHARACTERS),
+    licenses: cutAll(answer.licenses),
+    mainProgram: cutKnown(mainProgram),
   };
+}
+
+function cutKnown(text: string | null, most = MAX_NAME_CHARACTERS): string | null {
+  return text === null ? null : cut(text, most);
+}
+
+/** lookup.nix gives no more of a list than some dozens. */
+function cutAll(texts: readonly string[]): readonly string[] {
+  return texts.map((text) => cut(text, MAX_NAME_CHARACTERS));
 }

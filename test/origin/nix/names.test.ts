@@ -134,3 +134,38 @@ describe("suggestions", () => {
     expect(nested).toMatchObject({ near: ["nodepackages.0--40angular--2fcli"] });
   });
 });
+
+test("what a set says of its packages is cut to a length that can be told", async () => {
+  const long = "x".repeat(5000);
+  const source = await packageSet(
+    onTestFinished,
+    nix,
+    `let good = ${derivation("good-1.0", "echo > $out")};
+      many = builtins.concatStringsSep "" (builtins.genList (_: "${long}") 200);
+    in {
+      long = good // { pname = "${long}"; version = "${long}"; meta = { description = "${long}";
+        mainProgram = "${long}"; license = builtins.genList (_: "${long}") 1000; }; };
+      longer = good // { pname = many; version = many; meta = { description = many;
+        mainProgram = many; license = many; }; };
+      insecure = { type = "derivation"; name = many; outPath = throw "no";
+        meta.knownVulnerabilities = builtins.genList (_: "${long}") 1000; };
+    }`,
+  );
+  const names = ["long", "longer", "insecure"];
+  const lookups = await lookUp(nix, source, SYSTEM, names, never);
+  const [first, second, third] = lookups.map(({ lookup }) => lookup);
+  assert(first?.kind === "found" && second?.kind === "found" && third?.kind === "insecure");
+  expect(first.name).toHaveLength(211);
+  expect(first.version).toHaveLength(100);
+  expect(first.description).toHaveLength(1000);
+  expect(first.mainProgram).toHaveLength(211);
+  expect(JSON.stringify(first).length).toBeLessThan(16_384);
+  expect(second).toMatchObject({
+    name: "good",
+    description: null,
+    mainProgram: null,
+    licenses: [],
+  });
+  expect(third.vulnerabilities.every((each) => each.length === 211)).toBe(true);
+  expect(JSON.stringify([second, third]).length).toBeLessThan(16_384);
+});
