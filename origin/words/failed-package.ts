@@ -87,9 +87,10 @@ function facts(failure: PackageFailure, most: number): Facts {
       return { near: items(failure.near) };
     case "ambiguous":
       return {
-        meant: failure.meant
-          .slice(0, MAX_ITEMS)
-          .map(({ attribute, name }) => ({ attribute: items([attribute]).join(), name })),
+        meant: failure.meant.slice(0, MAX_ITEMS).map(({ attribute, name }) => ({
+          attribute: items([attribute]).join(),
+          name: name === null ? null : items([name]).join(),
+        })),
       };
     case "not-a-package":
       return { what: failure.what, near: items(failure.near) };
@@ -206,7 +207,9 @@ function saidBy(name: string): string {
 
 function meaning({ attribute, name }: { attribute: string; name: string | null }): string {
   const shown = items([attribute]).join();
-  return name === null ? `${shown}, which no image name can say` : `${shown} (written ${name})`;
+  return name === null
+    ? `${shown}, which no image name can say`
+    : `${shown} (written ${items([name]).join()})`;
 }
 
 function items(values: readonly string[]): readonly string[] {

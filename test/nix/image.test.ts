@@ -79,6 +79,8 @@ describe("an image built without the registry", limit, () => {
       ["jq", "zstd", "application/vnd.oci.image.manifest.v1+json"],
       ["shell/git", "zstd", "application/vnd.oci.image.manifest.v1+json"],
       ["curl/htop", "docker", "application/vnd.docker.distribution.manifest.v2+json"],
+      // By another name than the set's, and twice.
+      ["7zz/0--5f7zz/jq.out", "zstd", "application/vnd.oci.image.manifest.v1+json"],
     ] as const;
     for (const [recipe, form, Accept] of recipes) {
       const name = `${REPOSITORY_PREFIX}${recipe}`;

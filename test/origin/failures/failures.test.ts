@@ -128,6 +128,27 @@ describe("failureError", () => {
   const packages: readonly [failure: PackageFailure, message: string, detail: object][] = [
     [{ kind: "missing", near: [] }, "no package 0ad", { near: [] }],
     [
+      { kind: "missing", near: ["gtk--2b", "h.0--46oo"] },
+      "no package 0ad (did you mean gtk--2b, which is gtk+, h.0--46oo, which is h.Foo?)",
+      { near: ["gtk--2b", "h.0--46oo"] },
+    ],
+    [
+      {
+        kind: "ambiguous",
+        meant: [
+          { attribute: "h.Foo", name: "h.0--46oo" },
+          { attribute: "h.fOO", name: null },
+        ],
+      },
+      "0ad may be h.Foo (written h.0--46oo), or h.fOO, which no image name can say: write the one that is meant",
+      {
+        meant: [
+          { attribute: "h.Foo", name: "h.0--46oo" },
+          { attribute: "h.fOO", name: null },
+        ],
+      },
+    ],
+    [
       { kind: "missing", near: ["0ad-data", "ad"] },
       "no package 0ad (did you mean 0ad-data, ad?)",
       { near: ["0ad-data", "ad"] },
@@ -239,6 +260,7 @@ describe("failureError", () => {
   const lines = Array.from({ length: 50 }, (_, n) => `${n} ${long}`);
   const endless: readonly PackageFailure[] = [
     { kind: "missing", near: lines },
+    { kind: "ambiguous", meant: [{ attribute: long, name: long }] },
     { kind: "unfree", licenses: lines },
     { kind: "broken", dependency: long },
     { kind: "insecure", vulnerabilities: lines, name: "x" },

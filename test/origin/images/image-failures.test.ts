@@ -65,7 +65,7 @@ const reasonsOf = ({ detail }: Refusal) => detail.map((each) => [each.package, e
 describe("a package that cannot be had", limit, () => {
   const rows: readonly [name: string, message: RegExp][] = [
     ["helo/hello", /^no package helo \(did you mean hello/],
-    ["nested", /^nested is a set, not a package \(did you mean nested\.Other, nested\.inner\?\)$/],
+    ["nested", /^nested is a set, not a package \(did you mean nested\.other, nested\.inner\?\)$/],
     ["licensed", /^licensed has an unfree licence \(own-licence\), .*\{"allowUnfree":true\}$/],
     ["defective", /^defective is marked broken, .*\{"allowBroken":true\}$/],
     ["leaky", /^leaky .* \(CVE-2026-0001\), .*\{"permittedInsecurePackages":\["leaky-1\.0"\]\}$/],

@@ -4,11 +4,13 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { lookUp } from "../../../origin/nix/look-up.ts";
+import { attributeName, exactSpelling } from "../../../registry/naming/attribute.ts";
 import { parseRepository } from "../../../registry/naming/recipe.ts";
-import { createRandom, hostileText, plainWord } from "../../hostile-text.ts";
+import { createRandom, hostileText, pick, plainWord } from "../../hostile-text.ts";
 import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
 const NAMES = 1000;
+const ATTRIBUTES = 1000;
 const SEED = 4711;
 const never = AbortSignal.any([]);
 const good = derivation("good-1.0", "echo > $out");
@@ -42,6 +44,19 @@ function traps(place: string): readonly string[] {
     ],
     ...["__proto__", "constructor", "toString", "__functor", "", " ", ".", "..", "good.."],
   ];
+}
+
+/** Random ones, of which many look like escapes or break the rules of image names. */
+function randomAttributes(): readonly string[] {
+  const random = createRandom(SEED);
+  const printable = Array.from({ length: 95 }, (_, index) => String.fromCharCode(index + 32));
+  const letters = [printable, [..."--__0247abfAF."]];
+  const names = Array.from({ length: ATTRIBUTES }, (_, index) =>
+    Array.from({ length: 1 + random.below(8) }, () =>
+      pick(random, letters[index % 2] ?? printable),
+    ).join(""),
+  );
+  return [...new Set(names)];
 }
 
 describe("lookUp", { timeout: 300_000 }, () => {
@@ -90,5 +105,23 @@ describe("lookUp", { timeout: 300_000 }, () => {
       each.includes("hostile-name-trap"),
     );
     expect(traces).toStrictEqual([]);
+  });
+
+  test(`finds each of ${ATTRIBUTES} hostile attributes by the name for it`, async () => {
+    const nix = await testNix();
+    const attributes = randomAttributes();
+    const source = await packageSet(
+      onTestFinished,
+      nix,
+      `let good = ${good}; in builtins.listToAttrs (map (name: { inherit name; value = good; })
+        (builtins.fromJSON (builtins.readFile ./attributes.json)))`,
+      { "attributes.json": JSON.stringify(attributes) },
+    );
+    const names = attributes.map((attribute) => exactSpelling(attribute) ?? expect.unreachable());
+    const lookups = await lookUp(nix, source, SYSTEM, names, never);
+    const found = lookups.map(({ lookup }) =>
+      lookup.kind === "found" ? lookup.attribute : lookup,
+    );
+    expect(found).toStrictEqual(attributes.map((attribute) => attributeName([attribute])));
   });
 });
