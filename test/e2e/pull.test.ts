@@ -54,6 +54,22 @@ describe("skopeo copy", skipWhere(missingClient("skopeo")), () => {
     expect([Architecture, RepoTags]).toStrictEqual(["amd64", ["latest"]]);
   });
 
+  test("copies a package by the escaped name of its attribute, to the digest of the plain one", () => {
+    const { code, stderr } = skopeoCopy(
+      deployment.edgeUrl,
+      "0--5f7zz:latest",
+      `oci:${scratch}/escaped`,
+    );
+    expect(code, stderr).toBe(0);
+    const [plain, escaped] = ["7zz", "0--5f7zz"].map((name) => {
+      const reference = `docker://${new URL(deployment.edgeUrl).host}/${name}`;
+      const format = ["--format", "{{.Digest}}"];
+      return runClient("skopeo", ["inspect", "--tls-verify=false", ...format, reference]).stdout;
+    });
+    expect(escaped).toMatch(/^sha256:/);
+    expect(escaped).toBe(plain);
+  });
+
   test("shows which package is missing", () => {
     const { code, stderr } = skopeoCopy(deployment.edgeUrl, "gitt/htop", `oci:${scratch}/missing`);
     expect(code).not.toBe(0);
