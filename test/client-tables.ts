@@ -36,7 +36,7 @@ export function markdownTable(rows: readonly (readonly string[])[]): string {
 export function clientTable(): string {
   const rows = CLIENTS.map((row, index) => [
     row.client,
-    versionsOf(row, CLIENTS[index - 1]),
+    versionsOf(row, laterThan(row, index)),
     formOf(row),
     waitOf(row),
     row.seen,
@@ -51,8 +51,11 @@ export function clientTable(): string {
   ]);
 }
 
-function versionsOf({ client, from }: Client, later: Client | undefined): string {
-  const before = later?.client === client ? `before ${later.from}` : "";
+const laterThan = ({ client }: Client, index: number) =>
+  CLIENTS.slice(0, index).findLast((row) => row.client === client);
+
+function versionsOf({ from }: Client, later: Client | undefined): string {
+  const before = later === undefined ? "" : `before ${later.from}`;
   if (from === undefined) return before;
   return before === "" ? `from ${from}` : `${from}, ${before}`;
 }

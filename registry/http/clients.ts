@@ -54,7 +54,7 @@ export const CLIENTS: readonly Client[] = [
     zstdFrom: "23",
     headersWaitSeconds: null,
     asksAgain: NOTHING,
-    tried: "20.10.24, 26.1.5, 28.5",
+    tried: "20.10.24, 26.1.5, 28.5.2",
     seen: "before 23, of zstd: failed to register layer: archive/tar: invalid tar header",
   },
   {
@@ -63,29 +63,8 @@ export const CLIENTS: readonly Client[] = [
     zstdFrom: "0.12",
     headersWaitSeconds: null,
     asksAgain: BUSY,
-    tried: "none",
-    seen: "earlier ones, and those in a Docker engine, call themselves containerd",
-  },
-  {
-    // A containerd that was built as one never has an unknown revision in its version. In a Docker
-    // engine before 23 it pulls, and the engine's own code unpacks.
-    client: "containerd in another program",
-    userAgent: /^containerd\/v?([^\s+]+)\+unknown/i,
-    from: "2.3",
-    zstdFrom: "1.7",
-    headersWaitSeconds: 30,
-    asksAgain: BUSY_OR_DOWN,
-    tried: "none",
-    seen: "nerdctl and others that were built with containerd's code",
-  },
-  {
-    client: "containerd in another program",
-    userAgent: /^containerd\/v?([^\s+]+)\+unknown/i,
-    zstdFrom: "1.7",
-    headersWaitSeconds: null,
-    asksAgain: BUSY,
-    tried: "1.6.20",
-    seen: "docker build of an engine before 23, which unpacks no zstd",
+    tried: "0.0-dev in Docker 28.5.2",
+    seen: "earlier ones call themselves containerd; Debian's says no version and gets gzip",
   },
   {
     client: "containerd",
@@ -116,6 +95,18 @@ export const CLIENTS: readonly Client[] = [
     asksAgain: BUSY,
     tried: "1.7.24",
     seen: "for Kubernetes it ends a pull that has come no further for a minute",
+  },
+  {
+    // Of an unknown revision it is the code of one in another program: in a Docker engine before 23 it
+    // pulls, and the engine's own code unpacks. Later ones are known by their version all the same, for
+    // Debian's containerd 2.1.9 has no revision either.
+    client: "containerd before 1.7 in another program",
+    userAgent: /^containerd\/v?([^\s+]+)\+unknown/i,
+    zstdFrom: null,
+    headersWaitSeconds: null,
+    asksAgain: BUSY,
+    tried: "1.6.20",
+    seen: "docker build of an engine before 23, which unpacks no zstd",
   },
   {
     client: "containerd",

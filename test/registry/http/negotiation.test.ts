@@ -132,6 +132,8 @@ describe("chooseVariant", () => {
     ["podman 5.4, by its library 5.34.2", CONTAINERS_ACCEPT, containersAgent("5.34.2"), "oci-zstd"],
     ["podman 5.8, by its library 5.39.2", CONTAINERS_ACCEPT, containersAgent("5.39.2"), "oci-zstd"],
     ["buildah 1.39.3", CONTAINERS_ACCEPT, "Buildah/1.39.3", "oci-zstd"],
+    ["containerd 2.1.9", CONTAINERD_ACCEPT, "containerd/2.1.9+unknown", "oci-zstd"],
+    ["docker build with dockerd 28.5.2", CONTAINERD_ACCEPT, "buildkit/v0.0-dev", "oci-gzip"],
     ["containerd 1.7.24", CONTAINERD_ACCEPT, "containerd/1.7.24~ds1", "oci-zstd"],
     ["crane of Debian, 0.20.7", `${OCI_MANIFEST},${OCI_INDEX}`, "go-containerregistry", "oci-gzip"],
     ["requests 2.34.2 of Python", "*/*", "python-requests/2.34.2", "oci-gzip"],
@@ -163,6 +165,12 @@ describe("chooseVariant", () => {
     ["containerd 1.5", CONTAINERD_ACCEPT, "containerd/v1.5.0", "oci-zstd"],
     ["containerd 2.1", CONTAINERD_ACCEPT, "containerd/2.1.9", "oci-zstd"],
     ["k3s", CONTAINERD_ACCEPT, "containerd/v1.7.23-k3s2", "oci-zstd"],
+    [
+      "a program with containerd 1.5 in it",
+      CONTAINERD_ACCEPT,
+      "containerd/1.5.9+unknown",
+      "oci-gzip",
+    ],
     [
       "a program with containerd 1.7 in it",
       CONTAINERD_ACCEPT,
