@@ -156,7 +156,7 @@ let
       said = { kind = "missing"; inherit (walked.miss) within component; };
       members = [ (membersOf walked.miss.within walked.miss.set) ];
     }
-    else if length walked.hits > 1 then {
+    else if length walked.hits > 1 || at.lost or false then {
       said = ambiguous (map (hit: hit.path) walked.hits);
       members = [ ];
     }

@@ -58,8 +58,13 @@ let
 
   ## The walk
 
-  # `at` is { value, path, trail }: `trail` has the sets on the way, the outermost first. One of a
-  # derivation's own outputs leads no further, or there would be no end of names for it.
+  # Sets that hold themselves under several spellings make a name of 16 parts lead to millions of
+  # places. Who asks for one is told of some, up to where it became too many.
+  maxWays = 64;
+
+  # `at` is { value, path, trail, ways }: `trail` has the sets on the way, the outermost first; `ways`,
+  # among how many this one is. One of a derivation's own outputs leads no further, or there would be
+  # no end of names for it.
   isOutput = at: at.trail != [ ] && isDerivation (last at.trail)
     && elem (last at.path) (quiet [ ] ((last at.trail).outputs or [ "out" ]));
 
@@ -69,12 +74,17 @@ let
     let
       set = guard at.value;
       found = hits: { inherit hits; miss = null; };
-      step = name: walk
-        { value = set.value.${name}; path = at.path ++ [ name ]; trail = at.trail ++ [ set.value ]; }
+      step = ways: name: walk
+        {
+          value = set.value.${name};
+          path = at.path ++ [ name ];
+          trail = at.trail ++ [ set.value ];
+          ways = at.ways * ways;
+        }
         (tail parts);
       tryEach = groups:
         let
-          results = map step (head groups);
+          results = map (step (length (head groups))) (head groups);
           hits = concatLists (map (result: result.hits) results);
           later = tryEach (tail groups);
         in
@@ -88,13 +98,14 @@ let
     else if ! set.success then found [ at ]
     else if ! isAttrs set.value then { hits = [ ]; miss = miss { }; }
     else if isOutput at && isDerivation set.value then found [ (at // { beyond = true; }) ]
+    else if at.ways > maxWays then found [ (at // { lost = true; }) ]
     else if tried.hits != [ ] then found tried.hits
     # The first spelling that led deeper gives the better report.
     else { hits = [ ]; miss = head (tried.misses ++ [ (miss set.value) ]); };
 in
 {
   inherit isOutput last;
-  walk = name: walk { value = packages; path = [ ]; trail = [ ]; } (filter isString (split "\\." name));
+  walk = name: walk { value = packages; path = [ ]; trail = [ ]; ways = 1; } (filter isString (split "\\." name));
   # What a whole name, dots and all, may mean in a set of its own.
   spelledIn = set: name:
     let groups = spellings false set name;

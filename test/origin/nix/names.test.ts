@@ -111,6 +111,22 @@ test("a name of several attributes says each of them, and how it is written", as
   expect(found.map(({ kind }) => kind)).toStrictEqual(written.map(() => "found"));
 });
 
+test("a name that leads to millions of places is told of some", async () => {
+  const source = await packageSet(
+    onTestFinished,
+    nix,
+    `let self = { Aa = self; aA = self; AA = self; hello = ${package_("hello-1")}; }; in self`,
+  );
+  const name = `${"aa.".repeat(15)}hello`;
+  const [asked] = await lookUp(nix, source, SYSTEM, [name, "hello"], never);
+  assert(asked?.lookup.kind === "ambiguous", JSON.stringify(asked));
+  expect(asked.lookup.meant).toHaveLength(8);
+  expect(asked.lookup.meant[0]).toStrictEqual({
+    attribute: "AA.AA.AA.AA",
+    name: `${"0--41--41.".repeat(4)}${"aa.".repeat(11)}hello`,
+  });
+});
+
 describe("suggestions", () => {
   test("are names that can be pulled, and never the one that was asked for", async () => {
     const rows = ["gtk", "fooo", "ruamel.yaml", "h.fo", "nodepackages.angular", "7z"];
