@@ -152,9 +152,11 @@ function foundImage(
   { attribute, contents, config }: v.InferOutput<typeof image>,
   members: Members,
 ): LookupAnswer {
-  const wrong = (place: string, reason: string): LookupAnswer => {
-    return { kind: "bad-image", attribute: `${attribute}.${place}`, reason };
-  };
+  const wrong = (place: string, reason: string): LookupAnswer => ({
+    kind: "bad-image",
+    attribute: `${attribute}.${place}`,
+    reason: cut(reason, MAX_REASON_CHARACTERS),
+  });
   if (contents.length > MAX_IMAGE_CONTENTS) {
     return wrong("contents", `${contents.length} are more than ${MAX_IMAGE_CONTENTS}`);
   }

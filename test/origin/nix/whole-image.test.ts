@@ -34,6 +34,8 @@ const SET = `rec {
     number = { contents = [ 1 ]; };
     config.config.cmd = "x";
     notConfig.config = [ ];
+    ports.config.ExposedPorts = builtins.listToAttrs
+      (builtins.genList (n: { name = "port-\${toString n}"; value = { }; }) 200);
     throwing = throw "not today";
     inside = { contents = [ (throw "gone today") ]; };
   };
@@ -104,6 +106,13 @@ describe("an image of a package set", () => {
       expect(lookup.attribute).toBe(attribute);
       expect(lookup.reason).toMatch(reason);
     }
+  });
+
+  test("that is wrong in many places says so at no more length than is read", async () => {
+    const [ports] = await said(onTestFinished, "ports");
+    assert(ports?.kind === "bad-image", JSON.stringify(ports));
+    expect(ports.reason).toMatch(/^ExposedPorts\.port-0: not a port.*…$/);
+    expect(ports.reason).toHaveLength(1000);
   });
 
   test("that does not evaluate says why, and hides no other", async () => {
