@@ -3,7 +3,9 @@
 
 /** What starts programs, and what the runtime, Miniflare and wrangler look for themselves. */
 const KEPT: ReadonlySet<string> = new Set([
-  ...["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"],
+  ...["PATH", "HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"],
+  // The last two of a NixOS that starts programs made elsewhere.
+  ...["LD_LIBRARY_PATH", "NIX_LD", "NIX_LD_LIBRARY_PATH"],
   ...["MINIFLARE_WORKERD_PATH", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"],
   // By which tests see what of the code was entered.
   "NODE_V8_COVERAGE",
