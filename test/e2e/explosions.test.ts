@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EXPLODING, explodingSet } from "../origin/nix/exploding-set.ts";
-import { SYSTEM } from "../origin/nix/fixture.ts";
+import { descendantsOf, SYSTEM, untilEnded } from "../origin/nix/fixture.ts";
 import { hidesHost } from "../origin/nix/sandbox-shell.ts";
 import { skipWhere } from "../skip-where.ts";
-import { type Deployment, deploy, type Part } from "./deployment.ts";
+import { type Deployment, deploy, type LogLine, type Part } from "./deployment.ts";
 
 /** Enough for what must explode first on a busy machine. */
 const DEADLINE_SECONDS = 15;
@@ -72,11 +72,8 @@ describe("a package set that explodes", skipWhere(hidesHost), () => {
     const [alone, beside]: [number[], number[]] = [[], []];
     for (const name of [...EXPLODING, "idle"]) {
       alone.push((await other()).ms);
-      const started = origin.log.length;
       const exploding = ask(name);
-      await origin.waitFor((line) => {
-        return origin.log.indexOf(line) >= started && line.expression === "lookup.nix";
-      });
+      await evaluating();
       const answer = await other();
       expect(answer.status, answer.message).toBe(200);
       beside.push(answer.ms);
@@ -90,7 +87,24 @@ describe("a package set that explodes", skipWhere(hidesHost), () => {
     await annotate(figures);
     expect(meanwhile, figures).toBeLessThan(2 * usual);
   });
+
+  test("computes no longer than its origin lives", async () => {
+    const given = ask("idle").catch((error: unknown) => error);
+    await evaluating();
+    const started = await descendantsOf(origin.pid);
+    expect(started.length, "the evaluation, and what ends it").toBeGreaterThan(1);
+    await origin.stop("SIGKILL");
+    expect(await given).toBeInstanceOf(Error);
+    for (const pid of started) await untilEnded(pid);
+  });
 });
+
+/** Returns when an evaluation of names begins that had not when this was called. */
+async function evaluating(): Promise<void> {
+  const before = origin.log.length;
+  const isNew = (line: LogLine) => origin.log.indexOf(line) >= before;
+  await origin.waitFor((line) => line.expression === "lookup.nix" && isNew(line));
+}
 
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
