@@ -4,7 +4,9 @@
 import { SHELL_BUILDER } from "./sandbox-shell.ts";
 
 /** Each grows by itself, whatever the limits are, but for `idle`, which only takes for ever. */
-export const EXPLODING = ["list", "text", "json", "deep", "regex", "says-much", "noise"] as const;
+export const EXPLODING = [
+  ...["list", "text", "json", "deep", "regex", "described", "many.nothing", "noise"],
+] as const;
 
 export function explodingSet(system: string, salt = ""): string {
   return `let
@@ -30,7 +32,9 @@ in {
   deep = after "deep" (let f = n: 1 + f (n + 1); in f 0);
   regex = after "regex" (builtins.match "((a|b)*)*c" (doubled "abababab" 20));
   # What it says, to us and to its log.
-  says-much = make "says-much" // { meta.description = doubled "0123456789abcdef" 21; };
+  described = make "described" // { meta.description = doubled "0123456789abcdef" 21; };
+  many = builtins.listToAttrs (map
+    (n: { name = "\${doubled "a-long-name-" 3}\${toString n}"; value = n; }) (numbers 200000));
   noise = after "noise" (builtins.foldl' (a: n: builtins.trace (doubled "0123456789abcdef" 8) a)
     0 (numbers 10000));
   idle = after "idle" (fib 60);
