@@ -10,7 +10,7 @@ import { REPOSITORY_PREFIX } from "../origin/house.ts";
 import { type GatedSet, isRunning, plantGatedSet, until } from "../origin/images/gated-set.ts";
 import { hidesHost } from "../origin/nix/sandbox-shell.ts";
 import { skipWhere } from "../skip-where.ts";
-import { missingBlobs, missingClient, pullManifest } from "./clients.ts";
+import { missingBlobs, missingClient, pullManifest, pullWhenMade } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 
 const limit = { timeout: 120_000 };
@@ -40,16 +40,6 @@ async function start(onEnd: Ending, env: Readonly<Record<string, string>> = {}):
 
 const nameOf = (name: string) => `${REPOSITORY_PREFIX}${name}`;
 const pathOf = (name: string) => `/v2/${nameOf(name)}/manifests/latest`;
-
-/** For tests that have clients held shortly: a busy machine needs longer for what is built at once. */
-async function pullWhenMade(url: string, name: string): Promise<void> {
-  for (;;) {
-    const response = await fetch(url + pathOf(name));
-    await response.body?.cancel();
-    if (response.status === 200) return;
-    expect([429, 503]).toContain(response.status);
-  }
-}
 
 function count(origin: Part, what: (line: Part["log"][number]) => boolean): number {
   return origin.log.filter(what).length;
@@ -158,7 +148,7 @@ describe("a build that is pulled through the edge", { ...limit, ...skipWhere(hid
       ORIGIN_WAIT_SECONDS: "2",
     });
     // Has what is in every image made, which the next two would share, and wait for together.
-    await pullWhenMade(deployment.edgeUrl, "large");
+    await pullWhenMade(deployment.edgeUrl, nameOf("large"));
     const first = fetch(deployment.edgeUrl + pathOf("one"));
     await set.running("one");
     const agent = { headers: { "User-Agent": "containerd/v2.3.1" } };
@@ -171,7 +161,7 @@ describe("a build that is pulled through the edge", { ...limit, ...skipWhere(hid
     expect(count(origin, ({ msg }) => msg === "to realise")).toBeGreaterThan(3);
     await set.open("one");
     await (await first).body?.cancel();
-    const second = pullWhenMade(deployment.edgeUrl, "two");
+    const second = pullWhenMade(deployment.edgeUrl, nameOf("two"));
     await set.running("two");
     await set.open("two");
     await second;

@@ -105,6 +105,16 @@ export async function pullManifest(registryUrl: string, image: string): Promise<
   return { ...manifest, digest, headers: response.headers };
 }
 
+/** Where clients are held shortly: a busy machine needs longer for what is built at once. */
+export async function pullWhenMade(registryUrl: string, image: string): Promise<void> {
+  for (;;) {
+    const response = await get(registryUrl, `/v2/${image}/manifests/latest`);
+    await response.body?.cancel();
+    if (response.ok) return;
+    if (response.status !== 503) throw new Error(`${image}: HTTP ${response.status}`);
+  }
+}
+
 export function get(registryUrl: string, path: string, init: RequestInit = {}): Promise<Response> {
   return fetch(new URL(path, registryUrl), {
     headers: { Accept: "application/vnd.oci.image.manifest.v1+json", "User-Agent": "test" },

@@ -2,7 +2,7 @@
 // modules that Go downloads and checks itself. Nothing of them is kept in the tree.
 
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { statePathOf } from "../../origin/command/local-environment.ts";
 import { runProcess } from "../../origin/nix/spawn.ts";
@@ -15,6 +15,8 @@ interface Source {
   readonly version: string;
   /** It consists of Go's tests. */
   readonly isTest?: boolean;
+  /** A program of the tests' own, in a file beside, which is made of it. */
+  readonly main?: string;
 }
 
 const PROGRAMS = {
@@ -23,6 +25,10 @@ const PROGRAMS = {
   /** As up to 1.1.1: the tests of pulling are the same there. */
   "earlier-conformance": {
     ...{ from: CONFORMANCE, version: "v0.0.0-20231101194043-f2182352d4cc", isTest: true },
+  },
+  "containerd-resolver": {
+    ...{ from: "github.com/containerd/containerd/v2", version: "v2.3.7" },
+    main: "containerd-resolver.go",
   },
   oras: { from: "oras.land/oras/cmd/oras", version: "v1.3.6" },
   regctl: { from: "github.com/regclient/regclient/cmd/regctl", version: "v0.11.7" },
@@ -58,13 +64,14 @@ export async function goProgram(name: keyof typeof PROGRAMS): Promise<GoProgram>
 
 /** Why Go did not make it; a module of its own, in which Go adds what the program needs. */
 async function build(
-  { from, version, isTest }: Source,
+  { from, version, isTest, main }: Source,
   folder: string,
 ): Promise<string | undefined> {
+  if (main !== undefined) await copyFile(new URL(main, import.meta.url), join(folder, "main.go"));
   await writeFile(join(folder, "go.mod"), "module programs-of-tests\n\ngo 1.24\n");
   for (const args of [
     ["get", ...(isTest ? ["-t"] : []), `${from}@${version}`],
-    [...(isTest ? ["test", "-c"] : ["build"]), "-o", "program", from],
+    [...(isTest ? ["test", "-c"] : ["build"]), "-o", "program", main === undefined ? from : "."],
   ]) {
     const made = await runProcess("go", ["-C", folder, ...args], {
       // No toolchain is downloaded for a Go that is too old.

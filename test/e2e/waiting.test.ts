@@ -4,17 +4,18 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
 import { REPOSITORY_PREFIX } from "../origin/house.ts";
 import { type Gated, type GatedSet, plantGatedSet, until } from "../origin/images/gated-set.ts";
 import { hidesHost } from "../origin/nix/sandbox-shell.ts";
 import { skipWhere } from "../skip-where.ts";
-import { missingClient, podmanOptions, pullManifest } from "./clients.ts";
+import { missingClient, podmanOptions, pullWhenMade } from "./clients.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
 import { removeStorage, run } from "./daemon.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 import { type Dockerd, startDockerd } from "./dockerd.ts";
+import { goProgram } from "./go-programs.ts";
 import { pullHastily } from "./hasty-client.ts";
 
 const limit = { timeout: 120_000 };
@@ -105,8 +106,11 @@ describe("containerd", skip("containerd", "ctr"), () => {
   waits({ names: ["seven", "eight"], pull: (reference) => containerd.unpack(reference, "test") });
 });
 
+const resolver = await goProgram("containerd-resolver");
+
 describe("a client that gives up after a while", { ...limit, ...skipWhere(hidesHost) }, () => {
   let hasty: Deployment;
+  let held: Part;
   let own: GatedSet;
   beforeAll(async () => {
     own = await plantGatedSet(atEnd);
@@ -114,10 +118,10 @@ describe("a client that gives up after a while", { ...limit, ...skipWhere(hidesH
     const env = { NIXPORT_HOLD: "2", ORIGIN_WAIT_SECONDS: "2" };
     hasty = await deploy({ packages: own.path, env });
     atEnd(() => hasty.close());
-    await hasty.startOrigin();
+    held = await hasty.startOrigin();
     await hasty.startEdge();
     // Has what is in every image made.
-    await pullManifest(hasty.edgeUrl, nameOf("large"));
+    await pullWhenMade(hasty.edgeUrl, nameOf("large"));
   });
 
   test.each([
@@ -134,6 +138,25 @@ describe("a client that gives up after a while", { ...limit, ...skipWhere(hidesH
       await own.open(name);
       expect(await pulled).toMatch(/^sha256:/);
       expect(statuses.slice(0, 2)).toStrictEqual([429, 429]);
+      expect(await own.starts(name)).toBe(1);
+    },
+  );
+
+  test.each([
+    ["origin", "three", 429],
+    ["edge", "four", 503],
+  ] as const)(
+    "is containerd 2.3 itself, which has its image from the %s all the same",
+    skipWhere(resolver.kind === "missing" && resolver.reason),
+    async (from, name, status) => {
+      assert(resolver.kind === "program");
+      const { host } = new URL(hasty[`${from}Url`]);
+      const pulled = run(resolver.path, [`${host}/${nameOf(name)}:latest`]);
+      await own.running(name);
+      await until("the origin has told it twice", () => answersOf(held, name).length >= 2);
+      await own.open(name);
+      expect(await pulled).toMatch(/^sha256:/);
+      expect(answersOf(held, name).slice(0, 2)).toStrictEqual([status, status]);
       expect(await own.starts(name)).toBe(1);
     },
   );
