@@ -1,6 +1,6 @@
 // Holding a request: until its work is done, its client has left, or it has waited long enough.
 
-import { assert, describe, expect, test } from "vitest";
+import { assert, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Hold, holdRequest, type Wait } from "../../../origin/waiting/hold-request.ts";
 
 const LONG_MS = 60_000;
@@ -100,6 +100,20 @@ describe("holdRequest", limit, () => {
     expect(demand.isWanted()).toBe(true);
     finish("done");
     expect(await late).toStrictEqual({ status: "fulfilled", value: "done" });
+  });
+
+  test("counts whoever was told to ask again as waiting, for half a minute", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { hold, begun } = controlled();
+    const held = hold({ ms: 1000 });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await held).toMatchObject({ kind: "still-under-way" });
+    const { demand } = begun();
+    await vi.advanceTimersByTimeAsync(29_999);
+    expect(demand.isWanted()).toBe(true);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(demand.isWanted()).toBe(false);
   });
 
   test("tells of work that fails when nobody is held any more", async () => {
