@@ -5,7 +5,7 @@
 import { readLimited } from "../../registry/http/body.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
-import type { ArrivingBlob } from "../isolate/blob-flights.ts";
+import type { ArrivingBlob, Room } from "../isolate/blob-flights.ts";
 import type { OriginBlob } from "../origin-client/origin.ts";
 import { fixedLength } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
@@ -18,6 +18,9 @@ const MAX_JOINED_BYTES = 4 * 1024 * 1024;
  */
 const HEADERS_PATIENCE_MS = 10_000;
 const BYTES_PATIENCE_MS = 40_000;
+
+/** Of what is sent at a time, as streams have it elsewhere. */
+const PIECE_BYTES = 64 * 1024;
 
 /** Asks the origin for the whole blob, of which others may get the bytes too. */
 export type AskWhole = () => Promise<OriginBlob>;
@@ -36,19 +39,38 @@ export async function joinedBlob(
   return arriving;
 }
 
-/** The headers go out at once, however long the rest takes: clients wait for them, then for bytes. */
+/**
+ * The headers go out at once, however long the rest takes: clients wait for them, then for bytes. These
+ * go out in pieces, of which the runtime makes copies: not of the whole for each of many slow clients.
+ */
 export function arrivingBody(
   digest: Digest,
-  { sizeBytes, bytes }: ArrivingBlob,
+  { room, bytes }: ArrivingBlob,
   ask: AskWhole,
 ): ReadableStream<Uint8Array> {
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      const arrived = await within(BYTES_PATIENCE_MS, bytes).catch(() => undefined);
-      controller.enqueue(arrived ?? (await readWhole(await ask(), digest, sizeBytes)));
-      controller.close();
+  const { sizeBytes } = room;
+  let arrived: Uint8Array | undefined;
+  let sentBytes = 0;
+  room.users += 1;
+  const arrive = async () =>
+    (await within(BYTES_PATIENCE_MS, bytes).catch(() => undefined)) ??
+    (await readWhole(await ask(), digest, sizeBytes));
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        arrived ??= await arrive();
+        controller.enqueue(arrived.subarray(sentBytes, sentBytes + PIECE_BYTES));
+        sentBytes += PIECE_BYTES;
+        if (sentBytes < sizeBytes) return;
+        room.users -= 1;
+        controller.close();
+      },
+      cancel() {
+        room.users -= 1;
+      },
     },
-  });
+    { highWaterMark: 0 },
+  );
   return fixedLength(body, sizeBytes);
 }
 
@@ -60,17 +82,17 @@ async function lead(edge: Edge, digest: Digest, ask: AskWhole): Promise<Arriving
   edge.later("join", () => flight.then((arriving) => arriving?.bytes).catch(() => undefined));
   try {
     const answer = await ask();
-    const sizeBytes = sharedSize(edge, answer);
-    if (sizeBytes === undefined) {
+    const room = roomFor(edge, answer);
+    if (room === undefined) {
       land();
       resolve(undefined);
       return answer;
     }
-    const bytes = readWhole(answer, digest, sizeBytes).finally(() => {
+    const bytes = readWhole(answer, digest, room.sizeBytes).finally(() => {
       land();
-      edge.flights.giveBack(sizeBytes);
+      room.users -= 1;
     });
-    const arriving = { sizeBytes, bytes };
+    const arriving = { room, bytes };
     resolve(arriving);
     return arriving;
   } catch (error) {
@@ -80,14 +102,14 @@ async function lead(edge: Edge, digest: Digest, ask: AskWhole): Promise<Arriving
   }
 }
 
-/** Undefined for what is not shared; else there is room for it, to be given back. */
-function sharedSize(edge: Edge, { status, headers, body }: OriginBlob): number | undefined {
+/** Undefined for what is not shared. */
+function roomFor(edge: Edge, { status, headers, body }: OriginBlob): Room | undefined {
   const text = headers.get("Content-Length") ?? "";
   const sizeBytes = Number(text);
   // Of no bytes the headers are all that goes out, so they are compared before it.
   const isSmall = /^\d{1,15}$/.test(text) && sizeBytes > 0 && sizeBytes <= MAX_JOINED_BYTES;
   if (status !== 200 || body === null || !isSmall) return undefined;
-  return edge.flights.take(sizeBytes) ? sizeBytes : undefined;
+  return edge.flights.take(sizeBytes, edge.now());
 }
 
 async function readWhole(

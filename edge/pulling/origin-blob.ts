@@ -43,7 +43,7 @@ export async function serveOriginBlob(
   const ask = () => admitted(edge, digest, 0, () => edge.origin.wholeBlob(digest));
   const answer = await joinedBlob(edge, digest, ask);
   if (!("bytes" in answer)) return respond(request, digest, answer);
-  const plan = planBlob(request, { digest, sizeBytes: answer.sizeBytes });
+  const plan = planBlob(request, { digest, sizeBytes: answer.room.sizeBytes });
   return new Response(arrivingBody(digest, answer, ask), plan);
 }
 

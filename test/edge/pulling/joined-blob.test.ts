@@ -21,7 +21,7 @@ afterAll(() => world.close());
 interface Asking {
   readonly digest: Digest;
   readonly requests: readonly ServerResponse[];
-  /** Resolves when so many requests are past what is stored here. */
+  /** Resolves when so many requests are past what is stored here, and the origin was asked. */
   arrived(count: number): Promise<void>;
   /** Resolves when the origin was asked so often. */
   asked(count: number): Promise<void>;
@@ -34,6 +34,8 @@ async function asking(bytes: Uint8Array): Promise<Asking> {
   let arrivals = 0;
   world.origin.answering = ({ path }, response) => {
     const isArrival = path === R2_ANSWERED_PATH;
+    // Another's, of a test that has failed.
+    if (!isArrival && !path.endsWith(digest)) return undefined;
     if (isArrival) arrivals += 1;
     else requests.push(response);
     for (const look of waiting) look();
@@ -51,7 +53,7 @@ async function asking(bytes: Uint8Array): Promise<Asking> {
   };
   return {
     ...{ digest, requests },
-    arrived: (count) => until(() => arrivals >= count),
+    arrived: (count) => until(() => arrivals >= count && requests.length > 0),
     asked: (count) => until(() => requests.length >= count),
   };
 }
@@ -73,7 +75,7 @@ function bytesOf(seed: string, length: number): Uint8Array {
 describe("a small blob", { timeout: 60_000 }, () => {
   test("is asked for once, however many want it, and each gets all of it", async () => {
     const bytes = bytesOf("small ", 300_000);
-    const { digest, requests, arrived } = await asking(bytes);
+    const { digest, requests, arrived, asked } = await asking(bytes);
     const all = pulls(digest);
     await arrived(CLIENTS);
     answer(requests[0], { status: 200, body: bytes });
@@ -87,7 +89,7 @@ describe("a small blob", { timeout: 60_000 }, () => {
     expect(joined).toHaveLength(CLIENTS - 1);
     // Nothing is remembered of it, and nothing is written.
     const later = pull(digest);
-    await arrived(CLIENTS + 1);
+    await asked(2);
     answer(requests[1], { status: 200, body: bytes });
     expect(cacheStatus(await later)).toBe("nixport; fwd=miss");
   });
