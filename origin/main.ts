@@ -112,7 +112,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const { access, platforms, zstd } = config;
   const app = createApp({
     ...{ platforms, zstd, pins, lookups },
-    images: createTaggedImages({ pins, images, refresh, tracked }),
+    images: createTaggedImages({ pins, images, refresh, tracked, now }),
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },

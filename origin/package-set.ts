@@ -73,12 +73,12 @@ export async function openPackageSet(options: PackageSetOptions): Promise<Packag
   const pins = configurePins(tags, nixpkgsConfig);
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
   const lookups = rememberLookups({
-    ...{ ...config, nix, trees, store, asked, memory, signal, bringNix: renewable.bring },
+    ...{ ...config, nix, trees, store, asked, memory, log, signal, bringNix: renewable.bring },
     failures: rememberFailures({ forMs: config.failureMemoryMs, now }),
   });
   const [readiness, popularity] = await Promise.all([
     askReadiness({
-      ...{ source, pins, lookups, trees, nix, env, log, signal },
+      ...{ source, pins, lookups, env, log, signal },
       ...{ system: systemOf(config.platforms[0]), missedNix: renewable.missed },
     }).then(unlessRefused),
     obtainPopularity({

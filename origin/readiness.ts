@@ -4,15 +4,14 @@
 
 import type { PackageName, System } from "../registry/naming/recipe.ts";
 import { LATEST } from "../registry/naming/reference.ts";
+import { describeSetFailure } from "./failures/failures.ts";
 import { adviseUpgrade, describeTooOld } from "./failures/nix-advice.ts";
 import type { Lookups, NoLookup } from "./images/lookups.ts";
 import type { Log } from "./log/log.ts";
-import { askLoadFailure } from "./nix/evaluate.ts";
 import type { TooOld } from "./nix/fitting-nix.ts";
-import type { NixTool } from "./nix/nix-tool.ts";
-import type { PinnedTag, Pins } from "./sources/pins.ts";
+import type { SetFailed } from "./nix/look-up.ts";
+import type { Pins } from "./sources/pins.ts";
 import { describeSource, isCommit, type Source } from "./sources/source.ts";
-import type { Trees } from "./sources/trees.ts";
 import { ownDemand } from "./waiting/demand.ts";
 
 export type Readiness =
@@ -26,8 +25,6 @@ export interface ReadinessOptions {
   readonly source: Source;
   readonly pins: Pick<Pins, "resolve">;
   readonly lookups: Pick<Lookups, "find">;
-  readonly trees: Pick<Trees, "obtain">;
-  readonly nix: NixTool;
   readonly system: System;
   readonly log: Log;
   /** Why there is no newer Nix where the set needs one, and what Nix runs in, for what to do. */
@@ -68,7 +65,9 @@ async function ask(options: ReadinessOptions): Promise<Readiness> {
   if (answer === undefined) throw new Error("no answer to a lookup");
   switch (answer.lookup.kind) {
     case "evaluation-failed":
-      return await describeFailure(answer.lookup.message, pinned, options);
+      return but(`${PROBE}, which every image has, fails: ${answer.lookup.message}`);
+    case "set-failed":
+      return withoutSet(answer.lookup, options);
     case "unreachable":
     case "timed-out":
     case "cancelled":
@@ -83,7 +82,10 @@ async function ask(options: ReadinessOptions): Promise<Readiness> {
   }
 }
 
-function withoutLookup(lookup: NoLookup, { source, missedNix, env }: ReadinessOptions): Readiness {
+function withoutLookup(
+  lookup: Exclude<NoLookup, SetFailed>,
+  { source, missedNix, env }: ReadinessOptions,
+): Readiness {
   switch (lookup.kind) {
     case "unreachable":
       return noAnswer(lookup.message);
@@ -113,17 +115,8 @@ function withoutLookup(lookup: NoLookup, { source, missedNix, env }: ReadinessOp
  * A set that may change, be it a local path under edit or a branch, is served as soon as it loads. A
  * commit never will.
  */
-async function describeFailure(
-  message: string,
-  pinned: PinnedTag,
-  { nix, system, source, trees, signal }: ReadinessOptions,
-): Promise<Readiness> {
-  const tree = await trees.obtain(pinned, ownDemand(signal));
-  if (tree.kind !== "there") return noAnswer(message);
-  const failure = await askLoadFailure({ nix, source: tree.source, system, signal });
-  if (failure === undefined) return but(`${PROBE}, which every image has, fails: ${message}`);
-  const place = failure.place === undefined ? "" : ` (${failure.place})`;
-  const why = `the package set does not load: ${failure.message}${place}`;
+function withoutSet(failure: SetFailed, { source }: ReadinessOptions): Readiness {
+  const why = describeSetFailure(failure);
   return isFixed(source) ? { kind: "refused", why } : but(why);
 }
 

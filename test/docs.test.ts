@@ -175,6 +175,7 @@ const REASONS = {
   "too-many-layers": true,
   unreachable: true,
   "nix-too-old": true,
+  "set-failed": true,
   "timed-out": true,
   building: true,
   busy: true,

@@ -6,7 +6,10 @@
 export interface Refreshes {
   /** Whether the caller is to refresh now. */
   claim(key: string, nowMs: number): boolean;
-  release(key: string, nowMs: number): void;
+  /** `warning`: what the origin said of its answer, which is as old as what is kept here. */
+  release(key: string, nowMs: number, warning?: string): void;
+  /** Of the last refresh of this isolate's: why the origin has nothing newer. */
+  warningOf(key: string): string | undefined;
 }
 
 const SPACING_MS = 1000;
@@ -16,6 +19,7 @@ const MAX_KEYS = 10_000;
 
 export function createRefreshes(): Refreshes {
   const notBeforeMs = new Map<string, number>();
+  const warnings = new Map<string, string>();
   return {
     claim(key, nowMs) {
       if (nowMs < (notBeforeMs.get(key) ?? 0)) return false;
@@ -24,8 +28,12 @@ export function createRefreshes(): Refreshes {
       notBeforeMs.set(key, nowMs + CLAIM_LIFE_MS);
       return true;
     },
-    release(key, nowMs) {
+    release(key, nowMs, warning) {
       notBeforeMs.set(key, nowMs + SPACING_MS);
+      if (warnings.size >= MAX_KEYS) warnings.clear();
+      if (warning === undefined) warnings.delete(key);
+      else warnings.set(key, warning);
     },
+    warningOf: (key) => warnings.get(key),
   };
 }

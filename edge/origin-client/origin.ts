@@ -53,9 +53,10 @@ export interface Origin {
   ): Promise<OriginManifest>;
   /**
    * Makes the origin resolve and build a tag, without moving the manifest, whoever leaves: work
-   * behind an answer is cut short after 30 s, and the origin builds on.
+   * behind an answer is cut short after 30 s, and the origin builds on. Gives the origin's warning,
+   * where it answers at an earlier revision itself.
    */
-  refresh(repository: string, tag: Tag, asked: AskedHeaders): Promise<void>;
+  refresh(repository: string, tag: Tag, asked: AskedHeaders): Promise<string | undefined>;
   /** Resolves where the origin has a tag list for a name, which is the edge's own to write. */
   listsTags(repository: string, asked: AskedHeaders): Promise<void>;
   blob(method: "GET" | "HEAD", digest: Digest, range: string | null): Promise<OriginBlob>;
@@ -112,17 +113,19 @@ export function createOrigin(options: OriginOptions): Origin {
     async refresh(repository, tag, headers) {
       const path = `/v2/${repository}/manifests/${tag}`;
       const asked = { path, headers: { ...headers, ...RESPOND_ASYNC }, deadlineMs: manifestMs };
-      const status = await ask({ ...asked, method: "HEAD" }, async (response) => {
+      const head = await ask({ ...asked, method: "HEAD" }, async (response) => {
         await cancelBody(response.body);
-        return response.status;
+        return { status: response.status, warning: warningOf(response.headers) };
       });
-      if (status === 200) return;
+      const { status, warning } = head;
+      if (status === 200) return warning;
       if (status !== 404) throw unusable(`status ${status}`);
       // What is unknown, the tag or a package, only the body of a GET says.
       await ask({ ...asked, method: "GET" }, async (response) => {
         if (response.status !== 200) throw await originError(response);
         await cancelBody(response.body);
       });
+      return undefined;
     },
     listsTags(repository, wanted) {
       return whenMade(`/v2/${repository}/tags/list`, wanted, async (response) => {
@@ -192,13 +195,17 @@ async function readManifest(
       ? await verifyManifest(bytes, expected, mediaType)
       : undefined;
   if (manifest === undefined) throw unusable("a manifest that is not what its digest names");
-  const warning = headers.get("Warning");
   const omitted = v.safeParse(omittedSchema, headers.get(OMITTED_HEADER));
   return {
     manifest,
     pin: parsePin(headers.get(PIN_HEADER) ?? ""),
     packing: parsePackingId(headers.get(PACKING_HEADER) ?? ""),
-    warning: warning !== null && WARNING.test(warning) ? warning : undefined,
+    warning: warningOf(headers),
     omitted: omitted.success ? omitted.output : undefined,
   };
+}
+
+function warningOf(headers: Headers): string | undefined {
+  const warning = headers.get("Warning");
+  return warning !== null && WARNING.test(warning) ? warning : undefined;
 }

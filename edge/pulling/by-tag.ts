@@ -79,7 +79,11 @@ async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefin
   if (tier === "r2") edge.later("fill kv", () => healPointer(edge, name, pointer));
   const warning = staleness(edge, name.tag, pointer.resolvedAtMs, true);
   if (warning !== undefined) refreshBehind(edge, wanted);
-  return { ...pointer, warning };
+  // The origin knows more of why there is nothing newer, once it was asked.
+  return {
+    ...pointer,
+    warning: warning && (edge.refreshes.warningOf(refreshKey(name)) ?? warning),
+  };
 }
 
 async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
@@ -147,10 +151,13 @@ function staleness(
 }
 
 function refreshBehind(edge: Edge, wanted: Wanted): void {
-  const { variant, tag, recipe } = wanted.name;
-  const key = `${variant}/${tag}/${recipe}`;
+  const key = refreshKey(wanted.name);
   if (!edge.refreshes.claim(key, edge.now())) return;
   edge.later("refresh", () => refresh(edge, wanted, key));
+}
+
+function refreshKey({ variant, tag, recipe }: ImageName): string {
+  return `${variant}/${tag}/${recipe}`;
 }
 
 async function refresh(
@@ -158,8 +165,9 @@ async function refresh(
   { repository, name, asked }: Wanted,
   key: string,
 ): Promise<void> {
+  let warning: string | undefined;
   try {
-    await edge.origin.refresh(repository, name.tag, asked);
+    warning = await edge.origin.refresh(repository, name.tag, asked);
   } catch (error) {
     if (!isUnknownTag(error)) throw error;
     edge.log({ level: "info", event: "tag forgotten", tag: name.tag });
@@ -167,7 +175,7 @@ async function refresh(
     await forgetTagPins(edge, name.tag);
     await removePointer(edge, name);
   } finally {
-    edge.refreshes.release(key, edge.now());
+    edge.refreshes.release(key, edge.now(), warning);
   }
 }
 

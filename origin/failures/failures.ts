@@ -10,6 +10,7 @@ import { RegistryError } from "../../registry/http/error.ts";
 import { MAX_LAYERS } from "../../registry/image/compose.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
 import type { Hindrance } from "../nix/hindrance.ts";
+import type { SetFailed } from "../nix/look-up.ts";
 import type { Stage, StillUnderWay } from "../waiting/hold-request.ts";
 import type { Busy } from "../waiting/slots.ts";
 import {
@@ -33,6 +34,7 @@ export type BuildFailure =
   | { readonly kind: "unreachable"; readonly message: string }
   /** The origin's own Nix, whatever the packages are. */
   | { readonly kind: "nix-too-old"; readonly version: string; readonly needed: string }
+  | SetFailed
   | { readonly kind: "packages-failed"; readonly packages: readonly FailedPackage[] }
   | {
       readonly kind: "timed-out";
@@ -53,6 +55,7 @@ export type FailureDetail =
   | { readonly reason: "timed-out"; readonly afterSeconds: number }
   | HindranceDetail
   | StillBuilding
+  | { readonly reason: "set-failed"; readonly message: string; readonly place: string | null }
   | { readonly reason: "nix-too-old"; readonly version: string; readonly needed: string }
   | { readonly reason: "too-large"; readonly sizeBytes: number; readonly limitBytes: number }
   | {
@@ -63,6 +66,7 @@ export type FailureDetail =
         | "still-under-way"
         | "too-large"
         | "nix-too-old"
+        | "set-failed"
         | Hindrance["kind"]
       >;
     };
@@ -70,6 +74,7 @@ export type FailureDetail =
 /** All packages together; clients print it whole, and nobody reads more. */
 const MAX_MESSAGE_CHARACTERS = 6000;
 const MIN_PACKAGE_CHARACTERS = 200;
+const MAX_SET_CHARACTERS = 1000;
 
 /**
  * What cannot be made from an immutable pin is absent, and stays absent: 404, which no client
@@ -89,6 +94,11 @@ export function failureError(failure: BuildFailure): RegistryError {
       const { kind: reason, version, needed } = failure;
       const message = `this registry's operator has to upgrade Nix: the package set needs ${needed} or newer, and ${version} runs here`;
       return unavailable({ reason, version, needed }, message, 300);
+    }
+    case "set-failed": {
+      const { kind: reason, place } = failure;
+      const message = publicText(failure.message).slice(0, MAX_SET_CHARACTERS).toWellFormed();
+      return unavailable({ reason, message, place }, describeSetFailure({ message, place }), 60);
     }
     case "packages-failed":
       return packagesError(failure.packages);
@@ -140,6 +150,11 @@ export function failureError(failure: BuildFailure): RegistryError {
     default:
       return failure satisfies never;
   }
+}
+
+/** For people; `message` as it may be told them. */
+export function describeSetFailure({ message, place }: Omit<SetFailed, "kind">): string {
+  return `the package set does not load: ${message}${place === null ? "" : ` (${place})`}`;
 }
 
 /** Whether trying again may go better, as clients are told. */

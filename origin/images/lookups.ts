@@ -4,6 +4,7 @@
 
 import { type Found, type Lookup, parseFound } from "../../registry/image/lookup.ts";
 import type { PackageName, System } from "../../registry/naming/recipe.ts";
+import type { Log } from "../log/log.ts";
 import type { FailureMemory } from "../memory/failure-memory.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/look-up.ts";
@@ -61,11 +62,15 @@ export interface LookupsOptions {
   readonly bringNix: (needed: string) => Promise<boolean>;
   /** For what did not evaluate, which may have been for want of something at that moment. */
   readonly failures: FailureMemory<Lookup>;
+  readonly log: Pick<Log, "error">;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
 
 const MAX_LOOKUPS_IN_MEMORY = 20_000;
+/** Names in a line of the log. */
+const MAX_LOGGED = 20;
+const SET_FAILED = "the package set does not load";
 
 interface Question {
   readonly pinned: PinnedTag;
@@ -74,7 +79,7 @@ interface Question {
 }
 
 export function rememberLookups(options: LookupsOptions): Lookups {
-  const { nix, trees, store, asked, failures } = options;
+  const { nix, trees, store, asked, failures, log } = options;
   const { maxEvaluations, maxQueue, memory } = options;
   const slots = createSlots({ atOnce: maxEvaluations, waiting: maxQueue, memory });
   const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
@@ -100,6 +105,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       case "cancelled":
       case "unreachable":
       case "nix-too-old":
+      case "set-failed":
       case "host-failed":
         return;
       case "evaluation-failed":
@@ -130,6 +136,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
     if (needed !== undefined && (await options.bringNix(needed))) answers = await askNix();
     if ("kind" in answers) return questions.map(() => answers);
     const lookups = answers.map((answer) => answer.lookup);
+    logStopped(first.pinned, names, lookups);
     await Promise.all(
       questions.map(async (question, index) => {
         const lookup = lookups[index];
@@ -137,6 +144,23 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       }),
     );
     return lookups;
+  }
+
+  /** Once for each cause, with the names that it hit. */
+  function logStopped(
+    { pin }: PinnedTag,
+    names: readonly PackageName[],
+    lookups: readonly (Lookup | NoLookup)[],
+  ): void {
+    const causes = new Map<string, NoLookup>();
+    for (const lookup of lookups) {
+      if (isOutside(lookup)) causes.set(JSON.stringify(lookup), lookup);
+    }
+    for (const [cause, lookup] of causes) {
+      const hit = names.filter((_, place) => JSON.stringify(lookups[place]) === cause);
+      const what = lookup.kind === "set-failed" ? SET_FAILED : "not looked up";
+      log.error({ ...lookup, pin, names: hit.slice(0, MAX_LOGGED) }, what);
+    }
   }
 
   const asking = joinBatches(keyOf, ask);
@@ -176,6 +200,7 @@ export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
     case "cancelled":
     case "unreachable":
     case "nix-too-old":
+    case "set-failed":
     case "host-failed":
     case "unknown-tag":
     case "busy":
@@ -183,6 +208,12 @@ export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
     default:
       return false;
   }
+}
+
+/** What an operator must see: it is the fault of nothing that was asked for. */
+function isOutside(lookup: Lookup | NoLookup): lookup is NoLookup {
+  const { kind } = lookup;
+  return kind === "set-failed" || kind === "host-failed" || kind === "unreachable";
 }
 
 function askedName({ pinned, system, name }: Question): AskedName {

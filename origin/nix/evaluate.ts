@@ -1,13 +1,23 @@
 // One evaluation of nix/lookup.nix: a process, and what came of it.
 
+import { readFile, stat } from "node:fs/promises";
 import { describeBytes } from "../words/quantities.ts";
 import { type HostFailure, readHostFailure } from "./hindrance.ts";
 import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
-import { evaluationMessage, evaluationPlace, fetchFailure, neededVersion } from "./nix-error.ts";
+import {
+  evaluatedFile,
+  evaluationMessage,
+  evaluationPlace,
+  fetchFailure,
+  neededVersion,
+  placeOfWords,
+} from "./nix-error.ts";
+import { notStarted } from "./nix-failed.ts";
 import type { NixTool } from "./nix-tool.ts";
 import type { PinnedSource } from "./pinned-source.ts";
 import { type RefusedPackage, readRefusal } from "./refused-package.ts";
 import { isOutOfMemory, runEvaluation } from "./run-evaluation.ts";
+import { realPath } from "./store-place.ts";
 
 export interface Evaluation {
   readonly nix: NixTool;
@@ -21,6 +31,8 @@ export interface Died {
   readonly message: string;
   /** Where in the package set, as far as Nix says it: `default.nix:3:1`. */
   readonly place?: string;
+  /** Of which it was, where Nix says no place: a path in the store. */
+  readonly file?: string;
   readonly needed?: string;
   readonly refused?: RefusedPackage;
 }
@@ -50,12 +62,18 @@ export async function evaluate(
       };
     case "signalled":
       if (isOutOfMemory(result)) return tooMuchMemory(nix);
-      return { kind: "died", message: `the evaluation ended with ${result.signal}` };
+      // From outside, as the kernel does it when memory is short; anything else is Nix's own crash.
+      return isKill(result.signal)
+        ? {
+            kind: "host-failed",
+            reason: `an evaluation was ended by ${result.signal}, most likely for want of memory`,
+          }
+        : { kind: "died", message: `the evaluation ended with ${result.signal}` };
     case "timed-out":
     case "cancelled":
       return { kind: "stopped" };
     case "not-started":
-      throw new Error("nix-instantiate could not be started", { cause: result.error });
+      throw notStarted("nix-instantiate", result);
     case "too-much-output":
       return { kind: "died", message: `it says more than ${describeBytes(result.limitBytes)}` };
     default:
@@ -68,6 +86,10 @@ function tooMuchMemory({ evaluationMemoryBytes }: NixTool): Died {
   return { kind: "died", message: `it takes more than ${most} of memory to evaluate` };
 }
 
+function isKill(signal: NodeJS.Signals): boolean {
+  return signal === "SIGKILL" || signal === "SIGTERM";
+}
+
 function failedEvaluation(stderr: string): Evaluated {
   const unfetched = fetchFailure(stderr);
   if (unfetched !== undefined) return { kind: "unreachable", message: unfetched };
@@ -75,22 +97,45 @@ function failedEvaluation(stderr: string): Evaluated {
   const host = readHostFailure(message);
   if (host !== undefined) return host;
   const [place, needed] = [evaluationPlace(stderr), neededVersion(stderr)];
+  const file = place === undefined ? evaluatedFile(stderr) : undefined;
   const refused = readRefusal(stderr);
   return {
     ...{ kind: "died", message },
     ...(place !== undefined && { place }),
+    ...(file !== undefined && { file }),
     ...(needed !== undefined && { needed }),
     ...(refused !== undefined && { refused }),
   };
 }
 
+export type LoadFailure = Exclude<Evaluated, { kind: "answered" | "stopped" }>;
+
 /**
  * Why the package set does not even load, and where; undefined when it does, or nobody can tell. For
  * what keeps a name from being evaluated may be the name's own.
  */
-export async function askLoadFailure(
-  evaluation: Evaluation,
-): Promise<Pick<Died, "message" | "place"> | undefined> {
+export async function askLoadFailure(evaluation: Evaluation): Promise<LoadFailure | undefined> {
   const loading = await evaluate(evaluation, [], ["--show-trace"]);
-  return loading.kind === "died" ? loading : undefined;
+  switch (loading.kind) {
+    case "answered":
+    case "stopped":
+      return undefined;
+    case "died":
+      return await withPlace(evaluation, loading);
+    default:
+      return loading;
+  }
 }
+
+/** A set's own words are found where they are written. */
+async function withPlace({ nix }: Evaluation, died: Died): Promise<Died> {
+  const { file, message } = died;
+  if (file === undefined) return died;
+  const path = realPath(nix.storeDirectory, file);
+  const size = (await stat(path).catch(() => undefined))?.size ?? Number.POSITIVE_INFINITY;
+  const text = size > MAX_FILE_BYTES ? "" : await readFile(path, "utf8").catch(() => "");
+  return { ...died, place: placeOfWords(file, text, message) };
+}
+
+/** The largest of nixpkgs has some 2 MB. */
+const MAX_FILE_BYTES = 4 << 20;

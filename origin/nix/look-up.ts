@@ -2,7 +2,13 @@
 // that took it down or did not evaluate.
 
 import type { Lookup } from "../../registry/image/lookup.ts";
-import { type Died, type Evaluation, evaluate } from "./evaluate.ts";
+import {
+  askLoadFailure,
+  type Died,
+  type Evaluation,
+  evaluate,
+  type LoadFailure,
+} from "./evaluate.ts";
 import type { HostFailure } from "./hindrance.ts";
 import type { NixTool } from "./nix-tool.ts";
 import type { PinnedSource } from "./pinned-source.ts";
@@ -15,7 +21,16 @@ export type LookupStopped =
   | HostFailure
   /** The package source could not be fetched. */
   | { readonly kind: "unreachable"; readonly message: string }
+  | SetFailed
   | NixTooOld;
+
+/** The package set itself does not load, whatever was asked of it. */
+export interface SetFailed {
+  readonly kind: "set-failed";
+  readonly message: string;
+  /** The file with its line, as far as Nix says it. */
+  readonly place: string | null;
+}
 
 /** Of the package set as a whole, or of one that a name leads to. */
 export interface NixTooOld {
@@ -91,20 +106,14 @@ type Answers = readonly (Lookup | LookupStopped)[];
 
 async function lookUpBatch(question: Question, names: readonly string[]): Promise<Answers> {
   const answers = await lookUpAtOnce(question, names);
-  if (answers !== "died") return answers;
-  const loading = await evaluate(question, []);
-  if (loading.kind === "unreachable" || loading.kind === "host-failed") {
-    return names.map(() => loading);
-  }
-  if (loading.kind === "died") return names.map(() => deathOf(question, loading));
-  return await lookUpHalves(question, names);
+  if (!isDeath(answers)) return answers;
+  // One of the names, or the set itself, took the evaluation down.
+  const loading = await askLoadFailure(question);
+  if (loading !== undefined) return names.map(() => setFailureOf(question, loading));
+  return await lookUpHalves(question, names, answers);
 }
 
-/** Died: one of several names, or the source itself, took the evaluation down. */
-async function lookUpAtOnce(
-  question: Question,
-  names: readonly string[],
-): Promise<Answers | "died"> {
+async function lookUpAtOnce(question: Question, names: readonly string[]): Promise<Answers | Died> {
   const batch = await evaluate(question, names);
   switch (batch.kind) {
     case "stopped":
@@ -113,7 +122,7 @@ async function lookUpAtOnce(
     case "host-failed":
       return names.map(() => batch);
     case "died":
-      return names.length > 1 ? "died" : [deathOf(question, batch, names[0])];
+      return batch;
     case "answered":
       return await mapConcurrently(batch.answers, (answer, index) =>
         answer.kind === "failed" ? explain(question, names[index] ?? "") : answer,
@@ -123,16 +132,26 @@ async function lookUpAtOnce(
   }
 }
 
+function isDeath(answers: Answers | Died): answers is Died {
+  return "kind" in answers;
+}
+
 /**
  * A name that aborts or recurses without end takes the evaluation of all names down. It is narrowed
  * down by halves: among 200 names one costs some 15 evaluations.
  */
-async function lookUpHalves(question: Question, names: readonly string[]): Promise<Answers> {
+async function lookUpHalves(
+  question: Question,
+  names: readonly string[],
+  death: Died,
+): Promise<Answers> {
+  const [name] = names;
+  if (names.length === 1 && name !== undefined) return [deathOf(question, death, name)];
   const middle = Math.ceil(names.length / 2);
   const all: (Lookup | LookupStopped)[] = [];
   for (const half of [names.slice(0, middle), names.slice(middle)]) {
     const answers = await lookUpAtOnce(question, half);
-    all.push(...(answers === "died" ? await lookUpHalves(question, half) : answers));
+    all.push(...(isDeath(answers) ? await lookUpHalves(question, half, answers) : answers));
   }
   return all;
 }
@@ -156,13 +175,21 @@ async function explain(question: Question, name: string): Promise<Lookup | Looku
   return answer;
 }
 
-/** Of one name, or without it of the source as a whole. */
-function deathOf({ nix, system }: Question, died: Died, name?: string): Lookup | NixTooOld {
+function deathOf({ nix, system }: Question, died: Died, name: string): Lookup | NixTooOld {
   const { message, needed, refused } = died;
   if (needed !== undefined) return { kind: "nix-too-old", version: nix.version, needed };
-  return name === undefined || refused === undefined
+  return refused === undefined
     ? { kind: "evaluation-failed", message }
     : refusalOf(refused, name, system);
+}
+
+function setFailureOf({ nix, system }: Question, loading: LoadFailure): Lookup | LookupStopped {
+  if (loading.kind !== "died") return loading;
+  const { message, place = null, needed } = loading;
+  if (needed !== undefined) return { kind: "nix-too-old", version: nix.version, needed };
+  // As nix/load.nix says it.
+  const isElsewhere = message === `the package source has no packages for ${system}`;
+  return isElsewhere ? { kind: "unsupported", system } : { kind: "set-failed", message, place };
 }
 
 /** What the set refuses is no failure of it, also where it is a package that another needs. */

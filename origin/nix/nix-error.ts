@@ -39,6 +39,21 @@ export function evaluationPlace(stderr: string): string | undefined {
   return after ?? lines.flatMap((line) => placeOf(line) ?? []).at(-1);
 }
 
+/** The file whose evaluation failed, where Nix says no more: 2.8 does of `abort` and `throw`. */
+export function evaluatedFile(stderr: string): string | undefined {
+  return /while evaluating the file '(\/nix\/store\/[^/'\n]+\/[^'\n]+)'/.exec(stderr)?.[1];
+}
+
+/** `default.nix:3`: the line that has the words of the message, where there is one. */
+export function placeOfWords(file: string, text: string, message: string): string {
+  const name = file.replace(/^\/nix\/store\/[^/]+\//, "");
+  // The words of an abort come in quotes.
+  const [words = ""] = (/error message: '(.*)/s.exec(message)?.[1] ?? message).split("\n");
+  const said = words.replace(/'$/, "");
+  const line = text.split("\n").findIndex((each) => said !== "" && each.includes(said));
+  return line < 0 ? name : `${name}:${line + 1}`;
+}
+
 /**
  * Why a package source could not be fetched, if that is what ended an evaluation: it may go better
  * next time. A server that answered that there is no such thing is believed.

@@ -22,6 +22,7 @@ import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { GaveWay } from "../waiting/demand.ts";
 import { type Hold, holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
+import { publicText } from "../words/public-text.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
 import { buildForPlatforms, type FailedBuild } from "./platform-images.ts";
 import { factsOf, layersOf, type PullNote } from "./pull-note.ts";
@@ -69,8 +70,10 @@ export async function serveTag(
   headers.set(PACKING_HEADER, built.packing);
   const omitted = omittedHeader(built.omitted);
   if (omitted !== undefined) headers.set(OMITTED_HEADER, omitted);
-  if (built.movedTo !== null) headers.set("Warning", movedWarning(tag));
-  else if (built.pinned.outdated !== undefined) {
+  if (built.movedTo !== null) {
+    const why = built.pinned.whyEarlier;
+    headers.set("Warning", movedWarning(tag, why && publicText(why)));
+  } else if (built.pinned.outdated !== undefined) {
     const age = describeAge(options.now() - built.pinned.resolvedAtMs);
     const text = `${tag} was last resolved ${age} ago; the package source does not answer`;
     headers.set("Warning", staleWarning(text));

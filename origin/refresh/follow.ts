@@ -1,14 +1,17 @@
 // Follows one move of a tag: its images that wait, one after another, from name to outbox.
 
+import { isFound } from "../../registry/image/lookup.ts";
 import {
   canonicalRecipe,
+  isSpared,
   type PackageName,
   type System,
   systemOf,
 } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { AnsweredImage } from "../backfill/outbox.ts";
-import { failureError, mayPass } from "../failures/failures.ts";
+import { describeSetFailure, failureError, mayPass } from "../failures/failures.ts";
+import { hostFailureOf } from "../failures/host-error.ts";
 import { oneImage } from "../images/answer.ts";
 import type { Images } from "../images/images.ts";
 import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
@@ -93,7 +96,7 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
       for (const { key, recipe } of group) {
         const missing = unfound.filter(({ name }) => recipe.packages.includes(name));
         if (missing.length === 0) continue;
-        const reason = missing.map(describeUnfound).join(", ");
+        const reason = [...new Set(missing.map(describeUnfound))].join(", ");
         if (missing.every(({ lookup }) => isStopped(lookup))) {
           hindered.set(key, reason);
           continue;
@@ -116,7 +119,9 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
       const batch = names.slice(start, start + MAX_NAMES_PER_EVALUATION);
       await quiet();
       const found = await lookups.find(to, system, batch, ownDemand(signal));
-      unfound.push(...found.filter(({ lookup }) => lookup.kind !== "found"));
+      unfound.push(
+        ...found.filter(({ name, lookup }) => !isFound(lookup) && !isSpared(name, lookup)),
+      );
     }
     return unfound;
   }
@@ -143,7 +148,8 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
       return { kind: "made" };
     } catch (error) {
       if (!wanted.aborted) log.error({ ...facts, err: error }, "not refreshed");
-      return { kind: "failed" };
+      const host = hostFailureOf(error);
+      return host === undefined ? { kind: "failed" } : { kind: "hindered", reason: host.reason };
     }
   }
 
@@ -156,6 +162,9 @@ type Attempt =
   | { readonly kind: "failed" }
   | { readonly kind: "hindered"; readonly reason: string };
 
+/** What is the fault of no name is said once for all of them. */
 function describeUnfound({ name, lookup }: NamedLookup): string {
-  return `${name}: ${lookup.kind === "unreachable" ? lookup.message : lookup.kind}`;
+  if (lookup.kind === "unreachable") return lookup.message;
+  if (lookup.kind === "set-failed") return describeSetFailure(lookup);
+  return isStopped(lookup) ? lookup.kind : `${name}: ${lookup.kind}`;
 }

@@ -165,7 +165,9 @@ export function createRefresh(options: RefreshOptions): Refresh {
       const move = moves.get(image.tag);
       if (move?.to.pin !== to.pin) return undefined;
       const standIn = move.waiting.get(imageKey(image))?.standIn;
-      return standIn !== undefined && now() < standIn.untilMs ? standIn.pinned : undefined;
+      if (standIn === undefined || now() >= standIn.untilMs) return undefined;
+      const whyEarlier = hindered.reasonOf(image.tag);
+      return { ...standIn.pinned, ...(whyEarlier !== undefined && { whyEarlier }) };
     },
     async first(pull) {
       pulls += 1;

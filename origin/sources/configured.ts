@@ -32,5 +32,9 @@ export function configurePins(pins: Pins, config: NixpkgsConfig): Pins {
       const result = await pins.resolve(tag);
       return result.kind === "pinned" ? configured(result, config) : result;
     },
+    async lastLoading(tag) {
+      const pinned = await pins.lastLoading(tag);
+      return pinned && configured(pinned, config);
+    },
   };
 }

@@ -17,6 +17,8 @@ export interface PinnedTag {
   readonly immutable: boolean;
   /** Set where the pin could not be asked for again: why not. */
   readonly outdated?: string;
+  /** Set where it answers though the tag has another by now: why that one does not. */
+  readonly whyEarlier?: string;
 }
 
 export interface PinMemory {

@@ -1,6 +1,7 @@
 // Which pin a tag has now. An earlier pin is answered at once, however old, and asked for again
 // behind the answer: only a tag never resolved before makes anyone wait for a remote.
 
+import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log/log.ts";
 import { type CarriedPopularity, readCarriedPopularity } from "../nix/carried-popularity.ts";
@@ -20,6 +21,10 @@ export type PinResult =
 
 export interface Pins {
   resolve(tag: Tag): Promise<PinResult>;
+  /** The package set was seen to load at the pin that the tag has. */
+  loads(tag: Tag, pin: Pin): Promise<void>;
+  /** The pin of a tag at which the set was last seen to load. */
+  lastLoading(tag: Tag): Promise<PinnedTag | undefined>;
   carriedPopularity(pinned: PinnedTag): Promise<CarriedPopularity>;
   /** Resolves when nothing is being asked for behind an answer. */
   settled(): Promise<void>;
@@ -40,6 +45,8 @@ export function rememberPins(options: PinsOptions): Pins {
   const { source, freshMs, log, now, onMoved } = options;
   const resolver = createResolver(options);
   const memory = openPinMemory(options.store, sourceId(source));
+  // Kept like the others, and so are their files.
+  const loading = openPinMemory(options.store, `${sourceId(source)} loads`);
   const staleAfterMs = Math.min(freshMs, resolver.recheckMs ?? freshMs);
   const failing = createFailingTags(now);
   const refreshing = new Map<Tag, Promise<void>>();
@@ -68,7 +75,9 @@ export function rememberPins(options: PinsOptions): Pins {
       case "unknown-tag":
         // The remote did answer: whoever removed the branch meant it.
         if (earlier !== undefined) {
-          await memory.forget(tag);
+          await memory
+            .forget(tag)
+            .catch((error) => log.warn({ err: error, tag }, "a pin is still on disk"));
           log.warn({ tag, pin: earlier.pin }, "tag is gone from the source");
         }
         return resolution;
@@ -86,7 +95,7 @@ export function rememberPins(options: PinsOptions): Pins {
       log.info({ tag, from: earlier.pin, to: pinned.pin }, "tag moved");
       onMoved?.(tag, earlier, pinned);
     }
-    await written;
+    await written.catch((error) => log.warn({ err: error, tag }, "a pin is not on disk"));
     return pinned;
   }
 
@@ -127,6 +136,15 @@ export function rememberPins(options: PinsOptions): Pins {
       const reason = failing.reasonOf(tag);
       return reason === undefined ? known : { ...known, outdated: reason };
     },
+    async loads(tag, pin) {
+      const pinned = await memory.lookup(tag);
+      // It has moved on meanwhile, or is itself a revision.
+      if (pinned?.pin !== configuredPin(pin, "")) return;
+      if ((await loading.lookup(tag))?.pin === pinned.pin) return;
+      const { written } = loading.store(tag, pinned);
+      await written.catch((error) => log.warn({ err: error, tag }, "a pin is not on disk"));
+    },
+    lastLoading: (tag) => loading.lookup(tag),
     carriedPopularity: ({ source }) => readCarriedPopularity(options.nix, source, options.signal),
     async settled() {
       await Promise.all(refreshing.values());

@@ -1,14 +1,21 @@
 // The Warning header of an answer that may be outdated: 299 is the code for what stays true (RFC
 // 7234, section 5.5), `-` stands for an agent that does not name itself.
 
-/** `text` in plain ASCII without quotes. */
+const MAX_CHARACTERS = 400;
+
+/** What no header may hold, and what would end the quoted text, is said otherwise. */
 export function staleWarning(text: string): string {
-  return `299 - "nixport: ${text}"`;
+  const plain = text
+    .replace(/\s+/g, " ")
+    .replace(/["\\`‘’“”]/g, "'")
+    .replace(/[^\x20-\x7e]/g, "?");
+  return `299 - "nixport: ${plain.slice(0, MAX_CHARACTERS)}"`;
 }
 
-/** Of an answer at an earlier pin than the one its tag has. */
-export function movedWarning(tag: string): string {
-  return staleWarning(`${tag} has moved on; answered at an earlier revision meanwhile`);
+/** Of an answer at an earlier pin than the one its tag has; `why`, where it is not just to be made. */
+export function movedWarning(tag: string, why?: string): string {
+  const because = why === undefined ? "" : `: ${why}`;
+  return staleWarning(`${tag} has moved on; answered at an earlier revision meanwhile${because}`);
 }
 
 export function describeAge(ageMs: number): string {

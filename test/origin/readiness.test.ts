@@ -1,40 +1,33 @@
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { NoLookup } from "../../origin/images/lookups.ts";
 import { askReadiness, type Readiness, type ReadinessOptions } from "../../origin/readiness.ts";
 import type { PinResult } from "../../origin/sources/pins.ts";
 import { pinOf, type Source } from "../../origin/sources/source.ts";
 import type { Lookup } from "../../registry/image/lookup.ts";
-import { type Ending, readableLog } from "./fixture.ts";
-import { packageSet, SYSTEM, testNix } from "./nix/fixture.ts";
+import { readableLog } from "./fixture.ts";
 
 const BRANCH: Source = { kind: "git", url: "https://x" };
 const COMMIT: Source = { kind: "git", url: "https://x", latest: "a".repeat(40) };
 const FAILED: Lookup = { kind: "evaluation-failed", message: "no" };
 
-async function readiness(
-  onEnd: Ending,
-  options: {
-    readonly set?: string;
-    readonly source?: Source;
-    readonly pin?: PinResult;
-    readonly lookup?: Lookup | NoLookup | Promise<never>;
-    readonly waitMs?: number;
-  },
-): Promise<Readiness> {
-  const nix = await testNix();
+async function readiness(options: {
+  readonly source?: Source;
+  readonly pin?: PinResult;
+  readonly lookup?: Lookup | NoLookup | Promise<never>;
+  readonly waitMs?: number;
+}): Promise<Readiness> {
   const { lookup = FAILED, source = BRANCH } = options;
   const pinned: PinResult = {
     ...{ kind: "pinned", pin: pinOf("b".repeat(40)), resolvedAtMs: 0, immutable: false },
-    source: await packageSet(onEnd, nix, options.set ?? "{ }"),
+    source: { kind: "git", url: "https://x", commit: "b".repeat(40) },
   };
   const asking: ReadinessOptions = {
-    ...{ source, nix, system: SYSTEM, log: readableLog().log, signal: AbortSignal.any([]) },
+    ...{ source, system: "x86_64-linux", log: readableLog().log, signal: AbortSignal.any([]) },
     env: {},
     missedNix: () => ({
       ...{ kind: "too-old", version: "2.8.0", needed: "2.18" },
       ...{ why: "no cache has it", isManaged: false },
     }),
-    trees: { obtain: async ({ source }) => ({ kind: "there", source }) },
     pins: { resolve: async () => options.pin ?? pinned },
     lookups: {
       find: async (_pinned, _system, names) => {
@@ -50,7 +43,7 @@ async function readiness(
 describe("an origin", () => {
   const rows: readonly [
     words: string,
-    options: Parameters<typeof readiness>[1],
+    options: Parameters<typeof readiness>[0],
     kind: Readiness["kind"],
     why?: RegExp,
   ][] = [
@@ -94,13 +87,13 @@ describe("an origin", () => {
     ],
     [
       "whose branch does not load",
-      { set: "{\n  a = \n" },
+      { lookup: { kind: "set-failed", message: "syntax error", place: "default.nix:2:7" } },
       "ready-but",
-      /^the package set does not load: syntax error, unexpected end of file.* \(default\.nix:[23]:\d+\)$/,
+      /^the package set does not load: syntax error \(default\.nix:2:7\)$/,
     ],
     [
       "whose commit does not load, and never will",
-      { set: "throw ''broken''", source: COMMIT },
+      { lookup: { kind: "set-failed", message: "broken", place: null }, source: COMMIT },
       "refused",
       /^the package set does not load: broken/,
     ],
@@ -113,7 +106,7 @@ describe("an origin", () => {
   ];
   for (const [words, options, kind, why] of rows) {
     test(`${words} is ${kind}`, { timeout: 30_000 }, async () => {
-      const answer = await readiness(onTestFinished, options);
+      const answer = await readiness(options);
       expect(answer.kind).toBe(kind);
       if (answer.kind !== "ready") expect(answer.why).toMatch(why ?? expect.unreachable());
     });

@@ -1,7 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert, describe, expect, onTestFinished, test } from "vitest";
-import { askLoadFailure } from "../../../origin/nix/evaluate.ts";
 import { lookUp, type NamedLookup } from "../../../origin/nix/look-up.ts";
 import { parseLookupAnswers } from "../../../origin/nix/lookup-json.ts";
 import type { Ending } from "../fixture.ts";
@@ -153,7 +152,7 @@ describe("lookUp", () => {
     const answers = said(await lookUp(nix, source, SYSTEM, ["a", "b", "c", "d"], never));
     expect(started).toHaveLength(2);
     expect(new Set(Object.values(answers)).size).toBe(1);
-    expect(String(answers.a)).toMatch(/syntax error/);
+    expect(answers.a).toBe("set-failed");
   });
 
   test("finds a name among 25,000, in any case, and suggests one for a typing error", async () => {
@@ -228,22 +227,49 @@ describe("lookUp", () => {
     expect(found?.lookup.kind).toBe("found");
   });
 
-  test("says why a set does not load, and where", async () => {
+  const faults: readonly (readonly [what: string, set: string, message: RegExp, place: RegExp])[] =
+    [
+      [
+        "is cut short",
+        "{\n  a = 1;\n  b =\n",
+        /^syntax error, unexpected end of file/,
+        /^default\.nix:[34]:/,
+      ],
+      ["names nothing", "\n  nonsense", /^undefined variable 'nonsense'$/, /^default\.nix:2:3$/],
+      [
+        "aborts",
+        "\nif true then abort ''requires Nix >= 2.99'' else { }",
+        /requires Nix >= 2\.99/,
+        /^default\.nix:2(:14)?$/,
+      ],
+      [
+        "is none",
+        "\n42",
+        /^the package source gives a int where a set of packages is needed$/,
+        /^$/,
+      ],
+    ];
+  for (const names of [["a"], ["a", "b", "c"]]) {
+    test.each(faults)(
+      `says of a set that %s that it is the set, of ${names.length} asked`,
+      async (...row) => {
+        const [, set, message, place] = row;
+        const nix = await testNix();
+        const source = await packageSet(onTestFinished, nix, set);
+        for (const { lookup } of await lookUp(nix, source, SYSTEM, names, never)) {
+          assert(lookup.kind === "set-failed", JSON.stringify(lookup));
+          expect(lookup.message).toMatch(message);
+          expect(lookup.place ?? "").toMatch(place);
+        }
+      },
+    );
+  }
+
+  test("says of a set for other systems that it does not support this one", async () => {
     const nix = await testNix();
-    const broken = await packageSet(onTestFinished, nix, "{\n  a = 1;\n  b =\n");
-    const failure = await askLoadFailure({ nix, source: broken, system: SYSTEM, signal: never });
-    expect(failure?.message ?? "").toMatch(/^syntax error, unexpected end of file/);
-    expect(failure?.place ?? "").toMatch(/^default\.nix:[34]:/);
-    const unknown = await packageSet(onTestFinished, nix, "\n  nonsense");
-    const other = await askLoadFailure({ nix, source: unknown, system: SYSTEM, signal: never });
-    expect([other?.message, other?.place]).toStrictEqual([
-      "undefined variable 'nonsense'",
-      "default.nix:2:3",
-    ]);
-    const sound = await packageSet(onTestFinished, nix, "{ a = throw ''its own''; }");
-    expect(
-      await askLoadFailure({ nix, source: sound, system: SYSTEM, signal: never }),
-    ).toBeUndefined();
+    const source = await packageSet(onTestFinished, nix, "{ packages.mips64-linux.a = { }; }");
+    const [a] = await lookUp(nix, source, SYSTEM, ["a"], never);
+    expect(a?.lookup).toStrictEqual({ kind: "unsupported", system: SYSTEM });
   });
 
   test("reports a Nix that is killed, and throws when it cannot be understood", async () => {
@@ -252,8 +278,8 @@ describe("lookUp", () => {
     await become("kill -KILL $$");
     const [killed] = await lookUp(nix, source, SYSTEM, ["a"], never);
     expect(killed?.lookup).toStrictEqual({
-      kind: "evaluation-failed",
-      message: "the evaluation ended with SIGKILL",
+      kind: "host-failed",
+      reason: "an evaluation was ended by SIGKILL, most likely for want of memory",
     });
     await become(`echo '{"lookups":[{"kind":"new"}],"members":[]}'`);
     await expect(lookUp(nix, source, SYSTEM, ["a"], never)).rejects.toThrow();
