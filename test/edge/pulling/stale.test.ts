@@ -46,6 +46,25 @@ describe("a stale pointer", () => {
     expect(asked).toStrictEqual([`HEAD ${manifestPath("git", "moving")}`]);
   });
 
+  test("says why the origin has nothing newer, once that has said so", async () => {
+    const path = manifestPath("git", "unloadable");
+    await world.backfill(stock, { tag: "unloadable", pin: PIN, repositories: ["git"] });
+    const why = '299 - "nixport: unloadable has moved on: the package set does not load"';
+    const warnings: (string | null)[] = [];
+    for (const [atMs, headers] of [
+      [0, { Warning: why }],
+      [10_000, {}],
+      [20_000, {}],
+    ] as const) {
+      world.origin.answering = () => ({ status: 200, headers });
+      const controls = { nowMs: stale.nowMs + atMs };
+      warnings.push((await world.pull(path, { controls })).headers.get("Warning"));
+    }
+    expect(warnings[0]).toMatch(/is being refreshed"$/);
+    expect(warnings[1]).toBe(why);
+    expect(warnings[2]).toMatch(/is being refreshed"$/);
+  });
+
   const failures: readonly (readonly [string, BuildFailure, number])[] = [
     ["is forgotten once its tag is unknown", { kind: "unknown-tag", message: "none" }, 404],
     ["stays when the image cannot be made any more", { kind: "too-many-layers", count: 999 }, 200],

@@ -25,3 +25,11 @@ test("names the code for what stays true, and no agent", () => {
   expect(staleWarning("so old")).toBe('299 - "nixport: so old"');
   expect(movedWarning("latest")).toMatch(/^299 - "nixport: latest has moved on; [^"]+"$/);
 });
+
+test("says why an earlier revision answers, in what a header may hold", () => {
+  const why = 'the set does not load: "a" \\ ‘b’ —\n  default.nix:3';
+  expect(movedWarning("latest", why)).toMatch(
+    /revision meanwhile: the set does not load: 'a' ' 'b' \? default\.nix:3"$/,
+  );
+  expect(staleWarning("x".repeat(1000)).length).toBeLessThan(500);
+});
