@@ -167,15 +167,37 @@ export function mayPass(failure: BuildFailure): boolean {
  * skopeo and podman show no body of a 5xx: so that is told as what fails for good.
  */
 function packagesError(packages: readonly FailedPackage[]): RegistryError {
-  const share = Math.max(
-    MIN_PACKAGE_CHARACTERS,
-    Math.floor(MAX_MESSAGE_CHARACTERS / packages.length),
-  );
-  const message = packages
-    .map(({ name, failure }) => describePackage(name, failure, share))
+  const shareOf = (count: number) =>
+    Math.max(MIN_PACKAGE_CHARACTERS, Math.floor(MAX_MESSAGE_CHARACTERS / count));
+  const causes = causesOf(packages);
+  const message = causes
+    .map(({ names, failure }) =>
+      describePackage(names, failure, names.length + shareOf(causes.length)),
+    )
     .join("\n");
+  const share = shareOf(packages.length);
   const detail = packages.map(({ name, failure }) => packageDetail(name, failure, share));
   return new RegistryError("MANIFEST_UNKNOWN", message, { detail });
+}
+
+interface Cause {
+  readonly names: string;
+  readonly failure: PackageFailure;
+}
+
+/** What is said at length is said once, with all names that it hit, at the place of the first. */
+function causesOf(packages: readonly FailedPackage[]): readonly Cause[] {
+  const groups = Map.groupBy(packages, ({ name, failure }) =>
+    isLengthy(failure) ? JSON.stringify(failure) : name,
+  );
+  return [...groups.values()].flatMap((group) => {
+    const names = group.map(({ name }) => name).join(", ");
+    return group.slice(0, 1).map(({ failure }) => ({ names, failure }));
+  });
+}
+
+function isLengthy({ kind }: PackageFailure): boolean {
+  return kind === "evaluation-failed" || kind === "build-failed" || kind === "build-timed-out";
 }
 
 /** The next request is held as this one was, so it may come soon. */

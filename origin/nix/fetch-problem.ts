@@ -2,6 +2,7 @@
 // such thing" and "asking again may go better". The texts change between versions; tests hold those
 // of 2.8 and 2.26.
 
+import { gitReason } from "./git-words.ts";
 import { evaluationMessage } from "./nix-error.ts";
 
 export type FetchProblem =
@@ -18,7 +19,8 @@ const ABSENT_COMMIT =
 /** Newer Nix wraps it into the failure of the unpacker that was reading, and that into brackets. */
 const DOWNLOAD = /unable to download '[^'\n]+': [^\n]*/;
 const WRAPPED = /\(Source threw exception: /;
-const GIT_REASON = /^(?:fatal|ssh|error): (.+)$/m;
+/** Behind what git said, where Nix ran it. */
+const GIT_FAILED = /^.*program '[^'\n]*git' failed/m;
 
 /** Of a process that did nothing but fetch `from`. */
 export function fetchProblem(stderr: string, from: string): FetchProblem {
@@ -32,6 +34,12 @@ function reasonOf(stderr: string, from: string): string {
   const download = DOWNLOAD.exec(said)?.[0];
   if (download !== undefined) return WRAPPED.test(said) ? download.replace(/\)$/, "") : download;
   // Nix says no more than git's exit code; what git said stands before it.
-  const git = /program 'git' failed/.test(said) ? GIT_REASON.exec(stderr)?.[1] : undefined;
-  return `${from}: ${git ?? said}`;
+  const git = GIT_FAILED.test(said) ? gitReason(beforeNix(stderr)) : "";
+  return `${from}: ${git === "" ? said : git}`;
+}
+
+/** Without Nix's own words, of which a trace comes first. */
+function beforeNix(stderr: string): string {
+  const end = GIT_FAILED.exec(stderr)?.index ?? stderr.length;
+  return stderr.slice(0, end).replace(/^(?:error:[ \t]*$|[ \t].*|warning: .*)\n?/gm, "");
 }

@@ -1,6 +1,8 @@
 // Reads what Nix writes to standard error: why an evaluation failed, and which builds failed. The
 // texts are for people and change between versions; tests hold recorded ones of 2.8 and newer.
 
+import { gitReason } from "./git-words.ts";
+
 const MAX_MESSAGE_LINES = 8;
 const MAX_MESSAGE_CHARACTERS = 1000;
 const ESCAPES = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
@@ -61,11 +63,11 @@ export function placeOfWords(file: string, text: string, message: string): strin
 export function fetchFailure(stderr: string): string | undefined {
   const message = evaluationMessage(stderr);
   if (UNFETCHED.test(message)) {
-    return /HTTP error 4(?:0[134]|10)/.test(message) ? undefined : message;
+    return /HTTP error 4(?:04|10)/.test(message) ? undefined : message;
   }
   if (!/^program 'git' failed/.test(message)) return undefined;
-  const said = linesOf(stderr).find((line) => GIT_UNREACHED.test(line));
-  return said?.replace(/^(?:fatal|ssh): /, "").slice(0, MAX_MESSAGE_CHARACTERS);
+  const said = linesOf(stderr).filter((line) => !/^\s|^error:/.test(line));
+  return said.some((line) => GIT_UNREACHED.test(line)) ? gitReason(said.join("\n")) : undefined;
 }
 
 /**
@@ -94,9 +96,9 @@ export function neededVersion(stderr: string): string | undefined {
 
 /** Newer Nix unpacks while it downloads, and says so first; what is cut or no archive may be whole next time. */
 const UNFETCHED =
-  /^(?:unable to download |failed to (?:open|extract|read from) archive|cannot read file '.*' from tarball)/i;
+  /^(?:unable to download |failed to (?:open|extract|read from) archive|cannot read file '.*' from tarball|opening Git repository .* is not owned by current user)/i;
 const GIT_UNREACHED =
-  /^fatal: unable to (?:access|connect)|^fatal: Could not read from remote|^ssh: (?:connect to host|Could not resolve)/i;
+  /^fatal: (?:unable to (?:access|connect)|Could not read from remote|Authentication failed|could not read Username|detected dubious ownership)|^ssh: (?:connect to host|Could not resolve)/i;
 
 export interface BuildError {
   readonly derivation: string;

@@ -8,8 +8,6 @@ import { runProcess, type SpawnOptions, type SpawnResult } from "../nix/spawn.ts
 export const GIT_MISSING =
   "git is not installed on the registry's host; channels and git repositories need it (on Debian: apt-get install git)";
 
-const MAX_REASON_CHARACTERS = 300;
-
 export function runGit(
   env: Readonly<Record<string, string>>,
   args: readonly string[],
@@ -22,13 +20,6 @@ export function runGit(
     SSH_ASKPASS_REQUIRE: "never",
   };
   return runProcess("git", args, { ...options, env: { ...allowedVariables(env), ...own } });
-}
-
-/** Git says what is wrong first, and ends with advice. */
-export function gitReason(stderr: string): string {
-  const lines = stderr.trim().split(/[\r\n]+/);
-  const reason = lines.find((line) => /^(?:fatal|error): /.test(line)) ?? lines.at(-1) ?? "";
-  return reason.replace(/^(?:fatal|error): /, "").slice(0, MAX_REASON_CHARACTERS);
 }
 
 /** Whether a process did not start because there is no such program. */

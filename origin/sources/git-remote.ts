@@ -2,7 +2,8 @@
 // One process per question at a time, and its answer counts for a moment, failure or not: neither a
 // flood of unknown tags nor a remote that hangs piles processes up.
 
-import { GIT_MISSING, gitReason, isMissing, runGit } from "./git-process.ts";
+import { gitReason } from "../nix/git-words.ts";
+import { GIT_MISSING, isMissing, runGit } from "./git-process.ts";
 import type { RemoteRefs } from "./refs.ts";
 
 export interface GitRemote {

@@ -71,7 +71,9 @@ export function rememberPins(options: PinsOptions): Pins {
       case "pinned":
         return await pinnedNow(tag, { ...resolution, resolvedAtMs: now() });
       case "unreachable":
-        return earlier === undefined ? resolution : failedAgain(tag, earlier, resolution.message);
+        if (earlier !== undefined) return failedAgain(tag, earlier, resolution.message);
+        log.error({ tag, reason: resolution.message }, "a tag could not be resolved");
+        return resolution;
       case "unknown-tag":
         // The remote did answer: whoever removed the branch meant it.
         if (earlier !== undefined) {

@@ -2,9 +2,10 @@
 // nixpkgs has 4 GB of history and 50 MB of files. Nix itself asks so since 2.20; here any version does.
 
 import { type FetchProblem, fetchProblem } from "../nix/fetch-problem.ts";
+import { gitReason } from "../nix/git-words.ts";
 import type { Transfers } from "../nix/nix-log.ts";
 import type { SpawnResult } from "../nix/spawn.ts";
-import { GIT_MISSING, gitReason, isMissing, runGit } from "./git-process.ts";
+import { GIT_MISSING, isMissing, runGit } from "./git-process.ts";
 
 export type Clone =
   | { readonly kind: "cloned" }

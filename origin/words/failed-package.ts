@@ -62,8 +62,11 @@ const MAX_ITEMS = 8;
 const MAX_ITEM_CHARACTERS = 200;
 const MAX_LOG_LINES = 10;
 
-/** One line, and below it, indented, those of a log; at most `most` characters. */
-export function describePackage(name: PackageName, failure: PackageFailure, most: number): string {
+/**
+ * One line, and below it, indented, those of a log; at most `most` characters. `name`: of several that
+ * one cause has hit, all of them.
+ */
+export function describePackage(name: string, failure: PackageFailure, most: number): string {
   const first = cut(publicText(explain(name, failure)), most);
   if (failure.kind !== "build-failed" && failure.kind !== "build-timed-out") return first;
   const log = lastLines(failure.log, most - first.length);
@@ -131,7 +134,7 @@ function facts(failure: PackageFailure, most: number): Facts {
   }
 }
 
-function explain(name: PackageName, failure: PackageFailure): string {
+function explain(name: string, failure: PackageFailure): string {
   const listed = (values: readonly string[]) => items(values).join(", ");
   switch (failure.kind) {
     case "missing":
@@ -161,8 +164,8 @@ function explain(name: PackageName, failure: PackageFailure): string {
     case "build-failed": {
       const { derivation, reason } = failure;
       // Newer Nix gives the reason without the derivation.
-      const where = reason.includes(derivation) ? "" : ` of ${derivation}`;
-      return `${name} cannot be built: ${reason}${where}`;
+      const where = reason.includes(derivation) ? "" : `${derivation}: `;
+      return `${name} cannot be built: ${where}${reason}`;
     }
     case "build-timed-out": {
       const afterSeconds = Math.round(failure.afterMs / 1000);
@@ -176,7 +179,7 @@ function explain(name: PackageName, failure: PackageFailure): string {
 }
 
 /** The subject of what is said of a refused package. */
-function refusedOf(name: PackageName, { dependency }: Refusal): string {
+function refusedOf(name: string, { dependency }: Refusal): string {
   return dependency === undefined ? name : `${name} needs ${items([dependency])}, which`;
 }
 

@@ -1,6 +1,6 @@
 // What a client is told of each way in which an image cannot be had.
 
-import { describe, expect, test } from "vitest";
+import { assert, describe, expect, test } from "vitest";
 import {
   type BuildFailure,
   failureError,
@@ -213,7 +213,7 @@ describe("failureError", () => {
     ],
     [
       { kind: "build-failed", derivation: DERIVATION, reason: "exit code 1", log: ["one", "two"] },
-      `0ad cannot be built: exit code 1 of ${DERIVATION}\n  one\n  two`,
+      `0ad cannot be built: ${DERIVATION}: exit code 1\n  one\n  two`,
       { derivation: DERIVATION, message: "exit code 1", log: ["one", "two"] },
     ],
     [
@@ -254,6 +254,22 @@ describe("failureError", () => {
     const lines = message.split("\n").map((line) => line.split(" ")[0]);
     expect(lines).toStrictEqual(names);
     expect(options.detail as readonly object[]).toHaveLength(names.length);
+  });
+
+  test("says a cause once, with all names that it hit", () => {
+    const [one, two] = [1, 2].map((n): PackageFailure => {
+      return { kind: "build-failed", derivation: DERIVATION, reason: `exit code ${n}`, log: ["a"] };
+    });
+    assert(one !== undefined && two !== undefined);
+    const packages = [one, two, one].map((failure, n) => ({
+      name: `p${n}` as PackageName,
+      failure,
+    }));
+    const { message, options } = failureError({ kind: "packages-failed", packages });
+    expect(message).toBe(
+      `p0, p2 cannot be built: ${DERIVATION}: exit code 1\n  a\np1 cannot be built: ${DERIVATION}: exit code 2\n  a`,
+    );
+    expect(options.detail).toHaveLength(3);
   });
 
   const long = "ü/home/x".repeat(20_000);

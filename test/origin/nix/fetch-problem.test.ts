@@ -77,6 +77,18 @@ describe("fetchProblem", () => {
       `${FROM}: unable to access 'https://h.example/': Failed to connect`,
     ],
     [
+      "what ssh said before git and Nix",
+      `Host key verification failed.\nfatal: Could not read from remote repository.\n\nPlease make sure\n${NEWER}program 'git' failed with exit code 128`,
+      "unreachable",
+      `${FROM}: Host key verification failed.`,
+    ],
+    [
+      "a repository of somebody else's in 2.26",
+      `error:\n       … while fetching the input 'git+file:///srv/r'\n\n       error: opening Git repository "/srv/r": repository path '/srv/r' is not owned by current user`,
+      "unreachable",
+      `${FROM}: opening Git repository "/srv/r": repository path '/srv/r' is not owned by current user`,
+    ],
+    [
       "a commit that Nix does not find in a repository",
       "error: Cannot find Git revision '1' in ref 'master' of repository 'https://h.example/set'!",
       "absent",
