@@ -1,0 +1,184 @@
+// A host of the origin's own that a test makes fail: its store, its state and its daemon's TMPDIR are
+// small disks in a private mount namespace, and its Nix daemon is started again whenever it has ended,
+// as a service manager does it.
+
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Ending } from "../origin/fixture.ts";
+import { until } from "../origin/images/gated-set.ts";
+import { SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
+import { freePort } from "./deployment.ts";
+
+export interface FailingHost {
+  /** A folder of the test's, on the machine's own disk. */
+  readonly folder: string;
+  readonly launcher: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Where a path of the origin's is to be found from outside. */
+  place(path: string): Promise<string>;
+  /** Takes all that is left of the disk with a folder of the origin's in it; the result gives it back. */
+  fill(path: string): Promise<() => Promise<void>>;
+  /** Ends the daemon, with what it serves; a new one is there in a moment, unless it is to stay away. */
+  killDaemon(): Promise<void>;
+  keepDaemonAway(): Promise<() => Promise<void>>;
+  /** The processes that the origin has started itself and whose command says so. */
+  childrenOf(program: string): Promise<readonly number[]>;
+}
+
+/** Why there can be none here, for tests that skip themselves; false where there can. */
+export function missingHost(): string | false {
+  if (process.getuid?.() !== 0) return "only root may mount";
+  const daemon = (process.env.PATH ?? "").split(":").some((dir) => existsSync(`${dir}/nix-daemon`));
+  return daemon ? false : "no nix-daemon is installed";
+}
+
+/** `$1` is the folder. Both end with the origin, which this becomes. */
+const START = `set -e
+mount -t tmpfs -o size=64m,mode=755 tmpfs /nix
+mount -t tmpfs -o size=24m tmpfs "$NIXPORT_STATE"
+mount -t tmpfs -o size=8m tmpfs "$1/tmp"
+setpriv --pdeathsig KILL sh -c '
+  while :; do
+    if [ ! -e "$1/away" ]; then
+      TMPDIR="$1/tmp" NIX_REMOTE= setpriv --pdeathsig KILL nix-daemon >/dev/null 2>&1 &
+      echo $! >"$1/daemon.pid"
+      wait $!
+    fi
+    sleep 0.1
+  done' supervisor "$1" &
+until [ -S /nix/var/nix/daemon-socket/socket ]; do sleep 0.1; done
+echo $$ >"$1/origin.pid"
+shift
+exec "$@"`;
+
+export async function openFailingHost(onEnd: Ending): Promise<FailingHost> {
+  const folder = await mkdtemp(join(tmpdir(), "nixport-host-"));
+  onEnd(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  for (const name of ["tmp", "conf"]) await mkdir(join(folder, name));
+  await writeFile(join(folder, "conf/nix.conf"), "");
+  const numberIn = async (name: string) => Number(await readFile(join(folder, name), "utf8"));
+  const away = join(folder, "away");
+
+  const place = async (path: string) => `/proc/${await numberIn("origin.pid")}/root${path}`;
+
+  async function killDaemon(): Promise<void> {
+    const daemon = await numberIn("daemon.pid");
+    // What serves a connection is a child of its own, which the daemon's end would leave.
+    for (const pid of [daemon, ...(await childrenOfProcess(daemon))]) kill(pid);
+  }
+
+  return {
+    ...{ folder, place, killDaemon },
+    launcher: [
+      ...["unshare", "--mount", "--propagation", "private"],
+      ...["sh", "-c", START, "host", folder],
+    ],
+    env: {
+      NIX_REMOTE: "daemon",
+      NIX_CONF_DIR: join(folder, "conf"),
+      // The host's build users would be shared with the daemon of the machine.
+      NIX_CONFIG: "build-users-group =\nsandbox = false\nsubstituters =\ndownload-attempts = 1\n",
+    },
+    async fill(path) {
+      const file = join(await place(path), "filling");
+      const handle = await open(file, "w");
+      for (const sizeBytes of [1 << 20, 1 << 12]) {
+        const zeros = new Uint8Array(sizeBytes);
+        while (await handle.write(zeros).catch(() => undefined)) {}
+      }
+      await handle.close();
+      return () => rm(file);
+    },
+    async keepDaemonAway() {
+      await writeFile(away, "");
+      await killDaemon();
+      const before = await numberIn("daemon.pid");
+      return async () => {
+        await rm(away);
+        await until("a daemon is started", async () => (await numberIn("daemon.pid")) !== before);
+      };
+    },
+    async childrenOf(program) {
+      const children = await childrenOfProcess(await numberIn("origin.pid"));
+      const commands = await Promise.all(
+        children.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
+      );
+      return children.filter((_, place) => commands[place]?.startsWith(program));
+    },
+  };
+}
+
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It has ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+async function childrenOfProcess(pid: number): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  return text.split(" ").flatMap((each) => (each === "" ? [] : [Number(each)]));
+}
+
+/** A server of one file, which is not there until it is started. */
+export async function lateServer(onEnd: Ending, body: string) {
+  const port = await freePort();
+  let status = 200;
+  const server = createServer((_, response) => {
+    response.writeHead(status).end(status === 200 ? body : "");
+  });
+  onEnd(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return {
+    url: `http://127.0.0.1:${port}/file`,
+    async start(answering: number) {
+      status = answering;
+      if (server.listening) return;
+      server.listen(port, "127.0.0.1");
+      await once(server, "listening");
+    },
+  };
+}
+
+export interface Sources {
+  readonly folder: string;
+  /** What is fetched, by the attribute that needs it. */
+  readonly fetched: Readonly<Record<string, { readonly url: string; readonly sha256: string }>>;
+}
+
+/** A package for each fault, of which nothing was built before. */
+export function failingHostSet({ folder, fetched }: Sources): string {
+  const fetching = Object.entries(fetched).map(
+    ([name, { url, sha256 }]) => `${name} = make "${name}-1.0" "cat \${builtins.derivation {
+      name = "${name}-source"; system = "builtin"; builder = "builtin:fetchurl"; url = "${url}";
+      salt = "${folder}"; executable = false; unpack = false;
+      outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "${sha256}"; }} > $out/file";`,
+  );
+  return `{ system, ... }:
+let
+  make = name: script: derivation {
+    inherit name system; builder = ${SHELL_BUILDER}; PATH = "/bin:/usr/bin"; salt = "${folder}";
+    args = [ "-c" "set -e; mkdir $out; \${script}" ];
+  };
+  plain = name: make "\${name}-1.0" "echo \${name} > $out/\${name}";
+in {
+  cacert = plain "cacert";
+  iana-etc = plain "iana-etc";
+  ${["stored", "store-full", "unstorable", "daemonless", "jobless"]
+    .map((name) => `${name} = plain "${name}";`)
+    .join("\n  ")}
+  tmp-full = make "tmp-full-1.0" "dd if=/dev/zero of=scratch bs=1M count=1; echo > $out/file";
+  # At the first attempt it waits to be killed with the daemon.
+  cut-off = make "cut-off-1.0" "if [ ! -e ${folder}/begun ]; then echo $$ > ${folder}/begun; exec sleep 1000; fi; echo > $out/file";
+  gated = builtins.seq (builtins.readFile (/. + "${folder}/gate")) (plain "gated");
+  ${fetching.join("\n  ")}
+}`;
+}
