@@ -25,6 +25,7 @@ import {
   type WantedOutputs,
 } from "./realise-job.ts";
 import { askPlan, type Plan, refuseBuilds } from "./realise-plan.ts";
+import { findRefusingCache } from "./refusing-cache.ts";
 import { findValid } from "./store-database.ts";
 
 export interface Fetched {
@@ -42,6 +43,9 @@ export async function fetchFirst(job: Job, wanted: readonly WantedOutputs[]): Pr
   const gone = await findGone(job, missing);
   const plan = await askPlan(job, targetsOf(missing, gone));
   if (plan.kind !== "plan") return without(wanted, missing, plan);
+
+  const refusing = await askRefusing(job, missing, plan);
+  if (refusing !== undefined) return without(wanted, missing, refusing);
 
   const isUnknown = (each: WantedOutputs) =>
     !isBuildable(each, gone) && pathsOf([each]).some((path) => plan.unknown.includes(path));
@@ -62,6 +66,19 @@ export async function fetchFirst(job: Job, wanted: readonly WantedOutputs[]): Pr
   if (policy.build === "always") return { failures, pending: rest };
   const fetched = await fetchAll(job, leave(rest, building), building, plan);
   return { failures: [...failures, ...fetched.failures], pending: fetched.pending };
+}
+
+/** Before it counts that no cache has something. */
+async function askRefusing(
+  { nix, options, signal }: Job,
+  missing: readonly WantedOutputs[],
+  { builds, unknown }: Plan,
+): Promise<Hindrance | undefined> {
+  const { build, caches } = options.policy;
+  const [path] = pathsOf(missing);
+  const isLacking = builds.length > 0 || unknown.length > 0;
+  if (build === "always" || !isLacking || path === undefined) return undefined;
+  return await findRefusingCache({ caches, netrcFile: nix.settings?.netrcFile, path, signal });
 }
 
 /** By output paths, of which Nix builds none: it has no derivation to build them by. */

@@ -37,7 +37,7 @@ export interface Unsigned {
   readonly path: string;
 }
 
-type CacheFailure = Extract<Hindrance, { kind: "cache-failed" }>;
+export type CacheFailure = Extract<Hindrance, { kind: "cache-failed" }>;
 export type HostFailure = Extract<Hindrance, { kind: "host-failed" }>;
 
 const MAX_REASON_CHARACTERS = 500;

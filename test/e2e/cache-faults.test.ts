@@ -72,6 +72,10 @@ describe("a binary cache that fails", skipWhere(missingWorld()), () => {
     ["libffi", /\.nar\.\w+ libffi/, { kind: "status", status: 502 }, /HTTP error 502/],
     ["libnl", /\.nar\.\w+ libnl/, { kind: "cut", afterBytes: 50 }, /cut short/],
     ["nghttp2", /\.nar\.\w+ nghttp2/, { kind: "corrupt" }, /nghttp2|hash|compress/],
+    // Nix takes these for "not there", and would build.
+    ["attr", /narinfo attr/, { kind: "status", status: 401 }, /HTTP error 401: it does not accept/],
+    ["acl", /narinfo acl|info/, { kind: "status", status: 403 }, /HTTP error 403: it does not acc/],
+    ["gmp", /\.nar\.\w+ gmp/, { kind: "status", status: 401 }, /it lists nar\/.* and lacks it/],
     ["libuv", /./, { kind: "refuse" }, /connect/i],
   ];
   for (const [name, path, fault, says] of faults) {

@@ -241,6 +241,20 @@ describe("a package that no cache has", limit, () => {
     expect(await failuresOf(house, ["own"])).toStrictEqual([]);
   });
 
+  test("is fetched once the cache has it, also where nothing is asked before", async () => {
+    const house = await prepare(onTestFinished, { build: "always", maxSourceBuilds: null });
+    const own = house.wanted("own").flatMap(({ outputs }) => outputs);
+    const [path = ""] = own.map((output) => output.path);
+    // As a lost layer is asked for: by its path, of which nothing can be built.
+    const wanted = [{ derivation: path, outputs: own }];
+    const before = await realise(house.nix, wanted, house.options);
+    expect(before.kind).toBe("build-failed");
+    house.cache.add(path, file("own"), []);
+    const after = await realise(house.nix, wanted, house.options);
+    expect(after.kind).toBe("realised");
+    for (const each of [before, after]) if ("release" in each) await each.release();
+  });
+
   test("is built without asking a cache where the host has none", async () => {
     const house = await prepare(onTestFinished, { caches: [], maxSourceBuilds: null });
     house.cache.fault(/./, { kind: "missing" });

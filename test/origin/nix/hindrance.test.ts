@@ -142,11 +142,62 @@ error: build of '${TOP}' failed`,
     ],
     ["all: no room", "error: writing to file: No space left on device", noSpace],
     [
+      "2.8: no room for the database",
+      "error: executing SQLite statement 'pragma synchronous = normal': disk I/O error (in '/nix/var/nix/db/db.sqlite')",
+      { kind: "host-failed", reason: "its disk fails, or is full" },
+    ],
+    [
+      "2.8: no room for a transaction",
+      `error (ignored): error: aborting transaction: SQL logic error (in '/nix/var/nix/db/db.sqlite')
+error: committing transaction: database or disk is full (in '/nix/var/nix/db/db.sqlite')`,
+      noSpace,
+    ],
+    [
+      "2.8: no room for what it remembers of caches, which it makes nothing of",
+      `error (ignored): error: executing SQLite query: disk I/O error (in '/root/.cache/nix/binary-cache-v6.sqlite')
+error: builder for '${TOP}.drv' failed with exit code 1`,
+      undefined,
+    ],
+    [
+      "2.26: no room for a derivation",
+      `error:
+       … while evaluating derivation 'hello-1.0'
+         whose name attribute is located at /tmp/set.nix:2:47
+
+       error: writing to file: No space left on device`,
+      noSpace,
+    ],
+    [
+      "all: a TMPDIR without room",
+      "error: creating directory '/tmp/nix-build-hello-1.0.drv-0': No space left on device",
+      noSpace,
+    ],
+    [
+      "all: a store that can only be read",
+      "error: opening lock file '/nix/store/x.lock': Read-only file system",
+      { kind: "host-failed", reason: "its disk can only be read" },
+    ],
+    [
+      "a process of Nix's that was killed",
+      "error: ended by SIGKILL",
+      { kind: "host-failed", reason: "Nix itself was killed, most likely for want of memory" },
+    ],
+    [
       "all: no daemon",
       "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': No such file or directory",
       noDaemon,
     ],
     ["2.8: a daemon that died", "error: unexpected end-of-file", noDaemon],
+    [
+      "all: a daemon's socket that nobody listens at",
+      "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+      noDaemon,
+    ],
+    [
+      "2.26: a daemon that died in an evaluation",
+      "error: cannot open connection to remote store 'daemon': error: reading from file: Connection reset by peer",
+      noDaemon,
+    ],
     [
       "2.26: a daemon that died",
       "error: Nix daemon disconnected unexpectedly (maybe it crashed?)",
@@ -245,6 +296,30 @@ describe("readBuildHindrance", () => {
       ["curl: (7) Failed to connect to h.example port 443: Connection refused", "giving up"],
       true,
       unreached("curl: (7) Failed to connect to h.example port 443: Connection refused"),
+    ],
+    [
+      "2.26: builtin:fetchurl of what wants other credentials",
+      failed,
+      fetching("HTTP error 401"),
+      true,
+      unreached("unable to download 'http://x.invalid/x': HTTP error 401"),
+    ],
+    [
+      "curl of what wants other credentials",
+      failed,
+      ["curl: (22) The requested URL returned error: 403"],
+      true,
+      unreached("curl: (22) The requested URL returned error: 403"),
+    ],
+    [
+      "git with a password that has expired",
+      failed,
+      [
+        "remote: Invalid username or password.",
+        "fatal: Authentication failed for 'https://h.example/r/'",
+      ],
+      true,
+      unreached("Authentication failed for 'https://h.example/r/'"),
     ],
     [
       "curl of what is gone",
