@@ -3,7 +3,9 @@
 
 import * as v from "valibot";
 import { packageNameSchema, tagSchema } from "../../registry/between/backfill.ts";
-import type { Part } from "../../registry/image/part.ts";
+import { canonicalImage } from "../../registry/http/platforms.ts";
+import { omittedHeader } from "../../registry/image/image-index.ts";
+import { type Part, partsOf } from "../../registry/image/part.ts";
 import {
   digestSchema,
   type PackingId,
@@ -13,9 +15,21 @@ import {
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
-import type { PackageName, System } from "../../registry/naming/recipe.ts";
+import {
+  canonicalRecipe,
+  type PackageName,
+  type System,
+  systemOf,
+} from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
+import type { BuiltForPlatforms, PlatformBuild } from "../images/answer.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
+
+export interface AnsweredImage {
+  readonly tag: Tag;
+  readonly variant: Variant;
+  readonly answered: BuiltForPlatforms;
+}
 
 export type OutboxEntry = ImageEntry | IndexEntry;
 
@@ -81,4 +95,52 @@ const entrySchema = v.union([imageEntrySchema, indexEntrySchema]);
 export function parseOutboxEntry(bytes: Uint8Array): OutboxEntry | undefined {
   const parsed = v.safeParse(entrySchema, parseStoredJson(bytes));
   return parsed.success ? parsed.output : undefined;
+}
+
+export function entryOf({ tag, variant, answered }: AnsweredImage): OutboxEntry {
+  const imageEntry = (build: PlatformBuild) => imageEntryOf(build, tag, variant);
+  if (answered.kind === "image") return imageEntry(answered);
+  const images = answered.images.map(imageEntry);
+  const { pin, resolvedAtMs } = answered.pinned;
+  return {
+    recipe: canonicalImage(answered),
+    tag,
+    variant,
+    pin,
+    resolvedAtMs,
+    index: answered.manifest.digest,
+    packing: answered.packing,
+    omitted: omittedHeader(answered.omitted) ?? null,
+    images,
+  };
+}
+
+function imageEntryOf({ recipe, built }: PlatformBuild, tag: Tag, variant: Variant): ImageEntry {
+  return {
+    recipe: canonicalRecipe(recipe),
+    system: systemOf(recipe.architecture),
+    tag,
+    variant,
+    pin: built.pinned.pin,
+    resolvedAtMs: built.pinned.resolvedAtMs,
+    manifest: built.image.manifest.digest,
+    config: built.image.config.digest,
+    packing: built.packing,
+    packages: built.storedNames,
+    parts: partsOf(built.ingredients),
+  };
+}
+
+/** Whether a push of one would change nothing after a push of the other. */
+export function sameAs(a: OutboxEntry, b: OutboxEntry): boolean {
+  return (
+    digestOf(a) === digestOf(b) &&
+    a.pin === b.pin &&
+    a.resolvedAtMs === b.resolvedAtMs &&
+    a.packing === b.packing
+  );
+}
+
+function digestOf(entry: OutboxEntry): Digest {
+  return "index" in entry ? entry.index : entry.manifest;
 }

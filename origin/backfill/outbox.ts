@@ -2,26 +2,18 @@
 // until the edge has everything. One image at a time, oldest first; an image the edge refuses waits
 // behind the others. A lost entry costs latency later, never correctness.
 
-import { canonicalImage } from "../../registry/http/platforms.ts";
-import { omittedHeader } from "../../registry/image/image-index.ts";
-import { partsOf } from "../../registry/image/part.ts";
-import type { Variant } from "../../registry/image/variant.ts";
-import type { Digest } from "../../registry/naming/digest.ts";
-import { canonicalRecipe, systemOf } from "../../registry/naming/recipe.ts";
-import type { Tag } from "../../registry/naming/reference.ts";
-import type { BuiltForPlatforms, PlatformBuild } from "../images/answer.ts";
 import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
-import { type ImageEntry, type OutboxEntry, parseOutboxEntry } from "./entry.ts";
+import {
+  type AnsweredImage,
+  entryOf,
+  type OutboxEntry,
+  parseOutboxEntry,
+  sameAs,
+} from "./entry.ts";
 import type { Pusher, PushOutcome } from "./push.ts";
-
-export interface AnsweredImage {
-  readonly tag: Tag;
-  readonly variant: Variant;
-  readonly answered: BuiltForPlatforms;
-}
 
 export interface Outbox {
   /** Never fails. */
@@ -207,52 +199,4 @@ async function load(store: BlobStore, log: Log): Promise<Map<StorageKey, Waiting
   }
   loaded.sort(([, a], [, b]) => a.resolvedAtMs - b.resolvedAtMs);
   return new Map(loaded.map(([key, entry]) => [key, { entry, failures: 0, notBeforeMs: 0 }]));
-}
-
-function entryOf({ tag, variant, answered }: AnsweredImage): OutboxEntry {
-  const imageEntry = (build: PlatformBuild) => imageEntryOf(build, tag, variant);
-  if (answered.kind === "image") return imageEntry(answered);
-  const images = answered.images.map(imageEntry);
-  const { pin, resolvedAtMs } = answered.pinned;
-  return {
-    recipe: canonicalImage(answered),
-    tag,
-    variant,
-    pin,
-    resolvedAtMs,
-    index: answered.manifest.digest,
-    packing: answered.packing,
-    omitted: omittedHeader(answered.omitted) ?? null,
-    images,
-  };
-}
-
-function imageEntryOf({ recipe, built }: PlatformBuild, tag: Tag, variant: Variant): ImageEntry {
-  return {
-    recipe: canonicalRecipe(recipe),
-    system: systemOf(recipe.architecture),
-    tag,
-    variant,
-    pin: built.pinned.pin,
-    resolvedAtMs: built.pinned.resolvedAtMs,
-    manifest: built.image.manifest.digest,
-    config: built.image.config.digest,
-    packing: built.packing,
-    packages: built.storedNames,
-    parts: partsOf(built.ingredients),
-  };
-}
-
-/** Whether a push of one would change nothing after a push of the other. */
-function sameAs(a: OutboxEntry, b: OutboxEntry): boolean {
-  return (
-    digestOf(a) === digestOf(b) &&
-    a.pin === b.pin &&
-    a.resolvedAtMs === b.resolvedAtMs &&
-    a.packing === b.packing
-  );
-}
-
-function digestOf(entry: OutboxEntry): Digest {
-  return "index" in entry ? entry.index : entry.manifest;
 }

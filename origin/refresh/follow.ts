@@ -9,7 +9,7 @@ import {
   systemOf,
 } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
-import type { AnsweredImage } from "../backfill/outbox.ts";
+import type { AnsweredImage } from "../backfill/entry.ts";
 import { describeSetFailure, failureError, mayPass } from "../failures/failures.ts";
 import { hostFailureOf } from "../failures/host-error.ts";
 import { oneImage } from "../images/answer.ts";

@@ -1,7 +1,7 @@
 // An origin's storage with images in it, ready to be given to an edge.
 
 import { assert } from "vitest";
-import type { AnsweredImage } from "../../../origin/backfill/outbox.ts";
+import type { AnsweredImage } from "../../../origin/backfill/entry.ts";
 import type { PinnedTag } from "../../../origin/sources/pins.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";

@@ -62,6 +62,21 @@ describe("the outbox", limit, () => {
     expect(await storage.store.list("outbox/")).toStrictEqual([]);
   });
 
+  test("gives the edge what a full disk had no room for, and takes it in all the same", async () => {
+    const storage = await openStorage(onTestFinished);
+    const edge = await startEdge(onTestFinished);
+    const image = await stockImage(storage.store, "git");
+    const full = async () => {
+      throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+    };
+    const store = { ...storage.store, store: full, remove: full };
+    const { outbox, lines } = await open(onTestFinished, { ...storage, store }, edge.url);
+    await outbox.add(image);
+    expect(lines.map(({ msg }) => msg)).toContain("an entry of the outbox is not on disk");
+    await outbox.drained();
+    expect(edge.pointers).toHaveLength(1);
+  });
+
   test("is drained at once when it is empty, and ends", async () => {
     const { outbox, stop } = await open(
       onTestFinished,

@@ -2,8 +2,8 @@
 
 import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { createEdgeClient } from "../../../origin/backfill/edge-client.ts";
-import type { ImageEntry, OutboxEntry } from "../../../origin/backfill/entry.ts";
-import { type AnsweredImage, openOutbox } from "../../../origin/backfill/outbox.ts";
+import type { AnsweredImage, ImageEntry, OutboxEntry } from "../../../origin/backfill/entry.ts";
+import { openOutbox } from "../../../origin/backfill/outbox.ts";
 import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
