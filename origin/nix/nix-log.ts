@@ -31,7 +31,8 @@ const RESULT = { buildLogLine: 101, progress: 105, setExpected: 106 } as const;
 const WARNING_LEVEL = 1;
 
 const PREFIX = "@nix ";
-const TAIL_LINES = 10;
+/** What went wrong may be some lines above those that tell of it: make has one for each folder. */
+const TAIL_LINES = 40;
 const MAX_TAIL_CHARACTERS = 1000;
 const MAX_TAILS = 100;
 const MAX_ACTIVITIES = 10_000;

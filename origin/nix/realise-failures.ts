@@ -29,6 +29,7 @@ export type RealiseFailure = { readonly wanted: WantedOutputs } & (
 );
 
 const MAX_LOG_LINES = 10;
+const MAX_READ_LINES = 40;
 
 export async function findFailures(
   job: Job,
@@ -76,14 +77,16 @@ async function describe(
   nixLog: NixLog,
 ): Promise<RealiseFailure> {
   const { derivation, reason, timedOutAfterSeconds: afterSeconds } = error;
-  const shown = builderLog(error.log.length > 0 ? error.log : nixLog.tailOf(derivation));
+  const tail = nixLog.tailOf(derivation);
+  const shown = builderLog(error.log.length > tail.length ? error.log : tail);
   // A daemon tells as many lines as its own configuration says.
-  const log = (shown.length > 0 ? shown : await readLog(job, derivation)).slice(-MAX_LOG_LINES);
+  const whole = shown.length > 0 ? shown : await readLog(job, derivation);
+  const log = whole.slice(-MAX_LOG_LINES);
   if (afterSeconds !== null) {
     return { kind: "builder-timed-out", wanted, derivation, afterSeconds, log };
   }
   const isFixedOutput = await hasFixedOutput(job, derivation);
-  const hindrance = readBuildHindrance(derivation, { reason, log }, isFixedOutput);
+  const hindrance = readBuildHindrance(derivation, { reason, log: whole }, isFixedOutput);
   if (hindrance !== undefined) return { ...hindrance, wanted };
   return { kind: "builder-failed", wanted, derivation, reason, log };
 }
@@ -99,5 +102,5 @@ async function hasFixedOutput({ nix }: Job, derivation: string): Promise<boolean
 async function readLog(job: Job, derivation: string): Promise<readonly string[]> {
   const result = await run(job, ["--read-log", derivation]);
   if (result.kind !== "exited" || result.code !== 0) return [];
-  return builderLog(result.stdout.split("\n")).slice(-MAX_LOG_LINES);
+  return builderLog(result.stdout.split("\n")).slice(-MAX_READ_LINES);
 }

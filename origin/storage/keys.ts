@@ -9,7 +9,7 @@
 //   records/<packing>/<sha256 hex>           of any other part, by its outputs
 //   lookups/<pin>/<system>/<package name>    JSON Found whose records are stored
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
-//   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to
+//   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to, and last loaded at
 //   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
 //   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
 //   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given

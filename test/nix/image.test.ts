@@ -93,6 +93,21 @@ describe("an image built without the registry", limit, () => {
     }
   });
 
+  test("has the registry's digest where the set has no certificates", async () => {
+    const set = await realpath(await plantSet(onTestFinished));
+    const folder = await realpath(await temporaryDirectory(onTestFinished));
+    await writeFile(
+      join(folder, "default.nix"),
+      `removeAttrs (import ${set}) [ "cacert" "iana-etc" ]`,
+    );
+    const state = await temporaryDirectory(onTestFinished);
+    const house = await startHouse(onTestFinished, folder, state);
+    const { digest } = await house.pull("hello");
+    const name = `${REPOSITORY_PREFIX}hello`;
+    const built = await build("--argstr", "name", name, "--argstr", "pkgSource", `path!${folder}`);
+    expect(built.digest).toBe(digest);
+  });
+
   test("has the registry's digest of a whole image, by its name", async () => {
     const set = await realpath(await plantSet(onTestFinished));
     const folder = await temporaryDirectory(onTestFinished);

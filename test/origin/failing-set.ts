@@ -52,7 +52,9 @@ in rec {
   # As the kernel does it when memory is short: to the builder, or to what that started.
   killed = make "killed-1.0" "echo begun; kill -9 $$";
   killed-within = make "killed-within-1.0" "sleep 1000 & kill -9 $!; wait $!";
-  roomless = make "roomless-1.0" "echo 'cp: error writing x: No space left on device'; exit 1";
+  roomless = make "roomless-1.0" ''
+    echo 'cp: error writing x: No space left on device'
+    for each in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "make[$each]: *** [all] Error 1"; done; exit 1'';
 
   slow = make "slow-1.0" "echo still at it; exec sleep 1000";
 

@@ -147,14 +147,14 @@ describe("the log of Nix", () => {
     expect(log.progress()).toStrictEqual(createNixLog().progress());
   });
 
-  test("keeps ten lines of a builder's output, and not all of a long one", () => {
+  test("keeps forty lines of a builder's output, and not all of a long one", () => {
     const line = (text: string) =>
       `@nix {"action":"result","fields":["${text}"],"id":96490735271941,"type":101}`;
     const many = Array.from({ length: 50 }, (_, index) => line(`line ${index}`)).join("\n");
     const tail = read(BUILDING, many, line("x".repeat(5000))).tailOf(BAD);
-    expect(tail).toHaveLength(10);
-    expect(tail[0]).toBe("line 41");
-    expect(tail[9]?.length).toBe(1000);
+    expect(tail).toHaveLength(40);
+    expect(tail[0]).toBe("line 11");
+    expect(tail[39]?.length).toBe(1000);
   });
 });
 
