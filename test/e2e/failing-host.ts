@@ -25,8 +25,8 @@ export interface FailingHost {
   /** Ends the daemon, with what it serves; a new one is there in a moment, unless it is to stay away. */
   killDaemon(): Promise<void>;
   keepDaemonAway(): Promise<() => Promise<void>>;
-  /** The processes that the origin has started itself and whose command says so. */
-  childrenOf(program: string): Promise<readonly number[]>;
+  /** The processes that the origin has started itself and whose command begins so, NUL between words. */
+  childrenOf(command: string): Promise<readonly number[]>;
 }
 
 /** Why there can be none here, for tests that skip themselves; false where there can. */
@@ -102,12 +102,12 @@ export async function openFailingHost(onEnd: Ending): Promise<FailingHost> {
         await until("a daemon is started", async () => (await numberIn("daemon.pid")) !== before);
       };
     },
-    async childrenOf(program) {
+    async childrenOf(command) {
       const children = await childrenOfProcess(await numberIn("origin.pid"));
       const commands = await Promise.all(
         children.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
       );
-      return children.filter((_, place) => commands[place]?.startsWith(program));
+      return children.filter((_, place) => commands[place]?.startsWith(command));
     },
   };
 }
@@ -178,6 +178,9 @@ in {
   tmp-full = make "tmp-full-1.0" "dd if=/dev/zero of=scratch bs=1M count=1; echo > $out/file";
   # At the first attempt it waits to be killed with the daemon.
   cut-off = make "cut-off-1.0" "if [ ! -e ${folder}/begun ]; then echo $$ > ${folder}/begun; exec sleep 1000; fi; echo > $out/file";
+  # Both wait until they are let go.
+  held = make "held-1.0" "[ -e ${folder}/free ] || exec sleep 1000; echo > $out/file";
+  hunted = make "hunted-1.0" "[ -e ${folder}/spared ] || { echo $$ > ${folder}/hunted; exec sleep 1000; }; echo > $out/file";
   gated = builtins.seq (builtins.readFile (/. + "${folder}/gate")) (plain "gated");
   ${fetching.join("\n  ")}
 }`;

@@ -90,13 +90,31 @@ const faults: readonly (readonly [what: string, fault: Fault])[] = [
           await writeFile(gate, "");
         };
       },
+      meanwhile: () => killChildren("nix-instantiate"),
+    },
+  ],
+  [
+    "a process of Nix's that is killed",
+    {
+      name: "held",
+      reason: "host-failed",
+      says: /Nix itself was killed/,
+      begin: async () => () => writeFile(join(host.folder, "free"), ""),
+      meanwhile: () => killChildren("nix-store\0--realise\0/"),
+    },
+  ],
+  [
+    "a builder that is killed",
+    {
+      name: "hunted",
+      reason: "host-failed",
+      says: /a builder was killed/,
+      begin: async () => () => writeFile(join(host.folder, "spared"), ""),
       async meanwhile() {
-        let found: readonly number[] = [];
-        await until("it evaluates", async () => {
-          found = await host.childrenOf("nix-instantiate");
-          return found.length > 0;
-        });
-        for (const pid of found) kill(pid);
+        const file = join(host.folder, "hunted");
+        const pid = async () => Number(await readFile(file, "utf8").catch(() => "0"));
+        await until("it is being built", async () => (await pid()) > 0);
+        kill(await pid());
       },
     },
   ],
@@ -135,6 +153,15 @@ const faults: readonly (readonly [what: string, fault: Fault])[] = [
     },
   ],
 ];
+
+async function killChildren(command: string): Promise<void> {
+  let found: readonly number[] = [];
+  await until("it has been started", async () => {
+    found = await host.childrenOf(command);
+    return found.length > 0;
+  });
+  for (const pid of found) kill(pid);
+}
 
 async function refusal(name: string, meanwhile: Fault["meanwhile"]) {
   const path = `/v2/${name}/manifests/latest`;
