@@ -64,6 +64,8 @@ describe("holdRequest", limit, () => {
     const client = new AbortController();
     const held = hold({ connection: client.signal });
     const { demand } = begun();
+    // Not while it is waited for.
+    demand.giveWay();
     client.abort(new Error("left"));
     await expect(held).rejects.toThrow(/left/);
     expect([demand.isWanted(), demand.signal.aborted]).toStrictEqual([false, false]);
