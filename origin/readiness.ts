@@ -4,7 +4,7 @@
 
 import type { PackageName, System } from "../registry/naming/recipe.ts";
 import { LATEST } from "../registry/naming/reference.ts";
-import { describeSetFailure } from "./failures/failures.ts";
+import { describeSetFailure, failureError } from "./failures/failures.ts";
 import { adviseUpgrade, describeTooOld } from "./failures/nix-advice.ts";
 import type { Lookups, NoLookup } from "./images/lookups.ts";
 import type { Log } from "./log/log.ts";
@@ -72,6 +72,8 @@ async function ask(options: ReadinessOptions): Promise<Readiness> {
     case "timed-out":
     case "cancelled":
     case "busy":
+    case "cache-failed":
+    case "source-unreachable":
     case "host-failed":
     case "unknown-tag":
     case "nix-too-old":
@@ -96,6 +98,9 @@ function withoutLookup(
     case "cancelled":
     case "busy":
       return noAnswer("it could not be asked");
+    case "cache-failed":
+    case "source-unreachable":
+      return but(failureError(lookup).message);
     case "host-failed":
       return but(`this machine cannot evaluate now: ${lookup.reason}`);
     // Neither waiting nor a change of the set mends that, only whoever sees this start.

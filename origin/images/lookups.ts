@@ -7,6 +7,7 @@ import type { PackageName, System } from "../../registry/naming/recipe.ts";
 import type { Log } from "../log/log.ts";
 import type { FailureMemory } from "../memory/failure-memory.ts";
 import { recentValues } from "../memory/recent-values.ts";
+import { isOutsideFault } from "../nix/hindrance.ts";
 import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/look-up.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { PinnedTag } from "../sources/pins.ts";
@@ -106,6 +107,8 @@ export function rememberLookups(options: LookupsOptions): Lookups {
       case "unreachable":
       case "nix-too-old":
       case "set-failed":
+      case "cache-failed":
+      case "source-unreachable":
       case "host-failed":
         return;
       case "evaluation-failed":
@@ -201,6 +204,8 @@ export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
     case "unreachable":
     case "nix-too-old":
     case "set-failed":
+    case "cache-failed":
+    case "source-unreachable":
     case "host-failed":
     case "unknown-tag":
     case "busy":
@@ -213,7 +218,7 @@ export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
 /** What an operator must see: it is the fault of nothing that was asked for. */
 function isOutside(lookup: Lookup | NoLookup): lookup is NoLookup {
   const { kind } = lookup;
-  return kind === "set-failed" || kind === "host-failed" || kind === "unreachable";
+  return kind === "set-failed" || kind === "unreachable" || isOutsideFault(lookup);
 }
 
 function askedName({ pinned, system, name }: Question): AskedName {

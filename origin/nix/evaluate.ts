@@ -2,14 +2,23 @@
 
 import { readFile, stat } from "node:fs/promises";
 import { describeBytes } from "../words/quantities.ts";
-import { type HostFailure, readHostFailure } from "./hindrance.ts";
+import { builderLog } from "./builder-log.ts";
+import { hasFixedOutput } from "./fixed-output.ts";
+import {
+  type OutsideFault,
+  readBuildHindrance,
+  readCacheFailure,
+  readHostFailure,
+} from "./hindrance.ts";
 import { type LookupAnswer, parseLookupAnswers } from "./lookup-json.ts";
 import {
   evaluatedFile,
   evaluationMessage,
   evaluationPlace,
   fetchFailure,
+  linesOf,
   neededVersion,
+  parseBuildErrors,
   placeOfWords,
 } from "./nix-error.ts";
 import { notStarted } from "./nix-failed.ts";
@@ -40,7 +49,7 @@ export interface Died {
 export type Evaluated =
   | { readonly kind: "answered"; readonly answers: readonly LookupAnswer[] }
   | Died
-  | HostFailure
+  | OutsideFault
   | { readonly kind: "unreachable"; readonly message: string }
   | { readonly kind: "stopped" };
 
@@ -55,7 +64,7 @@ export async function evaluate(
   switch (result.kind) {
     case "exited":
       if (isOutOfMemory(result)) return tooMuchMemory(nix);
-      if (result.code !== 0) return failedEvaluation(result.stderr);
+      if (result.code !== 0) return await failedEvaluation(nix, result.stderr);
       return {
         kind: "answered",
         answers: parseLookupAnswers(JSON.parse(result.stdout), names),
@@ -90,12 +99,12 @@ function isKill(signal: NodeJS.Signals): boolean {
   return signal === "SIGKILL" || signal === "SIGTERM";
 }
 
-function failedEvaluation(stderr: string): Evaluated {
+async function failedEvaluation(nix: NixTool, stderr: string): Promise<Evaluated> {
+  const message = evaluationMessage(stderr);
+  const outside = await readOutsideFault(nix, message, stderr);
+  if (outside !== undefined) return outside;
   const unfetched = fetchFailure(stderr);
   if (unfetched !== undefined) return { kind: "unreachable", message: unfetched };
-  const message = evaluationMessage(stderr);
-  const host = readHostFailure(message);
-  if (host !== undefined) return host;
   const [place, needed] = [evaluationPlace(stderr), neededVersion(stderr)];
   const file = place === undefined ? evaluatedFile(stderr) : undefined;
   const refused = readRefusal(stderr);
@@ -106,6 +115,29 @@ function failedEvaluation(stderr: string): Evaluated {
     ...(needed !== undefined && { needed }),
     ...(refused !== undefined && { refused }),
   };
+}
+
+/** What is built while it is evaluated may fail as any build, and what is fetched from a cache as well. */
+async function readOutsideFault(
+  nix: NixTool,
+  message: string,
+  stderr: string,
+): Promise<OutsideFault | undefined> {
+  const told = readHostFailure(message) ?? readCacheFile(message);
+  if (told !== undefined) return told;
+  for (const { derivation, reason, log } of parseBuildErrors(stderr)) {
+    // Without its own log format Nix shows what builders write as it comes.
+    const said = { reason, log: builderLog(log.length > 0 ? log : linesOf(stderr)) };
+    const found = readBuildHindrance(derivation, said, await hasFixedOutput(nix, derivation));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Other downloads are of a package source. */
+function readCacheFile(message: string): OutsideFault | undefined {
+  const isOfCache = /^unable to download '[^']*(?:\.narinfo|\/nix-cache-info|\/nar\/[^']*)'/;
+  return isOfCache.test(message) ? readCacheFailure(message) : undefined;
 }
 
 export type LoadFailure = Exclude<Evaluated, { kind: "answered" | "stopped" }>;

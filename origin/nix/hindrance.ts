@@ -12,6 +12,9 @@ export type Hindrance =
   | { readonly kind: "host-failed"; readonly reason: string }
   | NotBuilt;
 
+/** Of what Nix tried, whatever may be built. */
+export type OutsideFault = Exclude<Hindrance, NotBuilt>;
+
 /** No cache has what they make, and so much may not be built. */
 export interface NotBuilt {
   readonly kind: "not-in-caches";
@@ -29,6 +32,12 @@ const HINDRANCES: Readonly<Record<Hindrance["kind"], true>> = {
 
 export function isHindrance(failure: { readonly kind: string }): failure is Hindrance {
   return Object.hasOwn(HINDRANCES, failure.kind);
+}
+
+export function isOutsideFault<Failure extends { readonly kind: string }>(
+  failure: Failure,
+): failure is Extract<Failure, OutsideFault> {
+  return isHindrance(failure) && failure.kind !== "not-in-caches";
 }
 
 /** A path that a cache offers without a signature of a key that is trusted here. */
@@ -170,7 +179,7 @@ export function readBuildHindrance(
   derivation: string,
   said: { readonly reason: string; readonly log: readonly string[] },
   isFixedOutput: boolean,
-): Hindrance | undefined {
+): OutsideFault | undefined {
   const lines = linesOf(said.log.join("\n"));
   const short = lines.find((line) => SHORT_OF_ROOM.test(line));
   const host = readHostFailure([said.reason, short ?? ""].join("\n"));

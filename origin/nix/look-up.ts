@@ -9,7 +9,7 @@ import {
   evaluate,
   type LoadFailure,
 } from "./evaluate.ts";
-import type { HostFailure } from "./hindrance.ts";
+import { isOutsideFault, type OutsideFault } from "./hindrance.ts";
 import type { NixTool } from "./nix-tool.ts";
 import type { PinnedSource } from "./pinned-source.ts";
 import type { RefusedPackage } from "./refused-package.ts";
@@ -18,7 +18,7 @@ import type { RefusedPackage } from "./refused-package.ts";
 export type LookupStopped =
   | { readonly kind: "timed-out"; readonly afterMs: number }
   | { readonly kind: "cancelled" }
-  | HostFailure
+  | OutsideFault
   /** The package source could not be fetched. */
   | { readonly kind: "unreachable"; readonly message: string }
   | SetFailed
@@ -119,6 +119,8 @@ async function lookUpAtOnce(question: Question, names: readonly string[]): Promi
     case "stopped":
       return names.map(question.stopped);
     case "unreachable":
+    case "cache-failed":
+    case "source-unreachable":
     case "host-failed":
       return names.map(() => batch);
     case "died":
@@ -166,7 +168,7 @@ async function explain(question: Question, name: string): Promise<Lookup | Looku
   question.explanationsLeft -= 1;
   const again = await evaluate(question, [name], ["--arg", "strict", "true"]);
   if (again.kind === "stopped") return question.stopped();
-  if (again.kind === "unreachable" || again.kind === "host-failed") return again;
+  if (again.kind === "unreachable" || isOutsideFault(again)) return again;
   if (again.kind === "died") return deathOf(question, again, name);
   const [answer] = again.answers;
   if (answer === undefined || answer.kind === "failed") {

@@ -19,6 +19,8 @@ export function evaluationMessage(stderr: string): string {
   for (const line of start < 0 ? lines.filter((text) => text !== "") : lines.slice(start)) {
     // What nixpkgs adds is advice for people at a shell of their own.
     if (line.trim() === "" && /refusing to evaluate/i.test(message.join(" "))) break;
+    // The page that a server has sent in place of a file.
+    if (/^\s*response body:/.test(line)) break;
     if (message.length > 0 && /^\s*(at |… |\d+\||\(use '--show-trace'|\(stack trace)/.test(line))
       break;
     const text = line.trim();

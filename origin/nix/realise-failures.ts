@@ -1,13 +1,12 @@
 // What became of wanted derivations that Nix did not realise: told from its messages, from the logs
 // of builders, and from what the derivations depend on.
 
-import { readFile } from "node:fs/promises";
 import { builderLog } from "./builder-log.ts";
+import { hasFixedOutput } from "./fixed-output.ts";
 import { type Hindrance, readBuildHindrance, readHindrance } from "./hindrance.ts";
 import { type BuildError, evaluationMessage, parseBuildErrors } from "./nix-error.ts";
 import type { NixLog } from "./nix-log.ts";
 import { findUnrealised, isBuildable, type Job, run, type WantedOutputs } from "./realise-job.ts";
-import { realPath } from "./store-place.ts";
 
 export type RealiseFailure = { readonly wanted: WantedOutputs } & (
   | {
@@ -85,17 +84,10 @@ async function describe(
   if (afterSeconds !== null) {
     return { kind: "builder-timed-out", wanted, derivation, afterSeconds, log };
   }
-  const isFixedOutput = await hasFixedOutput(job, derivation);
+  const isFixedOutput = await hasFixedOutput(job.nix, derivation);
   const hindrance = readBuildHindrance(derivation, { reason, log: whole }, isFixedOutput);
   if (hindrance !== undefined) return { ...hindrance, wanted };
   return { kind: "builder-failed", wanted, derivation, reason, log };
-}
-
-/** Whether the hash of its output is known before, for which it may use the network. */
-async function hasFixedOutput({ nix }: Job, derivation: string): Promise<boolean> {
-  // Nix's own format: the first output's name, path, method with algorithm, and hash.
-  const text = await readFile(realPath(nix.storeDirectory, derivation), "latin1").catch(() => "");
-  return /^Derive\(\[\("[^"]*","[^"]*","[^"]+","[^"]+"\)/.test(text);
 }
 
 /** What Nix has kept of a build's log, for failures of which nothing was shown: of an earlier run. */
