@@ -14,13 +14,13 @@ import { LATEST } from "../../registry/naming/reference.ts";
 import { type BuildFailure, failureError } from "../failures/failures.ts";
 import { lookupFailure } from "../images/images.ts";
 import type { Lookups } from "../images/lookups.ts";
-import type { Pins } from "../sources/pins.ts";
+import type { PinnedTag, Pins } from "../sources/pins.ts";
 import { holdRequest, type Wait } from "../waiting/hold-request.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
 
 export interface ListingTags {
   readonly platforms: Platforms;
-  readonly pins: Pick<Pins, "resolve">;
+  readonly pins: Pick<Pins, "resolve" | "lastLoading">;
   readonly lookups: Pick<Lookups, "find" | "stage">;
   readonly holds: HoldLimits;
 }
@@ -45,12 +45,27 @@ export async function serveTagList(
 
 /** Null where all names are found on one of the platforms. */
 async function whyUnknown(
-  { pins, lookups }: ListingTags,
+  options: ListingTags,
+  recipes: readonly [Recipe, ...Recipe[]],
+  wait: Wait,
+): Promise<BuildFailure | null> {
+  const { pins } = options;
+  const pinned = await pins.resolve(LATEST);
+  if (pinned.kind !== "pinned") return pinned;
+  const failure = await whyUnknownAt(options, pinned, recipes, wait);
+  if (failure?.kind !== "set-failed") return failure;
+  // A pull is answered at the revision before, so it must be listed as well.
+  const last = await pins.lastLoading(LATEST);
+  if (last === undefined || last.pin === pinned.pin) return failure;
+  return (await whyUnknownAt(options, last, recipes, wait)) === null ? null : failure;
+}
+
+async function whyUnknownAt(
+  { lookups }: ListingTags,
+  pinned: PinnedTag,
   recipes: readonly [Recipe, ...Recipe[]],
   { demand, onStage }: Wait,
 ): Promise<BuildFailure | null> {
-  const pinned = await pins.resolve(LATEST);
-  if (pinned.kind !== "pinned") return pinned;
   onStage(() => lookups.stage(pinned));
   const failures: BuildFailure[] = [];
   for (const { architecture, packages } of recipes) {

@@ -94,6 +94,9 @@ describe("a package set that does not load", limit, () => {
       expect(answer.warning).toMatch(/^299 - "nixport: [ !#-[\]-~]*"$/);
     }
     expect((await ask(house, "hello")).digest).toBe(before.digest);
+    // As skopeo inspect asks, before it pulls.
+    const tags = await house.request(`/v2/${REPOSITORY_PREFIX}hello/tags/list`);
+    expect(tags.status).toBe(200);
     // A name that neither has is the set's fault as far as anybody can tell.
     expect((await ask(house, "nosuchthing")).status).toBe(503);
     expect(loggedIn(house).length).toBeGreaterThan(0);
