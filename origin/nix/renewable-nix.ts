@@ -24,7 +24,7 @@ export interface RenewableNixOptions {
 }
 
 /** A cache that could not be reached may answer by then. */
-const TRY_AGAIN_MS = 5 * 60_000;
+const TRY_AGAIN_MS = 30_000;
 
 export function renewableNix(first: NixTool, options: RenewableNixOptions): RenewableNix {
   const { log, now } = options;
