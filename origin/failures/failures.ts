@@ -96,7 +96,8 @@ export function failureError(failure: BuildFailure): RegistryError {
       return unavailable({ reason, version, needed }, message, 300);
     }
     case "set-failed": {
-      const { kind: reason, place } = failure;
+      const { kind: reason } = failure;
+      const place = failure.place && publicText(failure.place);
       const message = publicText(failure.message).slice(0, MAX_SET_CHARACTERS).toWellFormed();
       return unavailable({ reason, message, place }, describeSetFailure({ message, place }), 60);
     }

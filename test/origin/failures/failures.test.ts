@@ -66,6 +66,16 @@ describe("failureError", () => {
       "UNAVAILABLE",
       /^no binary cache has what 229 derivations make \(a-1 and 228 more\), and this registry builds 20 for one pull at most \(NIXPORT_MAX_SOURCE_BUILDS\)$/,
     ],
+    [
+      { kind: "set-failed", message: "no '/srv/set/x.nix'", place: "default.nix:3:1\u001b[2J" },
+      "UNAVAILABLE",
+      /^the package set does not load: no '…\/x\.nix' \(default\.nix:3:1\)$/,
+    ],
+    [
+      { kind: "set-failed", message: "it aborts", place: null },
+      "UNAVAILABLE",
+      /^the package set does not load: it aborts$/,
+    ],
     [{ kind: "too-many-layers", count: 130 }, "MANIFEST_UNKNOWN", /130 layers.*mount 125/],
     [{ kind: "busy", waiting: 100 }, "TOOMANYREQUESTS", /100 wait already; try again later$/],
     [
