@@ -26,7 +26,7 @@ beforeAll(async () => {
   expect(layers).toHaveLength(18);
 });
 beforeEach(async () => {
-  world = await startWorld({ limitMisses: true });
+  world = await startWorld();
   world.origin.answering = told;
 });
 afterEach(() => world.close());
@@ -82,8 +82,8 @@ const nodes = (controls: Controls) =>
 
 describe("forty nodes that pull one new image of 18 layers", () => {
   test("are one pull each to the limit, whichever isolates they meet", async () => {
-    await nodes({ coldMemory: true });
-    // More than a limit on requests would have let through.
+    // What their 80 requests for manifests take, and no more.
+    await nodes({ coldMemory: true, limiter: 2 * NODES });
     expect(world.origin.asked.filter(isBlob)).toHaveLength(NODES * 19);
   });
 });
