@@ -10,11 +10,13 @@ import { recentValues } from "../memory/recent-values.ts";
 import { isOutsideFault } from "../nix/hindrance.ts";
 import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/look-up.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
+import { LONG_EVALUATION_MS } from "../nix/run-evaluation.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { NoTree, Trees } from "../sources/trees.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
+import { besideSlots } from "../waiting/beside-slots.ts";
 import type { Demand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
@@ -72,6 +74,8 @@ const MAX_LOOKUPS_IN_MEMORY = 20_000;
 /** Names in a line of the log. */
 const MAX_LOGGED = 20;
 const SET_FAILED = "the package set does not load";
+/** What computes for long takes little memory, or it would have met its limit. */
+const LONG_FOR_EACH = 4;
 
 interface Question {
   readonly pinned: PinnedTag;
@@ -82,7 +86,9 @@ interface Question {
 export function rememberLookups(options: LookupsOptions): Lookups {
   const { nix, trees, store, asked, failures, log } = options;
   const { maxEvaluations, maxQueue, memory } = options;
-  const slots = createSlots({ atOnce: maxEvaluations, waiting: maxQueue, memory });
+  const slots = besideSlots(createSlots({ atOnce: maxEvaluations, waiting: maxQueue, memory }), {
+    ...{ afterMs: LONG_EVALUATION_MS, atMost: LONG_FOR_EACH * maxEvaluations, memory },
+  });
   const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
   const keyOf = ({ pinned, system, name }: Question) => storageKey.lookup(pinned.pin, system, name);
 

@@ -13,6 +13,9 @@ const MAX_OUTPUT_BYTES = 16 * 1024 ** 2;
 /** Nix ends the builders that an evaluation may need within 2 s, and does not listen while it computes. */
 const KILL_GRACE_MS = 3000;
 
+/** Names of nixpkgs are found out within a second or two. From then on it takes what others leave. */
+export const LONG_EVALUATION_MS = 5000;
+
 export type EvaluatingNix = Pick<NixTool, "run" | "expressions" | "evaluationMemoryBytes">;
 
 export interface EvaluationOptions {
@@ -44,6 +47,7 @@ export function runEvaluation(
       maxMemoryBytes: nix.evaluationMemoryBytes + BESIDE_HEAP_BYTES,
       maxStdoutBytes: maxOutputBytes,
       killGraceMs: KILL_GRACE_MS,
+      yieldAfterMs: LONG_EVALUATION_MS,
     },
   );
 }

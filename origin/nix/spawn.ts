@@ -3,6 +3,7 @@
 // grow or wait for ever.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { constants as osConstants, setPriority } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import { SHELL, unwatchGroup, watchGroup } from "./warden.ts";
@@ -24,6 +25,8 @@ export interface SpawnOptions {
   readonly killGraceMs?: number;
   /** What none of its processes gets more of; without it as much as the machine gives. */
   readonly maxMemoryBytes?: number;
+  /** From then on it gets what processor the others leave. */
+  readonly yieldAfterMs?: number;
   readonly onStderrLine?: (line: string) => void;
 }
 
@@ -126,8 +129,12 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
     () => stop({ kind: "timed-out", afterMs: options.deadlineMs, stderr: "" }),
     options.deadlineMs,
   );
+  const { yieldAfterMs } = options;
+  const yielding =
+    yieldAfterMs === undefined ? undefined : setTimeout(() => yieldProcessor(child), yieldAfterMs);
   const settle = (result: SpawnResult) => {
     clearTimeout(deadline);
+    clearTimeout(yielding);
     clearTimeout(killTimer);
     clearInterval(termTimer);
     options.signal?.removeEventListener("abort", onAbort);
@@ -169,6 +176,16 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
     else settle({ kind: "exited", code: code ?? -1, stdout: stdout(), stderr: errors });
   });
   return promise;
+}
+
+function yieldProcessor({ pid }: Child): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, osConstants.priority.PRIORITY_BELOW_NORMAL);
+  } catch (error) {
+    // It has ended by itself in the meantime.
+    if ((error as NodeJS.ErrnoException).code !== "ERR_SYSTEM_ERROR") throw error;
+  }
 }
 
 function signalGroup(child: Child, signal: NodeJS.Signals): void {

@@ -38,6 +38,8 @@ in {
   noise = after "noise" (builtins.foldl' (a: n: builtins.trace (doubled "0123456789abcdef" 8) a)
     0 (numbers 10000));
   idle = after "idle" (fib 60);
+  idle-2 = after "idle" (fib 61);
+  idle-3 = after "idle" (fib 62);
 } // builtins.listToAttrs (map (n: let name = "p\${toString n}"; in { inherit name; value = make name; })
   (numbers 200))
 `;

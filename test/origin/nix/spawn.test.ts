@@ -46,6 +46,13 @@ describe("runProcess", () => {
     expect(result).toStrictEqual({ kind: "exited", code: 3, stdout: hostile, stderr: "" });
   });
 
+  test("lets the others go first from a moment on", limit, async () => {
+    const script = `nice() { cut -d ' ' -f 19 /proc/$$/stat; }
+      before=$(nice); while [ "$(nice)" = "$before" ]; do :; done; nice`;
+    const result = await sh(script, { yieldAfterMs: 50 });
+    expect(result).toMatchObject({ kind: "exited", stdout: "10\n" });
+  });
+
   test("keeps a limit of the machine that is lower", async () => {
     const launcher = ["/bin/sh", "-c", 'ulimit -d 4000000; exec "$@"', "sh"];
     // Root may go beyond any.
