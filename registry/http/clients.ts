@@ -36,6 +36,13 @@ const BUSY: readonly AskedAgain[] = [
 /** The same since 2.1. */
 const BUSY_OR_DOWN: readonly AskedAgain[] = [...BUSY, { status: 503, times: 1 }];
 
+/** In five attempts, whatever the reason. */
+const FIVE_ATTEMPTS: readonly AskedAgain[] = [
+  { status: 408, times: 4 },
+  { status: 429, times: 4 },
+  { status: 503, times: 1 },
+];
+
 /** The first row that fits holds, so that those of later versions stand before the earlier ones. */
 export const CLIENTS: readonly Client[] = [
   {
@@ -72,7 +79,7 @@ export const CLIENTS: readonly Client[] = [
     from: "2.3",
     zstdFrom: "1.5",
     headersWaitSeconds: 30,
-    asksAgain: BUSY_OR_DOWN,
+    asksAgain: FIVE_ATTEMPTS,
     tried: "2.3.7",
     seen: "gives up with: timeout awaiting response headers; each try begins the request anew",
   },

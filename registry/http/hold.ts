@@ -13,8 +13,11 @@ export interface Hold {
 /** 408 says the same to those who ask again after it, but it lets proxies close the connection. */
 export type StillBuildingStatus = 429 | 503;
 
-/** Of what it waits: the rest is for the way of the answer, and for machines that are busy. */
-const HELD_PART = 5 / 6;
+/**
+ * Of what it waits: the rest is for the way of the answer, and for machines that are busy. More would be
+ * dear: containerd 2.3 asks five times in all, and the first pull of a build of two minutes is to end well.
+ */
+const HELD_PART = 9 / 10;
 
 export function holdOf({ headersWaitSeconds, asksAgain }: Client): Hold {
   const seconds = headersWaitSeconds === null ? null : Math.floor(HELD_PART * headersWaitSeconds);

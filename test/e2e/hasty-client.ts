@@ -6,8 +6,8 @@ import { digestOf } from "../../registry/naming/digest.ts";
 const AGENT = "containerd/v2.3.1";
 /** How often, as its source has it; it fails with the answer behind the last of them. */
 const ASKED_AGAIN: ReadonlyMap<number, number> = new Map([
-  [408, 5],
-  [429, 5],
+  [408, 4],
+  [429, 4],
   [503, 1],
 ]);
 const ACCEPT =

@@ -114,7 +114,7 @@ describe("a client that gives up after a while", { ...limit, ...skipWhere(hidesH
   let own: GatedSet;
   beforeAll(async () => {
     own = await plantGatedSet(atEnd);
-    // Two seconds where the real one is held 25 s.
+    // Two seconds where the real one is held 27 s.
     const env = { NIXPORT_HOLD: "2", ORIGIN_WAIT_SECONDS: "2" };
     hasty = await deploy({ packages: own.path, env });
     atEnd(() => hasty.close());

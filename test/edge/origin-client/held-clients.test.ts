@@ -70,7 +70,7 @@ describe("while the origin says nothing", { timeout: 30_000 }, () => {
     const asking = timed(pull(CONTAINERD));
     const closed = once(await promise, "close");
     const [response, seconds] = await asking;
-    expect(seconds).toBeGreaterThanOrEqual(24.8);
+    expect(seconds).toBeGreaterThanOrEqual(26.8);
     expect(response.status).toBe(429);
     expect(response.headers.has("Retry-After")).toBe(true);
     expect((await errorOf(response)).message).toMatch(/^not ready yet/);
@@ -92,7 +92,7 @@ describe("while the origin says nothing", { timeout: 30_000 }, () => {
   });
 
   test("a build of two minutes is a pull that ends well for one that gives up after 30 s", async () => {
-    // Each request is held for 25 s, so that the fifth comes before the build ends.
+    // Each request is held for 27 s, so that the fifth comes before the build ends.
     world.origin.answering = () => (world.origin.asked.length < 5 ? "by hand" : image);
     const { response, tries } = await pullAs(CONTAINERD);
     expect([response.status, tries]).toStrictEqual([200, 5]);
@@ -105,7 +105,7 @@ describe("while the origin says nothing", { timeout: 30_000 }, () => {
       await (await world.pull(PATH, { headers, controls: { deadlineMs: 120_000 } })).bytes();
     }
     const preferred = world.origin.asked.map(({ headers }) => headers.prefer);
-    expect(preferred).toStrictEqual(["wait=22", "wait=110"]);
+    expect(preferred).toStrictEqual(["wait=24", "wait=110"]);
   });
 });
 
@@ -120,7 +120,7 @@ describe("an origin with too much to do", { timeout: 30_000 }, () => {
   test("is told in its own words at the end of the hold, and asked no earlier than it says", async () => {
     answers(busy("30"));
     const [response, seconds] = await timed(pull(CONTAINERD));
-    expect(seconds).toBeGreaterThanOrEqual(24.8);
+    expect(seconds).toBeGreaterThanOrEqual(26.8);
     expect(response.status).toBe(429);
     expect(response.headers.get("Retry-After")).toBe("30");
     const { message, detail } = await errorOf(response);

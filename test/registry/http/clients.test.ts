@@ -13,6 +13,7 @@ const askedAgain = ({ asksAgain }: Client) =>
 describe("clientOf", () => {
   const CONTAINERD = { 408: 5, 429: 5 };
   const CONTAINERD_2_1 = { ...CONTAINERD, 503: 1 };
+  const CONTAINERD_2_3 = { 408: 4, 429: 4, 503: 1 };
   test.each([
     ["docker/20.10.24+dfsg1 go/go1.19.8", "Docker engine", null, {}],
     ["docker/28.5.1 go/go1.24", "Docker engine", null, {}],
@@ -24,14 +25,14 @@ describe("clientOf", () => {
     ["containerd/v1.7.0", "containerd", 60, CONTAINERD],
     ["containerd/v2.0.5", "containerd", 60, CONTAINERD],
     ["containerd/2.1.9", "containerd", 60, CONTAINERD_2_1],
-    ["containerd/v2.3.0", "containerd", 30, CONTAINERD_2_1],
-    ["containerd/v2.3.0-rc.1", "containerd", 30, CONTAINERD_2_1],
-    ["containerd/v2.10.0", "containerd", 30, CONTAINERD_2_1],
-    ["containerd/v3", "containerd", 30, CONTAINERD_2_1],
+    ["containerd/v2.3.0", "containerd", 30, CONTAINERD_2_3],
+    ["containerd/v2.3.0-rc.1", "containerd", 30, CONTAINERD_2_3],
+    ["containerd/v2.10.0", "containerd", 30, CONTAINERD_2_3],
+    ["containerd/v3", "containerd", 30, CONTAINERD_2_3],
     ["containerd/1.6.20+unknown", "containerd before 1.7 in another program", null, CONTAINERD],
     ["containerd/1.7.0+unknown", "containerd", 60, CONTAINERD],
     ["containerd/2.1.9+unknown", "containerd", 60, CONTAINERD_2_1],
-    ["containerd/2.3.4+unknown", "containerd", 30, CONTAINERD_2_1],
+    ["containerd/2.3.4+unknown", "containerd", 30, CONTAINERD_2_3],
     ["buildkit/v0.26", "BuildKit", null, CONTAINERD],
     ["containers/5.23.1 (github.com/containers/image)", "Podman", null, {}],
     ["skopeo/1.9.3", "skopeo", null, {}],

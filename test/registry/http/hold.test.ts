@@ -5,9 +5,9 @@ import { CLIENTS, clientOf } from "../../../registry/http/clients.ts";
 import { type Hold, holdOf } from "../../../registry/http/hold.ts";
 
 const ROWS: readonly (readonly [agent: string, hold: Hold])[] = [
-  ["containerd/v2.3.1", { seconds: 25, status: 429 }],
-  ["docker/29.0.1 go/go1.25", { seconds: 25, status: 429 }],
-  ["containerd/1.7.24", { seconds: 50, status: 429 }],
+  ["containerd/v2.3.1", { seconds: 27, status: 429 }],
+  ["docker/29.0.1 go/go1.25", { seconds: 27, status: 429 }],
+  ["containerd/1.7.24", { seconds: 54, status: 429 }],
   ["containerd/1.6.20~ds1", { seconds: null, status: 429 }],
   ["docker/20.10.24+dfsg1 go/go1.19.8", { seconds: null, status: 503 }],
   ["skopeo/1.9.3", { seconds: null, status: 503 }],
