@@ -66,25 +66,21 @@ describe("imports", () => {
       [below("nix", "registry", "origin/layers"), isPackage],
     ],
   ];
-  for (const [folder, words, allowed] of rules) {
-    test(`of ${folder}/ name only ${words}`, () => {
-      const foreign = scriptsOf(folder).flatMap((path) =>
-        importsOf(path)
-          .filter((specifier) => !allowed.some((allows) => allows(specifier, path)))
-          .map((specifier) => `${path} imports ${specifier}`),
-      );
-      expect(foreign).toStrictEqual([]);
-    });
-  }
+  test.for(rules)("of %s/ name only %s", ([folder, , allowed]) => {
+    const foreign = scriptsOf(folder).flatMap((path) =>
+      importsOf(path)
+        .filter((specifier) => !allowed.some((allows) => allows(specifier, path)))
+        .map((specifier) => `${path} imports ${specifier}`),
+    );
+    expect(foreign).toStrictEqual([]);
+  });
 
-  for (const [words, graph] of [
+  test.for([
     ["files", graphOf(PRODUCT)],
     ["rooms", roomsOf(graphOf(PRODUCT))],
-  ] as const) {
-    test(`of ${words} make no circle`, () => {
-      expect(circlesOf(graph)).toStrictEqual([]);
-    });
-  }
+  ] as const)("of %s make no circle", ([, graph]) => {
+    expect(circlesOf(graph)).toStrictEqual([]);
+  });
 
   test("of rooms go up the map", () => {
     const graph = roomsOf(graphOf(PRODUCT));

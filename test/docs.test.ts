@@ -52,15 +52,13 @@ function linksOf(path: string): readonly (readonly [target: string, anchor: stri
 }
 
 describe("links", () => {
-  for (const page of PAGES) {
-    test(`of ${page} lead somewhere`, () => {
-      const broken = linksOf(page).filter(
-        ([target, anchor]) =>
-          !existsSync(join(ROOT, target)) || (anchor !== "" && !anchorsOf(target).has(anchor)),
-      );
-      expect(broken).toStrictEqual([]);
-    });
-  }
+  test.for(PAGES)("of %s lead somewhere", (page) => {
+    const broken = linksOf(page).filter(
+      ([target, anchor]) =>
+        !existsSync(join(ROOT, target)) || (anchor !== "" && !anchorsOf(target).has(anchor)),
+    );
+    expect(broken).toStrictEqual([]);
+  });
 
   test("of the index lead to every page beside it", () => {
     const linked = new Set(linksOf("docs/README.md").map(([target]) => target));
@@ -147,12 +145,13 @@ describe(CONFIGURATION, () => {
       section !== "The edge" && !["NIXPORT_MAX_SOURCE_BUILDS", "EDGE_PORT"].includes(String(names)),
   );
   const source = { NIXERY_CHANNEL: "nixos-unstable" };
-  for (const { names, byDefault } of ofOrigin.filter((row) => /^[\w.]+$/.test(row.byDefault))) {
-    test(`tells the default of ${names}`, () => {
+  test.for(ofOrigin.filter((row) => /^[\w.]+$/.test(row.byDefault)))(
+    "tells the default of $names",
+    ({ names, byDefault }) => {
       const said = Object.fromEntries(names.map((name) => [name, byDefault]));
       expect(readConfig({ ...source, ...said })).toStrictEqual(readConfig(source));
-    });
-  }
+    },
+  );
 });
 
 /** All that `detail` of an error may give as the reason: the compiler says where one is missing. */
@@ -209,8 +208,9 @@ describe("what pages name", () => {
   });
 
   // What changed once may be gone.
-  for (const page of PAGES.filter((path) => path !== "CHANGELOG.md")) {
-    test(`are files and folders that there are: ${page}`, () => {
+  test.for(PAGES.filter((path) => path !== "CHANGELOG.md"))(
+    "are files and folders that there are: %s",
+    (page) => {
       const paths = [
         ...prose(page).matchAll(/`((?:\.ci|docs|edge|nix|origin|registry|test)\/[\w./-]*)`/g),
       ];
@@ -218,8 +218,8 @@ describe("what pages name", () => {
         .map(([, path = ""]) => path)
         .filter((path) => !existsSync(join(ROOT, path)));
       expect(absent).toStrictEqual([]);
-    });
-  }
+    },
+  );
 
   test("are pages that there are, where the code sends people to them", () => {
     const files = filesOf("{origin,edge,registry,nix,test}/**/*.{ts,mjs,nix,sh}");

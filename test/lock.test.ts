@@ -34,8 +34,9 @@ const entries = Object.entries(lock.packages);
 const packages = entries.filter(([path]) => path !== "");
 
 describe("package.json", () => {
-  for (const kind of ["dependencies", "devDependencies", "optionalDependencies"] as const) {
-    test(`names exact versions in ${kind}, which the lock file has`, () => {
+  test.for(["dependencies", "devDependencies", "optionalDependencies"] as const)(
+    "names exact versions in %s, which the lock file has",
+    (kind) => {
       const named = Object.entries(manifest[kind] ?? {});
       expect(named.length).toBeGreaterThan(0);
       for (const [name, version] of named) {
@@ -43,8 +44,8 @@ describe("package.json", () => {
         expect(lock.packages[`node_modules/${name}`]?.version, name).toBe(version);
       }
       expect(lock.packages[""]?.[kind]).toStrictEqual(manifest[kind]);
-    });
-  }
+    },
+  );
 });
 
 describe("package-lock.json", () => {

@@ -30,6 +30,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 240_000,
     setupFiles: process.env.NODE_V8_COVERAGE === undefined ? [] : ["./test/take-coverage.ts"],
+    // In the titles of a table's rows.
+    taskTitleValueFormatTruncate: 120,
     reporters: ["default", "./test/closing-lines.ts"],
     projects: Object.entries(PROJECTS).map(([name, { include, exclude }]) => ({
       extends: true,

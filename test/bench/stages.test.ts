@@ -13,12 +13,10 @@ describe("what a line of the log is a stage of", () => {
     [{ msg: "packed" }, "pack"],
     [{ msg: "refreshed" }, null],
   ] as const;
-  for (const [line, stage] of rows) {
-    test(`${JSON.stringify(line)}: ${stage}`, () => {
-      const [span] = spanOf({ ...line, time: 5000, ms: 1500 });
-      expect([span?.stage, span?.fromMs, span?.untilMs]).toStrictEqual([stage, 3500, 5000]);
-    });
-  }
+  test.for(rows)("%j: %s", ([line, stage]) => {
+    const [span] = spanOf({ ...line, time: 5000, ms: 1500 });
+    expect([span?.stage, span?.fromMs, span?.untilMs]).toStrictEqual([stage, 3500, 5000]);
+  });
 
   test("none of one that took no time, or is another's", () => {
     expect([spanOf({ msg: "packed", time: 1 }), spanOf({ time: 2, ms: 1 })]).toStrictEqual([

@@ -182,8 +182,9 @@ describe("a channel that moves", skipWhere(missingWorld()), () => {
       logged: /cache/,
     },
   ];
-  for (const { title, raise, begin, logged } of hindrances) {
-    test(`leaves earlier images where they are ${title}`, async () => {
+  test.for(hindrances)(
+    "leaves earlier images where they are $title",
+    async ({ raise, begin, logged }) => {
       const since = mark();
       begin();
       const to = await world.forge.move(CHANNEL, raise);
@@ -197,8 +198,8 @@ describe("a channel that moves", skipWhere(missingWorld()), () => {
       world.forge.mend();
       world.cache.mend();
       earlier = await allAt(to);
-    });
-  }
+    },
+  );
 
   test("is answered while its forge is down", async () => {
     const since = mark();

@@ -76,8 +76,9 @@ describe("a Nix that is too old for nixpkgs", {
     ["no cache has a newer one", false, /no cache that this Nix asks has it/],
     ["a newer one is signed by a stranger", true, /signature|not signed/, "signed"],
   ];
-  for (const [words, hasNewer, why, badly] of faults) {
-    test(`is told with what to do, and nothing is started, where ${words}`, async () => {
+  test.for(faults)(
+    "is told with what to do, and nothing is started, where %s",
+    async ([, hasNewer, why, badly]) => {
       const { world, deployment } = await open(onTestFinished, hasNewer);
       if (badly !== undefined) world.cache.fault(NARINFO, { kind: "bad-signature" });
       const failure = await deployment.startOrigin().then(
@@ -90,8 +91,8 @@ describe("a Nix that is too old for nixpkgs", {
         );
       expect(told?.[2], failure).toBe(NEEDED);
       expect(told?.[3] ?? "").toMatch(why);
-    });
-  }
+    },
+  );
 
   test("leaves the Debian-backed set where no source was asked for, with the reason", async () => {
     const { deployment } = await open(onTestFinished, false, { NIXERY_PKGS_PATH: "" });

@@ -71,14 +71,12 @@ describe("an origin on a channel of nixpkgs", skipWhere(missingWorld()), () => {
     ["greeter", /greeter cannot be evaluated: .*renamed to\/replaced by 'hello'/],
     ["pkgs.pkgsbuildhost", /is a set, not a package/],
   ];
-  for (const [name, says] of refusals) {
-    test(`says why ${name} cannot be had`, async () => {
-      const response = await get(deployment.originUrl, `/v2/${name}/manifests/latest`);
-      const { errors } = (await response.json()) as { errors: readonly { message: string }[] };
-      expect(response.status).toBe(404);
-      expect(errors[0]?.message ?? "").toMatch(says);
-    });
-  }
+  test.for(refusals)("says why %s cannot be had", async ([name, says]) => {
+    const response = await get(deployment.originUrl, `/v2/${name}/manifests/latest`);
+    const { errors } = (await response.json()) as { errors: readonly { message: string }[] };
+    expect(response.status).toBe(404);
+    expect(errors[0]?.message ?? "").toMatch(says);
+  });
 });
 
 /** What each store path of an image says of where it was made. */

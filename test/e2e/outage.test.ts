@@ -62,8 +62,9 @@ describe("with the origin stopped", () => {
     }
   });
 
-  for (const image of ["git", NEVER_PULLED]) {
-    test(`anybody can verify ${image}, with what the edge alone says`, async () => {
+  test.for(["git", NEVER_PULLED])(
+    "anybody can verify %s, with what the edge alone says",
+    async (image) => {
       const { code, stdout, stderr } = await ended(
         start(["verify", "--registry", deployment.edgeUrl, image], {
           ...{ NIXERY_PKGS_PATH: DEBIAN_SET, HOME: process.env.HOME ?? "/root" },
@@ -72,8 +73,8 @@ describe("with the origin stopped", () => {
       );
       expect(code, stdout + stderr).toBe(0);
       expect(stdout).toMatch(/\nequal\n$/);
-    });
-  }
+    },
+  );
 
   test("a package never seen is 503 with Retry-After and a registry error", async () => {
     const response = await get(deployment.edgeUrl, "/v2/hello/manifests/latest");

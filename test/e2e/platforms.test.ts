@@ -102,8 +102,9 @@ describe("skopeo", skipWhere(missingClient("skopeo")), () => {
     expect(architectures).toStrictEqual(ARCHITECTURES);
   });
 
-  for (const architecture of ARCHITECTURES) {
-    test(`copies the image for ${architecture} out of it, with programs for that machine`, async () => {
+  test.for(ARCHITECTURES)(
+    "copies the image for %s out of it, with programs for that machine",
+    async (architecture) => {
       const folder = join(scratch, architecture);
       const options = ["--override-arch", architecture, "copy", "--src-tls-verify=false"];
       skopeo(...options, referenceOf(deployment.edgeUrl, "hello"), `oci:${folder}`);
@@ -114,8 +115,8 @@ describe("skopeo", skipWhere(missingClient("skopeo")), () => {
         /^nix\/store\/[^/]+-glibc-.*\/ld-linux-[^/]+\.so\.\d$/,
       );
       expect(loader).toBe(MACHINES[architecture]);
-    });
-  }
+    },
+  );
 
   test("copies all platforms at once", () => {
     const target = `dir:${scratch}/all`;
@@ -217,8 +218,9 @@ describe("the edge alone", () => {
     await origin.stop("SIGKILL");
   });
 
-  for (const image of PULLED) {
-    test(`serves the index of ${image} by tag and by digest, with all that it names`, async () => {
+  test.for(PULLED)(
+    "serves the index of %s by tag and by digest, with all that it names",
+    async (image) => {
       const { headers, text, index } = await pullIndex(image);
       expect(text).toBe(pulled.get(image));
       expect(headers.get("cache-status") ?? "").toMatch(/^nixport; hit; detail=/);
@@ -228,8 +230,8 @@ describe("the edge alone", () => {
         const manifest = await pullManifest(deployment.edgeUrl, `${image}@${child}`);
         expect(await missingBlobs(deployment.edgeUrl, manifest)).toStrictEqual([]);
       }
-    });
-  }
+    },
+  );
 
   test("composes the index of a combination that nobody has pulled", async () => {
     const { headers, index } = await pullIndex("hello/jq");

@@ -119,23 +119,21 @@ describe("npm run edge", () => {
     await ended(next);
   });
 
-  for (const [title, args, env, code, said] of [
+  test.for([
     ["helps", ["--help"], {}, 0, /^usage: npm run edge/],
     ["refuses platforms that are none", [], { NIXPORT_PLATFORMS: "arm" }, 1, /NIXPORT_PLATFORMS/],
     ["refuses a port that is none", [], { EDGE_PORT: "http" }, 1, /EDGE_PORT is "http"/],
-  ] as const) {
-    test(title, async () => {
-      const child = spawnEdge(args, env);
-      let output = "";
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.on("data", (chunk) => {
-          output += chunk;
-        });
-      }
-      expect(await ended(child)).toBe(code);
-      expect(output).toMatch(said);
-    });
-  }
+  ] as const)("%s", async ([, args, env, code, said]) => {
+    const child = spawnEdge(args, env);
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk) => {
+        output += chunk;
+      });
+    }
+    expect(await ended(child)).toBe(code);
+    expect(output).toMatch(said);
+  });
 });
 
 /** The processes that a process has started, and those that they have. */

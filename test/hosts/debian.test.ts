@@ -33,11 +33,13 @@ const SUDO_WITH_PASSWORD = `echo '${USER.name} ALL=(ALL) ALL' >/etc/sudoers.d/an
 const DAEMON =
   "exec nix-daemon 2>&1 & until [ -S /nix/var/nix/daemon-socket/socket ]; do :; done; echo up; wait";
 
-for (const suite of SUITES) {
-  describe(`on Debian ${suite}`, {
+describe.for(SUITES)(
+  "on Debian %s",
+  {
     ...skipWhere(missingForRoots()),
     timeout: ROOT_DEADLINE_MS,
-  }, () => {
+  },
+  (suite) => {
     let root = "";
     beforeAll(async () => {
       root = await debianRoot(suite);
@@ -80,35 +82,31 @@ for (const suite of SUITES) {
       ],
       ["is used as it is where it is whole", OWN_STORE],
     ];
-    for (const [what, setUp] of mended) {
-      test(`a user's own /nix ${what}`, async () => {
-        const on = await machine(onTestFinished, setUp, false);
-        await assertServes(on, asUser);
-        expect(existsSync(join(on.files, HOME, ".local/share/nix/root"))).toBe(false);
-      });
-    }
+    test.for(mended)("a user's own /nix %s", async ([, setUp]) => {
+      const on = await machine(onTestFinished, setUp, false);
+      await assertServes(on, asUser);
+      expect(existsSync(join(on.files, HOME, ".local/share/nix/root"))).toBe(false);
+    });
 
     const byHand: readonly (readonly [what: string, setUp: string, prefix: string])[] = [
       ["without sudo", "rm /usr/bin/sudo", ""],
       ["whose sudo asks for a password", SUDO_WITH_PASSWORD, "sudo "],
     ];
-    for (const [what, setUp, prefix] of byHand) {
-      test(`a user ${what} is told all that root must do, once`, async () => {
-        const on = await machine(onTestFinished, `rm /usr/bin/git; ${setUp}`);
-        const env = { ...asUser.env, NIXERY_PKGS_REPO: "https://example.org/set.git" };
-        const { code, stderr } = await on.run(ORIGIN, { ...asUser, env });
-        expect(code).toBe(1);
-        const lines = stderr.split("\n").filter((line) => line.startsWith("  "));
-        const apt = "apt-get -qq -o DPkg::Lock::Timeout=300";
-        expect(lines).toStrictEqual([
-          `  ${prefix}${apt} update`,
-          `  ${prefix}${apt} install --yes --no-install-recommends git`,
-          `  ${prefix}install --directory --owner ${USER.id} /nix /nix/store /nix/var /nix/var/nix`,
-          `  ${prefix}chown --recursive ${USER.id} /nix`,
-        ]);
-        expect(stderr).not.toMatch(/not-started/);
-      });
-    }
+    test.for(byHand)("a user %s is told all that root must do, once", async ([, setUp, prefix]) => {
+      const on = await machine(onTestFinished, `rm /usr/bin/git; ${setUp}`);
+      const env = { ...asUser.env, NIXERY_PKGS_REPO: "https://example.org/set.git" };
+      const { code, stderr } = await on.run(ORIGIN, { ...asUser, env });
+      expect(code).toBe(1);
+      const lines = stderr.split("\n").filter((line) => line.startsWith("  "));
+      const apt = "apt-get -qq -o DPkg::Lock::Timeout=300";
+      expect(lines).toStrictEqual([
+        `  ${prefix}${apt} update`,
+        `  ${prefix}${apt} install --yes --no-install-recommends git`,
+        `  ${prefix}install --directory --owner ${USER.id} /nix /nix/store /nix/var /nix/var/nix`,
+        `  ${prefix}chown --recursive ${USER.id} /nix`,
+      ]);
+      expect(stderr).not.toMatch(/not-started/);
+    });
 
     test("the commands that a user is told do what is needed", async () => {
       const on = await machine(onTestFinished, "rm /usr/bin/sudo", false);
@@ -180,5 +178,5 @@ for (const suite of SUITES) {
       const env = { ...asRoot.env, NIXERY_PKGS_PATH: "", NIXERY_PKGS_REPO: `file://${SET}` };
       await assertServes(on, { env });
     });
-  });
-}
+  },
+);

@@ -17,17 +17,15 @@ describe("on this machine", { timeout: 60_000 }, () => {
     ["a pull is packed from a store of its own", (folder) => `local?root=${folder}/own`],
     ["a pull is packed from a store of its own, named by its folder", (folder) => `${folder}/own`],
   ];
-  for (const [what, remote] of rows) {
-    test(what, async () => {
-      const folder = await temporaryDirectory(onTestFinished);
-      await plantSmallSet(`${folder}/set`);
-      const deployment = await deploy({
-        packages: `${folder}/set`,
-        env: { NIX_REMOTE: remote(folder), NIX_CONFIG: SANDBOXED },
-      });
-      onTestFinished(() => deployment.close());
-      const { url } = await deployment.startOrigin();
-      await assertPulls(url);
+  test.for(rows)("%s", async ([, remote]) => {
+    const folder = await temporaryDirectory(onTestFinished);
+    await plantSmallSet(`${folder}/set`);
+    const deployment = await deploy({
+      packages: `${folder}/set`,
+      env: { NIX_REMOTE: remote(folder), NIX_CONFIG: SANDBOXED },
     });
-  }
+    onTestFinished(() => deployment.close());
+    const { url } = await deployment.startOrigin();
+    await assertPulls(url);
+  });
 });

@@ -285,13 +285,11 @@ describe("extraCommands", limit, () => {
     ],
     ["a name that deletes", "echo > .wh.etc", /\.wh\.etc has a name that layers reserve/],
   ];
-  for (const [what, commands, pattern] of failures) {
-    test(`end the build with ${what}`, async () => {
-      const args = ["--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN];
-      const result = await nixBuild([...args, "--argstr", "extraCommands", commands]);
-      expect("error" in result ? result.error : "built").toMatch(pattern);
-    });
-  }
+  test.for(failures)("end the build with %s", async ([, commands, pattern]) => {
+    const args = ["--argstr", "name", "jq", "--argstr", "pkgSource", DEBIAN];
+    const result = await nixBuild([...args, "--argstr", "extraCommands", commands]);
+    expect("error" in result ? result.error : "built").toMatch(pattern);
+  });
 });
 
 describe("an image of one's own", limit, () => {
@@ -367,11 +365,9 @@ describe("an image of one's own", limit, () => {
     ["no such source", ["--argstr", "pkgSource", "svn!x"], /pkgSource is "svn!x": nixpkgs!/],
     ["no such system", ["--argstr", "system", "i686-linux"], /no images for i686-linux/],
   ];
-  for (const [what, args, pattern] of refusals) {
-    test(`is refused with ${what}`, async () => {
-      const source = args.includes("pkgSource") ? [] : ["--argstr", "pkgSource", DEBIAN];
-      const result = await nixBuild([...source, ...args]);
-      expect("error" in result ? result.error : "built").toMatch(pattern);
-    });
-  }
+  test.for(refusals)("is refused with %s", async ([, args, pattern]) => {
+    const source = args.includes("pkgSource") ? [] : ["--argstr", "pkgSource", DEBIAN];
+    const result = await nixBuild([...source, ...args]);
+    expect("error" in result ? result.error : "built").toMatch(pattern);
+  });
 });

@@ -53,13 +53,11 @@ describe("load.nix", () => {
       `{ packages = ${derivation("packages-1", "echo > $out")}; hello = ${hello}; }`,
     ],
   ];
-  for (const [title, expression] of shapes) {
-    test(`loads ${title}`, async () => {
-      const source = await packageSet(onTestFinished, nix, expression);
-      const { lookups } = await evaluateLookup(nix, source, ["hello"]);
-      expect(lookups[0]?.kind, JSON.stringify(lookups)).toBe("found");
-    });
-  }
+  test.for(shapes)("loads %s", async ([, expression]) => {
+    const source = await packageSet(onTestFinished, nix, expression);
+    const { lookups } = await evaluateLookup(nix, source, ["hello"]);
+    expect(lookups[0]?.kind, JSON.stringify(lookups)).toBe("found");
+  });
 
   test("gives a function the operator's configuration", async () => {
     const expression = `{ config, system }: { hello = assert config == { a = [ 1 "b" ]; }; ${hello}; }`;
@@ -187,20 +185,18 @@ describe("load.nix", () => {
       return `path:${dir}?narHash=${encodeURIComponent(pinned.narHash)}`;
     }
 
-    for (const [title, outputs] of [
+    test.for([
       ["legacyPackages", `{ legacyPackages.${SYSTEM}.hello = ${hello}; }`],
       ["packages", `{ packages.${SYSTEM}.hello = ${hello}; }`],
       [
         "packages beside legacyPackages",
         `{ packages.${SYSTEM}.hello = ${hello}; legacyPackages.${SYSTEM}.other = ${hello}; }`,
       ],
-    ] as const) {
-      test(`takes its ${title}`, async () => {
-        const url = await lockedFlake(onTestFinished, outputs);
-        const { lookups } = await evaluateLookup(flakes, { kind: "flake", url }, ["hello"]);
-        expect(lookups[0]?.kind, JSON.stringify(lookups)).toBe("found");
-      });
-    }
+    ] as const)("takes its %s", async ([, outputs]) => {
+      const url = await lockedFlake(onTestFinished, outputs);
+      const { lookups } = await evaluateLookup(flakes, { kind: "flake", url }, ["hello"]);
+      expect(lookups[0]?.kind, JSON.stringify(lookups)).toBe("found");
+    });
 
     test("refuses one without packages for the system, whatever else it has", async () => {
       for (const outputs of ["{ hello = 1; }", `{ packages.${OTHER_SYSTEM} = { }; }`]) {
@@ -233,10 +229,8 @@ describe("load.nix", () => {
       /has no packages for/,
     ],
   ];
-  for (const [title, expression, message] of refused) {
-    test(`refuses ${title} and says why`, async () => {
-      const source = await packageSet(onTestFinished, nix, expression);
-      await expect(evaluateLookup(nix, source, [])).rejects.toThrow(message);
-    });
-  }
+  test.for(refused)("refuses %s and says why", async ([, expression, message]) => {
+    const source = await packageSet(onTestFinished, nix, expression);
+    await expect(evaluateLookup(nix, source, [])).rejects.toThrow(message);
+  });
 });

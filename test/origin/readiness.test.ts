@@ -104,11 +104,9 @@ describe("an origin", () => {
       /^cacert, which every image has, fails: no$/,
     ],
   ];
-  for (const [words, options, kind, why] of rows) {
-    test(`${words} is ${kind}`, { timeout: 30_000 }, async () => {
-      const answer = await readiness(options);
-      expect(answer.kind).toBe(kind);
-      if (answer.kind !== "ready") expect(answer.why).toMatch(why ?? expect.unreachable());
-    });
-  }
+  test.for(rows)("$0 is $2", { timeout: 30_000 }, async ([, options, kind, why]) => {
+    const answer = await readiness(options);
+    expect(answer.kind).toBe(kind);
+    if (answer.kind !== "ready") expect(answer.why).toMatch(why ?? expect.unreachable());
+  });
 });

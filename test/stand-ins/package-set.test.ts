@@ -85,11 +85,9 @@ describe("the package set", skipWhere(missingWorld()), () => {
     ["pkgs.greeter", /'greeter' has been renamed to\/replaced by 'hello'/],
     ["pkgs.nodejs_18", /'nodejs_18' has been removed, as it has reached/],
   ];
-  for (const [expression, says] of refusals) {
-    test(`says why ${expression} cannot be had`, async () => {
-      expect(await refusalOf(expression)).toMatch(says);
-    });
-  }
+  test.for(refusals)("says why %s cannot be had", async ([expression, says]) => {
+    expect(await refusalOf(expression)).toMatch(says);
+  });
 
   test("lets pass what its configuration allows", async () => {
     const configs: readonly [config: string, name: string][] = [
@@ -159,10 +157,8 @@ describe("another package set", skipWhere(missingWorld()), () => {
       /Refusing to evaluate package 'broken-tool-0\.9' in .* because it has problems:\n\s+- broken: /,
     ],
   ] as const;
-  for (const [wording, says] of wordings) {
-    test(`words its refusals in the ${wording} way`, async () => {
-      const other = await openWorld(atEnd, { minver: "2.8", packages: 0, wording });
-      expect(await refusalOf("pkgs.needs-broken", other)).toMatch(says);
-    });
-  }
+  test.for(wordings)("words its refusals in the %s way", async ([wording, says]) => {
+    const other = await openWorld(atEnd, { minver: "2.8", packages: 0, wording });
+    expect(await refusalOf("pkgs.needs-broken", other)).toMatch(says);
+  });
 });

@@ -44,11 +44,12 @@ describe("groupAsNixery", () => {
     [2, ["ABEGDF 300002100", "C 150000060"]],
     [1, ["ABEGDFC 450002160"]],
   ];
-  for (const [budget, groups] of rows) {
-    test(`merges the lowest ratings of a popular and a big path into ${budget} groups`, () => {
+  test.for(rows)(
+    "merges the lowest ratings of a popular and a big path into %s groups",
+    ([budget, groups]) => {
       expect(group(OWN_SIZES, { E: 100 }, budget)).toStrictEqual(groups);
-    });
-  }
+    },
+  );
 
   test("keeps what three roots need apart without any popularity", () => {
     const sizes = { ...OWN_SIZES, G: 10 };

@@ -29,23 +29,22 @@ describe("ingest", () => {
     ["a token of yesterday", { controls: { nowMs: NOW_MS + 86_400_000 } }],
     ["a token of tomorrow", { controls: { nowMs: NOW_MS - 86_400_000 } }],
   ];
-  for (const [title, push] of refused) {
-    test(`answers 401 to a blob with ${title}, and keeps nothing`, async () => {
-      const response = await world.push("PUT", ingestPath.blob(await digestOf(BYTES)), BYTES, push);
-      expect(response.status).toBe(401);
-      expect((await errorOf(response)).code).toBe("UNAUTHORIZED");
-      expect(await keptBlobs()).toStrictEqual([]);
-    });
-  }
+  test.for(refused)("answers 401 to a blob with %s, and keeps nothing", async ([, push]) => {
+    const response = await world.push("PUT", ingestPath.blob(await digestOf(BYTES)), BYTES, push);
+    expect(response.status).toBe(401);
+    expect((await errorOf(response)).code).toBe("UNAUTHORIZED");
+    expect(await keptBlobs()).toStrictEqual([]);
+  });
 
-  for (const path of [ingestPath.records, ingestPath.lookups, ingestPath.pointers]) {
-    test(`answers 401 to ${path} with a token for another body`, async () => {
+  test.for([ingestPath.records, ingestPath.lookups, ingestPath.pointers])(
+    "answers 401 to %s with a token for another body",
+    async (path) => {
       const signedDigest = await digestOf(new TextEncoder().encode("another"));
       const response = await world.push("POST", path, {}, { signedDigest });
       expect(response.status).toBe(401);
       await response.body?.cancel();
-    });
-  }
+    },
+  );
 
   test("answers 401 to a blob with a token that is for a body", async () => {
     const path = ingestPath.blob(await digestOf(BYTES));

@@ -46,13 +46,14 @@ describe("ingest", () => {
   }
 
   const bytes = TEXT.encode("a blob");
-  for (const path of [ingestPath.records, ingestPath.lookups, ingestPath.pointers]) {
-    test(`answers 400 to ${path} with a body that is not as it should be`, async () => {
+  test.for([ingestPath.records, ingestPath.lookups, ingestPath.pointers])(
+    "answers 400 to %s with a body that is not as it should be",
+    async (path) => {
       const response = await world.push("POST", path, { records: [1], lookups: 2 });
       expect(response.status).toBe(400);
       expect((await errorOf(response)).code).toBe("MANIFEST_INVALID");
-    });
-  }
+    },
+  );
 
   test("keeps a blob once: 201, then 200", async () => {
     const own = TEXT.encode("kept once");
@@ -250,14 +251,12 @@ describe("ingest", () => {
     for (const key of await kvKeys("p/")) expect(key.length).toBeLessThanOrEqual(512);
   });
 
-  for (const [title, path, method] of [
+  test.for([
     ["an unknown collection", "/ingest/other", "POST"],
     ["a malformed digest", "/ingest/blobs/sha256:x", "PUT"],
-  ] as const) {
-    test(`refuses ${title}`, async () => {
-      const response = await world.push(method, path, {});
-      expect(response.status).toBeOneOf([400, 404]);
-      await response.body?.cancel();
-    });
-  }
+  ] as const)("refuses %s", async ([, path, method]) => {
+    const response = await world.push(method, path, {});
+    expect(response.status).toBeOneOf([400, 404]);
+    await response.body?.cancel();
+  });
 });

@@ -94,21 +94,19 @@ describe("an upload in parts", () => {
     expect((await start(digest)).uploadId).not.toBe(uploadId);
   });
 
-  for (const [title, uploadId] of [
+  test.for([
     ["nobody's", "nothing"],
     ["a lost one", `00000000-0000-0000-0000-000000000000.${btoa("lost").replaceAll("=", "")}`],
-  ] as const) {
-    test(`of ${title} is unknown`, async () => {
-      const digest = digestOfText("lost");
-      const path = ingestPath.part(digest, uploadId, 1);
-      const part = await world.push("PUT", path, new TextEncoder().encode("part"));
-      expect((await errorOf(part)).code).toBe("BLOB_UPLOAD_UNKNOWN");
-      const complete = await world.push("POST", ingestPath.complete(digest, uploadId), {
-        parts: [{ partNumber: 1, etag: "x" }],
-      });
-      // The emulated R2 has no error of its own for this: it fails, and the origin starts again.
-      expect(complete.status).toBeOneOf([404, 503]);
-      await complete.body?.cancel();
+  ] as const)("of %s is unknown", async ([, uploadId]) => {
+    const digest = digestOfText("lost");
+    const path = ingestPath.part(digest, uploadId, 1);
+    const part = await world.push("PUT", path, new TextEncoder().encode("part"));
+    expect((await errorOf(part)).code).toBe("BLOB_UPLOAD_UNKNOWN");
+    const complete = await world.push("POST", ingestPath.complete(digest, uploadId), {
+      parts: [{ partNumber: 1, etag: "x" }],
     });
-  }
+    // The emulated R2 has no error of its own for this: it fails, and the origin starts again.
+    expect(complete.status).toBeOneOf([404, 503]);
+    await complete.body?.cancel();
+  });
 });

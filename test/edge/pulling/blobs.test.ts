@@ -250,21 +250,19 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     ["bytes that end early", { status: 200, body: LARGE.slice(1) }],
     ["one byte only", { status: 200, body: "x" }],
   ];
-  for (const [title, told] of lies) {
-    test(`never completes a blob for which the origin gives ${title}`, async () => {
-      world.origin.answering = () => told;
-      const absent = digestOfText(`lie: ${title}`);
-      await expect(async () => {
-        const response = await world.pull(blobPath(absent));
-        expect(response.status).toBe(200);
-        await response.bytes();
-      }).rejects.toThrow();
-      const bucket = await world.edge.miniflare.getR2Bucket("R2");
-      expect(await bucket.head(`blobs/${absent.slice(7, 9)}/${absent.slice(7)}`)).toBeNull();
-    });
-  }
+  test.for(lies)("never completes a blob for which the origin gives %s", async ([title, told]) => {
+    world.origin.answering = () => told;
+    const absent = digestOfText(`lie: ${title}`);
+    await expect(async () => {
+      const response = await world.pull(blobPath(absent));
+      expect(response.status).toBe(200);
+      await response.bytes();
+    }).rejects.toThrow();
+    const bucket = await world.edge.miniflare.getR2Bucket("R2");
+    expect(await bucket.head(`blobs/${absent.slice(7, 9)}/${absent.slice(7)}`)).toBeNull();
+  });
 
-  for (const [title, told] of [
+  test.for([
     ["another range", { status: 206, headers: { "Content-Range": "bytes 1-2/10" }, body: "ab" }],
     ["nothing", { status: 200, body: "" }],
     ["a range without its place", { status: 206, body: "ab" }],
@@ -278,17 +276,15 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     ["a code with another's status", registryError(404, "DENIED", "no")],
     ["a refused token", registryError(401, "UNAUTHORIZED", "who are you")],
     ["an error of its own", registryError(500, "UNKNOWN", "internal")],
-  ] as const) {
-    test(`answers 503 where the origin gives ${title}`, async () => {
-      world.origin.answering = () => told;
-      const response = await world.pull(blobPath(digestOfText(title)), {
-        headers: { Range: "bytes=0-1" },
-      });
-      expect(response.status).toBe(503);
-      expect(response.headers.has("Retry-After")).toBe(true);
-      expect((await errorOf(response)).code).toBe("UNAVAILABLE");
+  ] as const)("answers 503 where the origin gives %s", async ([title, told]) => {
+    world.origin.answering = () => told;
+    const response = await world.pull(blobPath(digestOfText(title)), {
+      headers: { Range: "bytes=0-1" },
     });
-  }
+    expect(response.status).toBe(503);
+    expect(response.headers.has("Retry-After")).toBe(true);
+    expect((await errorOf(response)).code).toBe("UNAVAILABLE");
+  });
 });
 
 function rangeAnswer(bytes: Uint8Array, range: string | undefined): Told {

@@ -105,19 +105,17 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     expect(response.headers.get("Warning") ?? "").toMatch(/^299 - "nixport: moved has moved on/);
   });
 
-  for (const [title, repository, tag] of [
+  test.for([
     ["a package without a lookup", "git/nothere", "latest"],
     ["a tag whose pins are unknown", "git", "unknown"],
     ["a commit without lookups", "git", "d".repeat(40)],
-  ] as const) {
-    test(`answers 503 for ${title} while the origin is stopped`, async () => {
-      const response = await world.pull(manifestPath(repository, tag));
-      expect(response.status).toBe(503);
-      expect(cacheStatus(response)).toBe("nixport; fwd=miss");
-      expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
-      expect((await errorOf(response)).code).toBe("UNAVAILABLE");
-    });
-  }
+  ] as const)("answers 503 for %s while the origin is stopped", async ([, repository, tag]) => {
+    const response = await world.pull(manifestPath(repository, tag));
+    expect(response.status).toBe(503);
+    expect(cacheStatus(response)).toBe("nixport; fwd=miss");
+    expect(Number(response.headers.get("Retry-After"))).toBeGreaterThan(0);
+    expect((await errorOf(response)).code).toBe("UNAVAILABLE");
+  });
 
   test("serves the layers of what it composed", async () => {
     for (const [digest, bytes] of stock.blobs) {

@@ -229,47 +229,43 @@ describe("pulls", () => {
   });
   afterAll(() => world.close());
 
-  for (const row of ROWS) {
-    test(row.title, async () => {
-      await arrange(world, image, row.prior);
-      const asked = world.origin.asked.length;
-      const path = typeof row.path === "string" ? row.path : row.path(image);
-      const response = await world.pull(path, row.pull);
-      expect(response.status).toBe(row.status);
-      expect(response.headers.has("Cache-Status")).toBe(true);
-      expect(response.headers.has("Server-Timing")).toBe(true);
-      for (const [name, expected] of Object.entries(row.headers ?? {})) {
-        if (expected instanceof RegExp) expect(response.headers.get(name) ?? "").toMatch(expected);
-        else expect(response.headers.get(name), name).toBe(expected);
-      }
-      if (row.operations) expect(operationsOf(response)).toStrictEqual(row.operations);
-      if (row.prior === "warm") expect(world.origin.asked).toHaveLength(asked);
-      if (row.code !== undefined) expect((await errorOf(response)).code).toBe(row.code);
-      else if (row.status === 200 && path.includes("/manifests/")) {
-        expect(response.headers.get("Docker-Content-Digest")).toBe(image.manifest.digest);
-        expect(response.headers.get("ETag")).toBe(`"${image.manifest.digest}"`);
-        expect(await response.bytes()).toStrictEqual(Uint8Array.from(image.manifest.bytes));
-      }
-    });
-  }
+  test.for(ROWS)("$title", async (row) => {
+    await arrange(world, image, row.prior);
+    const asked = world.origin.asked.length;
+    const path = typeof row.path === "string" ? row.path : row.path(image);
+    const response = await world.pull(path, row.pull);
+    expect(response.status).toBe(row.status);
+    expect(response.headers.has("Cache-Status")).toBe(true);
+    expect(response.headers.has("Server-Timing")).toBe(true);
+    for (const [name, expected] of Object.entries(row.headers ?? {})) {
+      if (expected instanceof RegExp) expect(response.headers.get(name) ?? "").toMatch(expected);
+      else expect(response.headers.get(name), name).toBe(expected);
+    }
+    if (row.operations) expect(operationsOf(response)).toStrictEqual(row.operations);
+    if (row.prior === "warm") expect(world.origin.asked).toHaveLength(asked);
+    if (row.code !== undefined) expect((await errorOf(response)).code).toBe(row.code);
+    else if (row.status === 200 && path.includes("/manifests/")) {
+      expect(response.headers.get("Docker-Content-Digest")).toBe(image.manifest.digest);
+      expect(response.headers.get("ETag")).toBe(`"${image.manifest.digest}"`);
+      expect(await response.bytes()).toStrictEqual(Uint8Array.from(image.manifest.bytes));
+    }
+  });
 
-  for (const [what, path] of [
-    ["a tag", () => manifestPath("git", CONFIGURED_TAG)],
-    ["a tag at the origin", () => manifestPath("git", "elsewhere")],
-    ["a digest", () => byDigest(image)],
-    ["a blob", () => blobPath(image.config.digest)],
-    ["the ping", () => "/v2/"],
-    ["an error", () => manifestPath("UPPER", "latest")],
-  ] as const) {
-    test(`HEAD of ${what} has the headers of GET and no body`, async () => {
-      await arrange(world, image, "origin has it");
-      const got = await world.pull(path());
-      const head = await world.pull(path(), { method: "HEAD" });
-      expect(head.status).toBe(got.status);
-      expect(await head.text()).toBe("");
-      expect(stableHeaders(head)).toStrictEqual(stableHeaders(got));
-    });
-  }
+  test.for([
+    ["a tag", (): string => manifestPath("git", CONFIGURED_TAG)],
+    ["a tag at the origin", (): string => manifestPath("git", "elsewhere")],
+    ["a digest", (): string => byDigest(image)],
+    ["a blob", (): string => blobPath(image.config.digest)],
+    ["the ping", (): string => "/v2/"],
+    ["an error", (): string => manifestPath("UPPER", "latest")],
+  ] as const)("HEAD of %s has the headers of GET and no body", async ([, path]) => {
+    await arrange(world, image, "origin has it");
+    const got = await world.pull(path());
+    const head = await world.pull(path(), { method: "HEAD" });
+    expect(head.status).toBe(got.status);
+    expect(await head.text()).toBe("");
+    expect(stableHeaders(head)).toStrictEqual(stableHeaders(got));
+  });
 
   test("the origin gets the edge's token and variant, and nothing of the client's", async () => {
     await arrange(world, image, "origin has it");

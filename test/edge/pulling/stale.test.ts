@@ -69,16 +69,14 @@ describe("a stale pointer", () => {
     ["is forgotten once its tag is unknown", { kind: "unknown-tag", message: "none" }, 404],
     ["stays when the image cannot be made any more", { kind: "too-many-layers", count: 999 }, 200],
   ];
-  for (const [title, failure, status] of failures) {
-    test(title, async () => {
-      const path = manifestPath("git", failure.kind);
-      await world.backfill(stock, { tag: failure.kind, pin: PIN, repositories: ["git"] });
-      const { code, message, options } = failureError(failure);
-      world.origin.answering = () => registryError(404, code, message, {}, options.detail);
-      expect((await world.pull(path, { controls: stale })).status).toBe(200);
-      expect((await world.pull(path, { controls: stale })).status).toBe(status);
-    });
-  }
+  test.for(failures)("%s", async ([, failure, status]) => {
+    const path = manifestPath("git", failure.kind);
+    await world.backfill(stock, { tag: failure.kind, pin: PIN, repositories: ["git"] });
+    const { code, message, options } = failureError(failure);
+    world.origin.answering = () => registryError(404, code, message, {}, options.detail);
+    expect((await world.pull(path, { controls: stale })).status).toBe(200);
+    expect((await world.pull(path, { controls: stale })).status).toBe(status);
+  });
 
   test("is answered with the origin stopped, and without a warning once it has moved", async () => {
     await world.backfill(stock, { tag: "down", pin: PIN, repositories: ["git"] });

@@ -3,8 +3,9 @@
 import { expect, test } from "vitest";
 import { manifestPath, startWorld } from "../world.ts";
 
-for (const originUrl of ["", "origin.example", "http://127.0.0.1:1/below"]) {
-  test(`says that ${JSON.stringify(originUrl)} is no origin, and that its secret is none`, async () => {
+test.for(["", "origin.example", "http://127.0.0.1:1/below"])(
+  "says that %j is no origin, and that its secret is none",
+  async (originUrl) => {
     const world = await startWorld({ originUrl, secret: "short" });
     try {
       expect((await world.pull("/v2/")).status).toBe(200);
@@ -22,5 +23,5 @@ for (const originUrl of ["", "origin.example", "http://127.0.0.1:1/below"]) {
     const failed = lines.find(({ event }) => event === "not answered");
     expect([failed.level, failed.code]).toStrictEqual(["warn", "UNAVAILABLE"]);
     expect(failed.cause.message).toMatch(/ORIGIN_URL names no origin/);
-  });
-}
+  },
+);

@@ -39,17 +39,15 @@ describe("tiers", () => {
     ["KV fails", { fail: ["kv"], coldMemory: true }],
     ["KV does not answer", { hang: ["kv"], coldMemory: true, unsettled: true }],
   ];
-  for (const [title, controls] of rows) {
-    test(`answers a tag and a digest from R2 while ${title}`, async () => {
-      await warm("kv");
-      for (const reference of ["kv", image.manifest.digest]) {
-        const response = await world.pull(manifestPath("git", reference), { controls });
-        expect(response.status).toBe(200);
-        expect(cacheStatus(response)).toBe("nixport; hit; detail=r2");
-        expect(response.headers.get("Docker-Content-Digest")).toBe(image.manifest.digest);
-      }
-    });
-  }
+  test.for(rows)("answers a tag and a digest from R2 while %s", async ([, controls]) => {
+    await warm("kv");
+    for (const reference of ["kv", image.manifest.digest]) {
+      const response = await world.pull(manifestPath("git", reference), { controls });
+      expect(response.status).toBe(200);
+      expect(cacheStatus(response)).toBe("nixport; hit; detail=r2");
+      expect(response.headers.get("Docker-Content-Digest")).toBe(image.manifest.digest);
+    }
+  });
 
   test("fills KV again from R2 behind the answer", async () => {
     await warm("wiped");
@@ -166,15 +164,13 @@ describe("tiers", () => {
     ["more than any manifest", (own) => ({ ...told(own), body: new Uint8Array(5_000_000) })],
     ["500", () => registryError(500, "UNKNOWN", "a stack of its own")],
   ];
-  for (const [title, lie] of lies) {
-    test(`answers 503 where the origin gives ${title} for a manifest`, async () => {
-      await world.origin.start();
-      world.origin.answering = () => lie(image);
-      const response = await world.pull(manifestPath("tree", "lie"));
-      expect(response.status).toBe(503);
-      expect((await errorOf(response)).code).toBe("UNAVAILABLE");
-    });
-  }
+  test.for(lies)("answers 503 where the origin gives %s for a manifest", async ([, lie]) => {
+    await world.origin.start();
+    world.origin.answering = () => lie(image);
+    const response = await world.pull(manifestPath("tree", "lie"));
+    expect(response.status).toBe(503);
+    expect((await errorOf(response)).code).toBe("UNAVAILABLE");
+  });
 
   test("follows no redirect of the origin", async () => {
     await world.origin.start();
@@ -213,12 +209,13 @@ describe("tiers", () => {
     expect((await errorOf(response)).message).toMatch(/did not answer in time/);
   });
 
-  for (const [status, code, retryAfter] of [
+  test.for([
     [404, "MANIFEST_UNKNOWN", null],
     [503, "UNAVAILABLE", "42"],
     [403, "DENIED", null],
-  ] as const) {
-    test(`passes the origin's ${code} on, with its message and detail`, async () => {
+  ] as const)(
+    "passes the origin's $1 on, with its message and detail",
+    async ([status, code, retryAfter]) => {
       await world.origin.start();
       const detail = { near: ["tree"] };
       world.origin.answering = () =>
@@ -233,8 +230,8 @@ describe("tiers", () => {
       expect(response.status).toBe(status);
       expect(response.headers.get("Retry-After")).toBe(retryAfter);
       expect(await errorOf(response)).toStrictEqual({ code, message: "in its own words", detail });
-    });
-  }
+    },
+  );
 
   test("has no client wait longer than an hour, whatever the origin says", async () => {
     await world.origin.start();

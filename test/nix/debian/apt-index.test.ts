@@ -18,11 +18,9 @@ describe("parseDependencies", () => {
     ["perl:any, python3:any (<< 3.12)", [["perl"], ["python3"]]],
     ["a [amd64 i386] | b <!nocheck>, libstdc++6", [["a", "b"], ["libstdc++6"]]],
   ];
-  for (const [text, expected] of rows) {
-    test(`reads ${JSON.stringify(text)}`, () => {
-      expect(parseDependencies(text)).toStrictEqual(expected);
-    });
-  }
+  test.for(rows)("reads %j", ([text, expected]) => {
+    expect(parseDependencies(text)).toStrictEqual(expected);
+  });
 });
 
 describe("compareVersions", () => {
@@ -36,12 +34,10 @@ describe("compareVersions", () => {
     ["1.0", "1.0-1"],
     ["9.2p1-2+deb12u2~1", "9.2p1-2+deb12u2"],
   ] as const;
-  for (const [older, newer] of ascending) {
-    test(`puts ${older} before ${newer}`, () => {
-      expect(compareVersions(older, newer)).toBeLessThan(0);
-      expect(compareVersions(newer, older)).toBeGreaterThan(0);
-    });
-  }
+  test.for(ascending)("puts %s before %s", ([older, newer]) => {
+    expect(compareVersions(older, newer)).toBeLessThan(0);
+    expect(compareVersions(newer, older)).toBeGreaterThan(0);
+  });
   test("finds equal versions equal", () => expect(compareVersions("1:2-3", "1:2-3")).toBe(0));
 });
 

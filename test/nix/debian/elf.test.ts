@@ -50,27 +50,25 @@ describe("elf.pl", skipWhere(skip), () => {
     ["with a search path of its own", { ...program, runpath: "/usr/lib/private" }],
     ["with the least room there can be", { ...program, spareEntries: 2 }],
   ];
-  for (const [name, shape] of shapes) {
-    test(`points a program ${name} to its loader and libraries`, async () => {
-      const original = makeElf(shape);
-      const { status, stderr, bytes = Buffer.alloc(0) } = await changed(onTestFinished, original);
-      expect([status, stderr]).toStrictEqual([0, ""]);
-      const [before, after] = [readElf(original), readElf(bytes)];
-      expect(after.interpreter).toBe(LOADER);
-      expect(after.rpath).toBe("/nix/store/zlib/lib:/nix/store/glibc/lib");
-      expect(after.runpath).toBeUndefined();
-      expect(after.needed).toStrictEqual(shape.needed);
-      expect(after.headers).toHaveLength(before.headers.length);
+  test.for(shapes)("points a program %s to its loader and libraries", async ([, shape]) => {
+    const original = makeElf(shape);
+    const { status, stderr, bytes = Buffer.alloc(0) } = await changed(onTestFinished, original);
+    expect([status, stderr]).toStrictEqual([0, ""]);
+    const [before, after] = [readElf(original), readElf(bytes)];
+    expect(after.interpreter).toBe(LOADER);
+    expect(after.rpath).toBe("/nix/store/zlib/lib:/nix/store/glibc/lib");
+    expect(after.runpath).toBeUndefined();
+    expect(after.needed).toStrictEqual(shape.needed);
+    expect(after.headers).toHaveLength(before.headers.length);
 
-      // Nothing that was loaded moves, and what is new lies above it, readable only.
-      expect(after.loads.slice(0, -1)).toStrictEqual(before.loads);
-      const [last, added] = after.loads.slice(-2);
-      assert(last && added);
-      expect(added.address).toBeGreaterThanOrEqual(last.address + last.memory);
-      expect([added.flags, added.address % 4096]).toStrictEqual([4, added.offset % 4096]);
-      expect(added.offset + added.size).toBe(bytes.length);
-    });
-  }
+    // Nothing that was loaded moves, and what is new lies above it, readable only.
+    expect(after.loads.slice(0, -1)).toStrictEqual(before.loads);
+    const [last, added] = after.loads.slice(-2);
+    assert(last && added);
+    expect(added.address).toBeGreaterThanOrEqual(last.address + last.memory);
+    expect([added.flags, added.address % 4096]).toStrictEqual([4, added.offset % 4096]);
+    expect(added.offset + added.size).toBe(bytes.length);
+  });
 
   const untouched: readonly (readonly [string, Buffer])[] = [
     ["a static program", makeElf({ needed: [] })],
@@ -80,13 +78,11 @@ describe("elf.pl", skipWhere(skip), () => {
     ],
     ["a file cut short", makeElf(program).subarray(0, 40)],
   ];
-  for (const [name, original] of untouched) {
-    test(`leaves ${name} alone`, async () => {
-      const { status, bytes } = await changed(onTestFinished, original);
-      expect(status).toBe(0);
-      expect(bytes).toStrictEqual(original);
-    });
-  }
+  test.for(untouched)("leaves %s alone", async ([, original]) => {
+    const { status, bytes } = await changed(onTestFinished, original);
+    expect(status).toBe(0);
+    expect(bytes).toStrictEqual(original);
+  });
 
   test("leaves the loader that a file names which nobody can execute", async () => {
     const { bytes = Buffer.alloc(0) } = await changed(onTestFinished, makeElf(program), {
@@ -108,14 +104,12 @@ describe("elf.pl", skipWhere(skip), () => {
     ["no program header to spare", makeElf({ ...program, notes: 0 }), /no program header to spare/],
     ["no entry to spare", makeElf({ ...program, spareEntries: 1 }), /no entry in its dynamic/],
   ];
-  for (const [name, original, message] of refused) {
-    test(`tells of ${name}, and leaves the file as it was`, async () => {
-      const { status, stderr, bytes } = await changed(onTestFinished, original);
-      expect(status).toBe(1);
-      expect(stderr).toMatch(message);
-      expect(bytes).toStrictEqual(original);
-    });
-  }
+  test.for(refused)("tells of %s, and leaves the file as it was", async ([, original, message]) => {
+    const { status, stderr, bytes } = await changed(onTestFinished, original);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(message);
+    expect(bytes).toStrictEqual(original);
+  });
 
   test("tells of a program whose package has no C library", async () => {
     const { status, stderr } = await changed(onTestFinished, makeElf(program), { loader: "" });

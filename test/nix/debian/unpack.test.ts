@@ -177,20 +177,19 @@ describe("a package unpacked", options, () => {
       },
     ],
   ];
-  for (const [name, shape, expected] of rows) {
-    test(name, async () => {
-      const { fixture } = await build(ended, { fixture: shape });
-      expect(await treeOf(fixture)).toStrictEqual(expected);
-    });
-  }
+  test.for(rows)("%s", async ([, shape, expected]) => {
+    const { fixture } = await build(ended, { fixture: shape });
+    expect(await treeOf(fixture)).toStrictEqual(expected);
+  });
 
-  for (const folder of ["lib/terminfo", "usr/share/terminfo"]) {
-    test(`has its terminal descriptions as they are in ${folder}`, async () => {
+  test.for(["lib/terminfo", "usr/share/terminfo"])(
+    "has its terminal descriptions as they are in %s",
+    async (folder) => {
       const debs = [{ [`${folder}/x/xterm`]: "x\n", "usr/share/tabset/std": "t\n" }];
       const { tty } = await build(ended, { tty: { debs } });
       expect(await treeOf(tty)).toStrictEqual({ "x/xterm": "x\n" });
-    });
-  }
+    },
+  );
 
   test("finds by its own name what a circle has made part of another", async () => {
     // The fix-up of `file` asks for libmagic-mgc.

@@ -46,8 +46,9 @@ async function blobOf(onEnd: Ending, sizeBytes: number): Promise<BlobToPush> {
 const kinds = (edge: SmallEdge) => edge.received.map(({ kind }) => kind);
 
 describe("putBlob", limit, () => {
-  for (const sizeBytes of [0, 1, SINGLE_PUT_MAX_BYTES]) {
-    test(`sends ${sizeBytes} bytes in one request that tells its length`, async () => {
+  test.for([0, 1, SINGLE_PUT_MAX_BYTES])(
+    "sends %s bytes in one request that tells its length",
+    async (sizeBytes) => {
       const edge = await startEdge(onTestFinished);
       const blob = await blobOf(onTestFinished, sizeBytes);
       expect(await clientOf(edge.url).putBlob(blob)).toStrictEqual({ kind: "accepted" });
@@ -56,16 +57,17 @@ describe("putBlob", limit, () => {
       expect(headers?.["content-length"]).toBe(String(sizeBytes));
       expect(headers?.["content-type"]).toBe("application/octet-stream");
       expect(edge.blobs.get(blob.digest)?.length).toBe(sizeBytes);
-    });
-  }
+    },
+  );
 
   const sizes: readonly [sizeBytes: number, parts: readonly number[]][] = [
     [SINGLE_PUT_MAX_BYTES + 1, [10, 10, 6]],
     [3 * PART_SIZE_BYTES, [10, 10, 10]],
     [3 * PART_SIZE_BYTES + 1, [10, 10, 10, 1]],
   ];
-  for (const [sizeBytes, lengths] of sizes) {
-    test(`sends ${sizeBytes} bytes in parts that are equal but for the last`, async () => {
+  test.for(sizes)(
+    "sends %s bytes in parts that are equal but for the last",
+    async ([sizeBytes, lengths]) => {
       const edge = await startEdge(onTestFinished);
       const blob = await blobOf(onTestFinished, sizeBytes);
       expect(await clientOf(edge.url).putBlob(blob)).toStrictEqual({ kind: "accepted" });
@@ -80,8 +82,8 @@ describe("putBlob", limit, () => {
       expect(JSON.parse(String(edge.received.at(-1)?.body))).toStrictEqual({
         parts: lengths.map((_, index) => ({ partNumber: index + 1, etag: `part ${index + 1}` })),
       });
-    });
-  }
+    },
+  );
 
   test("stops an upload at the part that fails", async () => {
     const edge = await startEdge(onTestFinished);
@@ -98,19 +100,17 @@ describe("putBlob", limit, () => {
     ["uploads", /named no upload/],
     ["part", /named no etag/],
   ];
-  for (const [wanted, message] of junk) {
-    test(`refuses an answer to ${wanted} that it cannot read`, async () => {
-      for (const body of ["", "null", "{}", "<html>", '{"uploadId":1,"etag":2}']) {
-        const edge = await startEdge(onTestFinished);
-        edge.before = ({ kind }) => {
-          if (kind === wanted) throw new Response(body, { status: 200 });
-        };
-        const result = await clientOf(edge.url).putBlob(await blobOf(onTestFinished, 40));
-        assert(result.kind === "refused", body);
-        expect(result.message).toMatch(message);
-      }
-    });
-  }
+  test.for(junk)("refuses an answer to %s that it cannot read", async ([wanted, message]) => {
+    for (const body of ["", "null", "{}", "<html>", '{"uploadId":1,"etag":2}']) {
+      const edge = await startEdge(onTestFinished);
+      edge.before = ({ kind }) => {
+        if (kind === wanted) throw new Response(body, { status: 200 });
+      };
+      const result = await clientOf(edge.url).putBlob(await blobOf(onTestFinished, 40));
+      assert(result.kind === "refused", body);
+      expect(result.message).toMatch(message);
+    }
+  });
 
   test("refuses a part size that would never come to an end", async () => {
     for (const partSizeBytes of [0, -1]) {

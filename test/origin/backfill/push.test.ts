@@ -275,17 +275,15 @@ describe("a push", () => {
         storageKey.lookup(pin, system, packages.at(-1) ?? expect.unreachable()),
     ],
   ];
-  for (const [what, keyOf] of losses) {
-    test(`gives up an image whose ${what} the storage has lost`, async () => {
-      const { store, edge, push } = await prepare(onTestFinished);
-      const entry = await stocked(store, "htop");
-      await store.remove(keyOf(entry));
-      const outcome = await push(entry);
-      expect(outcome.kind, JSON.stringify(outcome)).toBe("dropped");
-      expect(kinds(edge)).not.toContain("manifest");
-      expect(kinds(edge)).not.toContain("pointers");
-    });
-  }
+  test.for(losses)("gives up an image whose %s the storage has lost", async ([, keyOf]) => {
+    const { store, edge, push } = await prepare(onTestFinished);
+    const entry = await stocked(store, "htop");
+    await store.remove(keyOf(entry));
+    const outcome = await push(entry);
+    expect(outcome.kind, JSON.stringify(outcome)).toBe("dropped");
+    expect(kinds(edge)).not.toContain("manifest");
+    expect(kinds(edge)).not.toContain("pointers");
+  });
 
   test("gives up an image whose record is unreadable", async () => {
     const { store, push } = await prepare(onTestFinished);

@@ -12,20 +12,18 @@ const unprivileged = process.getuid?.() !== 0 && "apt-get is started as root";
 const TOOL = ["nixport-test-tool", "no-such-debian-package"] as const;
 
 describe("ensureTools", () => {
-  for (const [where, folder, pathOf] of [
+  test.for([
     ["on PATH", "bin", (home: string) => `/nowhere:${join(home, "bin")}`],
     ["where Nix's installer put it", ".nix-profile/bin", () => "/nowhere"],
-  ] as const) {
-    test(`installs nothing for a program that is ${where}`, async () => {
-      const home = await temporaryDirectory(onTestFinished);
-      await mkdir(join(home, folder), { recursive: true });
-      await writeFile(join(home, folder, TOOL[0]), "");
-      const said: string[] = [];
-      const env = { PATH: pathOf(home), HOME: home };
-      await ensureTools([TOOL], env, (line) => said.push(line));
-      expect(said).toStrictEqual([]);
-    });
-  }
+  ] as const)("installs nothing for a program that is %s", async ([, folder, pathOf]) => {
+    const home = await temporaryDirectory(onTestFinished);
+    await mkdir(join(home, folder), { recursive: true });
+    await writeFile(join(home, folder, TOOL[0]), "");
+    const said: string[] = [];
+    const env = { PATH: pathOf(home), HOME: home };
+    await ensureTools([TOOL], env, (line) => said.push(line));
+    expect(said).toStrictEqual([]);
+  });
 
   test("says what it could not install", skipWhere(unprivileged), async () => {
     const said: string[] = [];

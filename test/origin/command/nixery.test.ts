@@ -175,8 +175,9 @@ NIX_POPULARITY_URL=http://127.0.0.1:${port}/popularity.json
     ["an ssh URL", async (t) => ({ url: `ssh://git@h.example${repository}`, env: await ssh(t) })],
     ["ssh as scp has it", async (t) => ({ url: `git@h.example:${repository}`, env: await ssh(t) })],
   ];
-  for (const [what, remote] of repositories) {
-    test(`with a git repository by ${what}, and tags are its refs`, async () => {
+  test.for(repositories)(
+    "with a git repository by %s, and tags are its refs",
+    async ([, remote]) => {
       const { url, env = {} } = await remote(onTestFinished);
       const file = `NIXERY_PKGS_REPO=${url}
 NIXERY_STORAGE_BACKEND=filesystem
@@ -190,8 +191,8 @@ PORT=0
         const config = await configOf(started, `custom-service:${tag}`);
         expect(config.config.Cmd, tag).toStrictEqual(["/bin/custom-service"]);
       }
-    });
-  }
+    },
+  );
 
   test("with a web folder that is not there, as with none", async () => {
     const folder = await temporaryDirectory(onTestFinished);
@@ -207,8 +208,9 @@ WEB_DIR=${folder}/gone
     expect(started.lines.some((line) => line.includes("WEB_DIR is no folder"))).toBe(true);
   });
 
-  for (const channel of ["nixos-unstable", "nixos-20.09", "nixos-21.05", "a".repeat(40)]) {
-    test(`with the channel ${channel}, as far as it is read`, () => {
+  test.for(["nixos-unstable", "nixos-20.09", "nixos-21.05", "a".repeat(40)])(
+    "with the channel %s, as far as it is read",
+    (channel) => {
       const file = `NIXERY_CHANNEL=${channel}
 NIXERY_STORAGE_BACKEND=filesystem
 STORAGE_PATH=/var/cache/nixery
@@ -223,8 +225,8 @@ PORT=8080
         "/var/cache/nixery",
         8080,
       ]);
-    });
-  }
+    },
+  );
 });
 
 interface Remote {

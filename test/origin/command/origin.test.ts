@@ -93,17 +93,15 @@ describe("npm run origin", { timeout: 240_000 }, () => {
       /, but the package set does not load: syntax error, unexpected end of file.*\(default\.nix:[23]:\d+\)\n$/,
     ],
   ];
-  for (const [words, variables, line] of lines) {
-    test(`says ${words}`, async () => {
-      const child = await start(onTestFinished, await variables(onTestFinished));
-      let output = "";
-      for await (const chunk of child.stdout) {
-        output += chunk;
-        if (/^origin at .*\n/m.test(output)) break;
-      }
-      expect(output).toMatch(line);
-    });
-  }
+  test.for(lines)("says %s", async ([, variables, line]) => {
+    const child = await start(onTestFinished, await variables(onTestFinished));
+    let output = "";
+    for await (const chunk of child.stdout) {
+      output += chunk;
+      if (/^origin at .*\n/m.test(output)) break;
+    }
+    expect(output).toMatch(line);
+  });
 
   const refusals: readonly [
     words: string,
@@ -144,17 +142,15 @@ describe("npm run origin", { timeout: 240_000 }, () => {
       /^nixport: nix --version answers "no", which is no version of Nix\. Install Nix: .*\n$/,
     ],
   ];
-  for (const [words, variables, message] of refusals) {
-    test(`refuses ${words}, in one message`, async () => {
-      const child = await start(onTestFinished, await variables(onTestFinished));
-      const [output, errors, [code]] = await Promise.all([
-        text(child.stdout),
-        text(child.stderr),
-        once(child, "exit"),
-      ]);
-      expect(errors).toMatch(message);
-      expect(output).not.toMatch(/^origin at /m);
-      expect(code).toBe(1);
-    });
-  }
+  test.for(refusals)("refuses %s, in one message", async ([, variables, message]) => {
+    const child = await start(onTestFinished, await variables(onTestFinished));
+    const [output, errors, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, "exit"),
+    ]);
+    expect(errors).toMatch(message);
+    expect(output).not.toMatch(/^origin at /m);
+    expect(code).toBe(1);
+  });
 });

@@ -81,17 +81,15 @@ describe("setup.mjs", () => {
     expect(run({ isOld: true })).toMatchObject({ code: 0, stdout: "carried\n" });
   });
 
-  for (const [what, node] of [
+  test.for([
     ["does not start", CANNOT_START],
     ["is started by something that only says so", "#!/bin/sh\nexit 127\n"],
     ["is too old", "#!/bin/sh\necho v22.14.0\n"],
     ["is not there", undefined],
-  ] as const) {
-    test(`runs on the machine's own Node where npm's ${what}`, async () => {
-      const { run } = await checkout(onTestFinished, node === undefined ? {} : { node });
-      expect(run()).toMatchObject({ code: 0, stdout: `${process.execPath}\n` });
-    });
-  }
+  ] as const)("runs on the machine's own Node where npm's %s", async ([, node]) => {
+    const { run } = await checkout(onTestFinished, node === undefined ? {} : { node });
+    expect(run()).toMatchObject({ code: 0, stdout: `${process.execPath}\n` });
+  });
 
   test("is started by every npm script where `node` is a Node that does not start", async () => {
     const { path, run } = await checkout(onTestFinished, { node: CANNOT_START });

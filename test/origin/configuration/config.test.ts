@@ -111,13 +111,11 @@ describe("readConfig", () => {
       { edgeUrl: "https://edge.example", access: "anyone" },
     ],
   ];
-  for (const [env, setting] of settings) {
-    test(`reads ${JSON.stringify(env)}`, () => {
-      const config: Readonly<Record<string, unknown>> = { ...configOf({ ...SOURCE, ...env }) };
-      for (const [name, value] of Object.entries(setting))
-        expect(config[name], name).toStrictEqual(value);
-    });
-  }
+  test.for(settings)("reads %j", ([env, setting]) => {
+    const config: Readonly<Record<string, unknown>> = { ...configOf({ ...SOURCE, ...env }) };
+    for (const [name, value] of Object.entries(setting))
+      expect(config[name], name).toStrictEqual(value);
+  });
 
   test("reads one key, or two while they are rotated", () => {
     const { secretKeys } = configOf({ ...SOURCE, NIXPORT_SECRET: `b:${SECRET},a:${SECRET}` });
@@ -260,13 +258,11 @@ describe("readConfig", () => {
     [{ NIXERY_CHANNEL: "", NIXERY_PKGS_REPO: "ext::sh -c x" }, /^NIXERY_PKGS_REPO/],
     [{ NIXERY_CHANNEL: "" }, /^no package source: set one of NIXPORT_FLAKE, NIXERY_CHANNEL/],
   ];
-  for (const [env, problem] of problems) {
-    test(`refuses ${JSON.stringify(env)}`, () => {
-      const found = problemsOf({ ...SOURCE, ...env });
-      expect(found, found.join("\n")).toHaveLength(1);
-      expect(found[0] ?? "").toMatch(problem);
-    });
-  }
+  test.for(problems)("refuses %j", ([env, problem]) => {
+    const found = problemsOf({ ...SOURCE, ...env });
+    expect(found, found.join("\n")).toHaveLength(1);
+    expect(found[0] ?? "").toMatch(problem);
+  });
 
   test("tells every problem at once", () => {
     const found = problemsOf({

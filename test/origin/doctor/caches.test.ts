@@ -100,15 +100,13 @@ describe("the doctor says of a cache", { timeout: 60_000 }, () => {
     ],
     ["that it is broken", (_, to) => void to.writeHead(500).end(), /500/, /reaches it/],
   ];
-  for (const [title, answer, saw, toDo] of failing) {
-    test(title, async () => {
-      const url = answer === null ? "http://127.0.0.1:1" : await serve(onTestFinished, answer);
-      const found = (await lookAt(onTestFinished, [url])).find("caches", "substituter", url);
-      expect(found.state).toBe("failed");
-      expect(found.saw).toMatch(saw);
-      expect(found.toDo ?? "").toMatch(toDo);
-    });
-  }
+  test.for(failing)("%s", async ([, answer, saw, toDo]) => {
+    const url = answer === null ? "http://127.0.0.1:1" : await serve(onTestFinished, answer);
+    const found = (await lookAt(onTestFinished, [url])).find("caches", "substituter", url);
+    expect(found.state).toBe("failed");
+    expect(found.saw).toMatch(saw);
+    expect(found.toDo ?? "").toMatch(toDo);
+  });
 
   test("its URL without credentials", async () => {
     const there = (await serve(onTestFinished, cacheOf(null))).replace("://", "://user:geheim@");

@@ -106,19 +106,14 @@ describe("nixport doctor", limit, () => {
       ...{ check: "jobs", state: "not-checked", saw: /nix\.conf/ },
     },
   ];
-  for (const { title, script, env, check, state, saw, toDo } of NIXES) {
-    test(`sees ${title}`, async () => {
-      const path = `${await plantNix(onTestFinished, script)}:${PATH}`;
-      const set = await plantSmallSet(onTestFinished);
-      const { find } = await doctor(onTestFinished, { NIXERY_PKGS_PATH: set, ...env, PATH: path });
-      const found = find("nix", check);
-      expect([found.state, saw.exec(found.saw)?.input], found.saw).toStrictEqual([
-        state,
-        found.saw,
-      ]);
-      if (toDo !== undefined) expect(found.toDo ?? "").toMatch(toDo);
-    });
-  }
+  test.for(NIXES)("sees $title", async ({ script, env, check, state, saw, toDo }) => {
+    const path = `${await plantNix(onTestFinished, script)}:${PATH}`;
+    const set = await plantSmallSet(onTestFinished);
+    const { find } = await doctor(onTestFinished, { NIXERY_PKGS_PATH: set, ...env, PATH: path });
+    const found = find("nix", check);
+    expect([found.state, saw.exec(found.saw)?.input], found.saw).toStrictEqual([state, found.saw]);
+    if (toDo !== undefined) expect(found.toDo ?? "").toMatch(toDo);
+  });
 
   test("works with no Nix at all", async (t) => {
     if (existsSync("/nix/var/nix/profiles/default/bin/nix")) return t.skip("Nix is in its profile");
@@ -221,18 +216,14 @@ describe("nixport doctor", limit, () => {
     ["a set without cacert", (t) => plantText(t, "{ ... }: { }"), /^cacert, which every image/],
     ["a set that does not load", (t) => plantText(t, "{ ... }: abort ''no''"), /^cacert.*no/],
   ];
-  for (const [title, plant, saw] of sources) {
-    test(`sees ${title}`, async () => {
-      const { findings } = await doctor(onTestFinished, {
-        NIXERY_PKGS_PATH: await plant(onTestFinished),
-      });
-      const failed = findings.filter(
-        ({ group, state }) => group === "source" && state === "failed",
-      );
-      expect(failed, JSON.stringify(failed)).toHaveLength(1);
-      expect(failed[0]?.saw ?? "").toMatch(saw);
+  test.for(sources)("sees %s", async ([, plant, saw]) => {
+    const { findings } = await doctor(onTestFinished, {
+      NIXERY_PKGS_PATH: await plant(onTestFinished),
     });
-  }
+    const failed = findings.filter(({ group, state }) => group === "source" && state === "failed");
+    expect(failed, JSON.stringify(failed)).toHaveLength(1);
+    expect(failed[0]?.saw ?? "").toMatch(saw);
+  });
 
   test("gives a page for people, and ends with 1 where something failed", async () => {
     const env = {

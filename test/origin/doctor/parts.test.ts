@@ -135,20 +135,18 @@ describe("the source that would be taken", () => {
     ["the set of Debian's archive that is there", false, true, /would take the package set at /],
     ["one that is still to be made", false, false, /would make a set of Debian's archive/],
   ] as const;
-  for (const [title, answers, isThere, saw] of rows) {
-    test(`is ${title}`, async () => {
-      const statePath = await temporaryDirectory(onTestFinished);
-      if (isThere) await mkdir(join(statePath, "debian"));
-      const subject = openSubject({
-        ...{ env: {}, statePath, isEdgeAssumed: true, signal: never },
-        nixpkgsAnswers: async () => answers,
-        debianSetNixConfig: () => "",
-      });
-      const [which] = sourceChecks(subject);
-      const [finding] = await examine(which === undefined ? [] : [which], never);
-      expect(finding?.saw ?? "").toMatch(saw);
+  test.for(rows)("is %s", async ([, answers, isThere, saw]) => {
+    const statePath = await temporaryDirectory(onTestFinished);
+    if (isThere) await mkdir(join(statePath, "debian"));
+    const subject = openSubject({
+      ...{ env: {}, statePath, isEdgeAssumed: true, signal: never },
+      nixpkgsAnswers: async () => answers,
+      debianSetNixConfig: () => "",
     });
-  }
+    const [which] = sourceChecks(subject);
+    const [finding] = await examine(which === undefined ? [] : [which], never);
+    expect(finding?.saw ?? "").toMatch(saw);
+  });
 });
 
 describe("the page", () => {

@@ -104,11 +104,9 @@ describe("the doctor says of the storage", { timeout: 60_000 }, () => {
         ...(["space", "failed", /^no inodes are left$/] as const),
       ],
     ];
-  for (const [title, mount, check, state, saw] of rows) {
-    test(title, skipWhere(skip), async () => {
-      const found = (await doctorOn(onTestFinished, mount)).find("storage", check);
-      expect(found.state, found.saw).toBe(state);
-      expect(found.saw).toMatch(saw);
-    });
-  }
+  test.for(rows)("%s", skipWhere(skip), async ([, mount, check, state, saw]) => {
+    const found = (await doctorOn(onTestFinished, mount)).find("storage", check);
+    expect(found.state, found.saw).toBe(state);
+    expect(found.saw).toMatch(saw);
+  });
 });

@@ -296,20 +296,18 @@ describe("failureError", () => {
     { kind: "build-timed-out", derivation: DERIVATION, afterMs: 1, log: lines },
     { kind: "unpackable", reason: long },
   ];
-  for (const failure of endless) {
-    test(`keeps the words within limits when ${failure.kind} has no end`, () => {
-      const one = failureOfAll([NAME], failure);
-      expect(one.message.length, String(one.message.length)).toBeLessThanOrEqual(6100);
-      const most = Array.from({ length: MAX_PACKAGES }, (_, n) => `p${n}` as PackageName);
-      const all = failureOfAll(most, failure);
-      expect(all.message.length, String(all.message.length)).toBeLessThanOrEqual(16_000);
-      for (const name of most) expect(all.message).toMatch(new RegExp(`\\b${name}\\b`));
-      for (const { options } of [one, all]) {
-        const each = JSON.stringify(options.detail).length / (options.detail as []).length;
-        expect(each, String(each)).toBeLessThanOrEqual(14_000);
-      }
-    });
-  }
+  test.for(endless)("keeps the words within limits when $kind has no end", (failure) => {
+    const one = failureOfAll([NAME], failure);
+    expect(one.message.length, String(one.message.length)).toBeLessThanOrEqual(6100);
+    const most = Array.from({ length: MAX_PACKAGES }, (_, n) => `p${n}` as PackageName);
+    const all = failureOfAll(most, failure);
+    expect(all.message.length, String(all.message.length)).toBeLessThanOrEqual(16_000);
+    for (const name of most) expect(all.message).toMatch(new RegExp(`\\b${name}\\b`));
+    for (const { options } of [one, all]) {
+      const each = JSON.stringify(options.detail).length / (options.detail as []).length;
+      expect(each, String(each)).toBeLessThanOrEqual(14_000);
+    }
+  });
 
   test("keeps the last lines of a log", () => {
     const log = Array.from({ length: 30 }, (_, n) => `line ${n}`);

@@ -81,16 +81,14 @@ describe("a package that cannot be had", limit, () => {
     ["dependent", /^dependent cannot be built: .*-failing-1\.0\.drv.*\n {2}this went wrong$/s],
     ["nosuch/hullo", /^no package hullo .*\nno package nosuch/],
   ];
-  for (const [name, message] of rows) {
-    test(`makes ${name} MANIFEST_UNKNOWN, and says why`, async () => {
-      const refused = await refusal(await fresh(onTestFinished), name);
-      expect(refused.status).toBe(404);
-      expect(refused.code).toBe("MANIFEST_UNKNOWN");
-      expect(refused.message).toMatch(message);
-      const said = JSON.stringify(refused);
-      for (const place of [setPath, "/tmp/"]) expect(said, said).not.toContain(place);
-    });
-  }
+  test.for(rows)("makes %s MANIFEST_UNKNOWN, and says why", async ([name, message]) => {
+    const refused = await refusal(await fresh(onTestFinished), name);
+    expect(refused.status).toBe(404);
+    expect(refused.code).toBe("MANIFEST_UNKNOWN");
+    expect(refused.message).toMatch(message);
+    const said = JSON.stringify(refused);
+    for (const place of [setPath, "/tmp/"]) expect(said, said).not.toContain(place);
+  });
 
   test("has a builder that ran out of time, and says after how long", async () => {
     const refused = await refusal(await fresh(onTestFinished, { NIX_TIMEOUT: "1" }), "slow");
@@ -212,15 +210,16 @@ describe("what is remembered of it", limit, () => {
     for (const { started } of [house, restarted]) expect(started).toStrictEqual([]);
   });
 
-  for (const name of ["throwing", "aborting", "failing", "dependent"]) {
-    test(`is for a while that ${name} failed`, async () => {
+  test.for(["throwing", "aborting", "failing", "dependent"])(
+    "is for a while that %s failed",
+    async (name) => {
       const house = await fresh(onTestFinished);
       const first = await refusal(house, name);
       house.forget();
       expect(await refusal(house, name)).toStrictEqual(first);
       expect(house.started).toStrictEqual([]);
-    });
-  }
+    },
+  );
 
   test("is no failure that was not asked for its reason", async () => {
     const house = await fresh(onTestFinished);

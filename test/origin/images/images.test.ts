@@ -144,21 +144,19 @@ describe("a later pull", limit, () => {
   });
 
   const losses = ["layers", "records", "lookups", "builds", "manifests", "pins"];
-  for (const collection of losses) {
-    test(`gives the same image after ${collection}/ was deleted`, async () => {
-      const house = await fresh(onTestFinished);
-      const before = await house.pull("hello/sh");
-      await house.origin.close();
-      await rm(join(house.statePath, "origin", collection), { recursive: true });
-      const restarted = await restart(onTestFinished, house);
-      const again = await restarted.pull("hello/sh");
-      expect(again).toStrictEqual(before);
-      for (const { digest } of [again.manifest.config, ...again.manifest.layers]) {
-        const head = await restarted.request(`/v2/x/blobs/${digest}`, { method: "HEAD" });
-        expect(head.status, digest).toBe(200);
-      }
-    });
-  }
+  test.for(losses)("gives the same image after %s/ was deleted", async (collection) => {
+    const house = await fresh(onTestFinished);
+    const before = await house.pull("hello/sh");
+    await house.origin.close();
+    await rm(join(house.statePath, "origin", collection), { recursive: true });
+    const restarted = await restart(onTestFinished, house);
+    const again = await restarted.pull("hello/sh");
+    expect(again).toStrictEqual(before);
+    for (const { digest } of [again.manifest.config, ...again.manifest.layers]) {
+      const head = await restarted.request(`/v2/x/blobs/${digest}`, { method: "HEAD" });
+      expect(head.status, digest).toBe(200);
+    }
+  });
 
   test("makes a record again whose layer was deleted, and only that", async () => {
     const house = await fresh(onTestFinished);
@@ -175,8 +173,9 @@ describe("a later pull", limit, () => {
     expect(sharesOf(restarted)).toHaveLength(1);
   });
 
-  for (const damage of [0, 1]) {
-    test(`joins stored segments unless they are damaged: ${damage} bytes of each`, async () => {
+  test.for([0, 1])(
+    "joins stored segments unless they are damaged: %s bytes of each",
+    async (damage) => {
       const house = await fresh(onTestFinished);
       const before = await house.pull("hello/sh");
       await house.origin.close();
@@ -206,8 +205,8 @@ describe("a later pull", limit, () => {
         const response = await restarted.request(`/v2/x/blobs/${digest}`);
         expect(sha256(await response.bytes())).toBe(digest);
       }
-    });
-  }
+    },
+  );
 
   test("makes again what the storage cannot read", async () => {
     const house = await fresh(onTestFinished);

@@ -225,9 +225,7 @@ describe("the view of a package", () => {
       ["root big leaf"],
     ],
   ] as const;
-  for (const [what, held, expected] of cases) {
-    test(what, () => expect(held).toStrictEqual(expected));
-  }
+  test.for(cases)("%s", ([, held, expected]) => expect(held).toStrictEqual(expected));
 });
 
 describe("a part of several outputs", () => {

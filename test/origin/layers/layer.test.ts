@@ -83,139 +83,137 @@ function isThere(program: string): boolean {
   return spawnSync(program, ["--version"]).status === 0;
 }
 
-for (const form of FORMS) {
-  describe(`a ${form} layer`, () => {
-    test("decompresses to the tar of its store paths and the end of archive", () => {
-      for (const paths of [[small], [large], [exact], [small, exact, large], []]) {
-        const { packed, bytes } = pack(paths, form);
-        const { segments, ...archive } = packed;
-        const tar = layerTar(paths);
-        assertSameBytes(decompress[form](Buffer.from(bytes)), tar);
-        expect(archive).toStrictEqual({
-          digest: sha256(bytes),
-          diffId: sha256(tar),
-          sizeBytes: bytes.length,
-          tarSizeBytes: tar.length,
-        } satisfies Record<keyof PackedArchive, unknown>);
-        expect(segments.map(({ storePath }) => storePath)).toStrictEqual(paths);
-        for (const { storePath, offsetBytes, sizeBytes, tarSizeBytes } of segments) {
-          const segment = bytes.subarray(offsetBytes, offsetBytes + sizeBytes);
-          const segmentTar = segmentOf(store, storePath);
-          assertSameBytes(decompress[form](Buffer.from(segment)), segmentTar);
-          expect(tarSizeBytes).toBe(segmentTar.length);
-        }
+describe.for(FORMS)("a %s layer", (form) => {
+  test("decompresses to the tar of its store paths and the end of archive", () => {
+    for (const paths of [[small], [large], [exact], [small, exact, large], []]) {
+      const { packed, bytes } = pack(paths, form);
+      const { segments, ...archive } = packed;
+      const tar = layerTar(paths);
+      assertSameBytes(decompress[form](Buffer.from(bytes)), tar);
+      expect(archive).toStrictEqual({
+        digest: sha256(bytes),
+        diffId: sha256(tar),
+        sizeBytes: bytes.length,
+        tarSizeBytes: tar.length,
+      } satisfies Record<keyof PackedArchive, unknown>);
+      expect(segments.map(({ storePath }) => storePath)).toStrictEqual(paths);
+      for (const { storePath, offsetBytes, sizeBytes, tarSizeBytes } of segments) {
+        const segment = bytes.subarray(offsetBytes, offsetBytes + sizeBytes);
+        const segmentTar = segmentOf(store, storePath);
+        assertSameBytes(decompress[form](Buffer.from(segment)), segmentTar);
+        expect(tarSizeBytes).toBe(segmentTar.length);
       }
-    });
-
-    test("is its segments one after the other, whatever their neighbours", () => {
-      const segment = (path: StorePath) => compressSegment(segmentOf(store, path), form);
-      const start = compressSegment(STORE_PARENTS, form);
-      const end = compressSegment(END_OF_ARCHIVE, form);
-      const joined = Buffer.concat([start, segment(large), segment(small), end]);
-      assertSameBytes(pack([large, small], form).bytes, joined);
-      assertSameBytes(pack([small], form).bytes, Buffer.concat([start, segment(small), end]));
-    });
-
-    test("joined from stored segments is the layer packed afresh", () => {
-      const sources = [pack([large], form), pack([exact, small], form)];
-      const stored = new Map(
-        sources.flatMap(({ packed, file }) =>
-          packed.segments.map((segment) => [
-            segment.storePath,
-            { storePath: segment.storePath, stored: { ...segment, file } },
-          ]),
-        ),
-      );
-      const recall = (path: StorePath) => stored.get(path) ?? path;
-      const paths = [small, large, exact];
-      const fresh = pack(paths, form);
-      for (const tasks of [paths.map(recall), [small, recall(large), exact]]) {
-        const joined = pack(tasks, form);
-        assertSameBytes(joined.bytes, fresh.bytes);
-        const isJoined = (at: number) => typeof tasks[at] === "object";
-        const segments = fresh.packed.segments.map((segment, at) => ({
-          ...segment,
-          isJoined: isJoined(at),
-        }));
-        expect(joined.packed).toStrictEqual({ ...fresh.packed, segments });
-      }
-    });
-
-    test("takes the bytes of a stored segment from where they are said to be", () => {
-      // Another's bytes: a caller's fault that shows that nothing was compressed again.
-      const { packed, file } = pack([exact], form);
-      const other = packed.segments[0];
-      assert(other !== undefined);
-      const { digest, diffId } = pack(
-        [{ storePath: small, stored: { ...other, file } }],
-        form,
-      ).packed;
-      expect(digest).toBe(pack([exact], form).packed.digest);
-      expect(diffId).toBe(pack([small], form).packed.diffId);
-    });
-
-    test("is packed afresh where a stored segment is not there, short, or something else", () => {
-      const { packed, bytes, file } = pack([small, large], form);
-      const fresh = pack([large], form);
-      const segment = packed.segments[1];
-      assert(segment !== undefined);
-      const { offsetBytes, sizeBytes } = segment;
-      const damaged = `${file}-damaged`;
-      const lastByte = offsetBytes + sizeBytes - 1;
-      writeFileSync(damaged, bytes.with(lastByte, ((bytes[lastByte] ?? 0) + 1) % 256));
-      const wrong = [
-        { file: damaged },
-        { file: `${file}-gone` },
-        { sizeBytes: bytes.length - offsetBytes + 1 },
-        ...[0, -1, 2, Number.NaN].map((size) => ({ sizeBytes: size })),
-        ...[-1, 1].map((by) => ({ offsetBytes: offsetBytes + by })),
-        { crc32: segment.crc32 + 1 },
-      ];
-      for (const each of wrong) {
-        const stored = { ...segment, file, ...each };
-        const again = pack([{ storePath: large, stored }], form);
-        assertSameBytes(again.bytes, fresh.bytes);
-        expect(again.packed).toStrictEqual(fresh.packed);
-      }
-    });
-
-    test("names no path twice, which podman and Docker refuse", async () => {
-      const entries = await readTar(layerTar([small, exact, large]));
-      const names = entries.map(({ name }) => name);
-      expect(names).toStrictEqual([...new Set(names)]);
-      expect(names.slice(0, 2)).toStrictEqual(["nix/", "nix/store/"]);
-    });
-
-    test("is read by the command-line tools", (context) => {
-      if (!isThere(form)) {
-        context.skip(`${form} is not installed`);
-        return;
-      }
-      const { bytes } = pack([small, large], form);
-      const options = { input: bytes, maxBuffer: 64 << 20 };
-      assertSameBytes(execFileSync(form, ["-dc"], options), layerTar([small, large]));
-      const unpacked = temporaryDirectory();
-      execFileSync("tar", [`--${form}`, "-xpf", "-", "-C", unpacked], options);
-      for (const path of [small, large]) {
-        const base = storePathBase(path);
-        expect(listTree(`${unpacked}/nix/store/${base}`)).toStrictEqual(
-          listTree(`${store}/${base}`, "of-an-image"),
-        );
-      }
-    });
-
-    test("has the same bytes again, and from a copy whose files are hard links", () => {
-      const copy = `${scratch}/copy-${form}`;
-      mkdirSync(copy);
-      const base = storePathBase(small);
-      mkdirSync(`${copy}/${base}`);
-      linkSync(`${store}/${base}/f`, `${copy}/${base}/f`);
-      execFileSync("cp", ["-P", `${store}/${base}/l`, `${copy}/${base}/l`]);
-      expect(pack([small], form, copy).packed).toStrictEqual(pack([small], form).packed);
-      expect(pack([large], form).packed).toStrictEqual(pack([large], form).packed);
-    });
+    }
   });
-}
+
+  test("is its segments one after the other, whatever their neighbours", () => {
+    const segment = (path: StorePath) => compressSegment(segmentOf(store, path), form);
+    const start = compressSegment(STORE_PARENTS, form);
+    const end = compressSegment(END_OF_ARCHIVE, form);
+    const joined = Buffer.concat([start, segment(large), segment(small), end]);
+    assertSameBytes(pack([large, small], form).bytes, joined);
+    assertSameBytes(pack([small], form).bytes, Buffer.concat([start, segment(small), end]));
+  });
+
+  test("joined from stored segments is the layer packed afresh", () => {
+    const sources = [pack([large], form), pack([exact, small], form)];
+    const stored = new Map(
+      sources.flatMap(({ packed, file }) =>
+        packed.segments.map((segment) => [
+          segment.storePath,
+          { storePath: segment.storePath, stored: { ...segment, file } },
+        ]),
+      ),
+    );
+    const recall = (path: StorePath) => stored.get(path) ?? path;
+    const paths = [small, large, exact];
+    const fresh = pack(paths, form);
+    for (const tasks of [paths.map(recall), [small, recall(large), exact]]) {
+      const joined = pack(tasks, form);
+      assertSameBytes(joined.bytes, fresh.bytes);
+      const isJoined = (at: number) => typeof tasks[at] === "object";
+      const segments = fresh.packed.segments.map((segment, at) => ({
+        ...segment,
+        isJoined: isJoined(at),
+      }));
+      expect(joined.packed).toStrictEqual({ ...fresh.packed, segments });
+    }
+  });
+
+  test("takes the bytes of a stored segment from where they are said to be", () => {
+    // Another's bytes: a caller's fault that shows that nothing was compressed again.
+    const { packed, file } = pack([exact], form);
+    const other = packed.segments[0];
+    assert(other !== undefined);
+    const { digest, diffId } = pack(
+      [{ storePath: small, stored: { ...other, file } }],
+      form,
+    ).packed;
+    expect(digest).toBe(pack([exact], form).packed.digest);
+    expect(diffId).toBe(pack([small], form).packed.diffId);
+  });
+
+  test("is packed afresh where a stored segment is not there, short, or something else", () => {
+    const { packed, bytes, file } = pack([small, large], form);
+    const fresh = pack([large], form);
+    const segment = packed.segments[1];
+    assert(segment !== undefined);
+    const { offsetBytes, sizeBytes } = segment;
+    const damaged = `${file}-damaged`;
+    const lastByte = offsetBytes + sizeBytes - 1;
+    writeFileSync(damaged, bytes.with(lastByte, ((bytes[lastByte] ?? 0) + 1) % 256));
+    const wrong = [
+      { file: damaged },
+      { file: `${file}-gone` },
+      { sizeBytes: bytes.length - offsetBytes + 1 },
+      ...[0, -1, 2, Number.NaN].map((size) => ({ sizeBytes: size })),
+      ...[-1, 1].map((by) => ({ offsetBytes: offsetBytes + by })),
+      { crc32: segment.crc32 + 1 },
+    ];
+    for (const each of wrong) {
+      const stored = { ...segment, file, ...each };
+      const again = pack([{ storePath: large, stored }], form);
+      assertSameBytes(again.bytes, fresh.bytes);
+      expect(again.packed).toStrictEqual(fresh.packed);
+    }
+  });
+
+  test("names no path twice, which podman and Docker refuse", async () => {
+    const entries = await readTar(layerTar([small, exact, large]));
+    const names = entries.map(({ name }) => name);
+    expect(names).toStrictEqual([...new Set(names)]);
+    expect(names.slice(0, 2)).toStrictEqual(["nix/", "nix/store/"]);
+  });
+
+  test("is read by the command-line tools", (context) => {
+    if (!isThere(form)) {
+      context.skip(`${form} is not installed`);
+      return;
+    }
+    const { bytes } = pack([small, large], form);
+    const options = { input: bytes, maxBuffer: 64 << 20 };
+    assertSameBytes(execFileSync(form, ["-dc"], options), layerTar([small, large]));
+    const unpacked = temporaryDirectory();
+    execFileSync("tar", [`--${form}`, "-xpf", "-", "-C", unpacked], options);
+    for (const path of [small, large]) {
+      const base = storePathBase(path);
+      expect(listTree(`${unpacked}/nix/store/${base}`)).toStrictEqual(
+        listTree(`${store}/${base}`, "of-an-image"),
+      );
+    }
+  });
+
+  test("has the same bytes again, and from a copy whose files are hard links", () => {
+    const copy = `${scratch}/copy-${form}`;
+    mkdirSync(copy);
+    const base = storePathBase(small);
+    mkdirSync(`${copy}/${base}`);
+    linkSync(`${store}/${base}/f`, `${copy}/${base}/f`);
+    execFileSync("cp", ["-P", `${store}/${base}/l`, `${copy}/${base}/l`]);
+    expect(pack([small], form, copy).packed).toStrictEqual(pack([small], form).packed);
+    expect(pack([large], form).packed).toStrictEqual(pack([large], form).packed);
+  });
+});
 
 describe("frames and members", () => {
   test("a zstd segment is a frame for each chunk, which says its content's size", () => {
@@ -252,20 +250,18 @@ const GOLDEN_LAYERS: Readonly<Record<string, string>> = {
 };
 
 describe("golden layers", () => {
-  for (const form of FORMS) {
-    test(`of ${form} have the bytes that their packer id stands for`, (context) => {
-      const expected = GOLDEN_LAYERS[packerId(form)];
-      if (expected === undefined) {
-        context.skip(`no golden digest for ${packerId(form)} yet`);
-        return;
-      }
-      expect(
-        pack([small, large, exact], form).packed.digest,
-        "One packer id has given two layers. Raise FORMAT_VERSION in " +
-          "origin/layers/compression.ts, and put the new id and the actual digest here.",
-      ).toBe(expected);
-    });
-  }
+  test.for(FORMS)("of %s have the bytes that their packer id stands for", (form, context) => {
+    const expected = GOLDEN_LAYERS[packerId(form)];
+    if (expected === undefined) {
+      context.skip(`no golden digest for ${packerId(form)} yet`);
+      return;
+    }
+    expect(
+      pack([small, large, exact], form).packed.digest,
+      "One packer id has given two layers. Raise FORMAT_VERSION in " +
+        "origin/layers/compression.ts, and put the new id and the actual digest here.",
+    ).toBe(expected);
+  });
 });
 
 describe("packerId", () => {
@@ -309,19 +305,17 @@ describe("a layer made in memory", () => {
     expect(() => archiveEntries([below, link])).toThrow(/lies below usr\/bin\/env/);
   });
 
-  for (const form of FORMS) {
-    test(`has the digests of its ${form} bytes`, () => {
-      const { bytes, ...packed } = packEntries([link], form);
-      const tar = Buffer.concat([archiveEntries([link]), END_OF_ARCHIVE]);
-      assertSameBytes(decompress[form](Buffer.from(bytes)), tar);
-      expect(packed).toStrictEqual({
-        digest: sha256(bytes),
-        diffId: sha256(tar),
-        sizeBytes: bytes.length,
-        tarSizeBytes: tar.length,
-      });
+  test.for(FORMS)("has the digests of its %s bytes", (form) => {
+    const { bytes, ...packed } = packEntries([link], form);
+    const tar = Buffer.concat([archiveEntries([link]), END_OF_ARCHIVE]);
+    assertSameBytes(decompress[form](Buffer.from(bytes)), tar);
+    expect(packed).toStrictEqual({
+      digest: sha256(bytes),
+      diffId: sha256(tar),
+      sizeBytes: bytes.length,
+      tarSizeBytes: tar.length,
     });
-  }
+  });
 
   test("of the base has the diff id it always had", () => {
     expect(

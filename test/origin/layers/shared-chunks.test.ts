@@ -70,23 +70,21 @@ function compressWithHelp(chunks: readonly Buffer[], form: Form, next: (below: n
   return { bytes: Buffer.concat(pieces), helped };
 }
 
-for (const form of FORMS) {
-  describe(`${form} chunks compressed with help`, () => {
-    test("give the bytes of one thread, whoever took which, and whoever crashed", () => {
-      const chunks = chunksOf(9, random(7));
-      const expected = compressSegment(Buffer.concat(chunks), form);
-      let total = 0;
-      for (let seed = 1; seed <= 12; seed += 1) {
-        const { bytes, helped } = compressWithHelp(chunks, form, random(seed));
-        expect(bytes.equals(expected), `seed ${seed}: ${bytes.length}, ${expected.length}`).toBe(
-          true,
-        );
-        total += helped;
-      }
-      expect(total, `helpers took ${total}`).toBeGreaterThan(12);
-    });
+describe.for(FORMS)("%s chunks compressed with help", (form) => {
+  test("give the bytes of one thread, whoever took which, and whoever crashed", () => {
+    const chunks = chunksOf(9, random(7));
+    const expected = compressSegment(Buffer.concat(chunks), form);
+    let total = 0;
+    for (let seed = 1; seed <= 12; seed += 1) {
+      const { bytes, helped } = compressWithHelp(chunks, form, random(seed));
+      expect(bytes.equals(expected), `seed ${seed}: ${bytes.length}, ${expected.length}`).toBe(
+        true,
+      );
+      total += helped;
+    }
+    expect(total, `helpers took ${total}`).toBeGreaterThan(12);
   });
-}
+});
 
 describe("a helper", () => {
   test("returns when the layer is done, and when it is called back", () => {

@@ -182,12 +182,10 @@ const ROWS: readonly Row[] = [
 const STYLE: LineStyle = { colours: false, isVerbose: false, now: () => expect.unreachable() };
 
 describe("a line for people says", () => {
-  for (const { title, record, style, line } of ROWS) {
-    test(title, () => {
-      const said = formatLine(JSON.stringify(record), { ...STYLE, ...style });
-      expect(said).toBe(line === undefined ? undefined : `${line}\n`);
-    });
-  }
+  test.for(ROWS)("$title", ({ record, style, line }) => {
+    const said = formatLine(JSON.stringify(record), { ...STYLE, ...style });
+    expect(said).toBe(line === undefined ? undefined : `${line}\n`);
+  });
 
   test("what a runtime wrote that is no line of ours", () => {
     expect(formatLine("workerd: \x1b[31mno\x07\n", STYLE)).toBe("workerd: no\n");

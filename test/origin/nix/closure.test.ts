@@ -74,10 +74,9 @@ describe("parseClosure", () => {
       },
     ],
   ];
-  for (const [version, json] of rows) {
-    test(`reads the JSON of Nix: ${version}`, () =>
-      expect(parseClosure(json)).toStrictEqual(expected));
-  }
+  test.for(rows)("reads the JSON of Nix: %s", ([, json]) =>
+    expect(parseClosure(json)).toStrictEqual(expected),
+  );
 
   test("refuses a path that is not valid and what is no store path", () => {
     expect(() => parseClosure({ [`/nix/store/${A}`]: null })).toThrow();

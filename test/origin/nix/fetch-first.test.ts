@@ -141,8 +141,9 @@ const faults: readonly (readonly [title: string, path: RegExp, fault: Fault, rea
 ];
 
 describe("a package that a cache was meant to have", limit, () => {
-  for (const [title, path, fault, reason] of faults) {
-    test(`is not built from source where the cache ${title}`, async () => {
+  test.for(faults)(
+    "is not built from source where the cache %s",
+    async ([, path, fault, reason]) => {
       const house = await prepare(onTestFinished);
       house.cache.fault(path, fault);
       const [failure, ...others] = await failuresOf(house, ["program"]);
@@ -151,8 +152,8 @@ describe("a package that a cache was meant to have", limit, () => {
       expect(failure.cache).toBe(new URL(house.cache.url).host);
       expect(others).toStrictEqual([]);
       expect(await house.built()).toStrictEqual([]);
-    });
-  }
+    },
+  );
 
   test("keeps no other from being had that the cache does give", async () => {
     const house = await prepare(onTestFinished);

@@ -95,8 +95,7 @@ describe("fetchProblem", () => {
       `${FROM}: Cannot find Git revision '1' in ref 'master' of repository 'https://h.example/set'!`,
     ],
   ];
-  for (const [title, stderr, kind, message] of rows) {
-    test(`reads ${title}`, () =>
-      expect(fetchProblem(stderr, FROM)).toStrictEqual({ kind, message }));
-  }
+  test.for(rows)("reads %s", ([, stderr, kind, message]) =>
+    expect(fetchProblem(stderr, FROM)).toStrictEqual({ kind, message }),
+  );
 });

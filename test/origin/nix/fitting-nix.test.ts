@@ -20,23 +20,20 @@ describe("neededBy", () => {
     ["a flake", { kind: "flake", url: "github:a/b" }, "2.8", true],
     ["a folder that says nothing", { kind: "path", path: "/nowhere" }, "2.8", true],
   ];
-  for (const [words, source, version, isKnown] of rows) {
-    test(`is ${version} for ${words}`, async () =>
-      expect(await neededBy(source)).toStrictEqual({ version, isKnown }));
-  }
+  test.for(rows)("is $2 for $0", async ([, source, version, isKnown]) =>
+    expect(await neededBy(source)).toStrictEqual({ version, isKnown }),
+  );
 
-  for (const [said, needed] of [
+  test.for([
     ["2.24.0", "2.24.0"],
     ["2.3", "2.8"],
-  ] as const) {
-    test(`is ${needed} for a folder that says ${said}`, async () => {
-      const path = await tempDir(onTestFinished);
-      await mkdir(join(path, "lib"));
-      await writeFile(join(path, "lib/minver.nix"), `"${said}"`);
-      const need = await neededBy({ kind: "path", path });
-      expect(need).toStrictEqual({ version: needed, isKnown: true });
-    });
-  }
+  ] as const)("is $1 for a folder that says $0", async ([said, needed]) => {
+    const path = await tempDir(onTestFinished);
+    await mkdir(join(path, "lib"));
+    await writeFile(join(path, "lib/minver.nix"), `"${said}"`);
+    const need = await neededBy({ kind: "path", path });
+    expect(need).toStrictEqual({ version: needed, isKnown: true });
+  });
 });
 
 describe("fitNix", () => {
@@ -122,15 +119,13 @@ describe("a Nix that is too old", () => {
     ],
     ["nothing holds what was fetched", { realise: "true" }, /nothing holds it/],
   ];
-  for (const [words, nix, why] of refusals) {
-    test(`stays where ${words}, and says so`, async () => {
-      const world = await openWorld(onTestFinished, nix);
-      const fit = await world.fit("2.18");
-      assert(fit.kind === "too-old", fit.kind);
-      expect([fit.version, fit.needed, fit.isManaged]).toStrictEqual(["2.8.0", "2.18", false]);
-      expect(fit.why).toMatch(why);
-    });
-  }
+  test.for(refusals)("stays where %s, and says so", async ([, nix, why]) => {
+    const world = await openWorld(onTestFinished, nix);
+    const fit = await world.fit("2.18");
+    assert(fit.kind === "too-old", fit.kind);
+    expect([fit.version, fit.needed, fit.isManaged]).toStrictEqual(["2.8.0", "2.18", false]);
+    expect(fit.why).toMatch(why);
+  });
 
   test("stays where what was fetched does not start", async () => {
     const world = await openWorld(onTestFinished, { realise: 'ln -s "$pinned" "$root"' });

@@ -233,13 +233,11 @@ error: builder for '${TOP}.drv' failed with exit code 1`,
     ],
     ["all: a failed builder", `error: builder for '${TOP}.drv' failed with exit code 1`, undefined],
   ];
-  for (const [title, stderr, expected] of rows) {
-    test(title, () => {
-      const found = readHindrance(stderr);
-      expect(found).toStrictEqual(expected);
-      if (found !== undefined) expect(isHindrance(found)).toBe(true);
-    });
-  }
+  test.for(rows)("%s", ([, stderr, expected]) => {
+    const found = readHindrance(stderr);
+    expect(found).toStrictEqual(expected);
+    if (found !== undefined) expect(isHindrance(found)).toBe(true);
+  });
 });
 
 describe("readBuildHindrance", () => {
@@ -395,12 +393,10 @@ describe("readBuildHindrance", () => {
       undefined,
     ],
   ];
-  for (const [title, reason, log, isFixedOutput, expected] of rows) {
-    test(title, () => {
-      const found = readBuildHindrance(`${TOP}.drv`, { reason, log }, isFixedOutput);
-      expect(found).toStrictEqual(expected);
-    });
-  }
+  test.for(rows)("%s", ([, reason, log, isFixedOutput, expected]) => {
+    const found = readBuildHindrance(`${TOP}.drv`, { reason, log }, isFixedOutput);
+    expect(found).toStrictEqual(expected);
+  });
 });
 
 describe("builderLog", () => {

@@ -205,8 +205,9 @@ describe("lookUp", () => {
       },
     ],
   ];
-  for (const [words, files] of NEEDS) {
-    test(`says of all names at once that Nix is too old, where ${words} so`, async () => {
+  test.for(NEEDS)(
+    "says of all names at once that Nix is too old, where %s so",
+    async ([, files]) => {
       const started: string[] = [];
       const nix = await testNix({ onSpawn: (program) => started.push(program) });
       const source = await packageSet(onTestFinished, nix, "", files);
@@ -216,8 +217,8 @@ describe("lookUp", () => {
       expect(lookups.map(({ lookup }) => lookup)).toStrictEqual([tooOld, tooOld, tooOld]);
       // All together, and then the set alone.
       expect(started).toHaveLength(2);
-    });
-  }
+    },
+  );
 
   test("evaluates a set whose file says something else than a version", async () => {
     const nix = await testNix();

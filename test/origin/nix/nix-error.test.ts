@@ -44,9 +44,7 @@ error:
     ["takes what there is when nothing is called an error", "Segfault\n\n", "Segfault"],
     ["says so when there is nothing", "", "the evaluation ended without a message"],
   ];
-  for (const [title, stderr, message] of rows) {
-    test(title, () => expect(evaluationMessage(stderr)).toBe(message));
-  }
+  test.for(rows)("%s", ([, stderr, message]) => expect(evaluationMessage(stderr)).toBe(message));
 
   test("keeps only the first lines of a long message", () => {
     const message = evaluationMessage(`error: ${"line\n".repeat(500)}`);
@@ -122,9 +120,7 @@ describe("evaluationPlace", () => {
     ],
     ["nothing of this program's", "error: no\n at /usr/nixport/nix/load.nix:1:1:\n", undefined],
   ];
-  for (const [words, stderr, place] of rows) {
-    test(`is ${words}`, () => expect(evaluationPlace(stderr)).toBe(place));
-  }
+  test.for(rows)("is %s", ([, stderr, place]) => expect(evaluationPlace(stderr)).toBe(place));
 });
 
 describe("neededVersion", () => {
@@ -161,9 +157,7 @@ error: path '${STORE}-nix' is required, but there is no substituter that can bui
     ],
     [`error: build of '${STORE}-nix' failed`, "no cache that this Nix asks has it"],
   ];
-  for (const [messages, why] of rows) {
-    test(`is ${why}`, () => expect(substitutionFailure(messages)).toBe(why));
-  }
+  test.for(rows)("is $1", ([messages, why]) => expect(substitutionFailure(messages)).toBe(why));
 });
 
 describe("parseBuildErrors", () => {

@@ -115,15 +115,16 @@ describe("the log of Nix", () => {
     ["2.8", BUILDING + FAILED, /exit code 7/, ["first", "last"]],
     ["newer versions", NEWER, /exit code 1/, ["last"]],
   ];
-  for (const [version, recorded, reason, tail] of versions) {
-    test(`gives the messages of ${version} as text that names what failed, and its last lines`, () => {
+  test.for(versions)(
+    "gives the messages of %s as text that names what failed, and its last lines",
+    ([, recorded, reason, tail]) => {
       const log = read(recorded);
       const [bad] = parseBuildErrors(log.messages());
       expect(bad?.derivation).toBe(BAD);
       expect(bad?.reason).toMatch(reason);
       expect(log.tailOf(BAD)).toStrictEqual(tail);
-    });
-  }
+    },
+  );
 
   test("knows a time-out by its message", () => {
     const errors = parseBuildErrors(read(BUILDING, FAILED).messages());
@@ -174,26 +175,24 @@ describe("100 MiB of a builder's output", { timeout: 120_000 }, () => {
     ["in one line", `printf '${prefix}'; tr '\\0' x < /dev/zero`],
     ["of messages", `yes '@nix {"action":"msg","level":0,"msg":"error: ${"x".repeat(200)}"}'`],
   ];
-  for (const [what, script] of outputs) {
-    test(`${what} passes through a few of memory`, async () => {
-      const log = createNixLog();
-      log.read(`@nix {"action":"start","fields":["${BAD}","",1,1],"id":1,"type":105}`);
-      const startBytes = keptBytes();
-      let peakBytes = startBytes;
-      const sampler = setInterval(() => {
-        peakBytes = Math.max(peakBytes, keptBytes());
-      }, 100);
-      const result = await runProcess("/bin/sh", ["-c", `{ ${script}; } | head -c 104857600 >&2`], {
-        env: { PATH: "/usr/bin:/bin" },
-        deadlineMs: 100_000,
-        onStderrLine: log.read,
-      });
-      clearInterval(sampler);
-      expect(result.kind).toBe("exited");
-      const grownMiB = (peakBytes - startBytes) / 1024 ** 2;
-      expect(grownMiB, `${grownMiB} MiB`).toBeLessThan(40);
-      const kept = JSON.stringify(log.tailOf(BAD)).length + log.messages().length;
-      expect(kept, String(kept)).toBeLessThan(300_000);
+  test.for(outputs)("%s passes through a few of memory", async ([, script]) => {
+    const log = createNixLog();
+    log.read(`@nix {"action":"start","fields":["${BAD}","",1,1],"id":1,"type":105}`);
+    const startBytes = keptBytes();
+    let peakBytes = startBytes;
+    const sampler = setInterval(() => {
+      peakBytes = Math.max(peakBytes, keptBytes());
+    }, 100);
+    const result = await runProcess("/bin/sh", ["-c", `{ ${script}; } | head -c 104857600 >&2`], {
+      env: { PATH: "/usr/bin:/bin" },
+      deadlineMs: 100_000,
+      onStderrLine: log.read,
     });
-  }
+    clearInterval(sampler);
+    expect(result.kind).toBe("exited");
+    const grownMiB = (peakBytes - startBytes) / 1024 ** 2;
+    expect(grownMiB, `${grownMiB} MiB`).toBeLessThan(40);
+    const kept = JSON.stringify(log.tailOf(BAD)).length + log.messages().length;
+    expect(kept, String(kept)).toBeLessThan(300_000);
+  });
 });

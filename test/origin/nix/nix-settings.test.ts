@@ -52,21 +52,20 @@ describe("parseNixSettings", () => {
       }).map(([name, value]) => [name, { value, description: "…" }]),
     );
 
-  for (const [sandbox, read] of [
+  test.for([
     [true, true],
     [false, false],
     ["relaxed", "relaxed"],
     ["true", true],
     ["false", false],
-  ] as const) {
-    test(`reads a sandbox of ${JSON.stringify(sandbox)}`, () => {
-      expect(parseNixSettings(json(sandbox))?.sandbox).toBe(read);
-    });
-  }
+  ] as const)("reads a sandbox of %j", ([sandbox, read]) => {
+    expect(parseNixSettings(json(sandbox))?.sandbox).toBe(read);
+  });
 
-  for (const other of [undefined, null, {}, { substituters: { value: "https://…" } }]) {
-    test(`is undefined for ${JSON.stringify(other)}`, () => {
+  test.for([undefined, null, {}, { substituters: { value: "https://…" } }])(
+    "is undefined for %j",
+    (other) => {
       expect(parseNixSettings(other)).toBeUndefined();
-    });
-  }
+    },
+  );
 });

@@ -25,14 +25,12 @@ describe("programEnvironment", () => {
       ["it does not exist", () => "/nonexistent"],
       ["it is a file", (folder) => join(folder, "file")],
     ];
-  for (const [what, home] of homes) {
-    test(`makes a home in the state where ${what}`, async () => {
-      const folder = await tempDir(onTestFinished);
-      await writeFile(join(folder, "file"), "");
-      const state = join(folder, "state");
-      const { HOME } = programEnvironment({ HOME: home(folder) }, state);
-      expect(HOME).toBe(join(state, "home"));
-      expect((await stat(join(state, "home"))).mode & 0o777).toBe(0o700);
-    });
-  }
+  test.for(homes)("makes a home in the state where %s", async ([, home]) => {
+    const folder = await tempDir(onTestFinished);
+    await writeFile(join(folder, "file"), "");
+    const state = join(folder, "state");
+    const { HOME } = programEnvironment({ HOME: home(folder) }, state);
+    expect(HOME).toBe(join(state, "home"));
+    expect((await stat(join(state, "home"))).mode & 0o777).toBe(0o700);
+  });
 });

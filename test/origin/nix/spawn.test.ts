@@ -155,21 +155,19 @@ describe("runProcess", () => {
     expect(result).toStrictEqual({ kind: "cancelled" });
   });
 
-  for (const [how, end] of [
+  test.for([
     ["exits", "process.exit()"],
     ["is killed", 'process.kill(process.pid, "SIGKILL")'],
     ["is killed with its group", 'process.kill(0, "SIGKILL")'],
-  ] as const) {
-    test(`ends what is running when its own process ${how}`, limit, async () => {
-      const said = await inProcess(`
+  ] as const)("ends what is running when its own process %s", limit, async ([, end]) => {
+    const said = await inProcess(`
         void runProcess("/bin/sh", ["-c", "sleep 1000 & echo $$ $! >&2; wait"], {
           env: { PATH: "/usr/bin:/bin" }, deadlineMs: 60_000,
           onStderrLine: (pids) => { writeSync(1, pids); ${end}; },
         });`);
-      expect(said).toHaveLength(2);
-      for (const pid of said) await untilEnded(pid);
-    });
-  }
+    expect(said).toHaveLength(2);
+    for (const pid of said) await untilEnded(pid);
+  });
 
   test("kills what ignores signals when its own process is killed", limit, async () => {
     const [pid = 0] = await inProcess(`

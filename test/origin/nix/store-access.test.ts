@@ -30,10 +30,9 @@ describe("parseStoreAccess", () => {
     ],
     ["something else", "error: no\n", undefined],
   ];
-  for (const [words, text, access] of rows) {
-    test(`reads what is said of ${words}`, () =>
-      expect(parseStoreAccess(text)).toStrictEqual(access));
-  }
+  test.for(rows)("reads what is said of %s", ([, text, access]) =>
+    expect(parseStoreAccess(text)).toStrictEqual(access),
+  );
 });
 
 test("the machine's own Nix says how it reaches its store", async () => {

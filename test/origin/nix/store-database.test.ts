@@ -89,13 +89,11 @@ describe("readClosure", () => {
       },
     ],
   ];
-  for (const [what, change, paths] of unanswered) {
-    test(`gives no answer for ${what}`, async () => {
-      const made = await makeDatabase(onTestFinished);
-      await change(made);
-      expect(readClosure(made.path, paths ?? [TOP])).toBeUndefined();
-    });
-  }
+  test.for(unanswered)("gives no answer for %s", async ([, change, paths]) => {
+    const made = await makeDatabase(onTestFinished);
+    await change(made);
+    expect(readClosure(made.path, paths ?? [TOP])).toBeUndefined();
+  });
 
   test("gives no answer where there is no file, and makes none", async () => {
     const folder = await tempDir(onTestFinished);

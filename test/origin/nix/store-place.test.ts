@@ -78,12 +78,10 @@ describe("findStoreDirectory", () => {
       /cannot use its store: opening lock file .*: Permission denied/,
     ],
   ];
-  for (const [what, answer, message] of said) {
-    test(`refuses to start where ${what}`, async () => {
-      const run: NixRunner = async () => ({ kind: "exited", stdout: '"/nix/store"\n', ...answer });
-      await expect(findStoreDirectory(run, undefined)).rejects.toThrow(message);
-    });
-  }
+  test.for(said)("refuses to start where %s", async ([, answer, message]) => {
+    const run: NixRunner = async () => ({ kind: "exited", stdout: '"/nix/store"\n', ...answer });
+    await expect(findStoreDirectory(run, undefined)).rejects.toThrow(message);
+  });
 
   test("asks again where another process is making the store's database", async () => {
     const stderr = "error: SQLite database '/nix/var/nix/db/db.sqlite' is busy\n";

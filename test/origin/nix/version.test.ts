@@ -42,14 +42,12 @@ describe("readNeededNix", () => {
     ["no version", '"newest"', undefined],
     ["a file without end", `#${"x".repeat(100_000)}\n"2.18"`, undefined],
   ];
-  for (const [words, text, needed] of rows) {
-    test(`reads ${needed} from ${words}`, async () => {
-      const folder = await tempDir(onTestFinished);
-      await mkdir(join(folder, "lib"));
-      await writeFile(join(folder, "lib/minver.nix"), text);
-      expect(await readNeededNix(folder)).toBe(needed);
-    });
-  }
+  test.for(rows)("reads $2 from $0", async ([, text, needed]) => {
+    const folder = await tempDir(onTestFinished);
+    await mkdir(join(folder, "lib"));
+    await writeFile(join(folder, "lib/minver.nix"), text);
+    expect(await readNeededNix(folder)).toBe(needed);
+  });
 
   test("reads nothing where there is no such file, nor a folder", async () => {
     const folder = await tempDir(onTestFinished);

@@ -50,26 +50,24 @@ describe("popularity data of a set in git", { timeout: 60_000 }, () => {
       (path) => ({ kind: "flake", url: `git+file://${path}?dir=a/b` }),
     ],
   ];
-  for (const [title, folder, sourceOf] of places) {
-    test(`are read of ${title}, at the revision of latest`, async () => {
-      const repository = await createRepository(onTestFinished);
-      const write = async (name: string, text: string) => {
-        await mkdir(join(repository.path, folder), { recursive: true });
-        await writeFile(join(repository.path, folder, name), text);
-      };
-      const { start } = await createStarts(onTestFinished, sourceOf(repository.path));
-      await write("flake.nix", FLAKE);
-      await repository.commit("{ }");
-      expect(await start()).toBe(COUNTED);
-      await write("popularity.json", '{ "glibc": 42 }');
-      expect(await start(), "it is not committed").toBe(COUNTED);
-      repository.add("popularity");
-      expect(await start()).toBe(42);
-      await write("popularity.json", '{ "glibc": 43 }');
-      repository.add("more popularity");
-      expect(await start()).toBe(43);
-    });
-  }
+  test.for(places)("are read of %s, at the revision of latest", async ([, folder, sourceOf]) => {
+    const repository = await createRepository(onTestFinished);
+    const write = async (name: string, text: string) => {
+      await mkdir(join(repository.path, folder), { recursive: true });
+      await writeFile(join(repository.path, folder, name), text);
+    };
+    const { start } = await createStarts(onTestFinished, sourceOf(repository.path));
+    await write("flake.nix", FLAKE);
+    await repository.commit("{ }");
+    expect(await start()).toBe(COUNTED);
+    await write("popularity.json", '{ "glibc": 42 }');
+    expect(await start(), "it is not committed").toBe(COUNTED);
+    repository.add("popularity");
+    expect(await start()).toBe(42);
+    await write("popularity.json", '{ "glibc": 43 }');
+    repository.add("more popularity");
+    expect(await start()).toBe(43);
+  });
 
   test("stay when the source is gone, or has data that are none; and go when it has no more", async () => {
     const repository = await createRepository(onTestFinished);

@@ -32,11 +32,9 @@ describe("createCounter", () => {
       { B: 2, a: 2, b: 2 },
     ],
   ];
-  for (const [title, groups, counts] of rows) {
-    test(title, () => {
-      const counter = createCounter();
-      for (const group of groups) counter.add(group.map(storePathOf));
-      expect([...counter.byPackage()]).toStrictEqual(Object.entries(counts));
-    });
-  }
+  test.for(rows)("%s", ([, groups, counts]) => {
+    const counter = createCounter();
+    for (const group of groups) counter.add(group.map(storePathOf));
+    expect([...counter.byPackage()]).toStrictEqual(Object.entries(counts));
+  });
 });

@@ -79,14 +79,12 @@ describe("crawl", { timeout: 60_000 }, () => {
     ["half a file that ends well", (response, file) => response.end(file.slice(0, 120))],
     ["another's file", (response) => response.end(narinfoOf(storePathOf("other-1"), []))],
   ];
-  for (const [title, answer] of transient) {
-    test(`asks again after ${title}`, async () => {
-      const cache = await serveCache(onTestFinished, GRAPH, { "bash-5": { times: 2, answer } });
-      const counted = await count(onTestFinished, cache.url);
-      expect(counted).toStrictEqual({ known: 6, read: 6, absent: 0, failed: 0, counts: COUNTS });
-      expect(cache.asked.filter((name) => name === "bash-5")).toHaveLength(3);
-    });
-  }
+  test.for(transient)("asks again after %s", async ([, answer]) => {
+    const cache = await serveCache(onTestFinished, GRAPH, { "bash-5": { times: 2, answer } });
+    const counted = await count(onTestFinished, cache.url);
+    expect(counted).toStrictEqual({ known: 6, read: 6, absent: 0, failed: 0, counts: COUNTS });
+    expect(cache.asked.filter((name) => name === "bash-5")).toHaveLength(3);
+  });
 
   test("asks again where an answer takes too long", async () => {
     const answer = () => undefined;
@@ -121,16 +119,17 @@ describe("crawl", { timeout: 60_000 }, () => {
       1,
     ],
   ];
-  for (const [title, answer, kind, requests] of lasting) {
-    test(`leaves out and counts what is answered with ${title}`, async () => {
+  test.for(lasting)(
+    "leaves out and counts what is answered with %s",
+    async ([, answer, kind, requests]) => {
       const cache = await serveCache(onTestFinished, GRAPH, { "bash-5": { answer } });
       const counted = await count(onTestFinished, cache.url);
       const gaps = { absent: 0, failed: 0, [kind]: 1 };
       // Only bash leads to ncurses a second time.
       expect(counted).toStrictEqual({ known: 6, read: 5, ...gaps, counts: withoutBash });
       expect(cache.asked.filter((name) => name === "bash-5")).toHaveLength(requests);
-    });
-  }
+    },
+  );
 
   test("ends where the cache answers nothing any more, and says what it says", async () => {
     const names = Array.from({ length: 40 }, (_, at) => `broken-${at}`);

@@ -23,11 +23,9 @@ describe("parseNarinfo", () => {
     ["a path for a reference", WHOLE.replace("-glibc", "-../../etc"), /refers to/],
     ["a name for a reference", WHOLE.replace(/References: \S+/, "References: glibc"), /"glibc"/],
   ];
-  for (const [title, text, reason] of faults) {
-    test(`refuses ${title}`, () => {
-      const result = parseNarinfo(text, HTOP);
-      assert(typeof result === "string");
-      expect(result).toMatch(reason);
-    });
-  }
+  test.for(faults)("refuses %s", ([, text, reason]) => {
+    const result = parseNarinfo(text, HTOP);
+    assert(typeof result === "string");
+    expect(result).toMatch(reason);
+  });
 });

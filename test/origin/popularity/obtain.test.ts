@@ -118,8 +118,9 @@ describe("obtainPopularity, of what an operator gives", { timeout: 20_000 }, () 
     [200, '{"a": -1}', /is no JSON object of names and counts/],
     [200, '{"a": "1"}', /is no JSON object of names and counts/],
   ];
-  for (const [status, body, message] of faults) {
-    test(`ends the first start when the URL answers ${status} ${body}, no later one`, async () => {
+  test.for(faults)(
+    "ends the first start when the URL answers %s %s, no later one",
+    async ([status, body, message]) => {
       const { start, lines } = await createStarts(onTestFinished);
       const answer = { status, body };
       const url = await serve(onTestFinished, answer);
@@ -129,8 +130,8 @@ describe("obtainPopularity, of what an operator gives", { timeout: 20_000 }, () 
       Object.assign(answer, { status, body });
       expect((await start({ url })).id).toBe(id);
       expect(String(lines.at(-1)?.reason)).toMatch(message);
-    });
-  }
+    },
+  );
 
   test("ends the start when the file beside the set is broken", async () => {
     const path = await temporaryDirectory(onTestFinished);
@@ -170,17 +171,15 @@ describe("obtainPopularity, of what is counted", { timeout: 20_000 }, () => {
     expect(starts.counting).toBe(2);
   });
 
-  for (const answer of [
+  test.for([
     { kind: "too-large", reason: "it has 90000 attributes" },
     { kind: "failed", reason: "undefined variable" },
-  ] as const) {
-    test(`keeps earlier data when the set is ${answer.kind} at the refresh`, async () => {
-      const { start } = await createStarts(onTestFinished);
-      const first = await start({});
-      const again = await start({ refreshMs: DAY_MS, now: () => 9 * DAY_MS }, answer);
-      expect(again.id).toBe(first.id);
-    });
-  }
+  ] as const)("keeps earlier data when the set is $kind at the refresh", async (answer) => {
+    const { start } = await createStarts(onTestFinished);
+    const first = await start({});
+    const again = await start({ refreshMs: DAY_MS, now: () => 9 * DAY_MS }, answer);
+    expect(again.id).toBe(first.id);
+  });
 
   test("does not try again with a set that is too large", async () => {
     const { start, starts, lines } = await createStarts(onTestFinished);

@@ -32,18 +32,16 @@ async function serve(onEnd: Ending, status: number, body: Buffer, announced = bo
 }
 
 describe("readStorePathList", { timeout: 20_000 }, () => {
-  for (const [title, bytes] of [
+  test.for([
     ["plain", PLAIN],
     ["xz", XZ],
-  ] as const) {
-    test(`reads a ${title} file and the same from a URL`, async () => {
-      const file = join(await temporaryDirectory(onTestFinished), "store-paths");
-      await writeFile(file, bytes);
-      expect(await readStorePathList(file, options)).toStrictEqual(PATHS);
-      const url = await serve(onTestFinished, 200, bytes);
-      expect(await readStorePathList(url, options)).toStrictEqual(PATHS);
-    });
-  }
+  ] as const)("reads a %s file and the same from a URL", async ([, bytes]) => {
+    const file = join(await temporaryDirectory(onTestFinished), "store-paths");
+    await writeFile(file, bytes);
+    expect(await readStorePathList(file, options)).toStrictEqual(PATHS);
+    const url = await serve(onTestFinished, 200, bytes);
+    expect(await readStorePathList(url, options)).toStrictEqual(PATHS);
+  });
 
   const faults: readonly [
     title: string,
@@ -59,12 +57,10 @@ describe("readStorePathList", { timeout: 20_000 }, () => {
     ["half of an xz file", 200, XZ.subarray(0, 40), /xz could not unpack http:.*store-paths\.xz: /],
     ["fewer bytes than announced", 200, PLAIN, /store-paths\.xz: /, PLAIN.length + 1],
   ];
-  for (const [title, status, body, reason, announced] of faults) {
-    test(`says what is wrong with ${title}`, async () => {
-      const url = await serve(onTestFinished, status, body, announced);
-      await expect(readStorePathList(url, options)).rejects.toThrow(reason);
-    });
-  }
+  test.for(faults)("says what is wrong with %s", async ([, status, body, reason, announced]) => {
+    const url = await serve(onTestFinished, status, body, announced);
+    await expect(readStorePathList(url, options)).rejects.toThrow(reason);
+  });
 
   test("says that xz is missing", async () => {
     const file = join(await temporaryDirectory(onTestFinished), "store-paths.xz");

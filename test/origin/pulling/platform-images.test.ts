@@ -146,16 +146,17 @@ describe("a package that one platform does not have", () => {
     ["refused", "arm64", /^refused does not support aarch64-linux$/],
     ["arm-only", "amd64", /^no package arm-only/],
   ];
-  for (const [name, omitted, reason] of rows) {
-    test(`leaves ${omitted} out of the index of ${name}, which says so`, async () => {
+  test.for(rows)(
+    "leaves $1 out of the index of $0, which says so",
+    async ([name, omitted, reason]) => {
       const { json, headers } = await ask(name);
       const platforms = json.manifests.map(({ platform }) => platform.architecture);
       expect(platforms).toStrictEqual([omitted === "arm64" ? "amd64" : "arm64"]);
       const said = json.annotations?.[`nixport.omitted.linux.${omitted}`] ?? "";
       expect(said).toMatch(reason);
       expect(headers.get("Nixport-Omitted")).toBe(`linux/${omitted}="${said}"`);
-    });
-  }
+    },
+  );
 
   test("is said in a header alone where there are no annotations", async () => {
     const { json, headers } = await ask("refused", `${DOCKER_MANIFEST}, ${DOCKER_MANIFEST_LIST}`);
@@ -189,12 +190,13 @@ describe("no image", () => {
     ["failing", /^linux\/arm64: failing cannot be built.*it went wrong/s],
     ["throwing", /^linux\/arm64: throwing cannot be evaluated.*no such luck/],
   ];
-  for (const [name, message] of failures) {
-    test(`of ${name}, which fails on one platform only; the other can be had by its name`, async () => {
+  test.for(failures)(
+    "of %s, which fails on one platform only; the other can be had by its name",
+    async ([name, message]) => {
       const { status, json } = await ask(name);
       expect(status).toBe(404);
       expect(json.errors[0].message).toMatch(message);
       expect((await ask(`amd64/${name}`)).status).toBe(200);
-    });
-  }
+    },
+  );
 });

@@ -195,8 +195,9 @@ describe("while an image is made at the pin its tag has now", limit, () => {
 });
 
 describe("an image that cannot be made at the new pin", limit, () => {
-  for (const change of ["fail", "throw"]) {
-    test(`keeps no other from it (${change}), and is refused when it is pulled`, async () => {
+  test.for(["fail", "throw"])(
+    "keeps no other from it (%s), and is refused when it is pulled",
+    async (change) => {
       const set = await plantNumberedSet(onTestFinished, 3);
       await set.commit();
       const house = await fresh(onTestFinished, set);
@@ -212,8 +213,8 @@ describe("an image that cannot be made at the new pin", limit, () => {
       expect(house.packed()).toStrictEqual([]);
       const refused = await answerOf(house, "p1/p2");
       expect(refused.status).toBe(404);
-    });
-  }
+    },
+  );
 });
 
 describe("what was pulled", limit, () => {

@@ -143,8 +143,9 @@ describe("a package set behind a forge", limit, () => {
     ["sends no archive", { kind: "garbles" }, /127\.0\.0\.1:\d+\/set at [0-9a-f]{40}: .*archive/i],
     ["hangs up each time", { kind: "cuts", times: 99 }, /127\.0\.0\.1:\d+\/set/],
   ];
-  for (const [title, broken, said] of outages) {
-    test(`whose forge ${title} is 503 until it does not, and no failure of a package`, async () => {
+  test.for(outages)(
+    "whose forge %s is 503 until it does not, and no failure of a package",
+    async ([, broken, said]) => {
       const { forge, commit, start } = await prepare(onTestFinished);
       const house = await start();
       await forge.behave(broken);
@@ -157,8 +158,8 @@ describe("a package set behind a forge", limit, () => {
       expect(linesSaying(house, "the package set was not fetched")).toHaveLength(1);
       await forge.behave({ kind: "works" });
       await pull(house, "hello/hullo", commit);
-    });
-  }
+    },
+  );
 
   test("that is cut in the middle is begun again, for the same pull", async () => {
     const { forge, commit, start } = await prepare(onTestFinished);

@@ -91,13 +91,11 @@ describe("parseFlakeMetadata", () => {
       PIN,
     ],
   ];
-  for (const [title, json, url, pin] of rows) {
-    test(`reads that of ${title}`, () => {
-      expect(parseFlakeMetadata(json)).toStrictEqual({ url, pin });
-    });
-  }
+  test.for(rows)("reads that of %s", ([, json, url, pin]) => {
+    expect(parseFlakeMetadata(json)).toStrictEqual({ url, pin });
+  });
 
-  for (const [title, json] of [
+  test.for([
     ["nothing locked", { url: "path:/x", locked: { type: "path", path: "/x" } }],
     [
       "changes that no commit holds",
@@ -109,9 +107,7 @@ describe("parseFlakeMetadata", () => {
     ],
     ["no object", "x"],
     ["nothing", {}],
-  ] as const) {
-    test(`takes no pin from ${title}`, () => {
-      expect(parseFlakeMetadata(json)).toBeUndefined();
-    });
-  }
+  ] as const)("takes no pin from %s", ([, json]) => {
+    expect(parseFlakeMetadata(json)).toBeUndefined();
+  });
 });

@@ -65,15 +65,13 @@ describe("parseFlakeReference", () => {
       locked: `git://h.example/r?ref=refs%2Fheads%2Fx&rev=${C}`,
     },
   ];
-  for (const { text, remoteUrl, revision, locked } of rows) {
-    test(`takes ${text}`, () => {
-      const reference = parseFlakeReference(text);
-      assert(reference.kind === "git", JSON.stringify(reference));
-      expect(reference.remoteUrl).toBe(remoteUrl);
-      expect(reference.revision).toBe(revision);
-      expect(reference.lockedTo(C, "refs/heads/x")).toBe(locked);
-    });
-  }
+  test.for(rows)("takes $text", ({ text, remoteUrl, revision, locked }) => {
+    const reference = parseFlakeReference(text);
+    assert(reference.kind === "git", JSON.stringify(reference));
+    expect(reference.remoteUrl).toBe(remoteUrl);
+    expect(reference.revision).toBe(revision);
+    expect(reference.lockedTo(C, "refs/heads/x")).toBe(locked);
+  });
 
   test("looks for a commit that was named on the ref of the reference, else on the default branch", () => {
     for (const [text, ref] of [
@@ -93,15 +91,13 @@ describe("parseFlakeReference", () => {
     expect(reference.urlAt("/srv/a?b #c")).toBe("path:/srv/a%3Fb%20%23c");
   });
 
-  for (const url of [
+  test.for([
     "https://h.example/set.tar.gz",
     "https://h.example/set.zip?x=y",
     "tarball+https://h.example/set",
-  ]) {
-    test(`takes the archive ${url}`, () => {
-      expect(parseFlakeReference(url)).toStrictEqual({ kind: "archive", url });
-    });
-  }
+  ])("takes the archive %s", (url) => {
+    expect(parseFlakeReference(url)).toStrictEqual({ kind: "archive", url });
+  });
 
   for (const [text, why] of [
     ["nixpkgs", /github:owner\/repo/],

@@ -112,26 +112,24 @@ describe("a flake in a folder", limit, () => {
     expect((await resolver.resolve(tagOf("main"))).kind).toBe("unknown-tag");
   });
 
-  for (const [title, flake, says] of [
+  test.for([
     ["is not there", undefined, /flake\.nix/],
     [
       "has an input without a lock",
       '{ inputs.x.url = "path:/nonexistent"; outputs = { self, x }: { }; }',
       /nonexistent|lock file changes/,
     ],
-  ] as const) {
-    test(`cannot be locked when it ${title}, and the answer says so`, async () => {
-      const path = await temporaryDirectory(onTestFinished);
-      if (flake !== undefined) await writeFile(join(path, "flake.nix"), flake);
-      const found = await resolverOf(onTestFinished, {
-        kind: "flake",
-        url: `path:${path}`,
-      }).resolve(tagOf("latest"));
-      assert(found.kind === "unreachable", JSON.stringify(found));
-      expect(found.message).toMatch(says);
-      expect(found.message, found.message).not.toContain(path);
-    });
-  }
+  ] as const)("cannot be locked when it %s, and the answer says so", async ([, flake, says]) => {
+    const path = await temporaryDirectory(onTestFinished);
+    if (flake !== undefined) await writeFile(join(path, "flake.nix"), flake);
+    const found = await resolverOf(onTestFinished, {
+      kind: "flake",
+      url: `path:${path}`,
+    }).resolve(tagOf("latest"));
+    assert(found.kind === "unreachable", JSON.stringify(found));
+    expect(found.message).toMatch(says);
+    expect(found.message, found.message).not.toContain(path);
+  });
 });
 
 describe("a flake in an archive", limit, () => {

@@ -29,7 +29,7 @@ describe("forgeArchive", () => {
 });
 
 describe("what git says of its progress", () => {
-  for (const [line, transfers] of [
+  test.for([
     [
       "Receiving objects:  25% (10/40), 1.00 MiB | 512.00 KiB/s",
       { doneBytes: 1_048_576, expectedBytes: 4_194_304 },
@@ -37,7 +37,7 @@ describe("what git says of its progress", () => {
     ["Receiving objects:   0% (1/400), 100 bytes | 1 KiB/s", { doneBytes: 100, expectedBytes: 0 }],
     ["Receiving objects:  50% (2/4)", undefined],
     ["remote: Counting objects: 100% (4/4), done.", undefined],
-  ] as const) {
-    test(`is read of ${line}`, () => expect(readProgress(line)).toStrictEqual(transfers));
-  }
+  ] as const)("is read of %s", ([line, transfers]) =>
+    expect(readProgress(line)).toStrictEqual(transfers),
+  );
 });

@@ -69,21 +69,19 @@ describe("the tag latest of a local path", () => {
       },
     ],
   ];
-  for (const [title, change] of changes) {
-    test(`is another at once after a change: ${title}`, async () => {
-      const path = await temporaryDirectory(onTestFinished);
-      const file = (name: string) => join(path, name);
-      await mkdir(file("a"));
-      await writeFile(file("a/b.nix"), "1");
-      await utimes(file("a/b.nix"), 1, 1);
-      const source: Source = { kind: "path", path };
-      const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
-      const before = pinOf(await resolver.resolveAtOnce(LATEST));
-      expect(pinOf(await resolver.resolveAtOnce(LATEST))).toBe(before);
-      await change(file);
-      expect(pinOf(await resolver.resolveAtOnce(LATEST))).not.toBe(before);
-    });
-  }
+  test.for(changes)("is another at once after a change: %s", async ([, change]) => {
+    const path = await temporaryDirectory(onTestFinished);
+    const file = (name: string) => join(path, name);
+    await mkdir(file("a"));
+    await writeFile(file("a/b.nix"), "1");
+    await utimes(file("a/b.nix"), 1, 1);
+    const source: Source = { kind: "path", path };
+    const resolver = createResolver({ source, nix: NO_NIX, env: {}, now: Date.now });
+    const before = pinOf(await resolver.resolveAtOnce(LATEST));
+    expect(pinOf(await resolver.resolveAtOnce(LATEST))).toBe(before);
+    await change(file);
+    expect(pinOf(await resolver.resolveAtOnce(LATEST))).not.toBe(before);
+  });
 
   test("stays when only git's own data changes", async () => {
     const path = await temporaryDirectory(onTestFinished);

@@ -72,13 +72,11 @@ const TREES: Readonly<Record<string, (root: string) => Promise<void>>> = {
 };
 
 describe("narHash", () => {
-  for (const [title, plant] of Object.entries(TREES)) {
-    test(`agrees with Nix about ${title}`, async () => {
-      const root = await temporaryDirectory(onTestFinished);
-      await plant(root);
-      expect(await narHash(root)).toBe(hashOfNix(root));
-    });
-  }
+  test.for(Object.entries(TREES))("agrees with Nix about %s", async ([, plant]) => {
+    const root = await temporaryDirectory(onTestFinished);
+    await plant(root);
+    expect(await narHash(root)).toBe(hashOfNix(root));
+  });
 
   test("agrees with Nix about a single file and a link", async () => {
     const root = await temporaryDirectory(onTestFinished);

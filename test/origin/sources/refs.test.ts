@@ -27,23 +27,22 @@ describe("matchRef", () => {
     ],
     ["the slash itself, for an operator", refs(["a/b"]), "a/b", "refs/heads/a/b"],
   ];
-  for (const [title, given, tag, ref] of rows) {
-    test(`takes ${title}`, () => {
-      const match = matchRef(given, tag);
-      expect(match.kind === "ref" && match.ref).toBe(ref);
-    });
-  }
+  test.for(rows)("takes %s", ([, given, tag, ref]) => {
+    const match = matchRef(given, tag);
+    expect(match.kind === "ref" && match.ref).toBe(ref);
+  });
 
   test("tells which names are escaped alike", () => {
     const match = matchRef(refs(["a/b/c", "a--b/c"], ["a/b--c"]), "a--b--c");
     expect(match).toStrictEqual({ kind: "ambiguous", names: ["a/b/c", "a--b/c", "a/b--c"] });
   });
 
-  for (const tag of ["mai", "a", "b", "--", "a-b", "refs--heads--main", "heads--main"]) {
-    test(`finds nothing for ${tag}`, () => {
+  test.for(["mai", "a", "b", "--", "a-b", "refs--heads--main", "heads--main"])(
+    "finds nothing for %s",
+    (tag) => {
       expect(matchRef(refs(["main", "a/b"]), tag)).toStrictEqual({ kind: "absent" });
-    });
-  }
+    },
+  );
 });
 
 describe("nearTags", () => {

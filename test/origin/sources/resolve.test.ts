@@ -69,26 +69,24 @@ describe("a tag of a git repository", limit, () => {
     });
   });
 
-  for (const [tag, says] of [
+  test.for([
     ["mian", "the nearest are main;"],
     ["release-1.1", "the nearest are release-1.0;"],
     ["feature--knew", "the nearest are feature--new;"],
     ["0123456789abcdef", "a commit is a tag with all its 40 digits only;"],
     ["zzz", "the nearest are feature--new, main, release-1.0;"],
-  ] as const) {
-    test(`is unknown when it is ${tag}, and the answer says what exists`, async () => {
-      const repository = await createRepository(onTestFinished);
-      await repository.commit("1");
-      repository.git("tag", "release-1.0");
-      repository.git("branch", "feature/new");
-      repository.git("branch", "no+tag+of+an+image");
-      const source: Source = { kind: "git", url: repository.path };
-      const found = await resolveTag(source, tagOf(tag), GIT_ENV);
-      assert(found.kind === "unknown-tag", JSON.stringify(found));
-      expect(found.message.startsWith(`no tag "${tag}": ${says}`), found.message).toBe(true);
-      expect(found.message).toMatch(/; tags are latest .*, or a full commit$/);
-    });
-  }
+  ] as const)("is unknown when it is %s, and the answer says what exists", async ([tag, says]) => {
+    const repository = await createRepository(onTestFinished);
+    await repository.commit("1");
+    repository.git("tag", "release-1.0");
+    repository.git("branch", "feature/new");
+    repository.git("branch", "no+tag+of+an+image");
+    const source: Source = { kind: "git", url: repository.path };
+    const found = await resolveTag(source, tagOf(tag), GIT_ENV);
+    assert(found.kind === "unknown-tag", JSON.stringify(found));
+    expect(found.message.startsWith(`no tag "${tag}": ${says}`), found.message).toBe(true);
+    expect(found.message).toMatch(/; tags are latest .*, or a full commit$/);
+  });
 
   test("is what the operator says for latest, a branch, a git tag or a commit", async () => {
     const repository = await createRepository(onTestFinished);

@@ -147,19 +147,17 @@ describe("the tree of a commit in git", limit, () => {
     ["is down", { kind: "down" }, /set at [0-9a-f]{40}: unable to access .*Failed to connect/],
     ["answers 500", { kind: "status", status: 500 }, /unable to access .*error: 500/],
   ];
-  for (const [title, broken, said] of outages) {
-    test(`is out of reach while the server ${title}`, async () => {
-      const { repository, forge, open } = await prepare(onTestFinished);
-      const commit = await repository.commit(setOf("1"));
-      const trees = await open();
-      await forge.behave(broken);
-      const refused = await trees.obtain(gitTag(forge.url, commit), ALWAYS);
-      assert(refused.kind === "unreachable", JSON.stringify(refused));
-      expect(refused.message).toMatch(said);
-      await forge.behave({ kind: "works" });
-      thereOf(await trees.obtain(gitTag(forge.url, commit), ALWAYS));
-    });
-  }
+  test.for(outages)("is out of reach while the server %s", async ([, broken, said]) => {
+    const { repository, forge, open } = await prepare(onTestFinished);
+    const commit = await repository.commit(setOf("1"));
+    const trees = await open();
+    await forge.behave(broken);
+    const refused = await trees.obtain(gitTag(forge.url, commit), ALWAYS);
+    assert(refused.kind === "unreachable", JSON.stringify(refused));
+    expect(refused.message).toMatch(said);
+    await forge.behave({ kind: "works" });
+    thereOf(await trees.obtain(gitTag(forge.url, commit), ALWAYS));
+  });
 
   test("needs git, which is said where there is none", async () => {
     const { repository, forge, open } = await prepare(onTestFinished);

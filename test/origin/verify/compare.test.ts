@@ -112,13 +112,11 @@ describe("differences", () => {
     ],
     ["no value", { layers: [base] }, { layers: [base] }, [/^the same values, written otherwise$/]],
   ];
-  for (const [what, theirs, ours, expected] of cases) {
-    test(`name ${what}`, async () => {
-      const said = await differences(image("1", theirs), image("2", ours));
-      expect(said, said.join("\n")).toHaveLength(expected.length);
-      for (const [index, pattern] of expected.entries()) expect(said[index] ?? "").toMatch(pattern);
-    });
-  }
+  test.for(cases)("name %s", async ([, theirs, ours, expected]) => {
+    const said = await differences(image("1", theirs), image("2", ours));
+    expect(said, said.join("\n")).toHaveLength(expected.length);
+    for (const [index, pattern] of expected.entries()) expect(said[index] ?? "").toMatch(pattern);
+  });
 
   test("name twenty fields at most, however many differ", async () => {
     const fields = (value: number) => ({ many: Array.from({ length: 50 }, () => value) });

@@ -92,13 +92,14 @@ const noSandbox = process.getuid?.() === 0 ? false : "a sandbox without a daemon
 const imageOf = (name: string) => `${new URL(house.origin.url).host}/${REPOSITORY_PREFIX}${name}`;
 
 describe("nixport verify", limit, () => {
-  for (const form of ["zstd", "gzip", "docker"]) {
-    test(`finds an image equal that is built again, in the form ${form}`, async () => {
+  test.for(["zstd", "gzip", "docker"])(
+    "finds an image equal that is built again, in the form %s",
+    async (form) => {
       const { code, output } = await verify([imageOf("hello/sh"), "--form", form]);
       expect(code, output).toBe(0);
       expect(output).toMatch(/^registry: (sha256:[0-9a-f]{64}) [^\n]*\nhere: {5}\1\nequal\n$/);
-    });
-  }
+    },
+  );
 
   test("cuts layers by the registry's own data, which it has from the registry alone", async () => {
     const data = join(await temporaryDirectory(onTestFinished), "popularity.json");
@@ -209,8 +210,9 @@ describe("nixport verify", limit, () => {
       /of its popularity data .* answers 404: no blob/,
     ],
   ];
-  for (const [what, changed, pattern] of untold) {
-    test(`is told by a registry nothing of, or wrongly, ${what}`, async () => {
+  test.for(untold)(
+    "is told by a registry nothing of, or wrongly, %s",
+    async ([, changed, pattern]) => {
       const registry = await standIn(onTestFinished, async (request) => {
         const answer = await fetch(`${house.origin.url}${request.url}`);
         const headers = { ...Object.fromEntries(answer.headers), ...changed };
@@ -219,8 +221,8 @@ describe("nixport verify", limit, () => {
       const { code, output } = await verify([`${registry}/${REPOSITORY_PREFIX}hello`]);
       expect(code).toBe(1);
       expect(output).toMatch(pattern);
-    });
-  }
+    },
+  );
 
   test("builds nothing of a revision that is not the configured source's", async () => {
     const other = await temporaryDirectory(onTestFinished);
@@ -240,11 +242,9 @@ describe("nixport verify", limit, () => {
     ["no time", () => ["hello", "--wait", "ever"], 2, /--wait is ever: seconds, up to 86400/],
     ["no form either", () => ["hello", "--form", "constructor"], 2, /--form is constructor: /],
   ];
-  for (const [what, args, expected, pattern] of failures) {
-    test(`ends with ${expected} and says why: ${what}`, async () => {
-      const { code, output } = await verify(args());
-      expect(code).toBe(expected);
-      expect(output).toMatch(pattern);
-    });
-  }
+  test.for(failures)("ends with $2 and says why: $0", async ([, args, expected, pattern]) => {
+    const { code, output } = await verify(args());
+    expect(code).toBe(expected);
+    expect(output).toMatch(pattern);
+  });
 });

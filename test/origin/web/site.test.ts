@@ -66,37 +66,30 @@ describe("WEB_DIR answers", { timeout: 60_000 }, () => {
     ["/v2.html", HTML, "not the registry's"],
     ["/large.bin", "application/octet-stream", LARGE_BYTES],
   ];
-  for (const [path, type, body] of files) {
-    test(`GET and HEAD of ${path} with ${type}`, async () => {
-      const get = await house.request(path);
-      const bytes = await get.bytes();
-      const head = await house.request(path, { method: "HEAD" });
-      expect([get.status, head.status]).toStrictEqual([200, 200]);
-      expect(get.headers.get("Content-Type")).toBe(type);
-      if (typeof body === "string") expect(Buffer.from(bytes).toString()).toBe(body);
-      else expect(bytes).toHaveLength(body);
-      expect(get.headers.get("Content-Length")).toBe(String(bytes.length));
-      expect(get.headers.get("X-Content-Type-Options")).toBe("nosniff");
-      for (const name of ["ETag", "Content-Length", "Content-Type", "Cache-Control"]) {
-        expect(head.headers.get(name), name).toBe(get.headers.get(name));
-      }
-      expect(await head.bytes()).toHaveLength(0);
-    });
-  }
+  test.for(files)("GET and HEAD of %s with %s", async ([path, type, body]) => {
+    const get = await house.request(path);
+    const bytes = await get.bytes();
+    const head = await house.request(path, { method: "HEAD" });
+    expect([get.status, head.status]).toStrictEqual([200, 200]);
+    expect(get.headers.get("Content-Type")).toBe(type);
+    if (typeof body === "string") expect(Buffer.from(bytes).toString()).toBe(body);
+    else expect(bytes).toHaveLength(body);
+    expect(get.headers.get("Content-Length")).toBe(String(bytes.length));
+    expect(get.headers.get("X-Content-Type-Options")).toBe("nosniff");
+    for (const name of ["ETag", "Content-Length", "Content-Type", "Cache-Control"]) {
+      expect(head.headers.get(name), name).toBe(get.headers.get(name));
+    }
+    expect(await head.bytes()).toHaveLength(0);
+  });
 
-  for (const path of [
-    "/absent",
-    "/empty/",
-    "/docs/absent",
-    "/index.html/",
-    "/.env",
-    "/.git/config",
-  ]) {
-    test(`404 to ${path}`, () => isAbsent(path));
-  }
-  for (const path of ["/leak.txt", "/leak/secret.txt", "/shown/config", "/loop", "/pipe"]) {
-    test(`404 to the link, or what is no file, ${path}`, () => isAbsent(path));
-  }
+  test.for(["/absent", "/empty/", "/docs/absent", "/index.html/", "/.env", "/.git/config"])(
+    "404 to %s",
+    (path) => isAbsent(path),
+  );
+  test.for(["/leak.txt", "/leak/secret.txt", "/shown/config", "/loop", "/pipe"])(
+    "404 to the link, or what is no file, %s",
+    (path) => isAbsent(path),
+  );
 
   // Below fetch, which would make a shorter path of some of them.
   for (const path of [

@@ -19,9 +19,7 @@ describe("publicText", () => {
     "one\n\ttwo",
     "…/gone",
   ];
-  for (const text of same) {
-    test(`leaves ${JSON.stringify(text)}`, () => expect(publicText(text)).toBe(text));
-  }
+  test.for(same)("leaves %j", (text) => expect(publicText(text)).toBe(text));
 
   const rows: readonly (readonly [text: string, shown: string])[] = [
     ["/root/.config/x.nix is", "…/x.nix is"],
@@ -66,9 +64,7 @@ describe("publicText", () => {
   }
 
   const hostile = ["'/", "«/", "/", "~/", "-I", "a://", "-a/", "\u001b]", "\u001b[0", "(/"];
-  for (const piece of hostile) {
-    test(`ends soon on 256 KiB of ${JSON.stringify(piece)}`, { timeout: 5000 }, () => {
-      publicText(piece.repeat(262_144 / piece.length));
-    });
-  }
+  test.for(hostile)("ends soon on 256 KiB of %j", { timeout: 5000 }, (piece) => {
+    publicText(piece.repeat(262_144 / piece.length));
+  });
 });

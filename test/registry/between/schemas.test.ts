@@ -97,37 +97,33 @@ function isValid(schema: v.GenericSchema<unknown, unknown>, value: unknown): boo
   return v.safeParse(schema, value).success;
 }
 
-for (const [name, schema, value] of SCHEMAS) {
-  describe(name, () => {
-    test("takes a whole value as it is, through JSON too", () => {
-      expect(v.parse(schema, value)).toStrictEqual(value);
-      expect(v.parse(schema, JSON.parse(JSON.stringify(value)))).toStrictEqual(value);
-    });
-
-    for (const field of Object.keys(value)) {
-      test(`refuses a value without ${field}, and ${field} of another kind`, () => {
-        const { [field]: _, ...rest } = value;
-        expect(isValid(schema, rest)).toBe(false);
-        for (const wrong of [undefined, 1.5, "\0", true, {}, [[]]]) {
-          expect(
-            !isValid(schema, { ...value, [field]: wrong }) || isFree(field, wrong),
-            `${wrong}`,
-          ).toBe(true);
-        }
-      });
-    }
-
-    test("drops what it does not know", () => {
-      const parsed = v.parse(schema, { ...value, more: "junk", constructor: 1 });
-      expect(parsed).toStrictEqual(value);
-    });
-
-    test("refuses what is no object", () => {
-      for (const other of [null, undefined, 1, "", "{}", [], true])
-        expect(isValid(schema, other)).toBe(false);
-    });
+describe.for(SCHEMAS)("%s", ([, schema, value]) => {
+  test("takes a whole value as it is, through JSON too", () => {
+    expect(v.parse(schema, value)).toStrictEqual(value);
+    expect(v.parse(schema, JSON.parse(JSON.stringify(value)))).toStrictEqual(value);
   });
-}
+
+  test.for(Object.keys(value))("refuses a value without $0, and $0 of another kind", (field) => {
+    const { [field]: _, ...rest } = value;
+    expect(isValid(schema, rest)).toBe(false);
+    for (const wrong of [undefined, 1.5, "\0", true, {}, [[]]]) {
+      expect(
+        !isValid(schema, { ...value, [field]: wrong }) || isFree(field, wrong),
+        `${wrong}`,
+      ).toBe(true);
+    }
+  });
+
+  test("drops what it does not know", () => {
+    const parsed = v.parse(schema, { ...value, more: "junk", constructor: 1 });
+    expect(parsed).toStrictEqual(value);
+  });
+
+  test("refuses what is no object", () => {
+    for (const other of [null, undefined, 1, "", "{}", [], true])
+      expect(isValid(schema, other)).toBe(false);
+  });
+});
 
 /**
  * Text fields take any text, a version is any number, a cut may be without bundles, and a config may
@@ -212,9 +208,7 @@ describe("hostile values", () => {
         { tag: null, image: { ...POINTER, recipe: "a".repeat(511) } },
       ],
     ];
-  for (const [what, schema, value] of rows) {
-    test(`refuses ${what}`, () => expect(isValid(schema, value)).toBe(false));
-  }
+  test.for(rows)("refuses %s", ([, schema, value]) => expect(isValid(schema, value)).toBe(false));
 
   test("takes as many as are allowed", () => {
     expect(

@@ -65,11 +65,9 @@ describe("verifyRequest", () => {
     ["a client where none was signed", REQUEST, { ...REQUEST, client: "192.0.2.7" }],
     ["no client where one was signed", { ...REQUEST, client: "192.0.2.7" }, REQUEST],
   ];
-  for (const [what, signed, sent] of others) {
-    test(`refuses ${what}`, async () => {
-      expect(await verify(await authorization([FIRST], signed), sent)).toBe(false);
-    });
-  }
+  test.for(others)("refuses %s", async ([, signed, sent]) => {
+    expect(await verify(await authorization([FIRST], signed), sent)).toBe(false);
+  });
 
   test("refuses a token of the other party", async () => {
     const header = await authorization([FIRST]);
@@ -119,11 +117,9 @@ describe("verifyRequest", () => {
       },
     ],
   ];
-  for (const [what, make] of forgeries) {
-    test(`refuses a token with ${what}`, async () => {
-      expect(await verify(await make())).toBe(false);
-    });
-  }
+  test.for(forgeries)("refuses a token with %s", async ([, make]) => {
+    expect(await verify(await make())).toBe(false);
+  });
 
   test("refuses what is no token, and throws at nothing", async () => {
     const token = await signRequest([FIRST], "origin", REQUEST, NOW_MS);
@@ -197,17 +193,15 @@ describe("parseSecretKeys", () => {
     [`a:${sixteen},a:${sixteen}x`, /two ids/],
     [`a:${sixteen},b:${sixteen},c:${sixteen}`, /at most 2/],
   ];
-  for (const [text, keys] of rows) {
-    test(`reads ${JSON.stringify(text)} as ${keys}`, () => {
-      const parsed = parseSecretKeys(text);
-      if (keys instanceof RegExp) {
-        assert(typeof parsed === "string");
-        expect(parsed).toMatch(keys);
-      } else {
-        expect(parsed).toStrictEqual(keys.map(([id, secret]) => key(id, secret)));
-      }
-    });
-  }
+  test.for(rows)("reads %j as %s", ([text, keys]) => {
+    const parsed = parseSecretKeys(text);
+    if (keys instanceof RegExp) {
+      assert(typeof parsed === "string");
+      expect(parsed).toMatch(keys);
+    } else {
+      expect(parsed).toStrictEqual(keys.map(([id, secret]) => key(id, secret)));
+    }
+  });
 
   test("counts bytes, not characters", () => {
     expect(typeof parseSecretKeys("ü".repeat(8))).toBe("object");

@@ -56,30 +56,28 @@ describe("planBlob", () => {
     ["bytes=0-1,5-6", 100, "whole"],
     ["bytes=0-1,", 100, "whole"],
   ];
-  for (const [range, sizeBytes, answer] of ranges) {
-    test(`answers ${range} of ${sizeBytes} bytes with ${answer}`, () => {
-      const plan = planBlob(get({ Range: range }), blob(sizeBytes));
-      const header = (name: string) => plan.headers.get(name);
-      if (answer === "whole") {
-        expect(plan.status).toBe(200);
-        expect(plan.range).toBeNull();
-        expect(header("Content-Length")).toBe(String(sizeBytes));
-        expect(header("Content-Range")).toBeNull();
-      } else if (answer === "unsatisfiable") {
-        expect(plan.status).toBe(416);
-        expect(plan.range).toBeNull();
-        expect(header("Content-Range")).toBe(`bytes */${sizeBytes}`);
-        expect(header("Cache-Control")).toBe("no-store");
-        expect(header("Content-Length")).toBe("0");
-      } else {
-        const [offset, length] = answer;
-        expect(plan.status).toBe(206);
-        expect(plan.range).toStrictEqual({ offset, length });
-        expect(header("Content-Length")).toBe(String(length));
-        expect(header("Content-Range")).toBe(`bytes ${offset}-${offset + length - 1}/${sizeBytes}`);
-      }
-    });
-  }
+  test.for(ranges)("answers %s of %s bytes with %s", ([range, sizeBytes, answer]) => {
+    const plan = planBlob(get({ Range: range }), blob(sizeBytes));
+    const header = (name: string) => plan.headers.get(name);
+    if (answer === "whole") {
+      expect(plan.status).toBe(200);
+      expect(plan.range).toBeNull();
+      expect(header("Content-Length")).toBe(String(sizeBytes));
+      expect(header("Content-Range")).toBeNull();
+    } else if (answer === "unsatisfiable") {
+      expect(plan.status).toBe(416);
+      expect(plan.range).toBeNull();
+      expect(header("Content-Range")).toBe(`bytes */${sizeBytes}`);
+      expect(header("Cache-Control")).toBe("no-store");
+      expect(header("Content-Length")).toBe("0");
+    } else {
+      const [offset, length] = answer;
+      expect(plan.status).toBe(206);
+      expect(plan.range).toStrictEqual({ offset, length });
+      expect(header("Content-Length")).toBe(String(length));
+      expect(header("Content-Range")).toBe(`bytes ${offset}-${offset + length - 1}/${sizeBytes}`);
+    }
+  });
 
   const conditions: readonly [headers: Readonly<Record<string, string>>, status: number][] = [
     [{}, 200],
@@ -125,13 +123,14 @@ describe("planBlob", () => {
     });
   }
 
-  for (const range of ["bytes=0-1", "bytes=100-"]) {
-    test(`answers HEAD with the whole, whether or not it asks for ${range}`, () => {
+  test.for(["bytes=0-1", "bytes=100-"])(
+    "answers HEAD with the whole, whether or not it asks for %s",
+    (range) => {
       const plan = planBlob({ ...get({ Range: range }), method: "HEAD" }, blob(100));
       expect(plan.status).toBe(200);
       expect(plan.headers.get("Content-Length")).toBe("100");
-    });
-  }
+    },
+  );
 
   test("says that content is for ever, opaque, and not to be transformed", () => {
     const { headers } = planBlob(get(), blob(100));
@@ -210,10 +209,8 @@ describe("requestedRange", () => {
     ["bytes=9-5", null],
     ["bytes=1-2,3-4", null],
   ];
-  for (const [range, asked] of rows) {
-    test(`reads ${range} before any size is known`, () => {
-      const request = get(range === null ? {} : { Range: range });
-      expect(requestedRange(request, DIGEST)).toStrictEqual(asked);
-    });
-  }
+  test.for(rows)("reads %s before any size is known", ([range, asked]) => {
+    const request = get(range === null ? {} : { Range: range });
+    expect(requestedRange(request, DIGEST)).toStrictEqual(asked);
+  });
 });

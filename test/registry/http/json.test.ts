@@ -10,12 +10,10 @@ const rows: readonly (readonly [text: string, json: unknown])[] = [
   ["{", undefined],
   ["<html>", undefined],
 ];
-for (const [text, json] of rows) {
-  test(`reads ${JSON.stringify(text)} as ${JSON.stringify(json)}, as text and as bytes`, () => {
-    expect(parseJson(text)).toStrictEqual(json);
-    expect(parseJson(new TextEncoder().encode(text))).toStrictEqual(json);
-  });
-}
+test.for(rows)("reads %j as %j, as text and as bytes", ([text, json]) => {
+  expect(parseJson(text)).toStrictEqual(json);
+  expect(parseJson(new TextEncoder().encode(text))).toStrictEqual(json);
+});
 
 test("reads bytes that are no text as nothing", () => {
   expect(parseJson(Uint8Array.of(0xff, 0x00))).toBeUndefined();

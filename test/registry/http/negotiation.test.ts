@@ -36,11 +36,9 @@ describe("parseAccept", () => {
     ["a/b;charset=utf-8;q=0.001", ["a/b"]],
     [",, ,a/b,", ["a/b"]],
   ];
-  for (const [header, named] of rows) {
-    test(`reads ${JSON.stringify(header)} as ${JSON.stringify(named)}`, () => {
-      expect([...parseAccept(header)]).toStrictEqual(named);
-    });
-  }
+  test.for(rows)("reads %j as %j", ([header, named]) => {
+    expect([...parseAccept(header)]).toStrictEqual(named);
+  });
 
   test("reads the first 64 ranges of a header that never ends", () => {
     const header = Array.from({ length: 1000 }, (_, index) => `a/${index}`).join(",");

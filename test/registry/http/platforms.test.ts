@@ -93,12 +93,13 @@ describe("wantedImage", () => {
     // An index names manifests of its own family only.
     ["git", BOTH, `${OCI_MANIFEST}, ${DOCKER_MANIFEST_LIST}`, "first", "cacert/git/iana-etc"],
   ];
-  for (const [name, platforms, accept, kind, canonical] of rows) {
-    test(`takes ${name} on ${platforms} with ${accept} for ${kind} ${canonical}`, () => {
+  test.for(rows)(
+    "takes %s on %s with %s for %s %s",
+    ([name, platforms, accept, kind, canonical]) => {
       const image = wanted(name, platforms, accept);
       expect([image.kind, canonicalImage(image)]).toStrictEqual([kind, canonical]);
-    });
-  }
+    },
+  );
 
   test("never spells an index like an image", () => {
     const index = canonicalImage(wanted("git", BOTH, ALL_TYPES));

@@ -17,9 +17,7 @@ const rows: readonly (readonly [ageMs: number, text: string])[] = [
   [48 * HOUR_MS, "2 days"],
   [1000 * 24 * HOUR_MS, "1000 days"],
 ];
-for (const [ageMs, text] of rows) {
-  test(`says ${text} of ${ageMs} ms`, () => expect(describeAge(ageMs)).toBe(text));
-}
+test.for(rows)("says $1 of $0 ms", ([ageMs, text]) => expect(describeAge(ageMs)).toBe(text));
 
 test("names the code for what stays true, and no agent", () => {
   expect(staleWarning("so old")).toBe('299 - "nixport: so old"');

@@ -47,16 +47,14 @@ describe("a composed image", () => {
       "docker.image.rootfs.diff.tar.gzip",
     ],
   } as const;
-  for (const variant of VARIANTS) {
-    test(`writes the media types of ${variant}`, async () => {
-      const { image, manifest } = await read("git", variant);
-      const layers = new Set(manifest.layers.map((layer) => layer.mediaType));
-      expect([manifest.mediaType, manifest.config.mediaType, ...layers]).toStrictEqual(
-        types[variant].map((type) => `application/vnd.${type}`),
-      );
-      expect(image.manifest.mediaType).toBe(manifest.mediaType);
-    });
-  }
+  test.for(VARIANTS)("writes the media types of %s", async (variant) => {
+    const { image, manifest } = await read("git", variant);
+    const layers = new Set(manifest.layers.map((layer) => layer.mediaType));
+    expect([manifest.mediaType, manifest.config.mediaType, ...layers]).toStrictEqual(
+      types[variant].map((type) => `application/vnd.${type}`),
+    );
+    expect(image.manifest.mediaType).toBe(manifest.mediaType);
+  });
 
   test("says in labels what the image is", async () => {
     const { config } = await read("arm64/git/openssl");

@@ -35,12 +35,13 @@ describe("chooseCuts", () => {
     [6, [1, 1, 1]],
     [0, [1, 1, 1]],
   ];
-  for (const [budget, expected] of rows) {
-    test(`takes ${expected} for 2, 5 and 9 bundles, 3 views and a budget of ${budget}`, () => {
+  test.for(rows)(
+    "takes $1 for 2, 5 and 9 bundles, 3 views and a budget of $0",
+    ([budget, expected]) => {
       expect(levels([small, middle, big], budget)).toStrictEqual(expected);
       expect(levels([big, middle, small], budget)).toStrictEqual(expected.toReversed());
-    });
-  }
+    },
+  );
 
   test("breaks a tie by store path, whatever the order of records", () => {
     const [a, b] = [large("a", 4), large("b", 4)];

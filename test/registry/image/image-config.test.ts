@@ -46,12 +46,10 @@ describe("an image's config", () => {
     ["no set at all", [], /^is a list, not a set$/],
     ["nothing", null, /Object/],
   ];
-  for (const [what, config, pattern] of wrong) {
-    test(`is refused with ${what}`, () => {
-      const parsed = parseImageConfig(config);
-      expect(parsed.kind === "invalid" ? parsed.reason : "taken").toMatch(pattern);
-    });
-  }
+  test.for(wrong)("is refused with %s", ([, config, pattern]) => {
+    const parsed = parseImageConfig(config);
+    expect(parsed.kind === "invalid" ? parsed.reason : "taken").toMatch(pattern);
+  });
 });
 
 describe("a config laid over another", () => {
@@ -79,9 +77,9 @@ describe("a config laid over another", () => {
       { ...base, Env: ["PATH=/bin", "HOME=/data", "A=1"] },
     ],
   ];
-  for (const [what, own, expected] of cases) {
-    test(what, () => expect(layConfigOver(base, own)).toStrictEqual(expected));
-  }
+  test.for(cases)("%s", ([, own, expected]) =>
+    expect(layConfigOver(base, own)).toStrictEqual(expected),
+  );
 
   test("adds labels to those that are there", () => {
     const laid = layConfigOver({ Labels: { a: "1", b: "1" } }, { Labels: { b: "2", c: "2" } });

@@ -103,13 +103,11 @@ describe("parseRepository", () => {
     ["shell/git/arm64", /stands only in front: arm64\/shell\/git$/],
     ["git/shell/htop/shell", /stands only in front: shell\/git\/htop$/],
   ];
-  for (const [name, reason] of refusals) {
-    test(`refuses ${JSON.stringify(name)} and says why`, () => {
-      const result = parseRepository(name);
-      assert(result.kind === "invalid", JSON.stringify(result));
-      expect(result.reason).toMatch(reason);
-    });
-  }
+  test.for(refusals)("refuses %j and says why", ([name, reason]) => {
+    const result = parseRepository(name);
+    assert(result.kind === "invalid", JSON.stringify(result));
+    expect(result.reason).toMatch(reason);
+  });
 
   test("suggests a name that is itself a recipe", () => {
     for (const name of ["htop/git/shell", "git/arm64", "shell/git/arm64/shell"]) {

@@ -23,9 +23,7 @@ describe("parseTag", () => {
   for (const text of tags) test(`takes ${text}`, () => expect(parseTag(text)).toBe(text));
 
   const refused = ["", ".a", "-a", "a/b", "a:b", "a b", "a+b", "é", "a\n", "a@b", "x".repeat(129)];
-  for (const text of refused) {
-    test(`refuses ${JSON.stringify(text)}`, () => expect(parseTag(text)).toBeUndefined());
-  }
+  test.for(refused)("refuses %j", (text) => expect(parseTag(text)).toBeUndefined());
 });
 
 describe("parseReference", () => {
@@ -55,12 +53,10 @@ describe("digests", () => {
     ...[`sha256:${"g".repeat(64)}`, ` sha256:${HEX}`, `sha256:${HEX}\n`, `sha256:${HEX} `],
     ...[`sha256-${HEX}`, `sha256::${HEX}`, `sha256:${HEX.toUpperCase()}`],
   ];
-  for (const text of malformed) {
-    test(`${JSON.stringify(text)} is malformed and not foreign`, () => {
-      expect(parseDigest(text)).toBeUndefined();
-      expect(isForeignDigest(text)).toBe(false);
-    });
-  }
+  test.for(malformed)("%j is malformed and not foreign", (text) => {
+    expect(parseDigest(text)).toBeUndefined();
+    expect(isForeignDigest(text)).toBe(false);
+  });
 
   const foreign: readonly [text: string, isForeign: boolean][] = [
     [`sha512:${HEX}${HEX}`, true],
@@ -118,14 +114,12 @@ describe("store paths", () => {
     ["x-unstable-2024-01-01", "x-unstable"],
     ["a+b_c?d=e.f", "a+b_c?d=e.f"],
   ];
-  for (const [name, packageName] of names) {
-    test(`${name} is of the package ${packageName}`, () => {
-      const path = defined(parseStorePath(`/nix/store/${hash}-${name}`), name);
-      expect(storePathName(path)).toBe(name);
-      expect(storePathBase(path)).toBe(`${hash}-${name}`);
-      expect(storePathPackage(path)).toBe(packageName);
-    });
-  }
+  test.for(names)("%s is of the package %s", ([name, packageName]) => {
+    const path = defined(parseStorePath(`/nix/store/${hash}-${name}`), name);
+    expect(storePathName(path)).toBe(name);
+    expect(storePathBase(path)).toBe(`${hash}-${name}`);
+    expect(storePathPackage(path)).toBe(packageName);
+  });
 
   const refused = [
     ...["", "/nix/store", `/nix/store/${hash}`, `/nix/store/${hash}-`, `${hash}-a`],
