@@ -37,8 +37,6 @@ export interface Origin {
   readonly url: string;
   /** Why nothing new can be made for now; null where something can. */
   readonly shortcoming: string | null;
-  /** Resolves when the edge has been given everything that was answered; at once without an edge. */
-  backfilled(): Promise<void>;
   /** Resolves when the images of tags that moved are made. */
   refreshed(): Promise<void>;
   /** Stops listening, gives up builds, lets answers under way finish for a while. */
@@ -124,7 +122,6 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   return {
     url: server.url,
     shortcoming,
-    backfilled: () => outbox?.drained() ?? Promise.resolve(),
     refreshed: () => refresh.settled(),
     async close() {
       stop.abort(new Error("the origin is going down"));

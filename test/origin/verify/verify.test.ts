@@ -232,6 +232,14 @@ describe("nixport verify", limit, () => {
     expect(output).toMatch(/the registry answered from path-[0-9a-f]+, and .* is at path-/);
   });
 
+  test("says why Nix did not build the image again", skipWhere(noSandbox), async () => {
+    const { code, output } = await verify([imageOf("sh")], {
+      NIX_CONFIG: "sandbox = true\nsandbox-fallback = false\nsandbox-paths = /nowhere\n",
+    });
+    expect(output, output).toMatch(/not built: .*nowhere/);
+    expect(code).toBe(1);
+  });
+
   const failures: readonly [string, () => readonly string[], number, RegExp][] = [
     ["no such package", () => [imageOf("nothing")], 1, /answers 404: no package nothing/],
     ["no registry", () => ["127.0.0.1:1/hello"], 1, /cannot be reached: /],
