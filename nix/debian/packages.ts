@@ -68,6 +68,7 @@ export const ROOTS: readonly RootRow[] = [
   ["cacert", "ca-certificates", undefined, "MPL-2.0"],
   ["iana-etc", "netbase", undefined],
   ["glibcLocales", "libc-bin", undefined, "LGPL-2.1-or-later"],
+  ["tzdata", "tzdata", undefined],
   ["glibc", "libc6", undefined, "LGPL-2.1-or-later"],
   ["zlib", "zlib1g", undefined, "Zlib"],
   ["haskellPackages.shellcheck", "shellcheck", "shellcheck", "GPL-3.0-or-later"],
@@ -128,7 +129,7 @@ export const SKIPPED: readonly RegExp[] = [
   /^(base-files|base-passwd|adduser|passwd|init-system-helpers|lsb-base|sysvinit-utils)$/,
   /^(systemd|dbus|udev|cron|logrotate|libpam-.*|mount|login|sysuser-helper)$/,
   /^(default-)?systemd-sysusers$|^systemd-standalone-sysusers$|^opensysusers$/,
-  /^(tzdata|media-types|mime-support|readline-common|libx11-data|gcc-\d+-base|libcap2-bin)$/,
+  /^(media-types|mime-support|readline-common|libx11-data|gcc-\d+-base|libcap2-bin)$/,
 ];
 
 // Dependencies that Debian takes for granted because the package is on every system, or that a
@@ -156,6 +157,7 @@ export const WITHOUT_SHELL: readonly string[] = [
   "iana-etc",
   "nss-cacert",
   "tty",
+  "tzdata",
 ];
 
 // What the packages are built with, and nothing of the machine's own; and what these are made with.
