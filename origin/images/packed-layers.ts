@@ -18,6 +18,7 @@ import {
 } from "../../registry/image/record.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
+import { GROUND_ID } from "../layers/base.ts";
 import { packerId } from "../layers/compression.ts";
 import { type ArchiveEntry, archiveEntries, packEntries } from "../layers/entries.ts";
 import type { PackedLayer, SegmentTask } from "../layers/layer.ts";
@@ -98,8 +99,11 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   const notes = createWriteBehind(store, log);
   let packedCount = 0;
   const latest = recentValues<{ readonly place: number; readonly sizeBytes: number }>(MAX_LATEST);
-  const keyOf = (bundle: BundleToPack) =>
-    storageKey.build(packerId(bundle.form), bundle.storePaths, bundle.view?.of ?? null);
+  // A view has the modes of the ground's directories, if not the ground itself.
+  const keyOf = ({ form, storePaths, view }: BundleToPack) =>
+    view === null
+      ? storageKey.build(packerId(form), storePaths, null)
+      : storageKey.build(`${packerId(form)}.g${GROUND_ID}`, storePaths, view.of);
   const packing = joinBatches<BundleToPack, LayerRecord>(keyOf, (bundles) =>
     notes.during(() => Promise.all(bundles.map(pack))),
   );

@@ -13,6 +13,7 @@ import {
   recordPaths,
 } from "../../registry/image/record.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
+import { GROUND_ID } from "../layers/base.ts";
 import { type Bundle, CUT_VERSION, cutLevels } from "../layers/bundles.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { packerId } from "../layers/compression.ts";
@@ -79,7 +80,7 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
       const layer = packed[index];
       return layer === undefined ? [] : [{ ...layer, ...bundle }];
     });
-    const { provides, program, fallbacks: links } = view;
+    const { provides, program, locale, fallbacks: links } = view;
     const fallback =
       links.length === 0
         ? null
@@ -87,7 +88,7 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
     return {
       ...{ ...part, form, packing: packings[form], bundles },
       coarser: planCoarser(bundles, coarser),
-      ...{ provides, fallback, program },
+      ...{ provides, fallback, program, locale },
     };
   }
 
@@ -189,7 +190,7 @@ function planCoarser(
 }
 
 function packingId(form: Form, popularity: Popularity): PackingId {
-  const id = parsePackingId(`${packerId(form)}.c${CUT_VERSION}.${popularity.id}`);
+  const id = parsePackingId(`${packerId(form)}.c${CUT_VERSION}.g${GROUND_ID}.${popularity.id}`);
   if (id === undefined) throw new Error(`${packerId(form)} makes no packing id`);
   return id;
 }

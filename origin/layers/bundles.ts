@@ -26,7 +26,7 @@ import { type ClosureGraph, type ClosureNode, createPathSets, orderClosure } fro
 import type { Popularity } from "./popularity.ts";
 
 /** Raised with every change of the rule: records cut by different rules never meet in an image. */
-export const CUT_VERSION = 5;
+export const CUT_VERSION = 6;
 /** From here on a layer's fixed costs are small against the bytes it saves. */
 export const LEADER_WEIGHT_BYTES = 1_000_000;
 /** Level 0 is the finest cut; the coarsest is a single bundle, so that any image has some cut. */

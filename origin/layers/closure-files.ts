@@ -2,7 +2,7 @@
 // closure exists, and links are followed by the names they say, never through the host's own files.
 // That is what keeps a view the same on every host.
 
-import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
 import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 import { type ByteString, fileArgument, toByteString } from "./byte-string.ts";
 
@@ -23,10 +23,14 @@ export interface ClosureFiles {
    * relative starts at `directory`, which must be resolved already.
    */
   resolve(path: ByteString, directory?: ByteString): ResolvedFile | undefined;
+  /** Whether a text is in a file, which must be resolved already; never in one that is huge. */
+  holds(file: ByteString, text: string): boolean;
 }
 
 /** The kernel's own limit. */
 const MAX_LINKS = 40;
+/** Some thirty times what a C library has. */
+const MAX_SEARCHED_BYTES = 64 * 1024 * 1024;
 const STORE_PARTS = ["nix", "store"] as const;
 
 export function openClosure(
@@ -78,6 +82,10 @@ export function openClosure(
   return {
     names: (path) => readdirSync(real(path), "latin1").sort(),
     resolve,
+    holds(path, text) {
+      const file = real(path);
+      return (lookAt(file)?.size ?? 0) <= MAX_SEARCHED_BYTES && readFileSync(file).includes(text);
+    },
   };
 }
 

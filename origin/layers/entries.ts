@@ -11,7 +11,13 @@ import { type Owner, writeHeader } from "./tar-header.ts";
 
 /** `path` is relative to the image's root, without leading or trailing slash. */
 export type ArchiveEntry =
-  | { readonly kind: "directory"; readonly path: ByteString; readonly mode: number }
+  | {
+      readonly kind: "directory";
+      readonly path: ByteString;
+      readonly mode: number;
+      /** Its own, whoever owns the rest. */
+      readonly owner?: Owner;
+    }
   | {
       readonly kind: "file";
       readonly path: ByteString;
@@ -41,12 +47,13 @@ export function packEntries(
 }
 
 /** The tar bytes, without end-of-archive blocks. */
-export function archiveEntries(entries: readonly ArchiveEntry[], owner?: Owner): Buffer {
+export function archiveEntries(entries: readonly ArchiveEntry[], others?: Owner): Buffer {
   const chunks: Buffer[] = [];
   const out = createChunkWriter(createChunkBuffer(), (chunk) => chunks.push(Buffer.from(chunk)));
   for (const entry of inTreeOrder(entries)) {
     const { kind: type, path } = entry;
     const content = entry.kind === "file" ? entry.content : new Uint8Array();
+    const owner = (entry.kind === "directory" ? entry.owner : undefined) ?? others;
     writeHeader(out, {
       type,
       path,

@@ -2,7 +2,7 @@
 // of an image, the files that no package brings.
 
 import type { Part } from "../../registry/image/part.ts";
-import { WELL_KNOWN_PATHS } from "../../registry/image/record.ts";
+import { type LocaleFacts, WELL_KNOWN_PATHS } from "../../registry/image/record.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { BASE_ENTRIES } from "./base.ts";
 import type { ByteString } from "./byte-string.ts";
@@ -34,7 +34,14 @@ export function readPartView(
     return offered.find((fallback) => fallback.path === path) ?? [];
   });
   const program = views.find((view) => view.program !== null)?.program ?? null;
-  const view = { entries: entries.length === 0 ? null : entries, provides, fallbacks, program };
+  const is = (fact: keyof LocaleFacts) => views.some(({ locale }) => locale[fact]);
+  const locale = {
+    hasUtf8: is("hasUtf8"),
+    hasZones: is("hasZones"),
+    looksElsewhereForZones: is("looksElsewhereForZones"),
+  };
+  const shownEntries = entries.length === 0 ? null : entries;
+  const view = { entries: shownEntries, provides, fallbacks, program, locale };
   return { kind: "view", view };
 }
 

@@ -4,6 +4,7 @@
 
 import {
   type FallbackLink,
+  type LocaleFacts,
   WELL_KNOWN_PATHS,
   type WellKnownPath,
 } from "../../registry/image/record.ts";
@@ -12,6 +13,7 @@ import { BASE_ENTRIES } from "./base.ts";
 import { type ByteString, isAscii, readableText } from "./byte-string.ts";
 import { type ClosureFiles, openClosure } from "./closure-files.ts";
 import { type ArchiveEntry, DIRECTORY_MODE } from "./entries.ts";
+import { readLocale } from "./locale.ts";
 import { WHITEOUT_PREFIX } from "./tar.ts";
 
 export interface PackageView {
@@ -22,6 +24,7 @@ export interface PackageView {
   readonly fallbacks: readonly FallbackLink[];
   /** The program in `bin/` that a user most likely wants. */
   readonly program: string | null;
+  readonly locale: LocaleFacts;
 }
 
 export type ViewResult =
@@ -53,14 +56,15 @@ const HIDDEN: ReadonlySet<string> = new Set([
  * below it, or send what a program writes there to the read-only store.
  */
 const DIRECTORIES_ONLY: ReadonlySet<string> = new Set([
-  ...["bin", "etc", "home", "include", "lib", "lib32", "lib64", "libexec", "mnt", "opt", "root"],
-  ...["run", "sbin", "share", "srv", "tmp", "usr", "usr/bin", "usr/lib", "usr/share", "var"],
-  "var/tmp",
+  ...["bin", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "usr/bin"],
+  // Links to directories, which the base has there.
+  ...["usr/share/terminfo", "usr/share/zoneinfo", "var/lock", "var/run"],
+  ...BASE_ENTRIES.flatMap(({ kind, path }) => (kind === "directory" ? [path] : [])),
 ]);
 
 /** A view lies above the base: its entry for `/tmp` must not take the sticky bit away. */
-const BASE_MODES: ReadonlyMap<ByteString, number> = new Map(
-  BASE_ENTRIES.flatMap((entry) => (entry.kind === "directory" ? [[entry.path, entry.mode]] : [])),
+const BASE_DIRECTORIES: ReadonlyMap<ByteString, ArchiveEntry> = new Map(
+  BASE_ENTRIES.flatMap((entry) => (entry.kind === "directory" ? [[entry.path, entry]] : [])),
 );
 
 /** Looks at a package as it is in the store. `closure` holds the package's own path too. */
@@ -97,6 +101,7 @@ export function readView(
     provides,
     fallbacks,
     program: walked === null ? null : mainProgram(files, root),
+    locale: readLocale(files, closure, (path) => entries.has(path)),
   };
   return { kind: "view", view };
 }
@@ -120,8 +125,8 @@ function walk(files: ClosureFiles, root: StorePath, top: ByteString): ArchiveEnt
       if (HIDDEN.has(shown) || name.startsWith(WHITEOUT_PREFIX)) continue;
       const found = files.resolve(name, real);
       if (found?.kind === "directory" && found.path !== real && !above.includes(found.path)) {
-        const mode = BASE_MODES.get(shown) ?? DIRECTORY_MODE;
-        entries.push({ kind: "directory", path: shown, mode });
+        const plain = { kind: "directory", path: shown, mode: DIRECTORY_MODE } as const;
+        entries.push(BASE_DIRECTORIES.get(shown) ?? plain);
         descend(shown, found.path, [...above, real]);
       } else if (!DIRECTORIES_ONLY.has(shown)) {
         entries.push({ kind: "link", path: shown, target: `${root}/${shown}` });

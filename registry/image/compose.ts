@@ -22,7 +22,7 @@ import type { LayerRecord, PackageRecord } from "./record.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
 
 /** Raised with every change that gives other bytes for the same input. */
-export const COMPOSE_VERSION = 4;
+export const COMPOSE_VERSION = 5;
 /**
  * Beyond this many layers the largest packages are taken in coarser cuts. 25 below the limit, since
  * a user's `FROM` adds layers of its own.

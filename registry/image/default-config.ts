@@ -9,11 +9,18 @@ import {
 import type { ImageConfig } from "./image-config.ts";
 import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./lookup.ts";
 import type { Ingredient } from "./part.ts";
-import type { PackageRecord } from "./record.ts";
+import type { LocaleFacts, PackageRecord } from "./record.ts";
 
-const ENVIRONMENT = ["PATH=/bin:/usr/bin:/sbin:/usr/sbin", "HOME=/root"] as const;
+/**
+ * Without HOME: a runtime takes that from /etc/passwd for whoever is the user, and from here for all. What
+ * is put into /usr/local/bin is found, and before what packages bring, as platforms and people expect.
+ */
+const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Of a file that is not there programs would complain. */
 const CERTIFICATES = "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt";
+/** Of a locale that is not there perl would complain. */
+const LOCALE = "LANG=C.UTF-8";
+const ZONES = "TZDIR=/usr/share/zoneinfo";
 
 export function defaultConfig(
   recipe: Recipe,
@@ -21,12 +28,19 @@ export function defaultConfig(
   records: readonly PackageRecord[],
 ): ImageConfig {
   const hasCertificates = ingredients.some(({ name }) => name === CERTIFICATES_PACKAGE);
+  const is = (fact: keyof LocaleFacts) => records.some(({ locale }) => locale[fact]);
+  const needsZoneFolder = is("hasZones") && is("looksElsewhereForZones");
   const command = defaultCommand(ingredients, records);
   const versions = (found: Found) => packagesOf(found).map(packageVersion);
   const named = ingredients.filter(({ name }) => !isImplicit(name));
   const described = named.flatMap(({ found }) => versions(found)).join(", ");
   return {
-    Env: [...ENVIRONMENT, ...(hasCertificates ? [CERTIFICATES] : [])],
+    Env: [
+      PATH,
+      ...(hasCertificates ? [CERTIFICATES] : []),
+      ...(is("hasUtf8") ? [LOCALE] : []),
+      ...(needsZoneFolder ? [ZONES] : []),
+    ],
     ...(command !== null && { Cmd: [command] }),
     WorkingDir: "/",
     Labels: {

@@ -56,6 +56,16 @@ export interface FallbackRecord {
   readonly layer: LayerRecord;
 }
 
+/** What the C library of a closure finds, and what programs must be told for it. */
+export interface LocaleFacts {
+  /** C.UTF-8 is there. */
+  readonly hasUtf8: boolean;
+  /** Time zones are shown. */
+  readonly hasZones: boolean;
+  /** Not in /usr/share/zoneinfo, unless `TZDIR` says so. */
+  readonly looksElsewhereForZones: boolean;
+}
+
 export interface PackageRecord extends Part {
   readonly form: Form;
   readonly packing: PackingId;
@@ -71,12 +81,13 @@ export interface PackageRecord extends Part {
   readonly fallback: FallbackRecord | null;
   /** The program in `bin/` that a user most likely wants, where the package set does not say. */
   readonly program: string | null;
+  readonly locale: LocaleFacts;
 }
 
 declare const packingBrand: unique symbol;
 /**
  * Names everything that changes the bytes or the grouping of layers: packer, compressor and its
- * version, level, chunk size, and the popularity data. Records of different packings never mix.
+ * version, level, chunk size, the ground, and the popularity data. Records of different packings never mix.
  */
 export type PackingId = string & { readonly [packingBrand]: "PackingId" };
 
@@ -153,6 +164,11 @@ const recordFields = v.object({
   provides: v.array(v.picklist([...WELL_KNOWN_PATHS, "/bin/bash"])),
   fallback: v.nullable(v.object({ links: v.array(fallbackLinkSchema), layer: layerRecordSchema })),
   program: v.nullable(v.string()),
+  locale: v.object({
+    hasUtf8: v.boolean(),
+    hasZones: v.boolean(),
+    looksElsewhereForZones: v.boolean(),
+  }),
 });
 
 export const packageRecordSchema: v.GenericSchema<unknown, PackageRecord> = v.pipe(

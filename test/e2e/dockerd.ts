@@ -90,15 +90,17 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
 
 /** What the engine puts into every container below its own files, where the image has nothing. */
 const CONTAINER_PATHS: readonly string[] = [
-  ...[".dockerenv", "dev", "dev/console", "dev/pts", "dev/shm", "proc", "sys"],
+  ...[".dockerenv", "dev/console", "dev/pts", "dev/shm"],
   ...["etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"],
 ];
 
 function withoutContainer(listing: Listing): Listing {
   const image = new Map<string, FileEntry>(listing);
   for (const path of CONTAINER_PATHS) image.delete(path);
-  const etc = image.get("etc");
-  // Putting files into it has changed its time, and an export shows no other.
-  if (etc !== undefined) image.set("etc", { ...etc, mtimeSeconds: 1 });
+  // Putting files into them has changed their times, and an export shows no other.
+  for (const path of ["dev", "etc"]) {
+    const folder = image.get(path);
+    if (folder !== undefined) image.set(path, { ...folder, mtimeSeconds: 1 });
+  }
   return image;
 }

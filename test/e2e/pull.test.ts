@@ -138,7 +138,7 @@ describe("podman run", skipWhere(missingClient("podman")), () => {
     ].join("; ");
     expect(succeeds("shell/git/htop", "bash", "-c", script).trim().split("\n")).toStrictEqual([
       ...["1777", "1777", "700", "/root /etc/ssl/certs/ca-bundle.crt", "sh", "root", "nobody"],
-      "file",
+      ...["nonroot", "file"],
     ]);
   });
 

@@ -62,17 +62,43 @@ function asPacked(entry: FileEntry): FileEntry {
   return { ...entry, mode, owner: "0:0", mtimeSeconds: 1 };
 }
 
-/** What every image has whatever its packages: path, type and mode. */
-const BASE: readonly (readonly [path: string, type: string, mode: number])[] = [
+/** What every image has whatever its packages: path, type, mode, and whose it is if not root's. */
+const BASE: readonly (readonly [path: string, type: string, mode: number, owner?: string])[] = [
+  ["dev", "directory", 0o755],
   ["etc", "directory", 0o755],
   ["etc/group", "file", 0o644],
   ["etc/nsswitch.conf", "file", 0o644],
+  ["etc/os-release", "file", 0o644],
   ["etc/passwd", "file", 0o644],
+  ["etc/pki/tls/certs/ca-bundle.crt", "link", 0o777],
+  ["etc/profile", "file", 0o644],
+  ["etc/shells", "file", 0o644],
+  ["etc/ssl/cert.pem", "link", 0o777],
+  ["etc/ssl/certs/ca-certificates.crt", "link", 0o777],
+  ["home", "directory", 0o755],
+  ["home/nonroot", "directory", 0o700, "65532:65532"],
+  ["mnt", "directory", 0o755],
   ["nix", "directory", 0o755],
   ["nix/store", "directory", 0o755],
+  ["opt", "directory", 0o755],
+  ["proc", "directory", 0o755],
   ["root", "directory", 0o700],
+  ["run", "directory", 0o755],
+  ["run/lock", "directory", 0o1777],
+  ["srv", "directory", 0o755],
+  ["sys", "directory", 0o755],
   ["tmp", "directory", 0o1777],
+  ["usr/lib/os-release", "link", 0o777],
+  ["usr/local/bin", "directory", 0o755],
+  ["usr/share/terminfo", "link", 0o777],
+  ["usr/share/zoneinfo", "link", 0o777],
   ["var", "directory", 0o755],
+  ["var/cache", "directory", 0o755],
+  ["var/empty", "directory", 0o555],
+  ["var/lib", "directory", 0o755],
+  ["var/lock", "link", 0o777],
+  ["var/log", "directory", 0o755],
+  ["var/run", "link", 0o777],
   ["var/tmp", "directory", 0o1777],
 ];
 /** Nix's own notes, which no view shows. */
@@ -85,13 +111,16 @@ export function assertImage(listing: Listing, truth: Truth): void {
   assertSame(store, truth.store);
 
   const problems: string[] = [];
-  const base = new Map(BASE.map(([path, type, mode]) => [path, { type, mode }]));
+  const base = new Map(BASE.map(([path, type, mode, owner]) => [path, { type, mode, owner }]));
   for (const path of base.keys()) if (!listing.has(path)) problems.push(`${path} is missing`);
   for (const [path, entry] of listing) {
     if (isStore(path)) continue;
-    const { type, mode } = base.get(path) ?? { type: entry.type, mode: 0o755 };
-    const isLink = type === "link";
-    const expected = { ...entry, type, mode: isLink ? 0o777 : mode, owner: "0:0", mtimeSeconds: 1 };
+    const known = base.get(path);
+    const { type, mode } = known ?? {
+      type: entry.type,
+      mode: entry.type === "link" ? 0o777 : 0o755,
+    };
+    const expected = { ...entry, type, mode, owner: known?.owner ?? "0:0", mtimeSeconds: 1 };
     if (describe(entry) !== describe(expected)) {
       problems.push(`${path} is ${describe(entry)}, not ${describe(expected)}`);
     }

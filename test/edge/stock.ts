@@ -75,6 +75,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       provides: [],
       fallback: null,
       program: name,
+      locale: { hasUtf8: false, hasZones: false, looksElsewhereForZones: false },
     });
   }
   return { blobs, packings: PACKINGS, records, lookups };

@@ -306,10 +306,10 @@ describe("an image of one's own", limit, () => {
     expect(config.Cmd).toBeUndefined();
     expect(config.User).toBe("1000");
     expect(config.Env).toStrictEqual([
-      "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
-      "HOME=/tmp",
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
       "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
       "A=1",
+      "HOME=/tmp",
     ]);
   });
 

@@ -106,6 +106,7 @@ export function recordOf(name: string, facts: Partial<PackageRecord> = {}): Pack
     provides: [],
     fallback: null,
     program: null,
+    locale: { hasUtf8: false, hasZones: false, looksElsewhereForZones: false },
     ...facts,
     bundles: hasView ? bundles : [...bundles, viewOf(name, form)],
   };

@@ -135,7 +135,11 @@ export async function composed(
 
 export interface ConfigJson {
   readonly architecture: string;
-  readonly config: { readonly Cmd?: readonly string[]; readonly Labels: Record<string, string> };
+  readonly config: {
+    readonly Cmd?: readonly string[];
+    readonly Env: readonly string[];
+    readonly Labels: Record<string, string>;
+  };
   readonly rootfs: { readonly diff_ids: readonly string[] };
   readonly history: readonly { readonly created_by: string }[];
 }

@@ -272,8 +272,15 @@ describe("what a view leaves out", () => {
           var: { holds: { tmp: "" } },
         },
       },
-      ["usr/ 755", "usr/local -> <pkg>/usr/local", "var/ 755"],
+      ["usr/ 755", "var/ 755"],
     );
+  });
+
+  test("is no link to a directory that the base has, only a directory of one's own", () => {
+    const tree = { holds: { run: { link: "/run" }, lock: { holds: { x: "" } } } };
+    assertView({ holds: { var: tree } }, [
+      ...["var/ 755", "var/lock/ 755", "var/lock/x -> <pkg>/var/lock/x"],
+    ]);
   });
 
   test("is no mode of the base: /tmp stays sticky and /root private", () => {
@@ -289,7 +296,9 @@ describe("what a view leaves out", () => {
   test("is everything for an output that is a file, or a link to one", () => {
     for (const tree of ["text", PROGRAM, { link: at("other") }]) {
       const view = viewOf(tree, { other: "text" });
-      expect(view).toStrictEqual({ entries: null, provides: [], fallbacks: [], program: null });
+      const locale = { hasUtf8: false, hasZones: false, looksElsewhereForZones: false };
+      const nothing = { entries: null, provides: [], fallbacks: [], program: null, locale };
+      expect(view).toStrictEqual(nothing);
     }
   });
 

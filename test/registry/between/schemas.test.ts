@@ -175,6 +175,11 @@ describe("hostile values", () => {
         packageRecordSchema,
         { ...RECORD, provides: ["/etc/passwd"] },
       ],
+      [
+        "a record that says nothing of locales",
+        packageRecordSchema,
+        { ...RECORD, locale: undefined },
+      ],
       ["a package without outputs", foundPackageSchema, { ...FOUND, outputs: [] }],
       [
         "an image of too many packages",

@@ -4,7 +4,7 @@ import { assert, describe, expect, test } from "vitest";
 import { VARIANTS } from "../../../registry/image/variant.ts";
 import { canonicalRecipe } from "../../../registry/naming/recipe.ts";
 import { foundOf, recipeOf } from "../fixture.ts";
-import { ingredientsOf, read } from "../pantry.ts";
+import { ingredientsOf, read, recordsOf } from "../pantry.ts";
 
 describe("a composed image", () => {
   const commands: readonly [name: string, command: readonly string[] | undefined][] = [
@@ -21,6 +21,27 @@ describe("a composed image", () => {
       expect((await read(name)).config.config.Cmd).toStrictEqual(command);
     });
   }
+
+  const BEFORE = [
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
+  ];
+  test.for([
+    { of: [], env: [] },
+    { of: ["hasUtf8"], env: ["LANG=C.UTF-8"] },
+    { of: ["hasZones"], env: [] },
+    { of: ["looksElsewhereForZones"], env: [] },
+    { of: ["hasZones", "looksElsewhereForZones"], env: ["TZDIR=/usr/share/zoneinfo"] },
+  ])("has the variables $env where some record says $of", async ({ of, env }) => {
+    const ingredients = ingredientsOf("git/htop");
+    // Each fact in a record of its own.
+    const records = recordsOf(ingredients, "gzip").map((record, place) => ({
+      ...record,
+      locale: { ...record.locale, ...(of[place] !== undefined && { [of[place]]: true }) },
+    }));
+    const { config } = await read("git/htop", "oci-gzip", ingredients, records);
+    expect(config.config.Env).toStrictEqual([...BEFORE, ...env]);
+  });
 
   test("starts the main program that the package set names, before one that was guessed", async () => {
     const [cacert, git, iana] = ingredientsOf("git");

@@ -52,8 +52,7 @@ describe("a whole image", () => {
     const { config: written } = await read("web", "oci-gzip", withImage("web", image));
     expect({ ...written.config, Labels: written.config.Labels.a }).toStrictEqual({
       Env: [
-        "PATH=/bin:/usr/bin:/sbin:/usr/sbin",
-        "HOME=/root",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
       ],
       WorkingDir: "/",
