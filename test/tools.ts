@@ -18,6 +18,7 @@ const TEST_TOOLS: readonly Tool[] = [
   ["runc", "runc"],
   ["umoci", "umoci"],
   ["buildah", "buildah"],
+  ["bwrap", "bubblewrap"],
   ["zstd", "zstd"],
   ["containerd", "containerd"],
   ["ctr", "containerd"],

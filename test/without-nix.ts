@@ -11,6 +11,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/doctor/edge.test.ts",
   "test/origin/failures/failures.test.ts",
   "test/origin/failures/host-error.test.ts",
+  "test/origin/images/ground.test.ts",
   "test/origin/layers/bundles.test.ts",
   "test/origin/layers/layer.test.ts",
   "test/origin/layers/locale.test.ts",

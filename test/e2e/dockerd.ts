@@ -15,6 +15,8 @@ export interface Dockerd extends Daemon {
   unpack(reference: string): Promise<Listing>;
   /** Has the engine take an archive that others have saved, and lists what is in its image. */
   load(archive: string, reference: string): Promise<Listing>;
+  /** What a command prints in a container of its own, which has no network. */
+  run(reference: string, options: readonly string[], command: readonly string[]): Promise<string>;
   /** Builds an image that is another with a command of its own, with BuildKit. */
   build(reference: string): Promise<void>;
 }
@@ -81,6 +83,8 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
       const command = ["--host", address, "build", "--no-cache", "--pull", context];
       await run(DOCKER, command, { ...env, DOCKER_BUILDKIT: "1" });
     },
+    run: (reference, options, command) =>
+      docker("run", "--rm", "--network=none", ...options, reference, ...command),
     async unpack(reference) {
       await docker("pull", "--quiet", reference);
       return await list(reference);
