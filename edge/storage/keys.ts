@@ -1,7 +1,7 @@
 // Every key the edge stores under: one function each, drawn as one tree. Nothing else spells a key.
 //
 //   KV: what a pull reads first, fast everywhere, eventually consistent
-//   ├── p/<variant>/<tag>/<recipe>              pointer: the manifest's or the index's bytes; metadata
+//   ├── p/<composer>/<variant>/<tag>/<recipe>   pointer: the manifest's or the index's bytes; metadata
 //   │                                           says which digest, type, pin and time (pointers.ts)
 //   ├── t/<tag>                                 TagPins: what composing images of a tag takes
 //   ├── l/<pin>/<system>/<package name>         Found
@@ -13,12 +13,14 @@
 //   R2: what is true, strongly consistent
 //   ├── blobs/<2 hex>/<sha256 hex>              layers and configs
 //   ├── manifests/<sha256 hex>                  manifest or index bytes, Content-Type set
-//   ├── pointers/<variant>/<tag>/<recipe>       as in KV: decides which of two pointers is newer,
+//   ├── pointers/<composer>/<variant>/<tag>/<recipe>
+//   │                                           as in KV: decides which of two pointers is newer,
 //   │                                           and answers when KV cannot
 //   ├── tags/<tag>, latest-pins                 as in KV: merged here, copied there
 //   ├── outputs/<store path's base name>        empty: a record of this output was accepted
 //   └── staging/<sha256 hex>/<upload>           a large blob being assembled, not yet verified
 
+import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
 import { loneOutput, type Part, partName } from "../../registry/image/part.ts";
 import type { PackingId } from "../../registry/image/record.ts";
 import type { Variant } from "../../registry/image/variant.ts";
@@ -60,9 +62,13 @@ export const r2Key = {
   staging: (digest: Digest, upload: string) => `staging/${digestHex(digest)}/${upload}`,
 };
 
-/** A recipe of many packages is longer than a key may be: its hash stands for it then. */
+/**
+ * With the composer's version, since an image of an earlier one is another: under a tag that is a commit it
+ * would be answered for ever. A recipe of many packages is longer than a key may be: its hash stands for
+ * it then.
+ */
 async function imagePath({ recipe, tag, variant }: ImageName): Promise<string> {
-  const prefix = `${variant}/${tag}/`;
+  const prefix = `${COMPOSE_VERSION}/${variant}/${tag}/`;
   const room = MAX_KEY_BYTES - "pointers/".length - prefix.length;
   return prefix + (recipe.length <= room ? recipe : `sha256:${await sha256Hex(recipe)}`);
 }

@@ -79,8 +79,9 @@ function misled({ R2: bucket, ORIGIN_URL }, { overtakenBy, tellsOfR2, wrongRange
       const object = await bucket.get(key);
       if (isOvertaken || !key.startsWith("pointers/")) return object;
       isOvertaken = true;
-      const [collection, variant, , ...recipe] = key.split("/");
-      const newer = await bucket.get([collection, variant, overtakenBy, ...recipe].join("/"));
+      const [collection, composer, variant, , ...recipe] = key.split("/");
+      const winner = [collection, composer, variant, overtakenBy, ...recipe].join("/");
+      const newer = await bucket.get(winner);
       const { customMetadata } = newer;
       await bucket.put(key, await newer.arrayBuffer(), { customMetadata });
       return object;

@@ -3,6 +3,7 @@
 import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import type { TagPins } from "../../../registry/between/tag-pins.ts";
 import { ingestPath } from "../../../registry/http/route.ts";
+import { COMPOSE_VERSION } from "../../../registry/image/compose.ts";
 import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
 import { digestOfText, packingIdOf, pinOf, tagOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
@@ -231,7 +232,7 @@ describe("ingest", () => {
     const image = imagePointer("git", "ahead", manifest.digest, PIN, NOW_MS * 2);
     await world.push("POST", ingestPath.pointers, { tag: null, image });
     const bucket = await world.edge.miniflare.getR2Bucket("R2");
-    const [key] = await r2Keys("pointers/oci-zstd/ahead/");
+    const [key] = await r2Keys(`pointers/${COMPOSE_VERSION}/oci-zstd/ahead/`);
     const object = await bucket.head(`${key}`);
     expect(object?.customMetadata?.resolvedAtMs).toBe(String(NOW_MS));
   });

@@ -1,7 +1,7 @@
 // A tier that fails, is slow or holds the wrong bytes is a miss, never an answer.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ComposedImage } from "../../../registry/image/compose.ts";
+import { COMPOSE_VERSION, type ComposedImage } from "../../../registry/image/compose.ts";
 import { digestHex } from "../../../registry/naming/digest.ts";
 import { digestOfText, pinOf } from "../../registry/fixture.ts";
 import type { Controls } from "../controls.ts";
@@ -145,7 +145,7 @@ describe("tiers", () => {
   test("does not answer with a corrupt pointer", async () => {
     await warm("bad");
     const kv = await world.edge.miniflare.getKVNamespace("KV");
-    const [key] = (await kv.list({ prefix: "p/oci-zstd/bad/" })).keys;
+    const [key] = (await kv.list({ prefix: `p/${COMPOSE_VERSION}/oci-zstd/bad/` })).keys;
     const { metadata } = await kv.getWithMetadata(`${key?.name}`);
     await kv.put(`${key?.name}`, "corrupt", { metadata });
     const response = await world.pull(manifestPath("git", "bad"));
