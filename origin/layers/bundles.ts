@@ -25,7 +25,10 @@ import { compareBytes } from "./byte-string.ts";
 import { type ClosureGraph, type ClosureNode, createPathSets, orderClosure } from "./closure.ts";
 import type { Popularity } from "./popularity.ts";
 
-/** Raised with every change of the rule: records cut by different rules never meet in an image. */
+/**
+ * Raised with every change of the rule, and of what a record says of its part: records made by different
+ * rules never meet in an image.
+ */
 export const CUT_VERSION = 6;
 /** From here on a layer's fixed costs are small against the bytes it saves. */
 export const LEADER_WEIGHT_BYTES = 1_000_000;
