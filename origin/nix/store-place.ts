@@ -56,14 +56,19 @@ async function askLogical(run: NixRunner): Promise<string> {
   return result.stdout.trim().replaceAll('"', "");
 }
 
-/** Of two that open a store nobody has used yet, one finds its database being made, and gives up. */
+/**
+ * Of two that open a store nobody has used yet, one finds its database being made, or makes a folder or
+ * a link of it that the other has just made, and gives up.
+ */
+const BEING_MADE = / is busy| '[^']*': File exists/;
+
 async function openStore(run: NixRunner): Promise<SpawnResult> {
   for (let attempt = 1; ; attempt++) {
     const result = await run("nix-instantiate", ["--eval", "--expr", "builtins.storeDir"], {
       deadlineMs: QUERY_DEADLINE_MS,
     });
-    const isBusy = result.kind === "exited" && / is busy/.test(result.stderr);
-    if (!isBusy || result.code === 0 || attempt === MAX_ATTEMPTS) return result;
+    const isBeingMade = result.kind === "exited" && BEING_MADE.test(result.stderr);
+    if (!isBeingMade || result.code === 0 || attempt === MAX_ATTEMPTS) return result;
   }
 }
 

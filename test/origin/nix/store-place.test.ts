@@ -83,8 +83,10 @@ describe("findStoreDirectory", () => {
     await expect(findStoreDirectory(run, undefined)).rejects.toThrow(message);
   });
 
-  test("asks again where another process is making the store's database", async () => {
-    const stderr = "error: SQLite database '/nix/var/nix/db/db.sqlite' is busy\n";
+  test.for([
+    "error: SQLite database '/nix/var/nix/db/db.sqlite' is busy\n",
+    "error: creating symlink '/nix/var/nix/gcroots/profiles' -> '/nix/var/nix/profiles': File exists\n",
+  ])("asks again where another process is making the store: %s", async (stderr) => {
     let asked = 0;
     const run: NixRunner = async () => {
       asked += 1;
