@@ -5,6 +5,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { hidesHost } from "../origin/nix/sandbox-shell.ts";
 import { skipWhere } from "../skip-where.ts";
 import { getPlainly, missingClient } from "./clients.ts";
 import { startContainerd } from "./containerd.ts";
@@ -29,7 +30,7 @@ async function start(env: Readonly<Record<string, string>>): Promise<Deployment>
   return deployment;
 }
 
-describe("a program of anybody's", () => {
+describe("a program of anybody's", skipWhere(hidesHost), () => {
   let deployment: Deployment;
   beforeAll(async () => {
     deployment = await start({});

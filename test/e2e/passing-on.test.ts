@@ -9,6 +9,7 @@ import { chooseVariant } from "../../registry/http/negotiation.ts";
 import { DOCKER_MANIFEST, OCI_MANIFEST } from "../../registry/image/media-type.ts";
 import { VARIANTS } from "../../registry/image/variant.ts";
 import { WRITES_TABLES } from "../client-tables.ts";
+import { hidesHost } from "../origin/nix/sandbox-shell.ts";
 import { skipWhere } from "../skip-where.ts";
 import { getPlainly, missingClient, podmanOptions } from "./clients.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
@@ -100,7 +101,7 @@ async function noted<Result>(client: string, pull: () => Promise<Result>): Promi
   return result;
 }
 
-describe("skopeo copy", skipWhere(missing("skopeo")), () => {
+describe("skopeo copy", skipWhere(hidesHost || missing("skopeo")), () => {
   const copy = (to: string, ...options: readonly string[]) =>
     noted("skopeo copy", () =>
       run("skopeo", [
@@ -233,7 +234,7 @@ describe("docker-registry as a cache of this one", skipWhere(missing("docker-reg
   });
 });
 
-describe("a program of anybody's", () => {
+describe("a program of anybody's", skipWhere(hidesHost), () => {
   test.each([
     ["a program that says nothing", OCI_MANIFEST],
     ["a client of schema 2 alone", DOCKER_MANIFEST],
@@ -242,7 +243,7 @@ describe("a program of anybody's", () => {
   });
 });
 
-describe("the digest of a tag", () => {
+describe("the digest of a tag", skipWhere(hidesHost), () => {
   test("is for each of these clients that of the form which the table says", async () => {
     const digests = await digestsByForm(proxy.url, NAME);
     expect(new Set(digests.values()).size).toBe(VARIANTS.length);
