@@ -51,11 +51,8 @@ async function fromCache(
   if (!cached) return undefined;
   const bytes = await attempt(edge, "cache", () => cached.bytes());
   if (bytes === undefined) return undefined;
-  if ((await digestOf(bytes)) !== digest) {
-    edge.log({ level: "error", event: "corrupt blob removed", tier: "cache", digest });
-    edge.later("remove from cache", () => edge.cache.delete(key));
-    return undefined;
-  }
+  const remove = () => edge.cache.delete(key);
+  if (!(await isIntact(edge, "cache", digest, bytes, remove))) return undefined;
   edge.trace.hit("cache");
   return new Response(bytes, planBlob(request, { digest, sizeBytes: bytes.length }));
 }
@@ -74,16 +71,27 @@ async function wholeFromR2(
   }
   const bytes = await attempt(edge, "r2", () => object.bytes());
   if (bytes === undefined) return undefined;
-  if ((await digestOf(bytes)) !== digest) {
-    edge.log({ level: "error", event: "corrupt blob removed", tier: "r2", digest });
-    edge.later("remove from r2", () => edge.r2.delete(r2Key.blob(digest)));
-    return undefined;
-  }
+  const remove = () => edge.r2.delete(r2Key.blob(digest));
+  if (!(await isIntact(edge, "r2", digest, bytes, remove))) return undefined;
   edge.trace.hit("r2");
   edge.later("fill cache", () =>
     edge.cache.put(cacheKey(request, digest), new Response(bytes, { headers: plan.headers })),
   );
   return new Response(bytes, plan);
+}
+
+/** Removed where it is not, or it would be found again and again. */
+async function isIntact(
+  edge: Edge,
+  tier: "cache" | "r2",
+  digest: Digest,
+  bytes: Uint8Array,
+  remove: () => Promise<unknown>,
+): Promise<boolean> {
+  if ((await digestOf(bytes)) === digest) return true;
+  edge.log({ level: "error", event: "corrupt blob removed", tier, digest });
+  edge.later(`remove from ${tier}`, remove);
+  return false;
 }
 
 /**

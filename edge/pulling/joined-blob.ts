@@ -52,22 +52,27 @@ export function arrivingBody(
   let arrived: Uint8Array | undefined;
   let sentBytes = 0;
   room.users += 1;
+  const leave = () => {
+    room.users -= 1;
+  };
   const arrive = async () =>
     (await within(BYTES_PATIENCE_MS, bytes).catch(() => undefined)) ??
     (await readWhole(await ask(), digest, sizeBytes));
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        arrived ??= await arrive();
+        // A stream that has failed is not cancelled as well.
+        arrived ??= await arrive().catch((error) => {
+          leave();
+          throw error;
+        });
         controller.enqueue(arrived.subarray(sentBytes, sentBytes + PIECE_BYTES));
         sentBytes += PIECE_BYTES;
         if (sentBytes < sizeBytes) return;
-        room.users -= 1;
+        leave();
         controller.close();
       },
-      cancel() {
-        room.users -= 1;
-      },
+      cancel: leave,
     },
     { highWaterMark: 0 },
   );
@@ -78,8 +83,10 @@ async function lead(edge: Edge, digest: Digest, ask: AskWhole): Promise<Arriving
   const { promise: flight, resolve, reject } = Promise.withResolvers<ArrivingBlob | undefined>();
   edge.flights.start(digest, flight);
   const land = () => edge.flights.end(digest, flight);
-  // Nobody may have joined, and whoever began it may leave: it is brought to its end all the same.
-  edge.later("join", () => flight.then((arriving) => arriving?.bytes).catch(() => undefined));
+  // Nobody may have joined, and whoever began it may leave: it is brought to its end all the same. Who
+  // asked is told of no answer; of bytes that are wrong, which are asked for again, the log is told.
+  const bytesOf = (arriving: ArrivingBlob | undefined) => arriving?.bytes;
+  edge.later("join", () => flight.then(bytesOf, () => undefined));
   try {
     const answer = await ask();
     const room = roomFor(edge, answer);
