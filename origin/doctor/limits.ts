@@ -2,6 +2,7 @@
 
 import { readFile, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { availableMemoryBytes } from "../nix/machine-memory.ts";
 import { describeBytes } from "../words/quantities.ts";
 import { type Check, failed, ok, type Seen, warning } from "./finding.ts";
 import { describeSpace } from "./storage.ts";
@@ -18,7 +19,7 @@ export function limitChecks({ config }: Subject): readonly Check[] {
   });
   return [
     check("memory", async () =>
-      describeMemory(process.availableMemory(), config?.maxEvaluations ?? 1),
+      describeMemory(availableMemoryBytes(), config?.maxEvaluations ?? 1),
     ),
     check("open files", async () =>
       describeFiles(openFilesLimit(await readFile("/proc/self/limits", "utf8"))),

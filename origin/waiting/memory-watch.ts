@@ -1,8 +1,8 @@
 // Looks at the machine's memory, and has work that nobody waits for end where little is left: one
 // piece with each look, so that what it held can be seen to be free before another goes.
 
-import { totalmem } from "node:os";
 import type { Log } from "../log/log.ts";
+import { availableMemoryBytes, machineMemoryBytes } from "../nix/machine-memory.ts";
 
 export interface MemoryWatch {
   /** Adds those who have such work. What is given ends one piece of it, and says whether there was one. */
@@ -25,8 +25,8 @@ const SHORT_BYTES = 512 * 1024 ** 2;
 const SHORT_PART = 1 / 8;
 
 export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
-  const { log, signal, availableBytes = process.availableMemory } = options;
-  const shortBytes = options.shortBytes ?? Math.min(SHORT_BYTES, SHORT_PART * totalmem());
+  const { log, signal, availableBytes = availableMemoryBytes } = options;
+  const shortBytes = options.shortBytes ?? Math.min(SHORT_BYTES, SHORT_PART * machineMemoryBytes());
   const all = new Set<() => boolean>();
 
   function look(): void {
