@@ -66,10 +66,10 @@ export function createTaggedImages(options: TaggedImagesOptions): TaggedImages {
       unloaded.store(pinned.pin, broken);
       return (await buildEarlier(pinned, broken)) ?? withMove(built, null);
     }
+    if (pinned.immutable) return withMove(built, null);
     if (built.some(isOfSet)) await pins.loads(tag, pinned.pin);
     for (const [place, recipe] of recipes.entries()) {
-      if (built[place]?.kind !== "built" || pinned.immutable) continue;
-      tracked.pulled({ recipe, tag, variant }, pinned.pin);
+      if (built[place]?.kind === "built") tracked.pulled({ recipe, tag, variant }, pinned.pin);
     }
     return withMove(built, null);
 
