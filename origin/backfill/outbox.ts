@@ -145,11 +145,11 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       waiting.set(key, item);
       try {
         await store.store(key, Buffer.from(JSON.stringify(entry)));
-        if (!waiting.has(key)) await store.remove(key);
       } catch (error) {
         // What is stored is answered whatever the disk has room for: a kill would lose this entry.
         log.error({ err: error, recipe: entry.recipe }, "an entry of the outbox is not on disk");
       }
+      if (!waiting.has(key)) await forget(key);
       await dropOldest();
       wake();
     },
