@@ -51,6 +51,11 @@ const HIDDEN: ReadonlySet<string> = new Set([
   "sys",
 ]);
 
+/** A view lies above the base: its entry for `/tmp` must not take the sticky bit away. */
+const BASE_DIRECTORIES: ReadonlyMap<ByteString, ArchiveEntry> = new Map(
+  BASE_ENTRIES.flatMap((entry) => (entry.kind === "directory" ? [[entry.path, entry]] : [])),
+);
+
 /**
  * Directories or nothing: a file or link in such a place would hide the directories of all views
  * below it, or send what a program writes there to the read-only store.
@@ -59,13 +64,8 @@ const DIRECTORIES_ONLY: ReadonlySet<string> = new Set([
   ...["bin", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "usr/bin"],
   // Links to directories, which the base has there.
   ...["usr/share/terminfo", "usr/share/zoneinfo", "var/lock", "var/run"],
-  ...BASE_ENTRIES.flatMap(({ kind, path }) => (kind === "directory" ? [path] : [])),
+  ...BASE_DIRECTORIES.keys(),
 ]);
-
-/** A view lies above the base: its entry for `/tmp` must not take the sticky bit away. */
-const BASE_DIRECTORIES: ReadonlyMap<ByteString, ArchiveEntry> = new Map(
-  BASE_ENTRIES.flatMap((entry) => (entry.kind === "directory" ? [[entry.path, entry]] : [])),
-);
 
 /** Looks at a package as it is in the store. `closure` holds the package's own path too. */
 export function readView(
