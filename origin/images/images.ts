@@ -12,7 +12,13 @@ import { isFound, outputPathsOf } from "../../registry/image/lookup.ts";
 import { type Ingredient, ownersOf } from "../../registry/image/part.ts";
 import type { Form, PackageRecord, PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
-import { isSpared, type PackageName, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
+import {
+  isSpared,
+  type PackageName,
+  type Recipe,
+  type System,
+  systemOf,
+} from "../../registry/naming/recipe.ts";
 import type { BuildFailure, FailedPackage, PackageFailure } from "../failures/failures.ts";
 import type { Log } from "../log/log.ts";
 import type { PinnedTag } from "../sources/pins.ts";
@@ -171,26 +177,37 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
     const made = await records.make(image.ingredients, form, demand);
     const held = new Set(made.records.flatMap(({ outputs }) => outputs));
     // Of the names that lead there by a detour there is no end: what is remembered of them is bounded.
-    const stored = asked.filter(
+    const complete = asked.filter(
       ({ name, found: each }) =>
         isDirectName(name, each) && outputPathsOf(each).every((path) => held.has(path)),
     );
-    await Promise.all(
-      stored.map(({ name, found: each }) =>
-        storeLookup(store, pinned, system, name, each).catch((error) =>
-          log.warn({ err: error, name }, "a lookup is not on disk"),
-        ),
-      ),
-    );
+    const storedNames = await storeLookups(complete, pinned, system);
     const { records: own, failures } = made;
     const isRemembered = made.isRemembered && found.every((each) => each.isRemembered);
-    const storedNames = stored.map(({ name }) => name);
     return (
       failureOf(failures.flatMap((each) => askedFor(each, asked))) ?? {
         kind: "gathered",
         ...{ ...image, asked, storedNames, records: own, isRemembered },
       }
     );
+  }
+
+  /** The names of those that are on disk now: a full one keeps no image from being answered. */
+  async function storeLookups(
+    complete: readonly Ingredient[],
+    pinned: PinnedTag,
+    system: System,
+  ): Promise<readonly PackageName[]> {
+    const stored = complete.map(async ({ name, found }) => {
+      try {
+        await storeLookup(store, pinned, system, name, found);
+        return [name];
+      } catch (error) {
+        log.warn({ err: error, name }, "a lookup is not on disk");
+        return [];
+      }
+    });
+    return (await Promise.all(stored)).flat();
   }
 
   /** The config first: a stored manifest never names a missing blob. */

@@ -1,7 +1,7 @@
 // What the origin answers over HTTP: one table of requests against a real server.
 
 import { existsSync } from "node:fs";
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -324,6 +324,30 @@ test("an origin answers what it cannot keep for its edge, and keeps it when it c
   await rm(outbox);
   expect((await filling.request(path)).status).toBe(200);
   expect(await readdir(outbox)).toHaveLength(1);
+});
+
+test("an origin gives its edge an image without the lookups that it could not keep", async () => {
+  const statePath = await temporaryDirectory(onTestFinished);
+  const filling = await startHouse(onTestFinished, await plantSet(onTestFinished), statePath, {
+    // Nobody listens there, so what is kept stays.
+    ...{ NIXPORT_EDGE_URL: "http://127.0.0.1:1", NIXPORT_SECRET: SECRET },
+  });
+  const [lookups, outbox] = [join(statePath, "origin/lookups"), join(statePath, "origin/outbox")];
+  const pull = async (type: string) => {
+    const headers = { Accept: `application/vnd.${type}+json` };
+    const response = await filling.request(`/v2/${NAME}/manifests/latest`, { headers });
+    expect(response.status).toBe(200);
+  };
+  await pull("docker.distribution.manifest.v2");
+  const [before = ""] = await readdir(outbox);
+  await rm(lookups, { recursive: true });
+  await writeFile(lookups, "in the way");
+  await pull("oci.image.manifest.v1");
+  const packagesOf = async (entry: string) =>
+    JSON.parse(await readFile(join(outbox, entry), "utf8")).packages;
+  const after = (await readdir(outbox)).filter((entry) => entry !== before);
+  expect(await packagesOf(before)).not.toStrictEqual([]);
+  expect(await Promise.all(after.map(packagesOf))).toStrictEqual([[]]);
 });
 
 test("an origin knows what latest is before anyone asks", async () => {
