@@ -100,12 +100,19 @@ async function start(
     };
   }
   const group = child.pid;
-  if (group === undefined) return await watch(child, options);
+  if (group === undefined) return await whyNotStarted(child);
   watchGroup(group);
-  return await watch(child, options).finally(() => unwatchGroup(group));
+  return await watch(child, group, options).finally(() => unwatchGroup(group));
 }
 
-function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
+/** Node tells a moment later. Where too many files are open there are no pipes to listen at either. */
+function whyNotStarted(child: Child): Promise<SpawnResult> {
+  const { promise, resolve } = Promise.withResolvers<SpawnResult>();
+  child.on("error", (error) => resolve({ kind: "not-started", error }));
+  return promise;
+}
+
+function watch(child: Child, group: number, options: SpawnOptions): Promise<SpawnResult> {
   const { promise, resolve } = Promise.withResolvers<SpawnResult>();
   const limitBytes = options.maxStdoutBytes ?? DEFAULT_MAX_STDOUT_BYTES;
   const graceMs = options.killGraceMs ?? DEFAULT_KILL_GRACE_MS;
@@ -120,9 +127,9 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
     stopped = reason;
     // What it has left behind is dealt with below.
     if (child.exitCode !== null || child.signalCode !== null) return;
-    signalGroup(child, "SIGTERM");
-    termTimer = setInterval(() => signalGroup(child, "SIGTERM"), TERM_AGAIN_MS);
-    killTimer = setTimeout(() => signalGroup(child, "SIGKILL"), graceMs);
+    signalGroup(group, "SIGTERM");
+    termTimer = setInterval(() => signalGroup(group, "SIGTERM"), TERM_AGAIN_MS);
+    killTimer = setTimeout(() => signalGroup(group, "SIGKILL"), graceMs);
   };
   const onAbort = () => stop({ kind: "cancelled" });
   const deadline = setTimeout(
@@ -131,7 +138,7 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
   );
   const { yieldAfterMs } = options;
   const yielding =
-    yieldAfterMs === undefined ? undefined : setTimeout(() => yieldProcessor(child), yieldAfterMs);
+    yieldAfterMs === undefined ? undefined : setTimeout(() => yieldProcessor(group), yieldAfterMs);
   const settle = (result: SpawnResult) => {
     clearTimeout(deadline);
     clearTimeout(yielding);
@@ -153,21 +160,17 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input);
 
-  child.on("error", (error) => {
-    if (child.pid === undefined) settle({ kind: "not-started", error });
-  });
   // A process left behind can hold the pipes open long after the one that was waited for.
   child.on("exit", () => {
     clearInterval(termTimer);
     clearTimeout(killTimer);
     killTimer = setTimeout(() => {
-      signalGroup(child, "SIGKILL");
+      signalGroup(group, "SIGKILL");
       child.stdout.destroy();
       child.stderr.destroy();
     }, graceMs);
   });
   child.on("close", (code, signal) => {
-    if (child.pid === undefined) return;
     lines?.end();
     const errors = stderr.text();
     if (stopped?.kind === "timed-out") settle({ ...stopped, stderr: errors });
@@ -178,8 +181,7 @@ function watch(child: Child, options: SpawnOptions): Promise<SpawnResult> {
   return promise;
 }
 
-function yieldProcessor({ pid }: Child): void {
-  if (pid === undefined) return;
+function yieldProcessor(pid: number): void {
   try {
     setPriority(pid, osConstants.priority.PRIORITY_BELOW_NORMAL);
   } catch (error) {
@@ -188,10 +190,9 @@ function yieldProcessor({ pid }: Child): void {
   }
 }
 
-function signalGroup(child: Child, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
+function signalGroup(group: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-child.pid, signal);
+    process.kill(-group, signal);
   } catch (error) {
     // The group has ended by itself in the meantime.
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;

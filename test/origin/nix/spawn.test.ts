@@ -210,6 +210,18 @@ describe("runProcess", () => {
     expect((await sh("echo", {}, "x".repeat(1024 * 1024))).kind).toBe("not-started");
   });
 
+  test("reports a process for which there are no more files to open", async () => {
+    const launcher = ["/bin/sh", "-c", 'ulimit -n 64; exec "$@"', "sh"];
+    const script = `
+      import { closeSync, openSync } from "node:fs";
+      const open = [];
+      try { for (;;) open.push(openSync("/dev/null")); } catch {}
+      const result = await runProcess("true", [], ${JSON.stringify(options)});
+      open.forEach(closeSync);
+      console.log(result.kind === "not-started" && result.error.code === "EMFILE" ? 1 : 0);`;
+    expect(await inProcess(script, launcher)).toStrictEqual([1]);
+  });
+
   test("keeps the beginning of a line that is too long, and gives the next whole", async () => {
     const lines: string[] = [];
     await sh("head -c 4194304 /dev/zero | tr '\\0' e >&2; echo end >&2; echo next >&2", {
