@@ -68,7 +68,8 @@ const NO_DAEMON = "the Nix daemon does not answer";
 const HOST_FAILURES: readonly (readonly [said: RegExp, reason: string])[] = [
   [/No space left on device|Disk quota exceeded|disk is full|lack of free disk space/, NO_SPACE],
   [
-    /cannot connect to (?:socket|daemon)|cannot open connection to remote store|unexpected end-of-file|Nix daemon disconnected|(?:reading from|writing to) file: (?:Connection reset by peer|Broken pipe)/,
+    // The end of a file is the whole of what Nix says; a set's own words may hold it.
+    /cannot connect to (?:socket|daemon)|cannot open connection to remote store|^(?:.*error: )?unexpected end-of-file$|Nix daemon disconnected|(?:reading from|writing to) file: (?:Connection reset by peer|Broken pipe)/m,
     NO_DAEMON,
   ],
   [/Read-only file system/, READ_ONLY],

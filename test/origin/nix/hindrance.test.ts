@@ -189,6 +189,16 @@ error: builder for '${TOP}.drv' failed with exit code 1`,
     ],
     ["2.8: a daemon that died", "error: unexpected end-of-file", noDaemon],
     [
+      "2.26: a daemon that died, in a trace",
+      "error:\n       … while evaluating 'x'\n\n       error: unexpected end-of-file",
+      noDaemon,
+    ],
+    [
+      "all: a package set's own words",
+      "error: evaluation aborted with the following error message: 'versions.json: unexpected end-of-file'",
+      undefined,
+    ],
+    [
       "all: a daemon's socket that nobody listens at",
       "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
       noDaemon,
