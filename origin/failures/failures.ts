@@ -19,7 +19,7 @@ import {
   type PackageFailure,
   packageDetail,
 } from "../words/failed-package.ts";
-import { publicText } from "../words/public-text.ts";
+import { cut, publicText } from "../words/public-text.ts";
 import { type HindranceDetail, hindranceError } from "./hindrance-error.ts";
 
 export type { BuilderFailure, PackageFailure } from "../words/failed-package.ts";
@@ -98,7 +98,7 @@ export function failureError(failure: BuildFailure): RegistryError {
     case "set-failed": {
       const { kind: reason } = failure;
       const place = failure.place && publicText(failure.place);
-      const message = publicText(failure.message).slice(0, MAX_SET_CHARACTERS).toWellFormed();
+      const message = cut(publicText(failure.message), MAX_SET_CHARACTERS);
       return unavailable({ reason, message, place }, describeSetFailure({ message, place }), 60);
     }
     case "packages-failed":
