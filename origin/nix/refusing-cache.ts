@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { cancelBody } from "../../registry/http/body.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { type CacheFailure, cacheFailure } from "./hindrance.ts";
+import { decoded } from "./percent-encoding.ts";
 
 export interface AskedCaches {
   /** URLs as Nix has them. */
@@ -79,7 +80,7 @@ function basic({ user, password }: Login): string {
 /** That of the URL, or of netrc's entry for the host, or of its default. */
 export function loginOf({ username, password, hostname }: URL, netrc: string): Login | undefined {
   if (username !== "") {
-    return { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+    return { user: decoded(username), password: decoded(password) };
   }
   const words = netrc.replace(/^\s*#.*$/gm, "").split(/\s+/);
   const start = words.findIndex(

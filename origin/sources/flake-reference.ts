@@ -1,6 +1,7 @@
 // Flake references as an operator writes them, and what they are locked to. Pure. Those that would
 // need a registry, or be read relative to a folder, are refused: they mean another thing elsewhere.
 
+import { decoded } from "../nix/percent-encoding.ts";
 import { isCommit } from "./source.ts";
 
 export type FlakeReference =
@@ -104,15 +105,6 @@ function withQuery(url: string, params: URLSearchParams): string {
   // Nix reads a plus sign as itself.
   const query = params.toString().replaceAll("+", "%20");
   return query === "" ? url : `${url}?${query}`;
-}
-
-/** As it is where it is no encoding of anything. */
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** Nix 2.8 takes the path as it is written, so only what no URL may hold is encoded. */

@@ -22,6 +22,7 @@ const rows: readonly (readonly [url: string, netrc: string, login: string | unde
   ["https://cache.example/x", NETRC, "ann:s3cret"],
   ["https://elsewhere.example", NETRC, "anybody:at-all"],
   ["https://bob:p%40ss@cache.example", NETRC, "bob:p@ss"],
+  ["https://bob:50%off@cache.example", NETRC, "bob:50%off"],
   ["https://cache.example", "machine other.example login a password b", undefined],
   ["https://cache.example", "machine cache.example\nmachine x login a password b", undefined],
   ["https://cache.example", "", undefined],
