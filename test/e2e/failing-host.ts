@@ -60,7 +60,7 @@ export async function openFailingHost(onEnd: Ending): Promise<FailingHost> {
   onEnd(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   for (const name of ["tmp", "conf"]) await mkdir(join(folder, name));
   await writeFile(join(folder, "conf/nix.conf"), "");
-  const numberIn = async (name: string) => Number(await readFile(join(folder, name), "utf8"));
+  const numberIn = (name: string) => processIn(join(folder, name));
   const away = join(folder, "away");
 
   const place = async (path: string) => `/proc/${await numberIn("origin.pid")}/root${path}`;
@@ -110,6 +110,19 @@ export async function openFailingHost(onEnd: Ending): Promise<FailingHost> {
       return children.filter((_, place) => commands[place]?.startsWith(command));
     },
   };
+}
+
+/**
+ * The number of the process that wrote it there. A shell makes the file first: read as a number, an empty
+ * one is 0, and whoever kills that kills all tests.
+ */
+export async function processIn(file: string): Promise<number> {
+  let pid = 0;
+  await until(`a process is named in ${file}`, async () => {
+    pid = Number(await readFile(file, "utf8").catch(() => ""));
+    return pid > 0;
+  });
+  return pid;
 }
 
 export function kill(pid: number): void {

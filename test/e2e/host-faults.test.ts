@@ -4,8 +4,7 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
@@ -20,6 +19,7 @@ import {
   lateServer,
   missingHost,
   openFailingHost,
+  processIn,
 } from "./failing-host.ts";
 
 const FETCHED = "what is fetched\n";
@@ -111,10 +111,7 @@ const faults: readonly (readonly [what: string, fault: Fault])[] = [
       says: /a builder was killed/,
       begin: async () => () => writeFile(join(host.folder, "spared"), ""),
       async meanwhile() {
-        const file = join(host.folder, "hunted");
-        const pid = async () => Number(await readFile(file, "utf8").catch(() => "0"));
-        await until("it is being built", async () => (await pid()) > 0);
-        kill(await pid());
+        kill(await processIn(join(host.folder, "hunted")));
       },
     },
   ],
@@ -218,10 +215,9 @@ describe("a host that fails", skipWhere(missingHost()), () => {
   test("is noticed by nobody where only its daemon is restarted", async () => {
     const before = origin.log.length;
     const pulling = pullManifest(deployment.originUrl, "cut-off");
-    const begun = join(host.folder, "begun");
-    await until("it is being built", () => existsSync(begun));
+    const builder = await processIn(join(host.folder, "begun"));
     await host.killDaemon();
-    kill(Number(await readFile(begun, "utf8")));
+    kill(builder);
     await pulling;
     expect(origin.log.slice(before).filter(({ level }) => level === 50)).toStrictEqual([]);
   });
