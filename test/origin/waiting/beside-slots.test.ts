@@ -1,35 +1,14 @@
-import { setImmediate } from "node:timers/promises";
+// Long work that leaves its turn to others.
+
 import { describe, expect, test } from "vitest";
 import { type BesideOptions, besideSlots } from "../../../origin/waiting/beside-slots.ts";
-import { type RequestDemand, requestDemand } from "../../../origin/waiting/demand.ts";
 import { createSlots } from "../../../origin/waiting/slots.ts";
+import { controlledWork } from "./controlled.ts";
 
-/** Work in one slot that is long after a moment, and ends when the test says so. */
+/** Work in one slot that is long after a moment. */
 function controlled(options: Partial<BesideOptions> = {}) {
   const inTurn = createSlots({ atOnce: 1, waiting: 10 });
-  const slots = besideSlots(inTurn, { afterMs: 1, atMost: 1, ...options });
-  const demands = new Map<string, RequestDemand>();
-  const begun: string[] = [];
-  const ends = new Map<string, { resolve(): void; reject(error: Error): void }>();
-  const run = async (name: string) => {
-    const demand = requestDemand(name);
-    demands.set(name, demand);
-    const work = () => {
-      begun.push(name);
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      ends.set(name, { resolve, reject });
-      demand.signal.addEventListener("abort", () => resolve());
-      return promise.then(() => (demand.signal.aborted ? "gave way" : name));
-    };
-    return await slots.run(work, demand.signal, demand);
-  };
-  const untilBegun = async (name: string) => {
-    while (!begun.includes(name)) await setImmediate();
-  };
-  return {
-    ...{ run, begun, untilBegun, end: (name: string) => ends.get(name) },
-    leave: (name: string) => demands.get(name)?.leave(),
-  };
+  return controlledWork(besideSlots(inTurn, { afterMs: 1, atMost: 1, ...options }));
 }
 
 describe("slots whose long work goes on beside them", { timeout: 10_000 }, () => {
@@ -37,20 +16,20 @@ describe("slots whose long work goes on beside them", { timeout: 10_000 }, () =>
     const { run, untilBegun, end } = controlled();
     const [long, next] = [run("long"), run("next")];
     await untilBegun("next");
-    end("next")?.resolve();
+    await end("next");
     expect(await next).toBe("next");
-    end("long")?.resolve();
+    await end("long");
     expect(await long).toBe("long");
   });
 
   test("tell of its failure, beside them or not", async () => {
-    const { run, untilBegun, end } = controlled();
+    const { run, untilBegun, fail } = controlled();
     const [long, next] = [run("long"), run("next")];
     await untilBegun("next");
-    end("long")?.reject(new Error("of the long"));
-    end("next")?.reject(new Error("of the next"));
-    await expect(long).rejects.toThrow(/^of the long$/);
-    await expect(next).rejects.toThrow(/^of the next$/);
+    fail("long");
+    fail("next");
+    await expect(long).rejects.toThrow(/^long failed$/);
+    await expect(next).rejects.toThrow(/^next failed$/);
   });
 
   test("keep what is one too many in its turn, until there is room again", async () => {
@@ -62,10 +41,10 @@ describe("slots whose long work goes on beside them", { timeout: 10_000 }, () =>
     const others = [later.run("x"), later.run("y")];
     await later.untilBegun("y");
     expect(begun).toStrictEqual(["a", "b"]);
-    end("b")?.resolve();
+    await end("b");
     await untilBegun("c");
-    for (const name of ["a", "c"]) end(name)?.resolve();
-    for (const name of ["x", "y"]) later.end(name)?.resolve();
+    for (const name of ["a", "c"]) await end(name);
+    for (const name of ["x", "y"]) await later.end(name);
     await Promise.all(others);
     expect(await Promise.all(all)).toStrictEqual(["a", "b", "c"]);
   });
@@ -79,9 +58,9 @@ describe("slots whose long work goes on beside them", { timeout: 10_000 }, () =>
     expect(endOne()).toBe(false);
     leave("long");
     expect(endOne()).toBe(true);
-    expect(await long).toBe("gave way");
+    expect(await long).toBe("long gave way");
     expect(endOne()).toBe(false);
-    end("next")?.resolve();
+    await end("next");
     expect(await next).toBe("next");
   });
 
@@ -90,9 +69,9 @@ describe("slots whose long work goes on beside them", { timeout: 10_000 }, () =>
     const all = [run("a"), run("b")];
     await untilBegun("a");
     expect(begun).toStrictEqual(["a"]);
-    end("a")?.resolve();
+    await end("a");
     await untilBegun("b");
-    end("b")?.resolve();
+    await end("b");
     expect(await Promise.all(all)).toStrictEqual(["a", "b"]);
   });
 });

@@ -2,40 +2,11 @@
 
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { type RequestDemand, requestDemand } from "../../../origin/waiting/demand.ts";
 import type { MemoryWatch } from "../../../origin/waiting/memory-watch.ts";
 import { type Busy, createSlots, type SlotsOptions } from "../../../origin/waiting/slots.ts";
+import { controlledWork } from "./controlled.ts";
 
-/** Work that says when it begins and ends when the test says so, or when it gives way. */
-function controlled(options: SlotsOptions) {
-  const slots = createSlots(options);
-  const begun: string[] = [];
-  const demands = new Map<string, RequestDemand>();
-  const ends = new Map<string, { resolve(): void; reject(error: Error): void }>();
-  /** Of the client that its name begins with. */
-  const run = async (name: string, signal?: AbortSignal) => {
-    const demand = requestDemand(name[0] ?? "");
-    demands.set(name, demand);
-    const work = () => {
-      begun.push(name);
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      ends.set(name, { resolve, reject });
-      demand.signal.addEventListener("abort", () => resolve());
-      return promise.then(() => (demand.signal.aborted ? `${name} gave way` : name));
-    };
-    return await slots.run(work, signal ?? demand.signal, demand);
-  };
-  const end = async (name: string) => {
-    ends.get(name)?.resolve();
-    await setImmediate();
-  };
-  return {
-    ...{ run, begun, end },
-    fail: (name: string) => ends.get(name)?.reject(new Error("failed")),
-    leave: (name: string) => demands.get(name)?.leave(),
-  };
-}
-
+const controlled = (options: SlotsOptions) => controlledWork(createSlots(options));
 const busy = (waiting: number): Busy => ({ kind: "busy", waiting });
 
 /** Work that is never begun or ended must fail its test. */
@@ -94,7 +65,7 @@ describe("slots", limit, () => {
     const first = run("a");
     await setImmediate();
     fail("a");
-    await expect(first).rejects.toThrow(/failed/);
+    await expect(first).rejects.toThrow(/^a failed$/);
     const second = run("b");
     await setImmediate();
     await end("b");
