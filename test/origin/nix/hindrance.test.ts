@@ -2,14 +2,12 @@
 // package, and which of a cache, the network or the host.
 
 import { describe, expect, test } from "vitest";
-import { builderLog } from "../../../origin/nix/builder-log.ts";
 import {
   type Hindrance,
   isHindrance,
   readBuildHindrance,
   readHindrance,
 } from "../../../origin/nix/hindrance.ts";
-import { parsePlan, refuseBuilds } from "../../../origin/nix/realise-plan.ts";
 
 const TOP = "/nix/store/mgyjs009fnsvy5841mgm83f75irlggyq-top-1";
 const DEP = "/nix/store/hnm4v3sispad5c008ll12c5zbn2qp3wm-dep-1";
@@ -406,74 +404,5 @@ describe("readBuildHindrance", () => {
   test.for(rows)("%s", ([, reason, log, isFixedOutput, expected]) => {
     const found = readBuildHindrance(`${TOP}.drv`, { reason, log }, isFixedOutput);
     expect(found).toStrictEqual(expected);
-  });
-});
-
-describe("builderLog", () => {
-  test("has words where builtin:fetchurl wrote Nix's events", () => {
-    expect(
-      builderLog([
-        `@nix {"action":"start","fields":["http://127.0.0.1:1/x"],"id":1,"level":4,"text":"downloading","type":101}`,
-        `@nix {"action":"result","fields":[0,0,0,0],"id":1,"type":105}`,
-        `@nix {"action":"msg","level":0,"msg":"first\\n\\nsecond"}`,
-        `@nix {"action":"stop","id":1}`,
-        `@nix {"action":"msg","level":0,"ms`,
-        "",
-        "@nix is what I am built with",
-        "error: unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)",
-      ]),
-    ).toStrictEqual([
-      "first",
-      "second",
-      "@nix is what I am built with",
-      "error: unable to download 'http://127.0.0.1:1/x': Couldn't connect to server (7)",
-    ]);
-  });
-});
-
-describe("parsePlan", () => {
-  test("reads what is to be built and fetched, in the words of all versions", () => {
-    const plan = parsePlan(`these 2 derivations will be built:
-  ${DEP}.drv
-  ${TOP}.drv
-these 2 paths will be fetched (0.3 KiB download, 0.3 KiB unpacked):
-  ${DEP}
-  ${TOP}
-`);
-    expect(plan).toStrictEqual({
-      ...{ kind: "plan", builds: [`${DEP}.drv`, `${TOP}.drv`] },
-      ...{ fetches: [DEP, TOP], unknown: [], leftOut: undefined },
-    });
-  });
-
-  test("reads one of each, and what nothing is known of", () => {
-    const plan =
-      parsePlan(`warning: ignoring the client-specified setting 'narinfo-cache-negative-ttl', because it is a restricted setting and you are not a trusted user
-this derivation will be built:
-  ${TOP}.drv
-this path will be fetched (0.00 MiB download, 0.00 MiB unpacked):
-  ${DEP}
-don't know how to build these paths (may be caused by read-only store access):
-  ${TOP}
-`);
-    expect([plan.builds, plan.fetches, plan.unknown]).toStrictEqual([[`${TOP}.drv`], [DEP], [TOP]]);
-    expect(plan.leftOut).toBeUndefined();
-  });
-
-  // With `fallback = true` in nix.conf this is no error to Nix 2.26, which then would build.
-  test("distrusts what a plan would build when a cache was left out", () => {
-    const plan = parsePlan(`disabling binary cache '${CACHE}' for 60 seconds
-error: unable to download '${CACHE}/hnm4.narinfo': HTTP error 500
-
-       response body:
-
-       a fault
-this derivation will be built:
-  ${TOP}.drv
-`);
-    const caches = [CACHE];
-    const missing = { build: "missing", maxSourceBuilds: 20, caches } as const;
-    expect(refuseBuilds(missing, plan)).toStrictEqual(ofCache("HTTP error 500"));
-    expect(refuseBuilds({ ...missing, build: "always" }, plan)).toBeUndefined();
   });
 });
