@@ -9,6 +9,7 @@ import { findNix, type NixTool, type NixToolOptions } from "../../../origin/nix/
 import type { PinnedSource } from "../../../origin/nix/pinned-source.ts";
 import type { EvaluatingNix } from "../../../origin/nix/run-evaluation.ts";
 import type { Ending } from "../fixture.ts";
+import { isRunning } from "../images/gated-set.ts";
 import { SHELL_BUILDER } from "./sandbox-shell.ts";
 
 export const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
@@ -107,10 +108,4 @@ export async function descendantsOf(pid: number): Promise<readonly number[]> {
 /** Returns when the process has ended; one that runs on fails the test by its time limit. */
 export async function untilEnded(pid: number): Promise<void> {
   while (await isRunning(pid)) await setImmediate();
-}
-
-async function isRunning(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
-  // A zombie has ended: whoever inherited it has only not asked for its exit code.
-  return stat !== "" && !/\) [ZX] /.test(stat);
 }
