@@ -48,7 +48,7 @@ const REASONS: readonly [name: string, says: readonly RegExp[]][] = [
   ["licensed", [/licensed has an unfree licence \(own-licence\)/, /\{"allowUnfree":true\}/]],
   ["defective", [/defective is marked broken/, /\{"allowBroken":true\}/]],
   ["leaky", [/leaky is marked insecure \(CVE-2026-0001\)/, /Packages":\["leaky-1\.0"\]\}/]],
-  ["elsewhere", [/elsewhere does not support x86_64-linux|aarch64-linux/]],
+  ["elsewhere", [/elsewhere does not support (x86_64|aarch64)-linux/]],
   ["throwing", [/throwing cannot be evaluated: it was renamed to hello/]],
   ["aborting", [/aborting cannot be evaluated: .*nothing can be said of it/]],
   ["recursive", [/recursive cannot be evaluated: infinite recursion/]],

@@ -1,7 +1,7 @@
 // A cache that refuses what it is asked, on a real server that wants a password.
 
 import { once } from "node:events";
-import { rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -69,6 +69,5 @@ test.each(asked)(
     expect(told).toStrictEqual([]);
     const basic = netrc && `Basic ${Buffer.from(netrc.replace(" ", ":")).toString("base64")}`;
     expect(seen[0]).toBe(basic ?? undefined);
-    await rm(netrcFile, { force: true });
   },
 );
