@@ -19,6 +19,7 @@ import type { Log } from "./log/log.ts";
 import { rememberFailures } from "./memory/failure-memory.ts";
 import { buildPolicy, describeBuilds } from "./nix/build-policy.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
+import { availableMemoryBytes, machineMemoryBytes } from "./nix/machine-memory.ts";
 import { logRuns, type OnSpawn } from "./nix/run-log.ts";
 import { openPackageSet } from "./package-set.ts";
 import { offerPopularity } from "./popularity/obtain.ts";
@@ -69,7 +70,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const notes = { store, sourceId: sourceId(source), keepMs: config.trackMs, now, log };
   const tracked = await openTracked(notes);
   const refresh = createRefresh({ tracked, log, now, signal });
-  const memory = watchMemory({ log, signal });
+  const memory = watchMemory({
+    ...{ log, signal, machineBytes: machineMemoryBytes(), availableBytes: availableMemoryBytes },
+  });
   const set = await openPackageSet({
     ...{ config, env, store, onMoved: refresh.moved, onSpawn, memory, log, now, signal },
   }).catch((error) => {

@@ -2,7 +2,6 @@
 // piece with each look, so that what it held can be seen to be free before another goes.
 
 import type { Log } from "../log/log.ts";
-import { availableMemoryBytes, machineMemoryBytes } from "../nix/machine-memory.ts";
 
 export interface MemoryWatch {
   /** Adds those who have such work. What is given ends one piece of it, and says whether there was one. */
@@ -13,9 +12,8 @@ export interface MemoryWatchOptions {
   readonly log: Pick<Log, "warn">;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
-  readonly availableBytes?: () => number;
-  readonly shortBytes?: number;
-  readonly lookEveryMs?: number;
+  readonly machineBytes: number;
+  readonly availableBytes: () => number;
 }
 
 const LOOK_EVERY_MS = 1000;
@@ -25,8 +23,8 @@ const SHORT_BYTES = 512 * 1024 ** 2;
 const SHORT_PART = 1 / 8;
 
 export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
-  const { log, signal, availableBytes = availableMemoryBytes } = options;
-  const shortBytes = options.shortBytes ?? Math.min(SHORT_BYTES, SHORT_PART * machineMemoryBytes());
+  const { log, signal, machineBytes, availableBytes } = options;
+  const shortBytes = Math.min(SHORT_BYTES, SHORT_PART * machineBytes);
   const all = new Set<() => boolean>();
 
   function look(): void {
@@ -39,7 +37,7 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
     }
   }
 
-  const timer = setInterval(look, options.lookEveryMs ?? LOOK_EVERY_MS).unref();
+  const timer = setInterval(look, LOOK_EVERY_MS).unref();
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
   return { add: (endOne) => all.add(endOne) };
 }

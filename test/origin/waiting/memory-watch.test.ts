@@ -17,8 +17,8 @@ test("one piece of work ends with each look while memory is short, whoever has i
   const log = { warn: (facts: unknown) => lines.push(facts) };
   let availableBytes = 100;
   const memory = watchMemory({
-    ...{ log, signal: stop.signal, lookEveryMs: 1000 },
-    ...{ shortBytes: 100, availableBytes: () => availableBytes },
+    ...{ log, signal: stop.signal },
+    ...{ machineBytes: 800, availableBytes: () => availableBytes },
   });
   const left = { first: 1, second: 2 };
   for (const name of ["first", "second"] as const) {
