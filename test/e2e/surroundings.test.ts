@@ -111,7 +111,8 @@ describe("podman run", skipWhere(missing("podman", "runc")), () => {
   test("has the certificates under every name that programs look for", () => {
     const names = [
       ...["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"],
-      "/etc/pki/tls/certs/ca-bundle.crt",
+      ...["/etc/pki/tls/certs/ca-bundle.crt", "/etc/pki/tls/cert.pem"],
+      ...["/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs/ca-certificates.crt"],
     ];
     const script = `for f in ${names.join(" ")}; do cmp $SSL_CERT_FILE $f && echo same; done`;
     const { lines } = podman([], "shell/diffutils", script);

@@ -1,0 +1,127 @@
+// Programs in an image verify a server by the certificates of the package set, an authority of one's own
+// among them: with the variables of the image, and with none.
+
+import { once } from "node:events";
+import { cp, mkdtemp, realpath, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runProcess } from "../../origin/nix/spawn.ts";
+import { skipWhere } from "../skip-where.ts";
+import { type Certificates, makeCertificates } from "../stand-ins/tls.ts";
+import { missingClient, podmanOptions, podmanReset } from "./clients.ts";
+import { removeStorage } from "./daemon.ts";
+import { DEBIAN_SET, type Deployment, deploy } from "./deployment.ts";
+
+const IMAGE = "shell/curl/git/openssl/python3/wget";
+
+/** The Debian-backed set with an authority more in its bundle, as a site would have its own. */
+const SET = `{ system, ... }:
+let
+  pkgs = import ./debian { inherit system; };
+in
+pkgs // {
+  cacert = derivation {
+    name = "nss-cacert-site";
+    inherit system;
+    builder = "\${pkgs.busybox}/bin/sh";
+    args = [ "-c" "$busybox mkdir -p $out/etc/ssl/certs; $busybox cat $bundles > $out/etc/ssl/certs/ca-bundle.crt" ];
+    busybox = "\${pkgs.busybox}/bin/busybox";
+    bundles = [ "\${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt" ./authority.pem ];
+  };
+}
+`;
+
+/** How each program is had to verify a server, at a port of localhost. */
+const PROGRAMS: Readonly<Record<string, (port: number) => readonly string[]>> = {
+  curl: (port) => ["curl", "--silent", "--show-error", `https://localhost:${port}/`],
+  git: (port) => ["git", "ls-remote", `https://localhost:${port}/repository`],
+  openssl: (port) => ["openssl", ...VERIFY, "-connect", `localhost:${port}`],
+  python3: (port) => ["python3", "-c", `${OPEN}.urlopen("https://localhost:${port}/")`],
+  wget: (port) => ["wget", "--no-verbose", "--output-document=-", `https://localhost:${port}/`],
+};
+const VERIFY = ["s_client", "-verify_return_error", "-servername", "localhost"];
+const OPEN = "import urllib.request; urllib.request";
+
+const WITHOUT = [
+  { variables: "those of the image", by: [] },
+  { variables: "all but SSL_CERT_FILE", by: ["env", "--unset=SSL_CERT_FILE"] },
+  { variables: "none", by: ["env", "--ignore-environment"] },
+];
+
+let scratch: string;
+let deployment: Deployment;
+let image: string;
+const ports = { ours: 0, strange: 0 };
+const servers: Server[] = [];
+
+const missing = ["podman", "runc"].map(missingClient).find((reason) => reason !== false) ?? false;
+
+describe("podman run", skipWhere(missing), () => {
+  beforeAll(async () => {
+    scratch = await mkdtemp(join(tmpdir(), "nixport-certificates-"));
+    const [set, strangers] = [join(scratch, "set"), await mkdtemp(join(scratch, "strangers-"))];
+    await cp(await realpath(DEBIAN_SET), join(set, "debian"), { recursive: true });
+    await writeFile(join(set, "default.nix"), SET);
+    ports.ours = await serve(makeCertificates(set, ["localhost"]));
+    ports.strange = await serve(makeCertificates(strangers, ["localhost"]));
+    deployment = await deploy({ packages: set });
+    await deployment.startOrigin();
+    image = `${new URL(deployment.originUrl).host}/${IMAGE}`;
+  });
+  afterAll(async () => {
+    await deployment?.close();
+    for (const server of servers) server.close();
+    podmanReset(scratch);
+    await removeStorage(scratch);
+  });
+
+  const rows = WITHOUT.flatMap((row) => Object.keys(PROGRAMS).map((name) => ({ ...row, name })));
+
+  test.for(rows)("has $name verify a server, with $variables", async ({ name, by }) => {
+    const { code, stderr } = await verify(name, ports.ours, by);
+    expect(code, stderr).toBe(0);
+  });
+
+  test.for(Object.keys(PROGRAMS))(
+    "has %s refuse the server of an authority that is not in the set",
+    async (name) => {
+      const { code, stderr } = await verify(name, ports.strange, []);
+      expect(code, stderr).not.toBe(0);
+      expect(stderr).toMatch(/verif|issuer|certificate/i);
+    },
+  );
+});
+
+/** On the host's network, since the server is of this process. */
+async function verify(name: string, port: number, by: readonly string[]) {
+  const command = PROGRAMS[name]?.(port) ?? [];
+  const { PATH = "", HOME = "/" } = process.env;
+  const result = await runProcess(
+    "podman",
+    [
+      ...podmanOptions(scratch),
+      ...["run", "--rm", "--network=host", "--tls-verify=false", "--quiet"],
+      ...["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"],
+      ...[image, ...by, ...command],
+    ],
+    { env: { PATH, HOME }, deadlineMs: 120_000 },
+  );
+  if (result.kind !== "exited") throw new Error(`podman: ${result.kind}`);
+  return result;
+}
+
+/** Answers anything, and is a repository of git's for those that have no protocol but files. */
+async function serve({ key, certificate }: Certificates): Promise<number> {
+  const server = createServer({ key, cert: certificate }, (request, response) => {
+    const isRefs = request.url?.startsWith("/repository/info/refs") ?? false;
+    response.end(isRefs ? `${"0".repeat(39)}1\trefs/heads/main\n` : "verified\n");
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  servers.push(server);
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
