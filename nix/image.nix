@@ -32,15 +32,26 @@ let
 
   components = if packages != null then parsed packages
     else filter (part: isString part && part != "") (split "/" name);
-  metaPackages = [ "shell" "amd64" "arm64" ];
+  expansions = {
+    shell = [ "bashInteractive" "coreutils" "moreutils" "nano" ];
+    unix = [ "diffutils" "findutils" "gawk" "gnugrep" "gnused" "gnutar" "gzip" "less" "procps" "which" ];
+  };
+  # What an image of a word holds besides.
+  needs = {
+    fhs = [ "nix-ld" "glibc.out" "stdenv.cc.cc.lib" "zlib" "openssl.out" "coreutils" ];
+    nonroot = [ ];
+  };
+  frontWords = attrNames expansions ++ attrNames needs ++ [ "amd64" "arm64" ];
   leadingOf = names:
-    if names != [ ] && elem (head names) metaPackages then [ (head names) ] ++ leadingOf (tail names)
+    if names != [ ] && elem (head names) frontWords then [ (head names) ] ++ leadingOf (tail names)
     else [ ];
   leading = leadingOf components;
-  named = filter (component: ! elem component metaPackages) components;
+  named = filter (component: ! elem component frontWords) components;
   always = [ "cacert" "iana-etc" ];
-  recipe = named ++ always
-    ++ (if elem "shell" leading then [ "bashInteractive" "coreutils" "moreutils" "nano" ] else [ ]);
+  wordsOf = sets: filter (word: elem word leading) (attrNames sets);
+  allOf = sets: concatLists (map (word: sets.${word}) (wordsOf sets));
+  recipe = named ++ always ++ allOf expansions;
+  names = recipe ++ allOf needs;
 
   architectures = { x86_64-linux = "amd64"; aarch64-linux = "arm64"; };
   imageSystem = if system != null then system
@@ -75,15 +86,15 @@ let
   answers = builtins.seq architecture (import ./lookup.nix {
     source = toJSON source;
     system = imageSystem;
-    names = toJSON recipe;
+    names = toJSON names;
     strict = true;
     image = { inherit contents; config = parsed config; };
   });
   packagesIn = said: if said.kind == "image" then concatLists (map (content: packagesIn content.said) said.contents)
     else [ said ];
   # What every image holds is added where the set has it.
-  isSpared = place: elem (elemAt recipe place) always && (elemAt answers.lookups place).kind == "missing";
-  asked = map (elemAt answers.lookups) (filter (place: ! isSpared place) (genList (place: place) (length recipe)));
+  isSpared = place: elem (elemAt names place) always && (elemAt answers.lookups place).kind == "missing";
+  asked = map (elemAt answers.lookups) (filter (place: ! isSpared place) (genList (place: place) (length names)));
   wanted = concatLists (map packagesIn (asked ++ [ answers.image ]));
   isComplete = all (said: said.kind == "found") wanted;
 
@@ -162,8 +173,8 @@ let
     __structuredAttrs = true;
     exportReferencesGraph.closure = roots;
     request = {
-      inherit name tag variant answers extra maxLayers;
-      recipe = { inherit architecture; packages = recipe; };
+      inherit name names tag variant answers extra maxLayers;
+      recipe = { inherit architecture; words = wordsOf needs; packages = recipe; };
       isNamed = packages == null && name != "";
       popularity = popularityFile;
     };

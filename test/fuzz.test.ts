@@ -77,8 +77,8 @@ function routeOf(path: string): Route | RegistryError {
   }
 }
 
-function forPlatform({ architecture, packages }: NamedRecipe): Recipe {
-  return { architecture: architecture ?? "amd64", packages };
+function forPlatform({ architecture, ...recipe }: NamedRecipe): Recipe {
+  return { architecture: architecture ?? "amd64", ...recipe };
 }
 
 describe(`${PATHS} paths`, { timeout: 120_000 }, () => {

@@ -18,7 +18,7 @@ import {
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
 import { digestHex } from "../../registry/naming/digest.ts";
 import { configIdOf, configuredPin, type Pin, parsePin } from "../../registry/naming/pin.ts";
-import { type Recipe, systemOf } from "../../registry/naming/recipe.ts";
+import { namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
@@ -138,7 +138,7 @@ async function gather(
 ): Promise<Gathered | undefined> {
   const found = await readLookups(edge, recipe, pin);
   if (found === undefined) return undefined;
-  const asked = recipe.packages.flatMap((name, index) => {
+  const asked = namesOf(recipe).flatMap((name, index) => {
     const lookup = found[index];
     return lookup === undefined ? [] : [{ name, found: lookup }];
   });
@@ -148,9 +148,9 @@ async function gather(
   return records && { ...image, records };
 }
 
-function readLookups(edge: Edge, { architecture, packages }: Recipe, pin: Pin) {
-  const system = systemOf(architecture);
-  const keys = packages.map((name) => kvKey.lookup(pin, system, name));
+function readLookups(edge: Edge, recipe: Recipe, pin: Pin) {
+  const system = systemOf(recipe.architecture);
+  const keys = namesOf(recipe).map((name) => kvKey.lookup(pin, system, name));
   return readAll<Found>(edge, keys, parseFound);
 }
 

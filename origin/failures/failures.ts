@@ -8,7 +8,8 @@ import {
 } from "../../registry/http/building.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { MAX_LAYERS } from "../../registry/image/compose.ts";
-import type { PackageName } from "../../registry/naming/recipe.ts";
+import type { RecipeWord } from "../../registry/naming/front-words.ts";
+import { type PackageName, type Recipe, wordNeeding } from "../../registry/naming/recipe.ts";
 import type { Hindrance } from "../nix/hindrance.ts";
 import type { SetFailed } from "../nix/look-up.ts";
 import type { Stage, StillUnderWay } from "../waiting/hold-request.ts";
@@ -27,6 +28,8 @@ export type { BuilderFailure, PackageFailure } from "../words/failed-package.ts"
 export interface FailedPackage {
   readonly name: PackageName;
   readonly failure: PackageFailure;
+  /** The front word that needs it, where nobody named it. */
+  readonly neededBy?: RecipeWord;
 }
 
 export type BuildFailure =
@@ -153,6 +156,17 @@ export function failureError(failure: BuildFailure): RegistryError {
   }
 }
 
+/** Of what a front word needs no other name was meant, since nobody wrote this one. */
+export function failedPackage(
+  recipe: Recipe,
+  name: PackageName,
+  failure: PackageFailure,
+): FailedPackage {
+  const neededBy = wordNeeding(recipe, name);
+  if (neededBy === undefined) return { name, failure };
+  return { name, neededBy, failure: "near" in failure ? { ...failure, near: [] } : failure };
+}
+
 /** For people; `message` as it may be told them. */
 export function describeSetFailure({ message, place }: Omit<SetFailed, "kind">): string {
   return `the package set does not load: ${message}${place === null ? "" : ` (${place})`}`;
@@ -177,7 +191,10 @@ function packagesError(packages: readonly FailedPackage[]): RegistryError {
     )
     .join("\n");
   const share = shareOf(packages.length);
-  const detail = packages.map(({ name, failure }) => packageDetail(name, failure, share));
+  const detail = packages.map(({ name, failure, neededBy }) => ({
+    ...packageDetail(name, failure, share),
+    ...(neededBy !== undefined && { neededBy }),
+  }));
   return new RegistryError("MANIFEST_UNKNOWN", message, { detail });
 }
 
@@ -192,9 +209,13 @@ function causesOf(packages: readonly FailedPackage[]): readonly Cause[] {
     isLengthy(failure) ? JSON.stringify(failure) : name,
   );
   return [...groups.values()].flatMap((group) => {
-    const names = group.map(({ name }) => name).join(", ");
+    const names = group.map(shownName).join(", ");
     return group.slice(0, 1).map(({ failure }) => ({ names, failure }));
   });
+}
+
+function shownName({ name, neededBy }: FailedPackage): string {
+  return neededBy === undefined ? name : `${name} (needed by ${neededBy})`;
 }
 
 function isLengthy({ kind }: PackageFailure): boolean {

@@ -14,12 +14,18 @@ import type { Form, PackageRecord, PackingId } from "../../registry/image/record
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
 import {
   isSpared,
+  namesOf,
   type PackageName,
   type Recipe,
   type System,
   systemOf,
 } from "../../registry/naming/recipe.ts";
-import type { BuildFailure, FailedPackage, PackageFailure } from "../failures/failures.ts";
+import {
+  type BuildFailure,
+  type FailedPackage,
+  failedPackage,
+  type PackageFailure,
+} from "../failures/failures.ts";
 import type { Log } from "../log/log.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
@@ -88,12 +94,17 @@ function isOfPackage<Failure extends RecordFailure>(
  * What keeps an image from being made, of all that happened to its packages. What has failed for
  * good is told before what may go better, except that derivations that are gone are tried again.
  */
-function failureOf(failures: readonly NamedFailure[]): DerivationGone | BuildFailure | undefined {
+function failureOf(
+  recipe: Recipe,
+  failures: readonly NamedFailure[],
+): DerivationGone | BuildFailure | undefined {
   const packages: FailedPackage[] = [];
   let stopped: BuildFailure | undefined;
-  for (const { name, failure } of failures) {
+  // One output of a derivation may be in several parts.
+  const distinct = new Map(failures.map((each) => [JSON.stringify(each), each]));
+  for (const { name, failure } of distinct.values()) {
     if (failure.kind === "derivation-gone") return failure;
-    if (isOfPackage(failure)) packages.push({ name, failure });
+    if (isOfPackage(failure)) packages.push(failedPackage(recipe, name, failure));
     else if (failure.kind === "timed-out") stopped ??= { ...failure, what: "build" };
     else stopped ??= failure;
   }
@@ -101,7 +112,10 @@ function failureOf(failures: readonly NamedFailure[]): DerivationGone | BuildFai
 }
 
 /** Why there is no image of these names, as far as looking them up tells. */
-export function lookupFailure(found: readonly NamedLookup[]): BuildFailure | undefined {
+export function lookupFailure(
+  recipe: Recipe,
+  found: readonly NamedLookup[],
+): BuildFailure | undefined {
   const failed: FailedPackage[] = [];
   // Of an image of nothing else they are missed.
   const isOther = found.some(({ name, lookup }) => !isSpared(name, lookup));
@@ -110,7 +124,7 @@ export function lookupFailure(found: readonly NamedLookup[]): BuildFailure | und
       return lookup.kind === "timed-out" ? { ...lookup, what: "evaluation" } : lookup;
     }
     if (isFound(lookup) || (isOther && isSpared(name, lookup))) continue;
-    failed.push({ name, failure: lookup });
+    failed.push(failedPackage(recipe, name, lookup));
   }
   return failed.length > 0 ? { kind: "packages-failed", packages: failed } : undefined;
 }
@@ -133,7 +147,7 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
       if (gathered.kind === "derivation-gone") {
         // Evaluating writes the derivations again; gone a second time means a collector at work.
         const system = systemOf(recipe.architecture);
-        await lookups.evaluate(pinned, system, recipe.packages, wait.demand);
+        await lookups.evaluate(pinned, system, namesOf(recipe), wait.demand);
         gathered = await gather(recipe, pinned, form, wait);
       }
       if (gathered.kind !== "gathered") return settled(gathered);
@@ -146,7 +160,7 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
       if (composed.kind === "not-joined") {
         const { record, failure } = composed;
         const failures = ownersOf(record, asked).map(({ name }) => ({ name, failure }));
-        return settled(failureOf(failures) ?? { kind: "cancelled" });
+        return settled(failureOf(recipe, failures) ?? { kind: "cancelled" });
       }
       if (composed.kind !== "composed") return composed;
       const { image } = composed;
@@ -165,8 +179,8 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
   ): Promise<Gathered> {
     const system = systemOf(recipe.architecture);
     onStage(() => lookups.stage(pinned));
-    const found = await lookups.find(pinned, system, recipe.packages, demand);
-    const unknown = lookupFailure(found);
+    const found = await lookups.find(pinned, system, namesOf(recipe), demand);
+    const unknown = lookupFailure(recipe, found);
     if (unknown !== undefined) return unknown;
 
     const asked = found.flatMap(({ name, lookup }) =>
@@ -185,7 +199,10 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
     const { records: own, failures } = made;
     const isRemembered = made.isRemembered && found.every((each) => each.isRemembered);
     return (
-      failureOf(failures.flatMap((each) => askedFor(each, asked))) ?? {
+      failureOf(
+        recipe,
+        failures.flatMap((each) => askedFor(each, asked)),
+      ) ?? {
         kind: "gathered",
         ...{ ...image, asked, storedNames, records: own, isRemembered },
       }

@@ -8,12 +8,12 @@ import { storePathSchema } from "../../registry/image/lookup.ts";
 import type { Part } from "../../registry/image/part.ts";
 import {
   digestSchema,
-  type FallbackLink,
   FORMS,
   type Form,
-  fallbackLinkSchema,
   type LayerRecord,
+  type Link,
   layerRecordSchema,
+  linkSchema,
   partSchema,
 } from "../../registry/image/record.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
@@ -40,7 +40,7 @@ export type Making = { readonly form: Form } & (
       /** The part whose view lies in it too. */
       readonly viewOf: Part | null;
     }
-  | { readonly kind: "links"; readonly links: readonly FallbackLink[] }
+  | { readonly kind: "links"; readonly links: readonly Link[] }
 );
 
 export interface BundleToPack {
@@ -83,7 +83,7 @@ const makingSchema: v.GenericSchema<unknown, Making> = v.variant("kind", [
     storePaths: v.array(storePathSchema),
     viewOf: v.nullable(partSchema),
   }),
-  v.object({ kind: v.literal("links"), form, links: v.array(fallbackLinkSchema) }),
+  v.object({ kind: v.literal("links"), form, links: v.array(linkSchema) }),
 ]);
 
 const segmentSchema = v.object({

@@ -7,6 +7,8 @@ import {
   type CoarseBundle,
   type Form,
   type LayerRecord,
+  type Link,
+  type LinksRecord,
   type PackageRecord,
   type PackingId,
   parsePackingId,
@@ -80,16 +82,22 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
       const layer = packed[index];
       return layer === undefined ? [] : [{ ...layer, ...bundle }];
     });
-    const { provides, program, locale, fallbacks: links } = view;
-    const fallback =
-      links.length === 0
-        ? null
-        : { links, layer: await layers.links({ kind: "links", form, links }) };
+    const { provides, program, locale } = view;
+    const fallback = await packLinks(view.fallbacks, form);
+    const above = await packLinks(view.above, form);
     return {
       ...{ ...part, form, packing: packings[form], bundles },
       coarser: planCoarser(bundles, coarser),
-      ...{ provides, fallback, program, locale },
+      ...{ provides, fallback, above, program, locale },
     };
+  }
+
+  async function packLinks<Each extends Link>(
+    links: readonly Each[],
+    form: Form,
+  ): Promise<LinksRecord<Each> | null> {
+    if (links.length === 0) return null;
+    return { links, layer: await layers.links({ kind: "links", form, links }) };
   }
 
   return {
@@ -98,7 +106,7 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
     async make(graph, part, form) {
       const closure = closureOf(graph, part.outputs);
       const result = viewOf(part, pathsOf(closure));
-      if (result.kind === "too-large") return { kind: "unpackable", reason: result.reason };
+      if (result.kind === "unfit") return { kind: "unpackable", reason: result.reason };
       const { view } = result;
       try {
         const contents = { part, closure, view: view.entries, form };
@@ -161,7 +169,7 @@ function contentsOf(
 ): Contents | undefined {
   if (owner === null) return { part: NO_PART, closure: graph, view: null, form };
   const result = viewOf(owner, pathsOf(closureOf(graph, owner.outputs)));
-  if (result.kind === "too-large") return undefined;
+  if (result.kind === "unfit") return undefined;
   return { part: owner, closure: graph, view: result.view.entries, form };
 }
 

@@ -17,7 +17,8 @@
 // The part's own bundle holds its view, and of its outputs those that nobody else is expected to
 // share: views are a part's own, and would part what is one. What `shell` brings is one bundle but for
 // what it needs that is a megabyte or more by itself: few other packages bring as many small leaders,
-// and who has a shell has it in most images. The ground of an image is one bundle, since all have it.
+// and who has a shell has it in most images; so with `unix`. Of what `fhs` needs all that is as large
+// leads. The ground of an image is one bundle, since all have it.
 
 import type { Part } from "../../registry/image/part.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
@@ -29,7 +30,7 @@ import type { Popularity } from "./popularity.ts";
  * Raised with every change of the rule, and of what a record says of its part: records made by different
  * rules never meet in an image.
  */
-export const CUT_VERSION = 6;
+export const CUT_VERSION = 7;
 /** From here on a layer's fixed costs are small against the bytes it saves. */
 export const LEADER_WEIGHT_BYTES = 1_000_000;
 /** Level 0 is the finest cut; the coarsest is a single bundle, so that any image has some cut. */
@@ -86,7 +87,11 @@ function weighIn({ kind, outputs }: Part, popularity: Popularity): Weigh {
       case "ground":
         return 0;
       case "shell":
+      case "unix":
         return isOutput ? 0 : narSizeBytes;
+      // Libraries that nearly everybody shares.
+      case "fhs":
+        return narSizeBytes;
       case "package":
         if (!isOutput) return narSizeBytes * popularity.sharers(path, rarest);
         return popularity.isAlone(path) ? 0 : narSizeBytes * popularity.sharers(path);

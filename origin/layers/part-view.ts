@@ -6,7 +6,9 @@ import { type LocaleFacts, WELL_KNOWN_PATHS } from "../../registry/image/record.
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { BASE_ENTRIES } from "./base.ts";
 import type { ByteString } from "./byte-string.ts";
+import { openClosure } from "./closure-files.ts";
 import type { ArchiveEntry } from "./entries.ts";
+import { readLoaders } from "./loaders.ts";
 import { type PackageView, readView, type ViewResult } from "./view.ts";
 
 /** Looks at the outputs as they are in the store. `closure` holds them too, and what they need. */
@@ -18,11 +20,13 @@ export function readPartView(
   const views: PackageView[] = [];
   for (const output of outputs) {
     const result = readView(output, closure, storeDirectory);
-    if (result.kind === "too-large") return result;
+    if (result.kind === "unfit") return result;
     views.push(result.view);
   }
+  const loaders = kind === "fhs" ? readLoaders(outputs, openClosure(closure, storeDirectory)) : [];
+  if (typeof loaders === "string") return { kind: "unfit", reason: loaders };
   const [only] = views;
-  if (only !== undefined && views.length === 1 && kind !== "ground")
+  if (only !== undefined && views.length === 1 && kind === "package")
     return { kind: "view", view: only };
 
   const shown = views.flatMap(({ entries }) => (entries === null ? [] : [entries]));
@@ -41,7 +45,7 @@ export function readPartView(
     looksElsewhereForZones: is("looksElsewhereForZones"),
   };
   const shownEntries = entries.length === 0 ? null : entries;
-  const view = { entries: shownEntries, provides, fallbacks, program, locale };
+  const view = { entries: shownEntries, provides, fallbacks, above: loaders, program, locale };
   return { kind: "view", view };
 }
 

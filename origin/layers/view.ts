@@ -4,6 +4,7 @@
 
 import {
   type FallbackLink,
+  type Link,
   type LocaleFacts,
   WELL_KNOWN_PATHS,
   type WellKnownPath,
@@ -16,12 +17,15 @@ import { type ArchiveEntry, DIRECTORY_MODE } from "./entries.ts";
 import { readLocale } from "./locale.ts";
 import { WHITEOUT_PREFIX } from "./tar.ts";
 
+/** Of one package, or of a whole part. */
 export interface PackageView {
   /** Null for an output with nothing to link, such as a single file. */
   readonly entries: readonly ArchiveEntry[] | null;
   readonly provides: readonly (WellKnownPath | "/bin/bash")[];
   /** Links to what the package lacks and its closure has. */
   readonly fallbacks: readonly FallbackLink[];
+  /** Links that hide what any view has there. */
+  readonly above: readonly Link[];
   /** The program in `bin/` that a user most likely wants. */
   readonly program: string | null;
   readonly locale: LocaleFacts;
@@ -29,7 +33,8 @@ export interface PackageView {
 
 export type ViewResult =
   | { readonly kind: "view"; readonly view: PackageView }
-  | { readonly kind: "too-large"; readonly reason: string };
+  /** Too large to be shown, or without what its part is for. */
+  | { readonly kind: "unfit"; readonly reason: string };
 
 /**
  * Far beyond what a useful package has; the entries of a view are held in memory, some 100 bytes
@@ -76,7 +81,7 @@ export function readView(
   const files = openClosure(closure, storeDirectory);
   const top = files.resolve(root);
   const walked = top?.kind === "directory" ? walk(files, root, top.path) : null;
-  if (typeof walked === "string") return { kind: "too-large", reason: `${root} ${walked}` };
+  if (typeof walked === "string") return { kind: "unfit", reason: `${root} ${walked}` };
 
   const entries = new Map((walked ?? []).map((entry) => [entry.path, entry]));
   const isProgram = (path: string) => files.resolve(path)?.kind === "program";
@@ -100,6 +105,7 @@ export function readView(
     entries: entries.size === 0 ? null : [...entries.values()],
     provides,
     fallbacks,
+    above: [],
     program: walked === null ? null : mainProgram(files, root),
     locale: readLocale(files, closure, (path) => entries.has(path)),
   };

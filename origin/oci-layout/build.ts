@@ -10,13 +10,16 @@ import { isFound } from "../../registry/image/lookup.ts";
 import { type Ingredient, partsOf } from "../../registry/image/part.ts";
 import type { Form, PackageRecord, PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES } from "../../registry/image/variant.ts";
+import { RECIPE_WORDS } from "../../registry/naming/front-words.ts";
 import {
   canonicalRecipe,
   isSpared,
+  namesOf,
   type PackageName,
   parseRepository,
   type Recipe,
 } from "../../registry/naming/recipe.ts";
+import { type FailedPackage, failedPackage, failureError } from "../failures/failures.ts";
 import { composeImage, type ImageComposed } from "../images/compose-image.ts";
 import { createPackedLayers } from "../images/packed-layers.ts";
 import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";
@@ -28,7 +31,6 @@ import type { LookupAnswer } from "../nix/lookup-json.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
 import { storageKey } from "../storage/keys.ts";
-import { describePackage } from "../words/failed-package.ts";
 import { makeExtraLayer } from "./extra-layer.ts";
 import type { BuildRequest } from "./request.ts";
 import { writeLayout } from "./write.ts";
@@ -105,8 +107,12 @@ async function build(request: BuildRequest, options: LayoutOptions): Promise<Lay
 
 /** The rules of recipes are stated in Nix once more; an image must never depend on a difference. */
 function recipeOf({ isNamed, name, recipe }: BuildRequest): Recipe {
-  const { architecture, packages } = recipe;
-  const made = { architecture, packages: [...new Set(packages)].sort() };
+  const { architecture, words, packages } = recipe;
+  const made = {
+    architecture,
+    words: RECIPE_WORDS.filter((word) => words.includes(word)),
+    packages: [...new Set(packages)].sort(),
+  };
   if (!isNamed) return made;
   const parsed = parseRepository(name);
   if (parsed.kind === "invalid") throw new RequestError(parsed.reason);
@@ -135,29 +141,25 @@ interface Wanted extends CanonicalImage {
 }
 
 /** What the recipe names, in its order; behind that what the image holds besides. */
-function wantedOf({ lookups, image, recipe: asked }: BuildRequest, recipe: Recipe): Wanted {
-  const failures: string[] = [];
+function wantedOf({ lookups, image, names }: BuildRequest, recipe: Recipe): Wanted {
+  const failures: FailedPackage[] = [];
   const found = (name: PackageName, answer: LookupAnswer | undefined): Ingredient[] => {
     if (answer === undefined || answer.kind === "failed") throw new Error(`no lookup of ${name}`);
     if (isFound(answer)) return [{ name, found: answer }];
     if (isSpared(name, answer)) return [];
-    failures.push(describePackage(name, answer, MAX_REASON_CHARACTERS));
+    failures.push(failedPackage(recipe, name, answer));
     return [];
   };
-  const named = recipe.packages.flatMap((name) =>
-    found(name, lookups[asked.packages.indexOf(name)]),
-  );
+  const asked = namesOf(recipe).flatMap((name) => found(name, lookups[names.indexOf(name)]));
   const [given] = found("image" as PackageName, image);
   if (failures.length > 0 || given?.found.kind !== "image") {
-    throw new RequestError(failures.join("\n"));
+    throw new RequestError(failureError({ kind: "packages-failed", packages: failures }).message);
   }
   const { config, contents } = given.found;
   const besides = contents.map((each) => ({ name: given.name, found: each }));
-  const canonical = canonicalImageOf(recipe, named);
+  const canonical = canonicalImageOf(recipe, asked);
   return { ...canonical, ingredients: [...canonical.ingredients, ...besides], config };
 }
-
-const MAX_REASON_CHARACTERS = 2000;
 
 async function makeRecords(
   ingredients: readonly Ingredient[],

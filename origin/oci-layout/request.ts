@@ -6,7 +6,8 @@ import * as v from "valibot";
 import { packageNameSchema, tagSchema } from "../../registry/between/backfill.ts";
 import { MAX_LAYERS } from "../../registry/image/compose.ts";
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
-import { ARCHITECTURES, type Recipe } from "../../registry/naming/recipe.ts";
+import { RECIPE_WORDS } from "../../registry/naming/front-words.ts";
+import { ARCHITECTURES, type PackageName, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { ClosureGraph } from "../layers/closure.ts";
 import { MAX_OWNER_ID } from "../layers/tar-header.ts";
@@ -22,7 +23,9 @@ export interface BuildRequest {
   readonly variant: Variant;
   /** Neither sorted nor without repetition. */
   readonly recipe: Recipe;
-  /** One for each package of the recipe, in order. */
+  /** Every name of the recipe and of what its words need, in whatever order. */
+  readonly names: readonly PackageName[];
+  /** One for each name, in order. */
   readonly lookups: readonly LookupAnswer[];
   /** What is asked for besides the recipe. */
   readonly image: LookupAnswer;
@@ -45,8 +48,10 @@ const requestSchema = v.object({
     variant: v.picklist(VARIANTS),
     recipe: v.object({
       architecture: v.picklist(ARCHITECTURES),
+      words: v.array(v.picklist(RECIPE_WORDS)),
       packages: v.array(packageNameSchema),
     }),
+    names: v.array(packageNameSchema),
     answers: v.unknown(),
     maxLayers: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_LAYERS))),
     extra: v.nullable(
@@ -83,7 +88,7 @@ export async function readBuildRequest(path: string): Promise<ReadRequest> {
     kind: "request",
     request: {
       ...rest,
-      lookups: parseLookupAnswers(answers, request.recipe.packages),
+      lookups: parseLookupAnswers(answers, request.names),
       image: parseGivenImage(answers),
       closure: parseClosure(closure),
       outputPath: outputs.out,

@@ -9,7 +9,7 @@ import {
   recipesOf,
 } from "../../registry/http/platforms.ts";
 import { tagListResponse } from "../../registry/http/tags.ts";
-import { type NamedRecipe, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
+import { type NamedRecipe, namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import { LATEST } from "../../registry/naming/reference.ts";
 import { type BuildFailure, failureError } from "../failures/failures.ts";
 import { lookupFailure } from "../images/images.ts";
@@ -68,9 +68,10 @@ async function whyUnknownAt(
 ): Promise<BuildFailure | null> {
   onStage(() => lookups.stage(pinned));
   const failures: BuildFailure[] = [];
-  for (const { architecture, packages } of recipes) {
-    const found = await lookups.find(pinned, systemOf(architecture), packages, demand);
-    const failure = lookupFailure(found);
+  for (const recipe of recipes) {
+    const system = systemOf(recipe.architecture);
+    const found = await lookups.find(pinned, system, namesOf(recipe), demand);
+    const failure = lookupFailure(recipe, found);
     if (failure === undefined) return null;
     failures.push(failure);
   }

@@ -4,6 +4,7 @@ import { isFound } from "../../registry/image/lookup.ts";
 import {
   canonicalRecipe,
   isSpared,
+  namesOf,
   type PackageName,
   type System,
   systemOf,
@@ -91,10 +92,10 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
     const { tag, to, waiting } = move;
     const open = [...waiting].map(([key, { image }]) => ({ key, recipe: image.recipe }));
     for (const [architecture, group] of Map.groupBy(open, (each) => each.recipe.architecture)) {
-      const names = [...new Set(group.flatMap(({ recipe }) => recipe.packages))];
+      const names = [...new Set(group.flatMap(({ recipe }) => namesOf(recipe)))];
       const unfound = await findUnfound(names, systemOf(architecture), move);
       for (const { key, recipe } of group) {
-        const missing = unfound.filter(({ name }) => recipe.packages.includes(name));
+        const missing = unfound.filter(({ name }) => namesOf(recipe).includes(name));
         if (missing.length === 0) continue;
         const reason = [...new Set(missing.map(describeUnfound))].join(", ");
         if (missing.every(({ lookup }) => isStopped(lookup))) {

@@ -8,6 +8,7 @@
 import * as v from "valibot";
 import { packageNameSchema, tagSchema } from "../../registry/between/backfill.ts";
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
+import { RECIPE_WORDS } from "../../registry/naming/front-words.ts";
 import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
 import { ARCHITECTURES, canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
@@ -58,6 +59,7 @@ const storedSchema = v.array(
   v.object({
     recipe: v.object({
       architecture: v.picklist(ARCHITECTURES),
+      words: v.optional(v.array(v.picklist(RECIPE_WORDS)), []),
       packages: v.array(packageNameSchema),
     }),
     tag: tagSchema,

@@ -30,6 +30,8 @@ export type PackageFailure =
 export interface PackageDetail {
   readonly package: string;
   readonly reason: PackageFailure["kind"];
+  /** The front word of the name that needs it, where the name does not say the package itself. */
+  readonly neededBy?: string;
   /** `missing`, `not-a-package`: names that may have been meant. */
   readonly near?: readonly string[];
   /** `ambiguous`: the attributes that the name may mean, and how an image name says each. */
@@ -81,7 +83,7 @@ export function packageDetail(
   return { package: name, reason: failure.kind, ...facts(failure, most) };
 }
 
-type Facts = Omit<PackageDetail, "package" | "reason">;
+type Facts = Omit<PackageDetail, "package" | "reason" | "neededBy">;
 
 function facts(failure: PackageFailure, most: number): Facts {
   const text = (value: string) => cut(publicText(value), most);

@@ -5,6 +5,7 @@ import { VARIANT_TYPES, type Variant } from "../image/variant.ts";
 import {
   ARCHITECTURES,
   type Architecture,
+  canonicalNames,
   canonicalRecipe,
   type NamedRecipe,
   platformName,
@@ -38,11 +39,11 @@ export function formatPlatforms(platforms: Platforms): string {
 
 /** One for each platform that a name can mean. */
 export function recipesOf(
-  { architecture, packages }: NamedRecipe,
+  { architecture, words, packages }: NamedRecipe,
   configured: Platforms,
 ): readonly [Recipe, ...Recipe[]] {
   const [first, ...rest] = architecture === null ? configured : [architecture];
-  const on = (each: Architecture) => ({ architecture: each, packages });
+  const on = (each: Architecture) => ({ architecture: each, words, packages });
   return [on(first), ...rest.map(on)];
 }
 
@@ -73,14 +74,14 @@ export function wantedRecipes(wanted: WantedImage): readonly Recipe[] {
 
 /**
  * The one spelling of what is wanted, for keys: that of its recipe, and for an index all platforms,
- * joined by a sign that no name has, in front of the packages.
+ * joined by a sign that no name has, in front of the rest.
  */
 export function canonicalImage(wanted: WantedImage): string {
   const recipes = wantedRecipes(wanted);
   const [first] = recipes;
   if (first === undefined) throw new Error("an image for no platform");
   if (recipes.length === 1) return canonicalRecipe(first);
-  return [recipes.map((recipe) => recipe.architecture).join("+"), ...first.packages].join("/");
+  return [recipes.map((recipe) => recipe.architecture).join("+"), canonicalNames(first)].join("/");
 }
 
 /** By which the edge says what it is configured for, so that two configurations never mix. */

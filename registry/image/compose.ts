@@ -1,7 +1,7 @@
 // Compose: recipe, lookups and records in, the bytes of a config and a manifest out. Pure, so that
 // the Worker and the origin give one image one digest. An image is, bottom first: the ground that all
-// images share, the union of its parts' bundles, links that only a closure offers, and the bundles
-// with the parts' views.
+// images share, the union of its parts' bundles, links that only a closure offers, the bundles with the
+// parts' views, and links that are meant to hide what views have there.
 
 import { type Digest, digestOf } from "../naming/digest.ts";
 import type { Recipe } from "../naming/recipe.ts";
@@ -18,11 +18,11 @@ import { type ImageConfig, layConfigOver } from "./image-config.ts";
 import type { FoundImage } from "./lookup.ts";
 import type { ManifestType } from "./media-type.ts";
 import type { Ingredient } from "./part.ts";
-import type { LayerRecord, PackageRecord } from "./record.ts";
+import type { LayerRecord, LinksRecord, PackageRecord } from "./record.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
 
 /** Raised with every change that gives other bytes for the same input. */
-export const COMPOSE_VERSION = 5;
+export const COMPOSE_VERSION = 6;
 /**
  * Beyond this many layers the largest packages are taken in coarser cuts. 25 below the limit, since
  * a user's `FROM` adds layers of its own.
@@ -80,7 +80,10 @@ export async function compose(
     return { kind: "several-images", attributes };
   }
   const fallbacks = fallbackLayers(records);
-  const others = fallbacks.length + top.length;
+  const above = records.flatMap((record) =>
+    record.above === null ? [] : [linksLayer(record.above)],
+  );
+  const others = fallbacks.length + above.length + top.length;
   const { cuts, bundles, views } = chooseCuts(records, (maxLayers ?? LAYER_BUDGET) - others);
   const missing = cuts.filter((cut) => bundlesOf(cut).some(({ layer }) => layer === null));
   if (missing.length > 0) return { kind: "cuts-missing", cuts: missing };
@@ -89,6 +92,7 @@ export async function compose(
     ...bundleLayers(bundles),
     ...fallbacks,
     ...viewLayers(views.filter(({ part }) => part.kind !== "ground")),
+    ...above,
     ...top,
   ];
   if (layers.length > (maxLayers ?? MAX_LAYERS)) {
@@ -145,10 +149,14 @@ function fallbackLayers(records: readonly PackageRecord[]): readonly ImageLayer[
   for (const { fallback } of records) {
     if (fallback === null || fallback.links.every(({ path }) => offered.has(path))) continue;
     for (const { path } of fallback.links) offered.add(path);
-    const holds = fallback.links.map(({ path, target }) => `${path} -> ${target}`).join(", ");
-    layers.unshift({ ...layerOf(fallback.layer), holds });
+    layers.unshift(linksLayer(fallback));
   }
   return layers;
+}
+
+function linksLayer({ links, layer }: LinksRecord): ImageLayer {
+  const holds = links.map(({ path, target }) => `${path} -> ${target}`).join(", ");
+  return { ...layerOf(layer), holds };
 }
 
 /** Where two parts offer one file the first one wins: its view lies on top. */
@@ -164,7 +172,9 @@ function viewLayers(views: readonly ViewBundle[]): readonly ImageLayer[] {
 }
 
 function wholeImages(ingredients: readonly Ingredient[]): readonly FoundImage[] {
-  return ingredients.flatMap(({ found }) => (found.kind === "image" ? [found] : []));
+  return ingredients.flatMap(({ found, neededBy }) =>
+    found.kind === "image" && neededBy === undefined ? [found] : [],
+  );
 }
 
 function imageConfig(recipe: Recipe, config: ImageConfig, layers: readonly ImageLayer[]) {

@@ -21,6 +21,14 @@ const CERTIFICATES = "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt";
 /** Of a locale that is not there perl would complain. */
 const LOCALE = "LANG=C.UTF-8";
 const ZONES = "TZDIR=/usr/share/zoneinfo";
+/**
+ * What nix-ld looks for by itself lies below /run, which may be a file system of the runtime's own. The
+ * libraries of the view are for foreign programs alone: LD_LIBRARY_PATH would come before what Nix's own
+ * programs were linked with.
+ */
+const FOREIGN = ["NIX_LD=/lib/ld.so", "NIX_LD_LIBRARY_PATH=/lib"];
+/** By numbers: a policy such as Kubernetes' runAsNonRoot takes no name for an answer. */
+const NONROOT = { User: "65532:65532", WorkingDir: "/home/nonroot" };
 
 export function defaultConfig(
   recipe: Recipe,
@@ -30,24 +38,29 @@ export function defaultConfig(
   const hasCertificates = ingredients.some(({ name }) => name === CERTIFICATES_PACKAGE);
   const is = (fact: keyof LocaleFacts) => records.some(({ locale }) => locale[fact]);
   const needsZoneFolder = is("hasZones") && is("looksElsewhereForZones");
-  const command = defaultCommand(ingredients, records);
   const versions = (found: Found) => packagesOf(found).map(packageVersion);
-  const named = ingredients.filter(({ name }) => !isImplicit(name));
-  const described = named.flatMap(({ found }) => versions(found)).join(", ");
+  const named = ingredients.filter(({ neededBy }) => neededBy === undefined);
+  const command = defaultCommand(named, records);
+  const described = named
+    .filter(({ name }) => !isImplicit(name))
+    .flatMap(({ found }) => versions(found));
+  const all = new Set(ingredients.flatMap(({ found }) => versions(found)));
   return {
     Env: [
       PATH,
       ...(hasCertificates ? [CERTIFICATES] : []),
       ...(is("hasUtf8") ? [LOCALE] : []),
       ...(needsZoneFolder ? [ZONES] : []),
+      ...(recipe.words.includes("fhs") ? FOREIGN : []),
     ],
     ...(command !== null && { Cmd: [command] }),
     WorkingDir: "/",
+    ...(recipe.words.includes("nonroot") && NONROOT),
     Labels: {
       "org.opencontainers.image.title": canonicalRecipe(recipe),
-      "org.opencontainers.image.description": `Nix packages: ${described}`,
+      "org.opencontainers.image.description": `Nix packages: ${described.join(", ")}`,
       "nixport.recipe": canonicalRecipe(recipe),
-      "nixport.packages": ingredients.flatMap(({ found }) => versions(found)).join(" "),
+      "nixport.packages": [...all].join(" "),
     },
   };
 }

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import { type Digest, digestOf } from "../naming/digest.ts";
 import type { Architecture, Recipe } from "../naming/recipe.ts";
-import { platformName } from "../naming/recipe.ts";
+import { canonicalNames, platformName } from "../naming/recipe.ts";
 import { type IndexType, OCI_INDEX } from "./media-type.ts";
 import { digestSchema } from "./record.ts";
 import { VARIANT_TYPES, type Variant } from "./variant.ts";
@@ -68,7 +68,8 @@ export async function composeIndex(
   variant: Variant,
 ): Promise<ComposedIndex> {
   const types = VARIANT_TYPES[variant];
-  const packages = images[0]?.recipe.packages.join("/") ?? "";
+  const [first] = images;
+  const names = first === undefined ? "" : canonicalNames(first.recipe);
   const index = {
     schemaVersion: 2,
     mediaType: types.index,
@@ -78,7 +79,7 @@ export async function composeIndex(
       size: manifest.bytes.length,
       platform: { architecture: recipe.architecture, os: "linux" },
     })),
-    ...(types.index === OCI_INDEX && { annotations: annotations(packages, omitted) }),
+    ...(types.index === OCI_INDEX && { annotations: annotations(names, omitted) }),
   };
   const bytes = new TextEncoder().encode(JSON.stringify(index));
   return { bytes, digest: await digestOf(bytes), mediaType: types.index };
@@ -92,10 +93,10 @@ export function manifestsOf(index: Uint8Array): readonly Digest[] {
   return manifests.map(({ digest }) => digest);
 }
 
-function annotations(packages: string, omitted: readonly OmittedPlatform[]) {
+function annotations(names: string, omitted: readonly OmittedPlatform[]) {
   return {
-    "org.opencontainers.image.title": packages,
-    "nixport.recipe": packages,
+    "org.opencontainers.image.title": names,
+    "nixport.recipe": names,
     ...Object.fromEntries(
       omitted.map(({ architecture, reason }) => [
         `nixport.omitted.${platformName(architecture).replace("/", ".")}`,

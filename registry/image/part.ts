@@ -1,8 +1,14 @@
-// Which outputs of an image share one record: those of one package, those that `shell` stands for,
-// and those that every image holds. Decided by recipe and lookups alone, so that edge and origin ask
-// for the same records.
+// Which outputs of an image share one record: those of one package, those that a front word stands for
+// or needs, and those that every image holds. Decided by recipe and lookups alone, so that edge and
+// origin ask for the same records.
 
-import { isImplicit, type PackageName, SHELL_PACKAGES } from "../naming/recipe.ts";
+import {
+  EXPANSION_WORDS,
+  EXPANSIONS,
+  type ExpansionWord,
+  type RecipeWord,
+} from "../naming/front-words.ts";
+import { isImplicit, type PackageName } from "../naming/recipe.ts";
 import { type StorePath, storePathBase } from "../naming/store-path.ts";
 import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./lookup.ts";
 
@@ -10,13 +16,15 @@ import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./look
 export interface Ingredient {
   readonly name: PackageName;
   readonly found: Found;
+  /** Of what the name of an image does not say, the front word that needs it. */
+  readonly neededBy?: RecipeWord;
 }
 
 /**
- * One package; what `shell` stands for; or the bottom of an image, which is what every image holds, with
- * the files that no package brings, such as `/etc/passwd`.
+ * One package; what `shell` or `unix` stands for; what `fhs` needs; or the bottom of an image, which is
+ * what every image holds, with the files that no package brings, such as `/etc/passwd`.
  */
-export const PART_KINDS = ["package", "shell", "ground"] as const;
+export const PART_KINDS = ["package", ...EXPANSION_WORDS, "fhs", "ground"] as const;
 export type PartKind = (typeof PART_KINDS)[number];
 
 /**
@@ -32,27 +40,38 @@ export interface Part {
 }
 
 /**
- * The parts of an image, the first on top. What is named lies above what `shell` brings, so that it
- * wins where both offer a file, and that above what every image holds; of what is named, the first of
- * the recipe wins.
+ * The parts of an image, the first on top. What is named lies above what front words stand for, so that
+ * it wins where both offer a file, that above what they need, and below all is what every image holds;
+ * of what is named, the first of the recipe wins.
  */
 export function partsOf(ingredients: readonly Ingredient[]): readonly Part[] {
-  const isPackage = ({ found }: Ingredient) => found.kind === "found";
-  const ground = ingredients.filter((each) => isImplicit(each.name) && isPackage(each));
-  const shell = ingredients.filter(
-    (each) => SHELL_PACKAGES.some((name) => name === each.name) && isPackage(each),
-  );
-  const isWhole = shell.length === SHELL_PACKAGES.length;
-  const named = ingredients.filter(
-    (each) => !ground.includes(each) && !(isWhole && shell.includes(each)),
-  );
+  const named = ingredients.filter(({ neededBy }) => neededBy === undefined);
+  const needed = ingredients.filter(({ neededBy }) => neededBy !== undefined);
+  const ground = named.filter((each) => isImplicit(each.name) && isPackage(each));
+  const expansions = EXPANSION_WORDS.map((word) => ({ word, members: expansionIn(named, word) }));
+  const grouped = new Set([...ground, ...expansions.flatMap(({ members }) => members)]);
+  const others = named.filter((each) => !grouped.has(each));
   const parts = [
-    ...packagesIn(named).map((each) => partOf("package", [each])),
-    ...(isWhole ? [partOf("shell", packagesIn(shell))] : []),
+    ...packagesIn(others).map((each) => partOf("package", [each])),
+    ...expansions.flatMap(({ word, members }) =>
+      members.length === 0 ? [] : [partOf(word, packagesIn(members))],
+    ),
+    ...(needed.length === 0 ? [] : [partOf("fhs", packagesIn(needed))]),
     partOf("ground", packagesIn(ground)),
   ];
   // Two names may lead to one output: it is in the image once, at its first place.
   return [...new Map(parts.map((part) => [partName(part), part])).values()];
+}
+
+/** What the word stands for, or nothing where some of it is not there: part of a shell is no shell. */
+function expansionIn(named: readonly Ingredient[], word: ExpansionWord): readonly Ingredient[] {
+  const names: readonly string[] = EXPANSIONS[word];
+  const members = named.filter((each) => names.includes(each.name) && isPackage(each));
+  return members.length === names.length ? members : [];
+}
+
+function isPackage({ found }: Ingredient): boolean {
+  return found.kind === "found";
 }
 
 export function packagesIn(ingredients: readonly Ingredient[]): readonly FoundPackage[] {

@@ -42,17 +42,19 @@ export interface CoarseBundle {
 export const WELL_KNOWN_PATHS = ["/bin/sh", "/usr/bin/env"] as const;
 export type WellKnownPath = (typeof WELL_KNOWN_PATHS)[number];
 
-export interface FallbackLink {
-  readonly path: WellKnownPath;
+/** From an absolute path in the image. */
+export interface Link {
+  readonly path: string;
   readonly target: string;
 }
 
-/**
- * A layer of links to what the closure has and the view lacks, used below all views when none has one
- * of them: programs such as git start `/bin/sh` although only their closure holds a shell.
- */
-export interface FallbackRecord {
-  readonly links: readonly FallbackLink[];
+export interface FallbackLink extends Link {
+  readonly path: WellKnownPath;
+}
+
+/** A layer of links, and nothing else. */
+export interface LinksRecord<Each extends Link = Link> {
+  readonly links: readonly Each[];
   readonly layer: LayerRecord;
 }
 
@@ -78,7 +80,13 @@ export interface PackageRecord extends Part {
   readonly coarser: readonly (readonly CoarseBundle[])[];
   /** What the view has of these. */
   readonly provides: readonly (WellKnownPath | "/bin/bash")[];
-  readonly fallback: FallbackRecord | null;
+  /**
+   * To what the closure has and the view lacks, used below all views when none has one of them: programs
+   * such as git start `/bin/sh` although only their closure holds a shell.
+   */
+  readonly fallback: LinksRecord<FallbackLink> | null;
+  /** Above all views: what `fhs` puts where programs that Nix did not build look. */
+  readonly above: LinksRecord | null;
   /** The program in `bin/` that a user most likely wants, where the package set does not say. */
   readonly program: string | null;
   readonly locale: LocaleFacts;
@@ -131,7 +139,11 @@ const sizeSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const layerEntries = { digest: digestSchema, diffId: digestSchema, sizeBytes: sizeSchema };
 export const layerRecordSchema: v.GenericSchema<unknown, LayerRecord> = v.object(layerEntries);
 
-export const fallbackLinkSchema: v.GenericSchema<unknown, FallbackLink> = v.object({
+export const linkSchema: v.GenericSchema<unknown, Link> = v.object({
+  path: v.pipe(v.string(), v.startsWith("/")),
+  target: v.string(),
+});
+const fallbackLinkSchema: v.GenericSchema<unknown, FallbackLink> = v.object({
   path: v.picklist(WELL_KNOWN_PATHS),
   target: v.string(),
 });
@@ -163,6 +175,7 @@ const recordFields = v.object({
   ),
   provides: v.array(v.picklist([...WELL_KNOWN_PATHS, "/bin/bash"])),
   fallback: v.nullable(v.object({ links: v.array(fallbackLinkSchema), layer: layerRecordSchema })),
+  above: v.nullable(v.object({ links: v.array(linkSchema), layer: layerRecordSchema })),
   program: v.nullable(v.string()),
   locale: v.object({
     hasUtf8: v.boolean(),
@@ -194,6 +207,6 @@ export function recordLayers(record: PackageRecord): readonly LayerRecord[] {
   return [
     ...record.bundles,
     ...record.coarser.flatMap((cut) => cut.flatMap(({ layer }) => layer ?? [])),
-    ...(record.fallback === null ? [] : [record.fallback.layer]),
+    ...[record.fallback, record.above].flatMap((links) => links?.layer ?? []),
   ];
 }

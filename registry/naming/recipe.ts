@@ -2,6 +2,13 @@
 // nowhere else; two names of one recipe have one canonical form, and so one image.
 
 import { exactSpelling, isEscaped, readPart } from "./attribute.ts";
+import {
+  EXPANSION_WORDS,
+  EXPANSIONS,
+  NEEDS,
+  RECIPE_WORDS,
+  type RecipeWord,
+} from "./front-words.ts";
 
 declare const packageNameBrand: unique symbol;
 /** A package as a recipe names it: one path segment, or a name a meta-package stands for. */
@@ -16,6 +23,8 @@ export type System = "x86_64-linux" | "aarch64-linux";
 /** What one image is made of. */
 export interface Recipe {
   readonly architecture: Architecture;
+  /** Those of its front words that are not short for packages, sorted. */
+  readonly words: readonly RecipeWord[];
   /** Sorted by bytes, without repetition, with what every image holds. */
   readonly packages: readonly PackageName[];
 }
@@ -23,6 +32,7 @@ export interface Recipe {
 /** What a name says: without a platform it means whichever are configured (platforms.ts). */
 export interface NamedRecipe {
   readonly architecture: Architecture | null;
+  readonly words: readonly RecipeWord[];
   readonly packages: readonly PackageName[];
 }
 
@@ -43,11 +53,9 @@ export const MAX_PARTS = 16;
 /** One path component of the distribution specification's name grammar. */
 const COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 
-/** What `shell` stands for. */
-export const SHELL_PACKAGES = ["bashInteractive", "coreutils", "moreutils", "nano"] as const;
 export const CERTIFICATES_PACKAGE = "cacert";
 const ALWAYS = [CERTIFICATES_PACKAGE, "iana-etc"] as const;
-const META_PACKAGES = ["shell", ...ARCHITECTURES] as const;
+const FRONT_WORDS = [...EXPANSION_WORDS, ...RECIPE_WORDS, ...ARCHITECTURES] as const;
 
 export function parseRepository(name: string): RecipeResult {
   if (name.length > MAX_NAME_LENGTH) {
@@ -59,27 +67,27 @@ export function parseRepository(name: string): RecipeResult {
   const misspelled = components.flatMap((component) => explainParts(component) ?? [])[0];
   if (misspelled !== undefined) return invalid(misspelled);
 
-  const isMeta = (component: string) => META_PACKAGES.some((meta) => meta === component);
-  const metaEnd = components.findIndex((component) => !isMeta(component));
-  const leading = metaEnd === -1 ? components : components.slice(0, metaEnd);
-  const named = metaEnd === -1 ? [] : components.slice(metaEnd);
+  const isWord = (component: string) => FRONT_WORDS.some((word) => word === component);
+  const wordsEnd = components.findIndex((component) => !isWord(component));
+  const leading = wordsEnd === -1 ? components : components.slice(0, wordsEnd);
+  const named = wordsEnd === -1 ? [] : components.slice(wordsEnd);
   const platforms = ARCHITECTURES.filter((architecture) => components.includes(architecture));
   if (platforms.length > 1) {
     return invalid(
       `${platforms.join(" and ")} are two platforms: name one of them, or neither for all that are configured`,
     );
   }
-  const misplaced = named.find(isMeta);
+  const misplaced = named.find(isWord);
   if (misplaced !== undefined) {
     const rest = components.filter((component) => component !== misplaced);
     return invalid(
-      `${misplaced} is a meta-package and stands only in front: ${[misplaced, ...rest].join("/")}`,
+      `${misplaced} is a front word and stands only in front: ${[misplaced, ...rest].join("/")}`,
     );
   }
   const packages = new Set([
     ...named,
     ...ALWAYS,
-    ...(leading.includes("shell") ? SHELL_PACKAGES : []),
+    ...EXPANSION_WORDS.filter((word) => leading.includes(word)).flatMap((word) => EXPANSIONS[word]),
   ]);
   if (packages.size > MAX_PACKAGES) {
     return invalid(`the name asks for ${packages.size} packages; ${MAX_PACKAGES} are allowed`);
@@ -88,6 +96,7 @@ export function parseRepository(name: string): RecipeResult {
     kind: "recipe",
     recipe: {
       architecture: platforms[0] ?? null,
+      words: RECIPE_WORDS.filter((word) => leading.includes(word)),
       // All names are ASCII, so the default order is the order of bytes.
       packages: [...packages].sort() as PackageName[],
     },
@@ -95,12 +104,36 @@ export function parseRepository(name: string): RecipeResult {
 }
 
 /**
- * The one spelling of a recipe, for keys and labels. No package name holds a slash, and no platform
+ * The one spelling of a recipe, for keys and labels. No package name holds a slash, and no front word
  * is ever a package, so two recipes never share a spelling.
  */
 export function canonicalRecipe(recipe: Recipe): string {
   const platform = recipe.architecture === "amd64" ? [] : [recipe.architecture];
-  return [...platform, ...recipe.packages].join("/");
+  return [...platform, canonicalNames(recipe)].join("/");
+}
+
+/** The same without a platform. */
+export function canonicalNames({ words, packages }: Omit<Recipe, "architecture">): string {
+  return [...words, ...packages].join("/");
+}
+
+/** Every name that is looked up for an image of it: what is named, and what its words need. */
+export function namesOf({ words, packages }: Omit<Recipe, "architecture">): readonly PackageName[] {
+  return [...new Set([...packages, ...words.flatMap(needsOf)])];
+}
+
+/** In the order of the part that they are (part.ts). */
+export function needsOf(word: RecipeWord): readonly PackageName[] {
+  return NEEDS[word] as readonly PackageName[];
+}
+
+/** The word that an image holds a package for, where its name does not say the package itself. */
+export function wordNeeding(
+  { words, packages }: Omit<Recipe, "architecture">,
+  name: PackageName,
+): RecipeWord | undefined {
+  if (packages.includes(name)) return undefined;
+  return words.find((word) => needsOf(word).includes(name));
 }
 
 /** Packages that are in every image whether named or not: never what the user came for. */

@@ -74,6 +74,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       coarser: [],
       provides: [],
       fallback: null,
+      above: null,
       program: name,
       locale: { hasUtf8: false, hasZones: false, looksElsewhereForZones: false },
     });

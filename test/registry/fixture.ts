@@ -56,8 +56,8 @@ export function packingIdOf(text: string): PackingId {
 export function recipeOf(repository: string): Recipe {
   const parsed = parseRepository(repository);
   if (parsed.kind === "invalid") throw new Error(`${repository}: ${parsed.reason}`);
-  const { architecture, packages } = parsed.recipe;
-  return { architecture: architecture ?? "amd64", packages };
+  const { architecture, ...recipe } = parsed.recipe;
+  return { architecture: architecture ?? "amd64", ...recipe };
 }
 
 /** What to store under the digests of the layers that were made. */
@@ -105,6 +105,7 @@ export function recordOf(name: string, facts: Partial<PackageRecord> = {}): Pack
     coarser: [],
     provides: [],
     fallback: null,
+    above: null,
     program: null,
     locale: { hasUtf8: false, hasZones: false, looksElsewhereForZones: false },
     ...facts,

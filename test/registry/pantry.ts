@@ -6,7 +6,8 @@ import { compose } from "../../registry/image/compose.ts";
 import { type Ingredient, type Part, partName, partsOf } from "../../registry/image/part.ts";
 import type { FallbackLink, Form, PackageRecord } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
-import type { PackageName } from "../../registry/naming/recipe.ts";
+import { EXPANSIONS } from "../../registry/naming/front-words.ts";
+import { namesOf, type PackageName } from "../../registry/naming/recipe.ts";
 import { type StorePath, storePathName } from "../../registry/naming/store-path.ts";
 import {
   bundleOf,
@@ -32,6 +33,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   perl: ["perl-5.36"],
   dash: ["dash-0.5"],
   openssl: ["openssl-3.0", "openssl-3.0-bin"],
+  "nix-ld": ["nix-ld-2.0"],
+  "glibc.out": ["glibc-2.36"],
+  "stdenv.cc.cc.lib": ["gcc-12-lib"],
+  zlib: ["zlib-1.3"],
+  "openssl.out": ["openssl-3.0"],
+  ...Object.fromEntries(EXPANSIONS.unix.map((name) => [name, [`${name}-1`]])),
 };
 const ALIASES: Readonly<Record<string, string>> = { gitminimal: "git", "0git": "git" };
 
@@ -43,6 +50,7 @@ const fallback = (name: string, form: Form, links: readonly FallbackLink[]) => (
 const SH = { path: "/bin/sh", target: "/nix/store/dash/bin/sh" } as const;
 const ENV = { path: "/usr/bin/env", target: "/nix/store/coreutils/bin/env" } as const;
 
+const FHS = ["nix-ld-2.0", "glibc-2.36", "gcc-12-lib", "zlib-1.3", "openssl-3.0", "coreutils-9.1"];
 const SHELL = [
   ...["bash-interactive-5.2", "coreutils-9.1", "moreutils-0.67", "nano-7.2", "readline-8.2"],
 ];
@@ -82,6 +90,21 @@ const FACTS: Readonly<Record<string, (form: Form) => Partial<PackageRecord>>> = 
     bundles: [glibc(form), bundleOf(["perl-5.36"], 40, form)],
     fallback: fallback("perl", form, [{ ...SH, target: "/other/sh" }]),
   }),
+  [FHS.join(" ")]: (form) => ({
+    bundles: [
+      glibc(form),
+      ...["gcc-12-lib", "openssl-3.0", "coreutils-9.1"].map((name) => bundleOf([name], 400, form)),
+      bundleOf(["nix-ld-2.0", "zlib-1.3"], 9, form, true),
+    ],
+    provides: ["/usr/bin/env"],
+    above: {
+      links: [
+        { path: "/lib64/ld-linux-x86-64.so.2", target: "/nix/store/nix-ld" },
+        { path: "/usr/bin", target: "../bin" },
+      ],
+      layer: layerOf("links of fhs", form),
+    },
+  }),
   "dash-0.5": () => ({ provides: ["/bin/sh"] }),
   "openssl-3.0 openssl-3.0-bin": (form) => ({
     bundles: [glibc(form), bundleOf(["openssl-3.0", "openssl-3.0-bin"], 1, form, true)],
@@ -95,7 +118,7 @@ export const GROUND_LAYER = layerOf("viewed bundle nss-cacert-3.98 iana-etc-2023
 /** What the recipe of a repository name is composed of. */
 export function ingredientsOf(repository: string): readonly Ingredient[] {
   const recipe = recipeOf(repository);
-  return canonicalImageOf(recipe, recipe.packages.map(ingredientOf)).ingredients;
+  return canonicalImageOf(recipe, namesOf(recipe).map(ingredientOf)).ingredients;
 }
 
 export function ingredientOf(name: PackageName): Ingredient {
@@ -138,6 +161,8 @@ export interface ConfigJson {
   readonly config: {
     readonly Cmd?: readonly string[];
     readonly Env: readonly string[];
+    readonly User?: string;
+    readonly WorkingDir: string;
     readonly Labels: Record<string, string>;
   };
   readonly rootfs: { readonly diff_ids: readonly string[] };

@@ -75,6 +75,43 @@ describe("the view of a part", () => {
   });
 });
 
+describe("the view of what fhs needs", () => {
+  const nixLd = dir({ libexec: dir({ "nix-ld": PROGRAM }) });
+  const glibc = (loader: string) => dir({ lib: dir({ [loader]: PROGRAM, "libc.so.6": "text" }) });
+
+  test.for([
+    { loader: "ld-linux-x86-64.so.2", place: "/lib64/ld-linux-x86-64.so.2" },
+    { loader: "ld-linux-aarch64.so.1", place: "/lib/ld-linux-aarch64.so.1" },
+  ])("puts nix-ld where programs look for $loader, above all views", ({ loader, place }) => {
+    const { view, lines, outputs } = viewOf({ a: nixLd, b: glibc(loader) }, "fhs");
+    expect(lines).toContain("lib/libc.so.6 -> b/lib/libc.so.6");
+    expect(view.above).toStrictEqual([
+      { path: place, target: `${outputs[0]}/libexec/nix-ld` },
+      { path: "/lib/ld.so", target: `${outputs[1]}/lib/${loader}` },
+      { path: "/run/current-system/sw/share/nix-ld/lib", target: "/lib" },
+      { path: "/usr/bin", target: "../bin" },
+    ]);
+  });
+
+  test.for([
+    { lacks: /-a has no libexec\/nix-ld/, trees: { a: dir({}), b: glibc("ld-linux-x86-64.so.2") } },
+    { lacks: /-b has no loader of glibc/, trees: { a: nixLd, b: glibc("ld-musl-x86_64.so.1") } },
+  ])("is refused: $lacks", ({ lacks, trees }) => {
+    const store = temporaryDirectory();
+    const outputs = Object.entries(trees).map(([name, tree]) =>
+      plant(store, storePath(name), tree),
+    );
+    const result = readPartView({ kind: "fhs", outputs }, outputs, store);
+    assert(result.kind === "unfit");
+    expect(result.reason).toMatch(lacks);
+  });
+
+  test("has no such links of any other part", () => {
+    const { view } = viewOf({ a: nixLd, b: glibc("ld-linux-x86-64.so.2") }, "shell");
+    expect(view.above).toStrictEqual([]);
+  });
+});
+
 describe("the view of the ground", () => {
   test("has the base below its outputs, with the modes that directories have there", () => {
     const { view, lines } = viewOf(

@@ -297,7 +297,14 @@ describe("what a view leaves out", () => {
     for (const tree of ["text", PROGRAM, { link: at("other") }]) {
       const view = viewOf(tree, { other: "text" });
       const locale = { hasUtf8: false, hasZones: false, looksElsewhereForZones: false };
-      const nothing = { entries: null, provides: [], fallbacks: [], program: null, locale };
+      const nothing = {
+        entries: null,
+        provides: [],
+        fallbacks: [],
+        above: [],
+        program: null,
+        locale,
+      };
       expect(view).toStrictEqual(nothing);
     }
   });
@@ -319,7 +326,7 @@ describe("the limits of a view", () => {
       levels === 0 ? { holds: {} } : { holds: { d: deep(levels - 1) } };
     const { store, root } = plantPackage(deep(MAX_VIEW_DEPTH));
     const result = readView(root, [root], store);
-    assert(result.kind === "too-large");
+    assert(result.kind === "unfit");
     expect(result.reason).toMatch(/-pkg-1\.0 has directories more than 64 deep: d\/d\//);
     const fitting = plantPackage(deep(MAX_VIEW_DEPTH - 1));
     expect(readView(root, [root], fitting.store).kind).toBe("view");
@@ -333,7 +340,7 @@ describe("the limits of a view", () => {
       holds: Object.fromEntries(names.map((name) => [name, { holds: links }])),
     });
     const result = readView(root, [root], store);
-    assert(result.kind === "too-large");
+    assert(result.kind === "unfit");
     expect(result.reason).toMatch(/more than 200000 files/);
   });
 });

@@ -53,6 +53,7 @@ const RECORD = recordOf("bash-5.2", {
     links: [{ path: "/usr/bin/env", target: "/nix/store/x/bin/env" }],
     layer: layerOf("env"),
   },
+  above: { links: [{ path: "/usr/bin", target: "../bin" }], layer: layerOf("above") },
   program: "bash",
 });
 const FOUND = foundOf("bash-5.2", { description: "a shell", licenses: ["GPL-3.0-or-later"] });
@@ -180,6 +181,11 @@ describe("hostile values", () => {
         packageRecordSchema,
         { ...RECORD, locale: undefined },
       ],
+      [
+        "a link from a place that is not absolute",
+        packageRecordSchema,
+        { ...RECORD, above: { ...RECORD.above, links: [{ path: "usr/bin", target: "../bin" }] } },
+      ],
       ["a package without outputs", foundPackageSchema, { ...FOUND, outputs: [] }],
       [
         "an image of too many packages",
@@ -251,8 +257,9 @@ test("recordLayers names every layer of a record", () => {
     bundleOf(["bash-5.2", "readline-8.2"], 1).digest,
     viewOf("bash-5.2").digest,
     layerOf("env").digest,
+    layerOf("above").digest,
   ]);
-  expect(recordLayers({ ...RECORD, fallback: null })).toHaveLength(3);
+  expect(recordLayers({ ...RECORD, fallback: null, above: null })).toHaveLength(3);
 });
 
 describe("parseLookup", () => {

@@ -8,7 +8,7 @@ import {
 } from "../../../registry/image/canonical.ts";
 import type { Found, FoundImage } from "../../../registry/image/lookup.ts";
 import { partsOf } from "../../../registry/image/part.ts";
-import type { PackageName } from "../../../registry/naming/recipe.ts";
+import { namesOf, type PackageName } from "../../../registry/naming/recipe.ts";
 import { foundOf, recipeOf } from "../fixture.ts";
 
 const image: FoundImage = {
@@ -25,6 +25,7 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   "hello.out": "hello",
   "pkgs.cacert": "cacert",
   bashinteractive: "bashInteractive",
+  "glibc.out": "glibc",
 };
 
 function found(name: string): Found {
@@ -36,7 +37,7 @@ function canonical(repository: string) {
   const recipe = recipeOf(repository);
   return canonicalImageOf(
     recipe,
-    recipe.packages.map((name) => ({ name, found: found(name) })),
+    namesOf(recipe).map((name) => ({ name, found: found(name) })),
   );
 }
 
@@ -61,8 +62,19 @@ describe("a canonical recipe", () => {
     expect(partsOf(named.ingredients).map(({ kind }) => kind)).toStrictEqual(["shell", "ground"]);
   });
 
-  test("keeps the platform", () => {
-    expect(canonical("arm64/hello.out").recipe.architecture).toBe("arm64");
+  test("keeps the platform and the words", () => {
+    const { architecture, words } = canonical("nonroot/arm64/hello.out").recipe;
+    expect([architecture, words]).toStrictEqual(["arm64", ["nonroot"]]);
+  });
+
+  test("has nothing in it of what a word needs, which is among the ingredients by itself", () => {
+    const { recipe, ingredients } = canonical("fhs/zlib/hello.out");
+    expect(recipe.packages).toStrictEqual(["cacert", "hello", "iana-etc", "zlib"]);
+    const needed = ingredients.filter(({ neededBy }) => neededBy === "fhs");
+    expect(needed.map(({ name }) => name)).toStrictEqual([
+      ...["nix-ld", "glibc", "stdenv.cc.cc.lib", "zlib", "openssl.out", "coreutils"],
+    ]);
+    expect(ingredients).toHaveLength(recipe.packages.length + needed.length);
   });
 });
 
@@ -72,6 +84,8 @@ test.each([
   ["hello.out", false],
   ["python3packages.numpy", true],
   ["my.site", true],
+  // Not by its letters, but one of a few: the edge reads it before it knows more.
+  ["glibc.out", true],
 ])("%s leads there by its letters alone: %s", (name, is) => {
   expect(isDirectName(name as PackageName, found(name))).toBe(is);
 });

@@ -276,6 +276,18 @@ describe("compose", () => {
     expect(digests.indexOf(git.layer.digest)).toBeGreaterThan(0);
   });
 
+  test("lays the links of fhs above all views, and once, whatever is named besides", async () => {
+    for (const name of ["fhs/git", "fhs/unix/shell/git", "fhs/coreutils/zlib"]) {
+      const { holds } = await read(name);
+      expect(holds.at(-1), name).toBe(
+        "/lib64/ld-linux-x86-64.so.2 -> /nix/store/nix-ld, /usr/bin -> ../bin",
+      );
+      expect(holds.filter((text) => text.includes("/usr/bin -> "))).toHaveLength(1);
+    }
+    const plain = await read("shell/git");
+    expect(plain.holds.filter((text) => text.includes("/usr/bin -> "))).toStrictEqual([]);
+  });
+
   test("names a layer, a diff id and a line of history for each piece, in one order", async () => {
     for (const variant of VARIANTS) {
       const { config, manifest } = await read("shell/git/htop", variant);

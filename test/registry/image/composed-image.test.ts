@@ -1,6 +1,7 @@
 // What the config and the manifest of a composed image say.
 
 import { assert, describe, expect, test } from "vitest";
+import type { Ingredient } from "../../../registry/image/part.ts";
 import { VARIANTS } from "../../../registry/image/variant.ts";
 import { canonicalRecipe } from "../../../registry/naming/recipe.ts";
 import { foundOf, recipeOf } from "../fixture.ts";
@@ -15,6 +16,8 @@ describe("a composed image", () => {
     ["openssl", ["/bin/openssl"]],
     ["nano", undefined],
     ["cacert", undefined],
+    ["fhs", undefined],
+    ["nonroot/fhs/htop", ["/bin/htop"]],
   ];
   for (const [name, command] of commands) {
     test(`${name} starts ${command ?? "nothing"}`, async () => {
@@ -41,6 +44,38 @@ describe("a composed image", () => {
     }));
     const { config } = await read("git/htop", "oci-gzip", ingredients, records);
     expect(config.config.Env).toStrictEqual([...BEFORE, ...env]);
+  });
+
+  test.for([
+    { name: "git", env: [], user: undefined, folder: "/" },
+    {
+      ...{ name: "fhs/git", user: undefined, folder: "/" },
+      env: ["NIX_LD=/lib/ld.so", "NIX_LD_LIBRARY_PATH=/lib"],
+    },
+    { name: "nonroot/git", env: [], user: "65532:65532", folder: "/home/nonroot" },
+  ])("of $name runs as $user in $folder with $env", async ({ name, env, user, folder }) => {
+    const { Env, User, WorkingDir } = (await read(name)).config.config;
+    expect(Env).toStrictEqual([...BEFORE, ...env]);
+    expect([User, WorkingDir]).toStrictEqual([user, folder]);
+  });
+
+  test("leaves user and folder to a whole image that says its own", async () => {
+    const [cacert, git, iana] = ingredientsOf("git");
+    assert(cacert && git && iana && git.found.kind === "found");
+    const config = { User: "999", Labels: { mine: "yes" } };
+    const found = { kind: "image", attribute: "nixportImages.x", contents: [git.found], config };
+    const ingredients = [cacert, { ...git, found }, iana] as readonly Ingredient[];
+    const { User, WorkingDir } = (await read("nonroot/git", "oci-gzip", ingredients)).config.config;
+    expect([User, WorkingDir]).toStrictEqual(["999", "/home/nonroot"]);
+  });
+
+  test("names what a word needs among its packages, and not in its description", async () => {
+    const { Labels } = (await read("fhs/coreutils")).config.config;
+    expect(Labels["org.opencontainers.image.description"]).toBe("Nix packages: coreutils-9.1");
+    expect(Labels["nixport.recipe"]).toBe("fhs/cacert/coreutils/iana-etc");
+    expect(Labels["nixport.packages"]).toBe(
+      "nss-cacert-3.98 coreutils-9.1 iana-etc-20230215 nix-ld-2.0 glibc-2.36 gcc-12-lib zlib-1.3 openssl-3.0",
+    );
   });
 
   test("starts the main program that the package set names, before one that was guessed", async () => {

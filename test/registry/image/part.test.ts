@@ -1,6 +1,7 @@
 // Which outputs share a record, and in which order parts lie in an image.
 
 import { assert, describe, expect, test } from "vitest";
+import { canonicalImageOf } from "../../../registry/image/canonical.ts";
 import {
   type Ingredient,
   loneOutput,
@@ -9,18 +10,20 @@ import {
   partName,
   partsOf,
 } from "../../../registry/image/part.ts";
-import type { PackageName } from "../../../registry/naming/recipe.ts";
+import { namesOf, type PackageName } from "../../../registry/naming/recipe.ts";
 import { storePathBase, storePathName } from "../../../registry/naming/store-path.ts";
 import { foundOf, recipeOf, storePathOf } from "../fixture.ts";
 
 /** A recipe of packages with one output each, but for `two`. */
 function ingredientsOf(repository: string): readonly Ingredient[] {
-  return recipeOf(repository).packages.map((name) => {
+  const recipe = recipeOf(repository);
+  const asked = namesOf(recipe).map((name) => {
     const found = foundOf(`${name}-1`);
     const man = { name: "man", path: storePathOf(`${name}-1-man`) };
     const outputs = name === "two" ? [...found.outputs, man] : found.outputs;
     return { name, found: { ...found, outputs } };
   });
+  return canonicalImageOf(recipe, asked).ingredients;
 }
 
 /** `git-1`, and `ground: cacert-1 …`. */
@@ -32,6 +35,9 @@ function parts(ingredients: readonly Ingredient[]): readonly string[] {
 }
 
 const GROUND = "ground: cacert-1 iana-etc-1";
+const UNIX =
+  "unix: diffutils-1 findutils-1 gawk-1 gnugrep-1 gnused-1 gnutar-1 gzip-1 less-1 procps-1 which-1";
+const FHS = "fhs: nix-ld-1 glibc.out-1 stdenv.cc.cc.lib-1 zlib-1 openssl.out-1 coreutils-1";
 const SHELL = "shell: bashInteractive-1 coreutils-1 moreutils-1 nano-1";
 
 describe("partsOf", () => {
@@ -45,6 +51,14 @@ describe("partsOf", () => {
     ["shell/nano", [SHELL, GROUND]],
     // Part of a shell is no shell.
     ["nano/coreutils", ["coreutils-1", "nano-1", GROUND]],
+    ["unix", [UNIX, GROUND]],
+    ["unix/shell/less/zsh", ["zsh-1", SHELL, UNIX, GROUND]],
+    ["gzip/which", ["gzip-1", "which-1", GROUND]],
+    ["fhs", [FHS, GROUND]],
+    // What is needed is not named, and what is named is needed all the same.
+    ["fhs/zlib/git", ["git-1", "zlib-1", FHS, GROUND]],
+    ["nonroot/fhs/unix/shell/git", ["git-1", SHELL, UNIX, FHS, GROUND]],
+    ["nonroot/git", ["git-1", GROUND]],
   ];
   for (const [repository, expected] of rows) {
     test(`makes ${expected.length} of ${repository}, the first on top`, () => {

@@ -6,12 +6,20 @@ import {
   isImplicit,
   MAX_NAME_LENGTH,
   MAX_PACKAGES,
+  namesOf,
+  type PackageName,
   parseRepository,
   systemOf,
+  wordNeeding,
 } from "../../../registry/naming/recipe.ts";
 import { recipeOf } from "../fixture.ts";
 
 const SHELL = ["bashInteractive", "coreutils", "moreutils", "nano"];
+const UNIX = [
+  ...["diffutils", "findutils", "gawk", "gnugrep", "gnused", "gnutar", "gzip", "less"],
+  ...["procps", "which"],
+];
+const ALWAYS = ["cacert", "iana-etc"];
 
 describe("parseRepository", () => {
   const recipes: readonly [name: string, architecture: string, packages: readonly string[]][] = [
@@ -44,9 +52,24 @@ describe("parseRepository", () => {
   ];
   for (const [name, architecture, packages] of recipes) {
     test(`reads ${name} as ${architecture} ${packages.join(" ")}`, () => {
-      expect(recipeOf(name)).toStrictEqual({ architecture, packages: [...packages].sort() });
+      const recipe = { architecture, words: [], packages: [...packages].sort() };
+      expect(recipeOf(name)).toStrictEqual(recipe);
     });
   }
+
+  test.for<[name: string, words: readonly string[], packages: readonly string[]]>([
+    ["unix", [], UNIX],
+    ["unix/shell/gzip", [], [...SHELL, ...UNIX]],
+    ["fhs", ["fhs"], []],
+    ["nonroot/git", ["nonroot"], ["git"]],
+    ["nonroot/fhs/git", ["fhs", "nonroot"], ["git"]],
+    ["fhs/fhs/coreutils", ["fhs"], ["coreutils"]],
+    ["fhs/unix/nonroot/shell/git", ["fhs", "nonroot"], [...SHELL, ...UNIX, "git"]],
+  ])("reads %s as the words %j and %j", ([name, words, packages]) => {
+    const recipe = recipeOf(name);
+    expect(recipe.words).toStrictEqual(words);
+    expect(recipe.packages).toStrictEqual([...packages, ...ALWAYS].sort());
+  });
 
   test("leaves the platform open where a name says none", () => {
     const platforms = ["git", "shell/git", "amd64/git", "arm64/git"].map((name) => {
@@ -95,13 +118,16 @@ describe("parseRepository", () => {
     ["h.a--2db", /: write "h\.a-b"$/],
     ["f--4f-", /is no part of an image name/],
     [Array(17).fill("a").join("."), /17 parts joined by dots; 16 are allowed/],
-    ["htop/git/shell", /shell is a meta-package and stands only in front: shell\/htop\/git$/],
-    ["git/arm64", /arm64 is a meta-package and stands only in front: arm64\/git$/],
-    ["git/amd64", /amd64 is a meta-package and stands only in front: amd64\/git$/],
+    ["htop/git/shell", /shell is a front word and stands only in front: shell\/htop\/git$/],
+    ["git/arm64", /arm64 is a front word and stands only in front: arm64\/git$/],
+    ["git/amd64", /amd64 is a front word and stands only in front: amd64\/git$/],
     ["amd64/arm64/git", /amd64 and arm64 are two platforms: name one of them, or neither/],
     ["arm64/shell/git/amd64", /two platforms/],
     ["shell/git/arm64", /stands only in front: arm64\/shell\/git$/],
     ["git/shell/htop/shell", /stands only in front: shell\/git\/htop$/],
+    ["git/fhs", /fhs is a front word and stands only in front: fhs\/git$/],
+    ["shell/git/unix", /unix is a front word and stands only in front: unix\/shell\/git$/],
+    ["fhs/git/nonroot", /nonroot is a front word .*: nonroot\/fhs\/git$/],
   ];
   test.for(refusals)("refuses %j and says why", ([name, reason]) => {
     const result = parseRepository(name);
@@ -128,7 +154,7 @@ describe("parseRepository", () => {
     expect(result.reason).toMatch(/256 characters; 255 are allowed/);
   });
 
-  test("takes 64 packages, those of every image and of meta-packages counted, and refuses 65", () => {
+  test("takes 64 packages, those of every image and of front words counted, and refuses 65", () => {
     const names = Array.from({ length: MAX_PACKAGES }, (_, index) => `p${index.toString(36)}`);
     expect(recipeOf(names.slice(0, 62).join("/")).packages).toHaveLength(MAX_PACKAGES);
     expect(recipeOf(`shell/${names.slice(0, 58).join("/")}`).packages).toHaveLength(MAX_PACKAGES);
@@ -161,12 +187,56 @@ describe("canonicalRecipe", () => {
     });
   }
 
+  test("is one for all orders of front words", () => {
+    const words = ["shell", "fhs", "unix", "nonroot", "arm64"];
+    const spelled = permutations(words).map((each) =>
+      canonicalRecipe(recipeOf([...each, "git"].join("/"))),
+    );
+    expect(spelled).toHaveLength(120);
+    const packages = [...SHELL, ...UNIX, ...ALWAYS, "git"].sort();
+    expect([...new Set(spelled)]).toStrictEqual([
+      ["arm64", "fhs", "nonroot", ...packages].join("/"),
+    ]);
+  });
+
   test("differs wherever the recipe differs", () => {
-    const names = ["a/bc", "ab/c", "abc", "arm64/a/bc", "a.bc", "a/b/c", "shell/a/bc"];
+    const names = [
+      ...["a/bc", "ab/c", "abc", "arm64/a/bc", "a.bc", "a/b/c", "shell/a/bc", "unix/a/bc"],
+      ...["fhs/a/bc", "nonroot/a/bc", "fhs/nonroot/a/bc", "arm64/fhs/a/bc", "fhs/coreutils/a/bc"],
+    ];
     const spelled = new Set(names.map((name) => canonicalRecipe(recipeOf(name))));
     expect(spelled.size).toBe(names.length);
   });
 });
+
+describe("what a word needs", () => {
+  const needs = ["nix-ld", "glibc.out", "stdenv.cc.cc.lib", "zlib", "openssl.out", "coreutils"];
+
+  test("is looked up behind what is named, each name once", () => {
+    const [shell, fhs] = [recipeOf("shell/git"), recipeOf("fhs/shell/git")];
+    expect(namesOf(shell)).toStrictEqual(shell.packages);
+    const besides = needs.filter((name) => name !== "coreutils");
+    expect(namesOf(fhs)).toStrictEqual([...shell.packages, ...besides]);
+    expect(namesOf(recipeOf("nonroot/git"))).toStrictEqual(recipeOf("git").packages);
+  });
+
+  test.for([
+    ["fhs/git", "zlib", "fhs"],
+    ["fhs/zlib", "zlib", undefined],
+    ["zlib", "zlib", undefined],
+    ["fhs/git", "git", undefined],
+    ["nonroot/git", "zlib", undefined],
+  ] as const)("of %s: %s is needed by %s", ([repository, name, word]) => {
+    expect(wordNeeding(recipeOf(repository), name as PackageName)).toBe(word);
+  });
+});
+
+function permutations(words: readonly string[]): readonly (readonly string[])[] {
+  if (words.length === 0) return [[]];
+  return words.flatMap((word) =>
+    permutations(words.filter((each) => each !== word)).map((rest) => [word, ...rest]),
+  );
+}
 
 test("what every image holds is implicit, and nothing else is", () => {
   const implicit = recipeOf("shell/git/cacert").packages.filter(isImplicit);
