@@ -3,6 +3,7 @@
 
 import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/between/backfill.ts";
 import type { TagPins } from "../../registry/between/tag-pins.ts";
+import { canonicalImageOf } from "../../registry/image/canonical.ts";
 import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/image/compose.ts";
 import type { FoundPackage } from "../../registry/image/lookup.ts";
 import { type Ingredient, partName, partsOf } from "../../registry/image/part.ts";
@@ -10,7 +11,12 @@ import type { LayerRecord, PackageRecord } from "../../registry/image/record.ts"
 import type { Variant } from "../../registry/image/variant.ts";
 import { type Digest, digestHex, digestOf } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
-import { type Architecture, canonicalRecipe, systemOf } from "../../registry/naming/recipe.ts";
+import {
+  type Architecture,
+  canonicalRecipe,
+  namesOf,
+  systemOf,
+} from "../../registry/naming/recipe.ts";
 import { storePathName } from "../../registry/naming/store-path.ts";
 import { packingIdOf, recipeOf, storePathOf, tagOf } from "../registry/fixture.ts";
 
@@ -22,6 +28,7 @@ export interface Stock {
   readonly lookups: ReadonlyMap<string, FoundPackage>;
 }
 
+const ABOVE = [{ path: "/usr/bin", target: "../bin" }];
 const VARIANT: Variant = "oci-zstd";
 /** Its digest is in the packing, as that of an origin's popularity data is. */
 export const POPULARITY = new TextEncoder().encode('{"scale":{},"counts":{}}');
@@ -31,7 +38,8 @@ export const PACKINGS: TagPins["packings"] = {
   gzip: packingIdOf(`gzip-packer-1.${digestHex(POPULARITY_DIGEST)}`),
 };
 
-/** `edition` gives the same packages other bytes, as a new revision of their source would. */
+/**
+ * Of these packages, and of what the front words need that stand in front of them. `edition` gives the same packages other bytes, as a new revision of their source would. */
 export async function stockOf(names: readonly string[], edition = ""): Promise<Stock> {
   const blobs = new Map<Digest, Uint8Array>([[POPULARITY_DIGEST, POPULARITY]]);
   const layer = async (text: string): Promise<LayerRecord> => {
@@ -45,7 +53,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
     };
   };
   const lookups = new Map<string, FoundPackage>();
-  for (const name of [...names, "cacert", "iana-etc"]) {
+  for (const name of namesOf(recipeOf(names.join("/")))) {
     const storePath = storePathOf(`${name}-1.0${edition}`);
     lookups.set(name, {
       kind: "found",
@@ -74,7 +82,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       coarser: [],
       provides: [],
       fallback: null,
-      above: null,
+      above: part.kind === "fhs" ? { links: ABOVE, layer: await layer(`above ${name}`) } : null,
       program: name,
       locale: { hasUtf8: false, hasZones: false, looksElsewhereForZones: false },
     });
@@ -83,11 +91,13 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
 }
 
 function ingredientsOf(lookups: Stock["lookups"], repository: string): readonly Ingredient[] {
-  return recipeOf(repository).packages.map((name) => {
+  const recipe = recipeOf(repository);
+  const asked = namesOf(recipe).map((name) => {
     const found = lookups.get(name);
     if (found === undefined) throw new Error(`${name} is not in stock`);
     return { name, found };
   });
+  return canonicalImageOf(recipe, asked).ingredients;
 }
 
 export async function imageOf(stock: Stock, repository: string): Promise<ComposedImage> {

@@ -25,7 +25,7 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
   let stock: Stock;
   beforeAll(async () => {
     world = await startWorld();
-    stock = await stockOf(NAMES);
+    stock = await stockOf(["fhs", ...NAMES]);
     const git = stock.lookups.get("git");
     assert(git !== undefined);
     const lookups = new Map([...stock.lookups, ["0git", git]]);
@@ -38,6 +38,8 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     ["0git", "git"],
     ["htop/0git", "git/htop"],
     ["0git/git/jq", "git/jq"],
+    ["fhs/git", "fhs/git"],
+    ["nonroot/fhs/jq/0git", "fhs/nonroot/git/jq"],
   ])("gives %s the digest of %s, to whose packages its names lead", async (name, canonical) => {
     const response = await world.pull(manifestPath(name, "latest"));
     expect(cacheStatus(response)).toBe("nixport; hit; detail=composed");

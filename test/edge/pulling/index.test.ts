@@ -70,11 +70,22 @@ describe("an edge for two platforms, its packages known for both and its origin 
   let stocks: Stocks;
   beforeAll(async () => {
     world = await startWorld({ platforms: ["amd64", "arm64"] });
-    stocks = await stocksOf("git", "htop");
+    stocks = await stocksOf("fhs", "git", "htop");
     await pushPackages(world, stocks);
     await world.origin.stop();
   });
   afterAll(() => world.close());
+
+  test("composes that of images with front words, by a pointer of its own", async () => {
+    const index = await indexOf(stocks, "fhs/nonroot/git");
+    const path = manifestPath("nonroot/fhs/git", "latest");
+    const composed = await world.pull(path, { headers: TAKES_INDEX });
+    expect(cacheStatus(composed)).toBe("nixport; hit; detail=composed");
+    expect(composed.headers.get("Docker-Content-Digest")).toBe(index.digest);
+    const plain = await world.pull(manifestPath("git", "latest"), { headers: TAKES_INDEX });
+    expect(cacheStatus(plain)).toBe("nixport; hit; detail=composed");
+    expect(plain.headers.get("Docker-Content-Digest")).toBe((await indexOf(stocks, "git")).digest);
+  });
 
   test("composes the index that Node composes, and then has it, its images and a pointer", async () => {
     const index = await indexOf(stocks, "git/htop");
