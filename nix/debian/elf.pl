@@ -52,7 +52,7 @@ sub change {
     my $found = $folder{$library};
     if (!defined $found) {
       # A plugin for what Debian only recommends (tc/q_atm.so): it could not be loaded anyway.
-      return unlink $file if $file =~ m{/lib/.+/.+/.+\.so$};
+      return unlink $file if $file =~ m{/lib/.+/.+\.so$};
       return wrong($file, "needs $library, which no dependency has");
     }
     push @path, $found if !$seen{$found}++;

@@ -19,7 +19,7 @@ fail() {
 declare -A input=()
 for pair in $inputs; do input[${pair%%=*}]=${pair#*=}; done
 
-# ---- Unpack, and merge /usr, sbin, games and lib64 away
+# ---- Unpack, and merge /usr, sbin, games, lib64 and the machine type's library folder away
 
 raw=$out/.raw
 
@@ -60,6 +60,8 @@ merge_all() {
     usr/lib:lib lib:lib usr/lib64:lib lib64:lib; do
     [[ ! -d $raw/${name%:*} ]] || merge "$raw/${name%:*}" "$out/${name#*:}"
   done
+  # Libraries are in lib itself, as nixpkgs has them.
+  [[ ! -d $out/lib/$multiarch ]] || merge "$out/lib/$multiarch" "$out/lib"
   [[ ! -d $raw/usr ]] || merge "$raw/usr" "$out"
   merge "$raw" "$out"
   rm -rf "$raw"
@@ -77,6 +79,7 @@ place() {
     sbin/* | games/*) placed=bin/${placed#*/} ;;
     lib64/*) placed=lib/${placed#*/} ;;
   esac
+  [[ $placed != lib/$multiarch/* ]] || placed=lib/${placed#lib/*/}
 }
 
 # ---- Symbolic and hard links
@@ -159,7 +162,7 @@ index_libraries() {
     library_folder[${file##*/}]=${file%/*}
   done < <(find "$out" -name '*.so*' -not -type d | sort -r)
   for folder in "${input[@]}" "$out"; do
-    for file in "$folder"/lib/*.so* "$folder/lib/$multiarch"/*.so*; do
+    for file in "$folder"/lib/*.so*; do
       library_folder[${file##*/}]=${file%/*}
     done
   done
@@ -191,7 +194,7 @@ perl_folders() {
   local folder
   for folder in "$out" "${input[@]}"; do
     [[ $folder == "${input[perl]-}" ]] && continue
-    for folder in "$folder"/share/perl5 "$folder/lib/$multiarch"/perl5/*; do
+    for folder in "$folder"/share/perl5 "$folder"/lib/perl5/*; do
       [[ ! -d $folder ]] || echo "$folder"
     done
   done | sort

@@ -9,10 +9,8 @@ import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { ByteString } from "./byte-string.ts";
 import type { ClosureFiles } from "./closure-files.ts";
 
-/** glibc's, in nixpkgs' place and in Debian's. */
-const LIBRARIES = ["", "x86_64-linux-gnu/", "aarch64-linux-gnu/"].map(
-  (folder) => `lib/${folder}libc.so.6`,
-);
+/** glibc's. */
+const LIBRARY = "lib/libc.so.6";
 const UTF8_LOCALES = ["C.utf8", "C.UTF-8"] as const;
 const ZONES = ["share/zoneinfo", "usr/share/zoneinfo"] as const;
 /** Where the ground has a link to the zones of the view. */
@@ -24,12 +22,10 @@ export function readLocale(
   closure: readonly StorePath[],
   isShown: (path: ByteString) => boolean,
 ): LocaleFacts {
-  const found = closure.flatMap((path) =>
-    LIBRARIES.flatMap((library) => {
-      const file = files.resolve(`${path}/${library}`);
-      return file === undefined || file.kind === "directory" ? [] : [file.path];
-    }),
-  );
+  const found = closure.flatMap((path) => {
+    const file = files.resolve(`${path}/${LIBRARY}`);
+    return file === undefined || file.kind === "directory" ? [] : [file.path];
+  });
   const libraries = [...new Set(found)];
   const hasOwn = (library: ByteString) => {
     const folder = `${library.slice(0, library.lastIndexOf("/"))}/locale`;

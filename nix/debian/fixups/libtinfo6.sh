@@ -4,7 +4,7 @@ compiled_in=/etc/terminfo:/lib/terminfo:/usr/share/terminfo
 replacement=${input[tty]}
 while [[ ${#replacement} -lt ${#compiled_in} ]]; do replacement+=/; done
 [[ ${#replacement} -eq ${#compiled_in} ]] || fail "no room for $replacement"
-for library in "lib/$multiarch"/libtinfo.so.*; do
+for library in lib/libtinfo.so.*; do
   [[ ! -L $library ]] || continue
   grep -qF "$compiled_in" "$library" || fail "$library has no list of terminal description folders"
   sed -i "s|$compiled_in|$replacement|" "$library"

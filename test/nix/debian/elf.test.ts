@@ -94,7 +94,7 @@ describe("elf.pl", skipWhere(skip), () => {
 
   test("removes a plugin that nothing could load", async () => {
     const plugin = makeElf({ needed: ["libatm.so.1"] });
-    const name = "lib/tc/plugins/q_atm.so";
+    const name = "lib/tc/q_atm.so";
     const { status, bytes } = await changed(onTestFinished, plugin, { name });
     expect([status, bytes]).toStrictEqual([0, undefined]);
   });
