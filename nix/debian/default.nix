@@ -139,21 +139,29 @@ let
       shortName = spdxId;
     }) (builtins.filter builtins.isString (builtins.split " OR " expression));
 
+  # With its outputs, as nixpkgs has them: `out` is the package itself, unless another has its libraries.
   attribute =
     leaf:
     let
       entry = lock.packages.${leaf.package};
-    in
-    packages.${leaf.package}
-    // {
-      meta =
-        {
-          inherit (entry) description;
+      self =
+        packages.${leaf.package}
+        // {
+          out = self;
+          meta = meta leaf entry;
         }
-        // (if entry ? homepage then { inherit (entry) homepage; } else { })
-        // (if leaf ? mainProgram then { inherit (leaf) mainProgram; } else { })
-        // (if leaf ? license then { license = licenses leaf.license; } else { });
-    };
+        // builtins.mapAttrs (_: attribute) (leaf.outputs or { });
+    in
+    self;
+
+  meta =
+    leaf: entry:
+    {
+      inherit (entry) description;
+    }
+    // (if entry ? homepage then { inherit (entry) homepage; } else { })
+    // (if leaf ? mainProgram then { inherit (leaf) mainProgram; } else { })
+    // (if leaf ? license then { license = licenses leaf.license; } else { });
 
   isLeaf = value: builtins.isString (value.package or null);
 

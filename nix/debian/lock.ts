@@ -24,6 +24,8 @@ export interface LockedAttribute {
   readonly package: string;
   readonly mainProgram?: string;
   readonly license?: string;
+  // Attributes of the package that lead to another: the libraries of a program.
+  readonly outputs?: Readonly<Record<string, LockedAttribute>>;
 }
 
 export interface AttributeSet {

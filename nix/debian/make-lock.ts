@@ -63,19 +63,29 @@ function attributeSet(
     [name: string]: LockedAttribute | Mutable;
   }
   const attributes: Mutable = {};
-  for (const [path, debianPackage, mainProgram, license] of sortedBy(roots, ([name]) => name)) {
+  const rows = sortedBy(roots, ([name]) => name);
+  const leafOf = ([, debianPackage, mainProgram, license]: RootRow): LockedAttribute => ({
+    package: rootPackages.get(debianPackage) ?? debianPackage,
+    ...(mainProgram === undefined ? {} : { mainProgram }),
+    ...(license === undefined ? {} : { license }),
+  });
+  for (const row of rows) {
+    const [path] = row;
+    // What stands below a package is one of its outputs.
+    if (rows.some(([of]) => path.startsWith(`${of}.`))) continue;
+    const outputs = rows
+      .filter(([output]) => output.startsWith(`${path}.`))
+      .map((output) => [output[0].slice(path.length + 1), leafOf(output)] as const);
     const names = path.split(".");
     const last = names.pop() ?? path;
     let set = attributes;
     for (const name of names) {
-      // A nested set never has the name of a package: the roots table has no `a` next to `a.b`.
       set[name] ??= {};
       set = set[name] as Mutable;
     }
     set[last] = {
-      package: rootPackages.get(debianPackage) ?? debianPackage,
-      ...(mainProgram === undefined ? {} : { mainProgram }),
-      ...(license === undefined ? {} : { license }),
+      ...leafOf(row),
+      ...(outputs.length === 0 ? {} : { outputs: Object.fromEntries(outputs) }),
     };
   }
   return attributes;

@@ -26,6 +26,7 @@ export const ROOTS: readonly RootRow[] = [
   ["python3", "python3", "python3", "Python-2.0"],
   ["perl", "perl", "perl", "Artistic-1.0-Perl OR GPL-1.0-or-later"],
   ["openssl", "openssl", "openssl", "Apache-2.0"],
+  ["openssl.out", "libssl3", undefined, "Apache-2.0"],
   ["openssh", "openssh-client", "ssh"],
   ["gnugrep", "grep", "grep", "GPL-3.0-or-later"],
   ["gnused", "sed", "sed", "GPL-3.0-or-later"],
@@ -44,6 +45,7 @@ export const ROOTS: readonly RootRow[] = [
   ["unzip", "unzip", "unzip", "Info-ZIP"],
   ["_7zz", "7zip", "7zz"],
   ["less", "less", "less"],
+  ["which", "gnu-which", "which", "GPL-3.0-or-later"],
   ["vim", "vim", "vim", "Vim"],
   ["tree", "tree", "tree", "GPL-2.0-or-later"],
   ["file", "file", "file", "BSD-2-Clause"],
@@ -70,9 +72,16 @@ export const ROOTS: readonly RootRow[] = [
   ["glibcLocales", "libc-bin", undefined, "LGPL-2.1-or-later"],
   ["tzdata", "tzdata", undefined],
   ["glibc", "libc6", undefined, "LGPL-2.1-or-later"],
+  ["nix-ld", "nix-ld", undefined, "LGPL-2.1-or-later"],
+  ["stdenv.cc.cc.lib", "libstdc++6", undefined, "GPL-3.0-or-later WITH GCC-exception-3.1"],
   ["zlib", "zlib1g", undefined, "Zlib"],
+  ["nix", "nix-bin", "nix", "LGPL-2.1-or-later"],
   ["haskellPackages.shellcheck", "shellcheck", "shellcheck", "GPL-3.0-or-later"],
+  ["perlPackages.JSONXS", "libjson-xs-perl", undefined],
+  ["perlPackages.URI", "liburi-perl", undefined],
   ["python3Packages.PyYAML", "python3-yaml", undefined, "MIT"],
+  ["python3Packages.markupsafe", "python3-markupsafe", undefined, "BSD-3-Clause"],
+  ["python3Packages.requests", "python3-requests", undefined, "Apache-2.0"],
   ["python3Packages.six", "python3-six", undefined, "MIT"],
   ["xorg.xauth", "xauth", "xauth"],
   ["xorg.libX11", "libx11-6", undefined],
@@ -118,10 +127,23 @@ export const GROUPS: readonly Group[] = [
   { name: "netcat", members: [/^netcat-openbsd$/] },
   // Image code of nixpkgs' users looks for this name.
   { name: "nss-cacert", members: [/^ca-certificates$/] },
+  { name: "nix", members: [/^nix-bin$/] },
   { name: "openssh", members: [/^openssh-client$/] },
   { name: "sqlite", members: [/^sqlite3$/] },
+  { name: "which", members: [/^gnu-which$/] },
   { name: "xz", members: [/^xz-utils$/] },
 ];
+
+export interface Copy {
+  readonly of: string;
+  readonly description: string;
+}
+
+// Packages of our own, made of a .deb that another store path is made of as well, without its
+// dependencies: what their fix-up leaves of it needs none.
+export const COPIES: Readonly<Record<string, Copy>> = {
+  "nix-ld": { of: "libc6", description: "loader for programs that Nix did not build" },
+};
 
 // What nobody runs in an image: needed by maintainer scripts, or documentation only.
 export const SKIPPED: readonly RegExp[] = [
@@ -147,6 +169,8 @@ export const EXTRA_DEPENDENCIES: Readonly<Record<string, readonly string[]>> = {
 
 // Dependencies of a package that its fix-up makes superfluous.
 export const DROPPED_DEPENDENCIES: Readonly<Record<string, readonly string[]>> = {
+  // Of times when its commands were scripts.
+  "nix-bin": ["bzip2", "curl", "libdbd-sqlite3-perl", "libwww-curl-perl", "perl", "xz-utils"],
   "ca-certificates": ["openssl"],
 };
 
@@ -155,6 +179,7 @@ export const WITHOUT_SHELL: readonly string[] = [
   "busybox",
   "glibc-locales",
   "iana-etc",
+  "nix-ld",
   "nss-cacert",
   "tty",
   "tzdata",
@@ -179,6 +204,7 @@ export const SHELL = "bash";
 export interface Tables {
   readonly roots: readonly RootRow[];
   readonly groups: readonly Group[];
+  readonly copies: Readonly<Record<string, Copy>>;
   readonly skipped: readonly RegExp[];
   readonly extraDependencies: Readonly<Record<string, readonly string[]>>;
   readonly droppedDependencies: Readonly<Record<string, readonly string[]>>;
@@ -189,6 +215,7 @@ export interface Tables {
 export const TABLES: Tables = {
   roots: ROOTS,
   groups: GROUPS,
+  copies: COPIES,
   skipped: SKIPPED,
   extraDependencies: EXTRA_DEPENDENCIES,
   droppedDependencies: DROPPED_DEPENDENCIES,
@@ -201,6 +228,7 @@ export const TOOL_TABLES: Tables = {
   ...TABLES,
   roots: [BUSYBOX, ...TOOLS].map((name) => [name, name, undefined]),
   groups: [],
+  copies: {},
   extraDependencies: {},
   droppedDependencies: {},
 };

@@ -16,8 +16,9 @@ export type Resolution =
     }
   | { readonly kind: "failed"; readonly problems: readonly string[] };
 
-export function resolve(index: AptIndex, tables: Tables): Resolution {
+export function resolve(archive: AptIndex, tables: Tables): Resolution {
   const problems: string[] = [];
+  const index = withCopies(archive, tables);
   const reached = walk(index, tables, problems);
   const packages = mergeCycles(merge(reached, tables), tables);
   if (packages[tables.shell] === undefined) problems.push(`the shell ${tables.shell} is no root`);
@@ -28,11 +29,25 @@ export function resolve(index: AptIndex, tables: Tables): Resolution {
   const keyOf = new Map(keys);
   const rootPackages = new Map(
     tables.roots.map(([, debianPackage]) => {
-      const group = groupName(debianPackage, tables);
+      const group = groupName(choose(index, [debianPackage]) ?? debianPackage, tables);
       return [debianPackage, keyOf.get(group) ?? group];
     }),
   );
   return { kind: "resolved", packages: addShell(packages, tables), rootPackages };
+}
+
+// The index with the packages that are made of another's .deb.
+function withCopies(index: AptIndex, { copies }: Tables): AptIndex {
+  return {
+    providers: (name) => index.providers(name),
+    package(name) {
+      const copy = copies[name];
+      if (copy === undefined) return index.package(name);
+      const { of, description } = copy;
+      const original = index.package(of);
+      return original && { ...original, name, description, dependencies: [] };
+    },
+  };
 }
 
 interface Reached {
@@ -45,7 +60,9 @@ function walk(index: AptIndex, tables: Tables, problems: string[]): ReadonlyMap<
   const reached = new Map<string, Reached>();
   const queue: string[] = [];
   for (const [attribute, debianPackage] of tables.roots) {
-    if (index.package(debianPackage) !== undefined) queue.push(debianPackage);
+    // Releases differ in names: libssl3 is what libssl3t64 provides.
+    const chosen = choose(index, [debianPackage]);
+    if (chosen !== undefined) queue.push(chosen);
     else problems.push(`${attribute}: the index has no package ${debianPackage}`);
   }
   for (let name = queue.shift(); name !== undefined; name = queue.shift()) {

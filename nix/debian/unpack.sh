@@ -272,7 +272,7 @@ prune
 [[ -z $links ]] || fix_links <<<"$links"
 soften_hard_links
 # The C library and its loader find each other as they are, and break when patched.
-if [[ $package != glibc ]]; then
+if [[ $package != glibc && $package != nix-ld ]]; then
   index_libraries
   fix_files
 fi

@@ -31,6 +31,7 @@ export function tables(roots: readonly string[], changes: Partial<Tables> = {}):
   return {
     roots: ["bash", ...roots].map((name): RootRow => [name, name, undefined]),
     groups: [],
+    copies: {},
     skipped: [],
     extraDependencies: {},
     droppedDependencies: {},

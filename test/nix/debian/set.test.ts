@@ -58,11 +58,11 @@ describe("the Debian package set", skipWhere(skip), () => {
   const closure = async (path: string): Promise<readonly string[]> =>
     (await run("nix-store", ["--query", "--requisites", path])).trim().split("\n");
 
-  // A root of the closures of `attributes`, their programs in /bin, and a shell if there is one.
+  // A root of the closures of `attributes`, their files as in an image, and a shell if there is one.
   const rootOf = async (...attributes: readonly string[]): Promise<string> => {
     const root = await mkdtemp(join(work, "root-"));
     await chmod(root, 0o755);
-    for (const folder of ["bin", "dev", "etc", "nix/store", "proc", "root", "tmp"]) {
+    for (const folder of ["bin", "dev/pts", "etc", "lib64", "nix/store", "proc", "root", "tmp"]) {
       await mkdir(join(root, folder), { recursive: true });
     }
     await run("mknod", ["-m", "666", join(root, "dev/null"), "c", "1", "3"]);
@@ -75,8 +75,10 @@ describe("the Debian package set", skipWhere(skip), () => {
         if (!/-bash-\d/.test(part)) continue;
         await symlink(join(part, "bin/sh"), join(root, "bin/sh")).catch(() => undefined);
       }
-      for (const name of await readdir(join(path, "bin"))) {
-        await symlink(join(path, "bin", name), join(root, "bin", name)).catch(() => undefined);
+      for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) {
+        const place = join(root, entry.parentPath.slice(path.length), entry.name);
+        if (entry.isDirectory()) await mkdir(place, { recursive: true });
+        else await symlink(join(entry.parentPath, entry.name), place).catch(() => undefined);
       }
     }
     return root;
@@ -116,6 +118,26 @@ describe("the Debian package set", skipWhere(skip), () => {
     expect(String(await evaluate("set.cacert.name"))).toMatch(/^nss-cacert-/);
   });
 
+  test("has outputs where nixpkgs has them, in lib itself", async () => {
+    const same = (a: string, b: string) => evaluate(`set.${a}.outPath == set.${b}.outPath`);
+    expect(await same("glibc.out", "glibc")).toBe(true);
+    expect(await same("openssl.out", "openssl")).toBe(false);
+    expect(await evaluate("set.openssl.out.meta.license")).toMatchObject([
+      { spdxId: "Apache-2.0" },
+    ]);
+    const libraries: Readonly<Record<string, readonly string[]>> = {
+      "glibc.out": ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"],
+      "openssl.out": ["libcrypto.so.3", "libssl.so.3"],
+      "stdenv.cc.cc.lib": ["libgcc_s.so.1", "libstdc++.so.6"],
+      zlib: ["libz.so.1"],
+    };
+    for (const [attribute, names] of Object.entries(libraries)) {
+      const folder = join(await build(attribute), "lib");
+      expect(await readdir(folder), attribute).toEqual(expect.arrayContaining([...names]));
+      expect(await readdir(folder), attribute).not.toContain("x86_64-linux-gnu");
+    }
+  });
+
   test("has a lock for arm64 too, without what Debian has for amd64 only", async () => {
     const arm64 = `import ${set} { system = "aarch64-linux"; }`;
     expect(await evaluate(`(${arm64}).hello.system`)).toBe("aarch64-linux");
@@ -135,6 +157,10 @@ describe("the Debian package set", skipWhere(skip), () => {
     expect(await machine(interpreter)).toBe(183);
     expect(await machine(join(rpath, "libc.so.6"))).toBe(183);
     expect(await closure(hello)).toHaveLength(2);
+    // An output is of the type of its package, whatever machine makes it.
+    const arm64 = `import ${set} { system = "aarch64-linux"; }`;
+    expect(await evaluate(`(${arm64}).glibc.out.system`)).toBe("aarch64-linux");
+    expect(await machine(join(await build("nix-ld", "aarch64-linux"), "libexec/nix-ld"))).toBe(183);
   });
 
   test("is a set without a machine type whose index cannot be had, and says so", async () => {
@@ -172,6 +198,37 @@ describe("the Debian package set", skipWhere(skip), () => {
     expect(await closure(await build("busybox"))).toHaveLength(1);
     const root = await rootOf("busybox");
     expect(await inRoot(root, "sh", "-c", "echo a b | awk '{ print $2 }'")).toBe("b\n");
+  });
+
+  test("starts programs that Nix did not build, in C and C++, with what /lib shows", async () => {
+    const libraries = ["glibc.out", "openssl.out", "stdenv.cc.cc.lib", "zlib"];
+    const root = await rootOf("nix-ld", ...libraries);
+    await symlink("/libexec/nix-ld", join(root, "lib64/ld-linux-x86-64.so.2"));
+    // A program of the machine's own, and Node as its makers build it.
+    await copyFile("/bin/cat", join(root, "tmp/cat"));
+    await copyFile(process.execPath, join(root, "tmp/node"));
+    expect(await closure(await build("nix-ld"))).toHaveLength(1);
+    expect(await inRoot(root, "/tmp/cat", "/etc/passwd")).toMatch(/^root:/);
+    const code =
+      "console.log(require('node:zlib').crc32('a'), Intl.NumberFormat('de').format(1.5))";
+    expect(await inRoot(root, "/tmp/node", "-e", code)).toBe("3904355907 1,5\n");
+  });
+
+  test("builds, and collects garbage, with the Nix that is in the set", async () => {
+    const root = await rootOf("nix", "bash", "coreutils");
+    const derivation =
+      'derivation { name = "a"; builder = "/bin/sh"; args = [ "-c" "echo built > $out" ]; system = builtins.currentSystem; }';
+    const script = [
+      "set -e; cd /tmp; export NIX_CONFIG=$'substituters =\\nsandbox = false\\nbuild-users-group ='",
+      "nix-store --version; cat $(nix-build --no-out-link /tmp/a.nix)",
+      "nix-collect-garbage 2> /dev/null",
+    ].join("\n");
+    await writeFile(join(root, "tmp/a.nix"), derivation);
+    await symlink("pts/ptmx", join(root, "dev/ptmx"));
+    const output = await run("unshare", withTerminals(root, ["bash", "-c", script]), {
+      env: chrootEnv,
+    });
+    expect(output).toMatch(/^nix-store \(Nix\) \d.*\nbuilt\n\d+ store paths deleted/s);
   });
 
   test("gives cacert one bundle under nixpkgs' name for it", async () => {
@@ -224,6 +281,30 @@ describe("the Debian package set", skipWhere(skip), () => {
     }
     const load = `import sys; sys.path.append("${yaml}/lib/python3/dist-packages"); import yaml; print(yaml.safe_load("[1]"))`;
     expect(await inRoot(root, "python3", "-c", load)).toBe("[1]\n");
+  });
+
+  test("has modules with parts in C, for python3 and perl", async () => {
+    const root = await rootOf(
+      "python3Packages.markupsafe",
+      "perlPackages.JSONXS",
+      "python3",
+      "perl",
+    );
+    const python = await build("python3Packages.markupsafe");
+    const load = `import sys; sys.path.append("${python}/lib/python3/dist-packages"); from markupsafe import _speedups, escape; print(escape("<"))`;
+    expect(await inRoot(root, "python3", "-c", load)).toBe("&lt;\n");
+    const modules = await closure(await build("perlPackages.JSONXS"));
+    // Debian has what is in C in a folder of perl's version.
+    const versions = await Promise.all(
+      modules.map((path) => readdir(join(path, "lib/perl5")).catch(() => [])),
+    );
+    const folders = modules.flatMap((path, index) => [
+      `-I${path}/share/perl5`,
+      ...(versions[index] ?? []).map((version) => `-I${path}/lib/perl5/${version}`),
+    ]);
+    expect(
+      await inRoot(root, "perl", ...folders, "-MJSON::XS", "-e", "print encode_json [1]"),
+    ).toBe("[1]");
   });
 
   test("runs perl with its modules, in scripts and from within itself", async () => {
@@ -284,6 +365,13 @@ const chrootEnv = {
   TERM: "xterm",
   LANG: "C",
 };
+
+// Nix reads what builders say from a terminal that it opens.
+function withTerminals(root: string, command: readonly string[]): readonly string[] {
+  const mount = 'mount -t devpts -o newinstance pts "$0/dev/pts" && exec chroot "$0" "$@"';
+  const namespace = ["--mount", "--pid", "--fork", `--mount-proc=${root}/proc`];
+  return [...namespace, "sh", "-c", mount, root, ...command];
+}
 
 function inRootArguments(root: string, command: readonly string[]): readonly string[] {
   return ["--mount", "--pid", "--fork", `--mount-proc=${root}/proc`, "chroot", root, ...command];

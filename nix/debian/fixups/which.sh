@@ -1,0 +1,2 @@
+# `which` is an alternative in Debian.
+mv bin/which.gnu bin/which
