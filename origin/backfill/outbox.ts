@@ -187,7 +187,7 @@ function nextDue(waiting: ReadonlyMap<StorageKey, Waiting>): [StorageKey, Waitin
 
 async function load(store: BlobStore, log: Log): Promise<Map<StorageKey, Waiting>> {
   const loaded: [StorageKey, OutboxEntry][] = [];
-  for (const key of await store.list("outbox/")) {
+  for await (const { key } of store.list("outbox/")) {
     const bytes = await store.lookup(key);
     const entry = bytes === undefined ? undefined : parseOutboxEntry(bytes);
     if (entry !== undefined) {

@@ -29,7 +29,7 @@ import {
 import type { Log } from "../log/log.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { type StorageKey, storageKey } from "../storage/keys.ts";
+import { storageKey } from "../storage/keys.ts";
 import type { Wait } from "../waiting/hold-request.ts";
 import { composeImage } from "./compose-image.ts";
 import { isStopped, type Lookups, type NamedLookup, storeLookup } from "./lookups.ts";
@@ -229,12 +229,8 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
 
   /** The config first: a stored manifest never names a missing blob. */
   async function storeImage({ config, manifest }: ComposedImage): Promise<void> {
-    await storeOnce(storageKey.layer(config.digest), config.bytes);
-    await storeOnce(storageKey.manifest(manifest.digest), manifest.bytes);
-  }
-
-  /** Each looked for by itself: an operator may have cleared the blobs and left the manifests. */
-  async function storeOnce(key: StorageKey, bytes: Uint8Array): Promise<void> {
-    if ((await store.sizeBytes(key)) === undefined) await store.store(key, bytes);
+    // Each by itself: an operator may have cleared the blobs and left the manifests.
+    await store.create(storageKey.layer(config.digest), config.bytes);
+    await store.create(storageKey.manifest(manifest.digest), manifest.bytes);
   }
 }

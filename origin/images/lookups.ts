@@ -240,6 +240,5 @@ export async function storeLookup(
   found: Found,
 ): Promise<void> {
   const key = storageKey.lookup(pinned.pin, system, name);
-  if ((await store.sizeBytes(key)) !== undefined) return;
-  await store.store(key, Buffer.from(JSON.stringify(found)));
+  await store.create(key, Buffer.from(JSON.stringify(found)));
 }

@@ -164,9 +164,12 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     const bytes = await notes.lookup(storageKey.segment(packerId(form), storePath));
     const parsed = v.safeParse(segmentSchema, bytes && parseStoredJson(bytes));
     if (!parsed.success) return { storePath };
-    const { layer, ...place } = parsed.output;
-    const file = await store.localFile(storageKey.layer(layer));
-    return file === undefined ? { storePath } : { storePath, stored: { file, ...place } };
+    const { layer, offsetBytes, sizeBytes, crc32 } = parsed.output;
+    const place = { offset: offsetBytes, length: sizeBytes };
+    const part = await store.localPart(storageKey.layer(layer), place);
+    if (part === undefined) return { storePath };
+    const stored = { file: part.path, offsetBytes: part.offsetBytes, sizeBytes, crc32 };
+    return { storePath, stored };
   }
 
   /** After the layer itself is durable. */
@@ -208,8 +211,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
       );
       const { bytes, ...packed } = packEntries(entries, making.form);
       const key = storageKey.layer(packed.digest);
-      if ((await store.sizeBytes(key)) === undefined) {
-        await store.store(key, bytes);
+      if (await store.create(key, bytes)) {
         rememberMaking(packed.digest, making);
         countPacked(packed);
       }

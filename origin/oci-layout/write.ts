@@ -35,9 +35,9 @@ export async function writeLayout(layout: LayoutToWrite): Promise<void> {
   const content: unknown = JSON.parse(new TextDecoder().decode(manifest.bytes));
   const layers = v.parse(manifestSchema, content).layers.map(({ digest }) => digest);
   for (const digest of new Set(layers)) {
-    const file = await store.localFile(storageKey.layer(digest));
+    const file = await store.localPart(storageKey.layer(digest), null);
     if (file === undefined) throw new Error(`${digest} was not stored`);
-    await copyFile(file, pathOf(digest));
+    await copyFile(file.path, pathOf(digest));
   }
   await writeFile(pathOf(config.digest), config.bytes);
   await writeFile(pathOf(manifest.digest), manifest.bytes);

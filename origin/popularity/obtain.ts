@@ -58,12 +58,11 @@ export async function obtainPopularity(options: ObtainOptions): Promise<Populari
 /** Has the data among the blobs, where whoever builds the same layers finds them by their id. */
 export async function offerPopularity(
   { id, text }: Popularity,
-  store: Pick<BlobStore, "sizeBytes" | "store">,
+  store: Pick<BlobStore, "create">,
 ): Promise<void> {
   const digest = parseDigest(`sha256:${id}`);
   if (text === null || digest === undefined) return;
-  const key = storageKey.layer(digest);
-  if ((await store.sizeBytes(key)) === undefined) await store.store(key, Buffer.from(text));
+  await store.create(storageKey.layer(digest), Buffer.from(text));
 }
 
 type Own =

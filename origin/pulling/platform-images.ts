@@ -49,8 +49,7 @@ export async function buildForPlatforms(
       const answer = await indexOf(wanted.recipes, await build(wanted.recipes), variant);
       if (answer.kind === "failed") return answer;
       const { digest, bytes } = answer.manifest;
-      const key = storageKey.manifest(digest);
-      if ((await store.sizeBytes(key)) === undefined) await store.store(key, bytes);
+      await store.create(storageKey.manifest(digest), bytes);
       return answer;
     }
     default:

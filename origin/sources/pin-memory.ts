@@ -59,7 +59,7 @@ export async function rememberedPins(
   store: Pick<BlobStore, "list" | "lookup">,
 ): Promise<ReadonlySet<Pin>> {
   const pins = new Set<Pin>();
-  for (const key of await store.list("pins/")) {
+  for await (const { key } of store.list("pins/")) {
     const bytes = await store.lookup(key);
     const parsed = v.safeParse(storedSchema, bytes && parseStoredJson(bytes));
     if (parsed.success) pins.add(parsed.output.pin);

@@ -2,7 +2,7 @@
 // at all; a value under a digest never changes.
 
 import type { ByteRange } from "../../registry/http/content.ts";
-import type { StorageKey } from "./keys.ts";
+import type { StorageKey, StoragePrefix } from "./keys.ts";
 
 export interface BlobStore {
   /** A whole small value: a manifest, a record. Larger ones are opened. */
@@ -11,17 +11,39 @@ export interface BlobStore {
   open(key: StorageKey, range: ByteRange | null): Promise<ReadableStream<Uint8Array> | undefined>;
   /** Durable when the promise resolves; replaces what was there. */
   store(key: StorageKey, bytes: Uint8Array): Promise<void>;
+  /**
+   * As `store`, but where something is there that stays. Of all who do so at once, at whatever origin,
+   * one is told true: that it stored.
+   */
+  create(key: StorageKey, bytes: Uint8Array): Promise<boolean>;
   /** As `store`, but what a power cut may take: for what is cheap to find out again. */
   remember(key: StorageKey, bytes: Uint8Array): Promise<void>;
-  /** A value as a file of this machine, to be read while it is not removed. */
-  localFile(key: StorageKey): Promise<string | undefined>;
-  /** A path on the store's own disk to write a large value to, for `storeFile`. */
+  /**
+   * A part of a value, or the whole, in a file of this machine, which may be gone as soon as others are
+   * asked for: whoever reads it gets on without.
+   */
+  localPart(key: StorageKey, range: ByteRange | null): Promise<LocalPart | undefined>;
+  /** A path on this machine to write a large value to, for `storeFile`. */
   stagingPath(): string;
   /** Takes a finished staging file over, which is then gone. Durable when the promise resolves. */
   storeFile(key: StorageKey, stagingPath: string): Promise<void>;
   remove(key: StorageKey): Promise<void>;
-  list(prefix: StoragePrefix): Promise<readonly StorageKey[]>;
+  /**
+   * What a collection holds, in the order of the keys' bytes, whenever each was stored; with `after`
+   * what comes behind that key, whether it is there or not. It is read in pages, as it is asked for:
+   * what is stored or removed meanwhile is in it or not, all the rest is.
+   */
+  list(prefix: StoragePrefix, after?: StorageKey): AsyncIterable<StoredValue>;
 }
 
-/** The collections that may be listed: those of bounded size. */
-export type StoragePrefix = "outbox/" | "pins/";
+export interface LocalPart {
+  readonly path: string;
+  readonly offsetBytes: number;
+}
+
+export interface StoredValue {
+  readonly key: StorageKey;
+  readonly sizeBytes: number;
+  /** By the storage's own clock. */
+  readonly storedAtMs: number;
+}

@@ -1,31 +1,40 @@
 // The storage on a local disk. A value is written beside its place, fsynced and renamed, so that a
 // kill at any moment leaves the old value, the new one or none. Needs no extended attributes.
 
-import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import type { BlobStore } from "./blob-store.ts";
-import { listedKey, type StorageKey } from "./keys.ts";
+import { absentAsUndefined, hasCode } from "./file-errors.ts";
+import type { StorageKey } from "./keys.ts";
+import { listFolder } from "./list-folder.ts";
+import { openStaging } from "./staging.ts";
 
 /** Reads of 256 KiB: a layer is streamed, never held. */
 const READ_CHUNK_BYTES = 256 * 1024;
 
+/** What filesystems say that have no hard links. */
+const WITHOUT_LINKS = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"];
+
+/** How a finished file comes to its place. */
+type Placing = (from: string, to: string) => Promise<void>;
+
 /** Opens the store below `path`, which is made if absent, and removes what dead processes left. */
 export async function openFilesystemStore(path: string): Promise<BlobStore> {
   const root = resolve(path);
-  const staging = join(root, "staging");
-  const ownStaging = join(staging, `${process.pid}-${randomUUID()}`);
-  await mkdir(ownStaging, { recursive: true });
-  await removeDeadStaging(staging, ownStaging);
+  const stagingPath = await openStaging(join(root, "staging"));
   /** Folders that were made, and whether a power cut cannot take them. */
   const folders = new Map<string, "made" | "lasting">();
   const pathOf = (key: StorageKey) => join(root, key);
-  const stagingPath = () => join(ownStaging, randomUUID());
 
-  async function write(key: StorageKey, bytes: Uint8Array, durable: boolean): Promise<void> {
+  async function write(
+    key: StorageKey,
+    bytes: Uint8Array,
+    durable: boolean,
+    placing: Placing,
+  ): Promise<void> {
     const path = stagingPath();
     try {
       const handle = await open(path, "wx", 0o644);
@@ -35,7 +44,7 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
       } finally {
         await handle.close();
       }
-      await place(key, path, durable);
+      await place(key, path, durable, placing);
     } catch (error) {
       // A disk that is full must not be filled further with what could not be finished.
       await rm(path, { force: true });
@@ -43,20 +52,25 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
     }
   }
 
-  async function place(key: StorageKey, from: string, durable: boolean): Promise<void> {
+  async function place(
+    key: StorageKey,
+    from: string,
+    durable: boolean,
+    placing: Placing,
+  ): Promise<void> {
     const path = pathOf(key);
     const folder = dirname(path);
     await prepareFolder(folder, durable);
     try {
-      await rename(from, path);
+      await placing(from, path);
     } catch (error) {
       if (!hasCode(error, "ENOENT")) throw error;
       // Somebody has removed the folder since it was made.
       folders.delete(folder);
       await prepareFolder(folder, durable);
-      await rename(from, path);
+      await placing(from, path);
     }
-    // The rename itself must survive a power cut before anything that names this value is written.
+    // The name itself must survive a power cut before anything that names this value is written.
     if (durable) await syncPath(folder);
   }
 
@@ -69,6 +83,10 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
     // A new folder is an entry of its parent, which a power cut could take with all that is in it.
     for (let each = folder; each !== root; each = dirname(each)) await syncPath(dirname(each));
     folders.set(folder, "lasting");
+  }
+
+  async function isThere(key: StorageKey): Promise<boolean> {
+    return (await absentAsUndefined(stat(pathOf(key)))) !== undefined;
   }
 
   return {
@@ -91,28 +109,49 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
       return Readable.toWeb(stream) as NodeReadableStream as ReadableStream<Uint8Array>;
     },
     async store(key, bytes) {
-      await write(key, bytes, true);
+      await write(key, bytes, true, rename);
+    },
+    async create(key, bytes) {
+      // Most of what is stored so is there: nothing is written for that.
+      if (await isThere(key)) return false;
+      try {
+        await write(key, bytes, true, linkAlone);
+        return true;
+      } catch (error) {
+        if (hasCode(error, "EEXIST") && (await isThere(key))) return false;
+        throw error;
+      }
     },
     async remember(key, bytes) {
-      await write(key, bytes, false);
+      await write(key, bytes, false, rename);
     },
-    async localFile(key) {
+    async localPart(key, range) {
       const stats = await absentAsUndefined(stat(pathOf(key)));
-      return stats?.isFile() ? pathOf(key) : undefined;
+      return stats?.isFile() ? { path: pathOf(key), offsetBytes: range?.offset ?? 0 } : undefined;
     },
     stagingPath,
     async storeFile(key, path) {
       await syncPath(path);
-      await place(key, path, true);
+      await place(key, path, true, rename);
     },
     async remove(key) {
       await rm(pathOf(key), { force: true });
     },
-    async list(prefix) {
-      const names = (await absentAsUndefined(readdir(join(root, prefix)))) ?? [];
-      return names.sort().map((name) => listedKey(`${prefix}${name}`));
-    },
+    list: (prefix, after) => listFolder(root, prefix, after ?? ""),
   };
+}
+
+/** As `rename`, but fails with EEXIST where there is something. */
+async function linkAlone(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!hasCode(error, ...WITHOUT_LINKS)) throw error;
+    // Two processes that create it at the same moment may both be told that they did.
+    await rename(from, to);
+    return;
+  }
+  await rm(from);
 }
 
 async function syncPath(path: string): Promise<void> {
@@ -122,37 +161,4 @@ async function syncPath(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-async function removeDeadStaging(staging: string, own: string): Promise<void> {
-  for (const name of await readdir(staging)) {
-    const folder = join(staging, name);
-    const pid = Number.parseInt(name, 10);
-    // In a container every start has the same process id, so one's own id proves nothing.
-    const used = folder === own || (pid !== process.pid && isAlive(pid));
-    if (!used) await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: alive, under another user.
-    return hasCode(error, "EPERM");
-  }
-}
-
-async function absentAsUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
-  try {
-    return await promise;
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return undefined;
-    throw error;
-  }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

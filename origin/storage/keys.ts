@@ -32,6 +32,25 @@ import { type StorePath, storePathBase } from "../../registry/naming/store-path.
 declare const storageKeyBrand: unique symbol;
 export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };
 
+export const COLLECTIONS = [
+  "layers",
+  "manifests",
+  "builds",
+  "segments",
+  "makings",
+  "records",
+  "lookups",
+  "asked",
+  "pins",
+  "popularity",
+  "tracked",
+  "outbox",
+  "pushed",
+] as const;
+
+/** What may be listed. */
+export type StoragePrefix = `${(typeof COLLECTIONS)[number]}/`;
+
 export const storageKey = {
   layer: (digest: Digest) => key(`layers/${digestHex(digest)}`),
   manifest: (digest: Digest) => key(`manifests/${digestHex(digest)}`),

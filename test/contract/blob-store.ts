@@ -3,13 +3,18 @@
 import { createHash } from "node:crypto";
 import { open, readFile } from "node:fs/promises";
 import { assert, describe, expect, onTestFinished, test } from "vitest";
-import type { BlobStore } from "../../origin/storage/blob-store.ts";
-import { type StorageKey, storageKey } from "../../origin/storage/keys.ts";
+import type { BlobStore, StoredValue } from "../../origin/storage/blob-store.ts";
+import {
+  listedKey,
+  type StorageKey,
+  type StoragePrefix,
+  storageKey,
+} from "../../origin/storage/keys.ts";
 import type { Ending } from "../origin/fixture.ts";
 import { digestOfText, tagOf } from "../registry/fixture.ts";
 
-/** Opens a store on a new, empty place, which is gone after the test. */
-export type OpenStore = (onEnd: Ending) => Promise<BlobStore>;
+/** A new, empty place, which is gone after the test, and who opens a store on it as an origin does. */
+export type MakePlace = (onEnd: Ending) => Promise<() => Promise<BlobStore>>;
 
 const LARGE_SIZE_BYTES = 5 * 1024 * 1024 + 7;
 
@@ -46,7 +51,32 @@ async function stage(store: BlobStore, bytes: Uint8Array): Promise<string> {
   return path;
 }
 
-export function testBlobStore(name: string, openStore: OpenStore): void {
+/** All that a store lists. */
+export async function listed(
+  store: Pick<BlobStore, "list">,
+  prefix: StoragePrefix,
+  after?: StorageKey,
+): Promise<readonly StoredValue[]> {
+  const values: StoredValue[] = [];
+  for await (const value of store.list(prefix, after)) values.push(value);
+  return values;
+}
+
+async function keysOf(
+  store: BlobStore,
+  prefix: StoragePrefix,
+  after?: StorageKey,
+): Promise<readonly StorageKey[]> {
+  return (await listed(store, prefix, after)).map(({ key }) => key);
+}
+
+async function textOf(store: BlobStore, key: StorageKey): Promise<string> {
+  return Buffer.from((await store.lookup(key)) ?? []).toString();
+}
+
+export function testBlobStore(name: string, makePlace: MakePlace): void {
+  const openStore = async (onEnd: Ending) => (await makePlace(onEnd))();
+
   describe(`${name} as a blob store`, () => {
     test("gives back what was stored, whole and as a stream", async () => {
       const store = await openStore(onTestFinished);
@@ -153,15 +183,161 @@ export function testBlobStore(name: string, openStore: OpenStore): void {
       expect(await streamed(await store.open(layerKey("x"), null))).toHaveLength(LARGE_SIZE_BYTES);
     });
 
+    test("has nothing of a file that could not be taken over, and keeps what was there", async () => {
+      const store = await openStore(onTestFinished);
+      await expect(store.storeFile(layerKey("x"), store.stagingPath())).rejects.toThrow();
+      expect(await store.sizeBytes(layerKey("x"))).toBeUndefined();
+      await store.store(layerKey("x"), bytesOf("before"));
+      await expect(store.storeFile(layerKey("x"), store.stagingPath())).rejects.toThrow();
+      expect(await textOf(store, layerKey("x"))).toBe("before");
+      expect(await keysOf(store, "layers/")).toStrictEqual([layerKey("x")]);
+    });
+
+    test("creates what is not there, and leaves what is", async () => {
+      const store = await openStore(onTestFinished);
+      expect(await store.create(layerKey("x"), bytesOf("first"))).toBe(true);
+      expect(await store.create(layerKey("x"), bytesOf("second"))).toBe(false);
+      expect(await textOf(store, layerKey("x"))).toBe("first");
+      await store.remove(layerKey("x"));
+      expect(await store.create(layerKey("x"), bytesOf("third"))).toBe(true);
+      expect(await textOf(store, layerKey("x"))).toBe("third");
+    });
+
+    test("has one of several origins that create a value at once create it", async () => {
+      const open = await makePlace(onTestFinished);
+      const stores = await Promise.all([open(), open(), open()]);
+      for (let round = 0; round < 5; round++) {
+        const key = layerKey(`round ${round}`);
+        const texts = stores.flatMap((_, place) => [`${place} a`, `${place} b`]);
+        const created = await Promise.all(
+          texts.map((text, place) => stores[place >> 1]?.create(key, bytesOf(text))),
+        );
+        expect(created.filter((each) => each)).toHaveLength(1);
+        for (const store of stores) {
+          expect(await textOf(store, key)).toBe(texts[created.indexOf(true)]);
+        }
+      }
+    });
+
+    test("ends with one value when several origins take the same file over at once", async () => {
+      const open = await makePlace(onTestFinished);
+      const stores = await Promise.all([open(), open(), open()]);
+      const bytes = patternOf(LARGE_SIZE_BYTES);
+      const paths = await Promise.all(stores.map((store) => stage(store, bytes)));
+      await Promise.all(
+        stores.map((store, place) => store.storeFile(layerKey("x"), paths[place] ?? "")),
+      );
+      for (const [place, store] of stores.entries()) {
+        expect((await streamed(await store.open(layerKey("x"), null))).equals(bytes)).toBe(true);
+        await expect(readFile(paths[place] ?? "")).rejects.toMatchObject({ code: "ENOENT" });
+      }
+      assert(stores[0] !== undefined);
+      expect(await listed(stores[0], "layers/")).toMatchObject([
+        { key: layerKey("x"), sizeBytes: bytes.length },
+      ]);
+    });
+
+    test("shows one origin what another has stored, and no more of what it removed", async () => {
+      const open = await makePlace(onTestFinished);
+      const [one, other] = [await open(), await open()];
+      await one.storeFile(layerKey("x"), await stage(one, bytesOf("a value")));
+      expect(await textOf(other, layerKey("x"))).toBe("a value");
+      await other.remove(layerKey("x"));
+      expect(await one.sizeBytes(layerKey("x"))).toBeUndefined();
+      expect(await one.lookup(layerKey("x"))).toBeUndefined();
+      expect(await keysOf(one, "layers/")).toStrictEqual([]);
+    });
+
+    const parts: readonly [offset: number, length: number][] = [
+      [0, 10],
+      [0, LARGE_SIZE_BYTES],
+      [LARGE_SIZE_BYTES - 7, 7],
+      [1_000_001, 2_000_000],
+    ];
+    test("has parts of a value in files of this machine", async () => {
+      const open = await makePlace(onTestFinished);
+      const [one, other] = [await open(), await open()];
+      const bytes = patternOf(LARGE_SIZE_BYTES);
+      await one.storeFile(layerKey("large"), await stage(one, bytes));
+      for (const [offset, length] of parts) {
+        const part = await other.localPart(layerKey("large"), { offset, length });
+        assert(part !== undefined);
+        const file = await readFile(part.path);
+        const there = file.subarray(part.offsetBytes, part.offsetBytes + length);
+        expect(there.equals(bytes.subarray(offset, offset + length)), `${offset}`).toBe(true);
+      }
+      const whole = await other.localPart(layerKey("large"), null);
+      expect(whole?.offsetBytes).toBe(0);
+      expect((await readFile(whole?.path ?? "")).equals(bytes)).toBe(true);
+      for (const range of [null, { offset: 0, length: 1 }]) {
+        expect(await other.localPart(layerKey("absent"), range)).toBeUndefined();
+      }
+    });
+
     test("lists what is in a collection, in order, and nothing else", async () => {
       const store = await openStore(onTestFinished);
-      expect(await store.list("outbox/")).toStrictEqual([]);
+      expect(await keysOf(store, "outbox/")).toStrictEqual([]);
       const keys = ["a", "b", "c"].map((tag) => storageKey.outbox("git", tagOf(tag), "oci-gzip"));
       for (const key of keys) await store.store(key, bytesOf(key));
       await store.store(layerKey("a"), bytesOf("no entry"));
-      expect(await store.list("outbox/")).toStrictEqual(keys.toSorted());
-      for (const key of await store.list("outbox/")) {
-        expect(Buffer.from((await store.lookup(key)) ?? []).toString()).toBe(key);
+      expect(await keysOf(store, "outbox/")).toStrictEqual(keys.toSorted());
+      for (const { key, sizeBytes, storedAtMs } of await listed(store, "outbox/")) {
+        expect(await textOf(store, key)).toBe(key);
+        expect(sizeBytes).toBe(key.length);
+        expect(Number.isFinite(storedAtMs)).toBe(true);
+      }
+    });
+
+    // As their bytes are: a folder's name counts with the slash behind it.
+    const nested = ["a-1/x", "a.1/x", "a.1/y", "a/b/c", "a/b0", "a/x", "a0/x", "b"];
+    test("lists what lies deeper in the order of whole keys, whenever it was stored", async () => {
+      const store = await openStore(onTestFinished);
+      const keys = nested.map((each) => listedKey(`records/${each}`));
+      for (const key of keys.toReversed()) await store.remember(key, bytesOf("x"));
+      await store.remember(listedKey("lookups/a/x"), bytesOf("x"));
+      expect(await keysOf(store, "records/")).toStrictEqual(keys);
+      for (const [place, key] of keys.entries()) {
+        expect(await keysOf(store, "records/", key), key).toStrictEqual(keys.slice(place + 1));
+      }
+      const behind: readonly [after: string, left: number][] = [
+        ["", 8],
+        ["a", 8],
+        ["a.1", 7],
+        ["a.1/", 7],
+        ["a/", 5],
+        ["a/b/d", 4],
+        ["a/y", 2],
+        ["c", 0],
+      ];
+      for (const [after, left] of behind) {
+        const found = await keysOf(store, "records/", listedKey(`records/${after}`));
+        expect(found, after).toStrictEqual(keys.slice(keys.length - left));
+      }
+    });
+
+    test("lists page after page, while others are stored and removed", async () => {
+      const store = await openStore(onTestFinished);
+      const all = Array.from({ length: 150 }, (_, index) => layerKey(`${index}`)).sort();
+      await Promise.all(all.map((key) => store.remember(key, bytesOf(key))));
+      const kept = all.filter((_, index) => index % 3 !== 0);
+      const seen: StorageKey[] = [];
+      for await (const { key } of store.list("layers/")) {
+        if (seen.push(key) === 1) {
+          await Promise.all(all.filter((each) => !kept.includes(each)).map(store.remove));
+          await store.store(storageKey.manifest(digestOfText("new")), bytesOf("new"));
+        }
+      }
+      expect(seen.filter((key) => kept.includes(key))).toStrictEqual(kept);
+      expect(seen.filter((key, index) => seen.indexOf(key) !== index)).toStrictEqual([]);
+      expect(await keysOf(store, "layers/")).toStrictEqual(kept);
+    });
+
+    test("lists no further than it is read", async () => {
+      const store = await openStore(onTestFinished);
+      for (const name of ["a", "b", "c"]) await store.remember(layerKey(name), bytesOf(name));
+      for await (const { key } of store.list("layers/")) {
+        expect(key).toBe(["a", "b", "c"].map(layerKey).sort()[0]);
+        break;
       }
     });
 
@@ -173,7 +349,7 @@ export function testBlobStore(name: string, openStore: OpenStore): void {
         await store.remove(key);
         expect(await store.lookup(key)).toBeUndefined();
         expect(await store.sizeBytes(key)).toBeUndefined();
-        expect(await store.list("outbox/")).toStrictEqual([]);
+        expect(await keysOf(store, "outbox/")).toStrictEqual([]);
       }
       await store.store(key, bytesOf("again"));
       expect(await store.sizeBytes(key)).toBe(5);

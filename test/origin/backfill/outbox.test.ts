@@ -6,7 +6,7 @@ import { type Outbox, openOutbox } from "../../../origin/backfill/outbox.ts";
 import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
 import { RegistryError } from "../../../registry/http/error.ts";
-import { bytesOf } from "../../contract/blob-store.ts";
+import { bytesOf, listed } from "../../contract/blob-store.ts";
 import { digestOfText, pinOf, tagOf } from "../../registry/fixture.ts";
 import { type Ending, readableLog } from "../fixture.ts";
 import { startEdge } from "./edge.ts";
@@ -54,12 +54,12 @@ describe("the outbox", limit, () => {
     const gate = Promise.withResolvers<void>();
     edge.before = () => gate.promise;
     await outbox.add(await stockImage(storage.store, "git"));
-    expect(await storage.store.list("outbox/")).toHaveLength(1);
+    expect(await listed(storage.store, "outbox/")).toHaveLength(1);
     gate.resolve();
     await outbox.drained();
     expect(edge.pointers).toHaveLength(1);
     await outbox.close();
-    expect(await storage.store.list("outbox/")).toStrictEqual([]);
+    expect(await listed(storage.store, "outbox/")).toStrictEqual([]);
   });
 
   test("gives the edge what a full disk had no room for, and takes it in all the same", async () => {
@@ -97,7 +97,7 @@ describe("the outbox", limit, () => {
       await first.outbox.add(await stockImage(storage.store, name, { resolvedAtMs }));
     }
     await first.stop();
-    expect(await storage.store.list("outbox/")).toHaveLength(3);
+    expect(await listed(storage.store, "outbox/")).toHaveLength(3);
 
     await edge.start();
     const second = await open(onTestFinished, storage, edge.url);
@@ -124,7 +124,7 @@ describe("the outbox", limit, () => {
       "arm64/cacert/git/iana-etc",
       "amd64+arm64/cacert/git/iana-etc",
     ]);
-    expect(await storage.store.list("outbox/")).toStrictEqual([]);
+    expect(await listed(storage.store, "outbox/")).toStrictEqual([]);
   });
 
   test("tries again until the edge is back, and sends no blob twice", async () => {
@@ -238,7 +238,7 @@ describe("the outbox", limit, () => {
       [FIRST_COMMIT, SECOND_COMMIT].map(pinOf),
     );
     await outbox.close();
-    expect(await storage.store.list("outbox/")).toStrictEqual([]);
+    expect(await listed(storage.store, "outbox/")).toStrictEqual([]);
   });
 
   test("removes what it cannot read, and sends the rest", async () => {
@@ -255,7 +255,7 @@ describe("the outbox", limit, () => {
     await outbox.drained();
     expect(edge.pointers).toHaveLength(1);
     await outbox.close();
-    expect(await storage.store.list("outbox/")).toStrictEqual([]);
+    expect(await listed(storage.store, "outbox/")).toStrictEqual([]);
     expect(lines.filter(({ msg }) => /unreadable/.test(msg))).toHaveLength(5);
   });
 
@@ -292,7 +292,7 @@ describe("the outbox", limit, () => {
     await outbox.add(await stockImage(storage.store, "git"));
     await arrived.promise;
     await stop();
-    expect(await storage.store.list("outbox/")).toHaveLength(1);
+    expect(await listed(storage.store, "outbox/")).toHaveLength(1);
     expect(
       await storage.store.sizeBytes(storageKey.pushed(edge.url, digestOfText("x"))),
     ).toBeUndefined();

@@ -20,7 +20,7 @@ export interface Disk {
 
 /** Watches what is done below a folder until the test ends. */
 export function watchDisk(onEnd: Ending, root: string): Disk {
-  const { open, rename, mkdir } = fs.promises;
+  const { open, link, rename, mkdir } = fs.promises;
   /** Of files: whether what was written to them is on the disk. */
   const contents = new Map<string, "written" | "synced">();
   /** Of files and folders: whether their folder has them on the disk. */
@@ -56,6 +56,15 @@ export function watchDisk(onEnd: Ending, root: string): Disk {
     });
   }
 
+  function named(from: PathLike, to: PathLike): void {
+    const [source, target] = [resolve(String(from)), resolve(String(to))];
+    const content = contents.get(source);
+    if (content === undefined) return;
+    if (content === "written") hasty = [...hasty, relative(root, target)];
+    contents.set(target, content);
+    entries.set(target, "made");
+  }
+
   Object.assign(fs.promises, {
     async open(path: PathLike, ...rest: [flags?: string | number, mode?: number]) {
       const handle = await open(path, ...rest);
@@ -73,19 +82,18 @@ export function watchDisk(onEnd: Ending, root: string): Disk {
       return first;
     },
     async rename(from: PathLike, to: PathLike) {
-      const [source, target] = [resolve(String(from)), resolve(String(to))];
-      const content = contents.get(source);
       await rename(from, to);
-      if (content === undefined) return;
-      if (content === "written") hasty = [...hasty, relative(root, target)];
-      contents.delete(source);
-      contents.set(target, content);
-      entries.set(target, "made");
+      named(from, to);
+      contents.delete(resolve(String(from)));
+    },
+    async link(from: PathLike, to: PathLike) {
+      await link(from, to);
+      named(from, to);
     },
   });
   syncBuiltinESMExports();
   onEnd(async () => {
-    Object.assign(fs.promises, { open, rename, mkdir });
+    Object.assign(fs.promises, { open, link, rename, mkdir });
     syncBuiltinESMExports();
   });
 

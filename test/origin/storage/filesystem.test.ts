@@ -2,7 +2,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import fs from "node:fs";
+import { mkdir, open, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -14,6 +16,7 @@ import type { PackageName } from "../../../registry/naming/recipe.ts";
 import {
   bytesOf,
   layerKey,
+  listed,
   patternOf,
   streamed,
   testBlobStore,
@@ -22,7 +25,10 @@ import { pinOf } from "../../registry/fixture.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { watchDisk } from "./disk.ts";
 
-testBlobStore("the filesystem", async (t) => openFilesystemStore(await temporaryDirectory(t)));
+testBlobStore("the filesystem", async (onEnd) => {
+  const root = await temporaryDirectory(onEnd);
+  return () => openFilesystemStore(root);
+});
 
 const WRITER = fileURLToPath(new URL("writer.ts", import.meta.url));
 const limit = { timeout: 30_000 };
@@ -129,6 +135,18 @@ describe("a filesystem store whose machine loses its power", limit, () => {
       expect(disk.hasty()).toStrictEqual([]);
     });
 
+    test(`has a value that was created: ${title}`, async () => {
+      const root = await temporaryDirectory(onTestFinished);
+      const disk = watchDisk(onTestFinished, root);
+      const store = await openFilesystemStore(root);
+      await before(store, root);
+      await store.remove(key);
+      disk.forget();
+      expect(await store.create(key, bytesOf("value"))).toBe(true);
+      expect(disk.survives(key)).toBe(true);
+      expect(disk.hasty()).toStrictEqual([]);
+    });
+
     test(`has a file that was taken over: ${title}`, async () => {
       const root = await temporaryDirectory(onTestFinished);
       const disk = watchDisk(onTestFinished, root);
@@ -212,6 +230,9 @@ describe("openFilesystemStore", limit, () => {
     await expect(store.remember(layerKey("x"), bytesOf("x"))).rejects.toMatchObject({
       code: "EEXIST",
     });
+    await expect(store.create(layerKey("x"), bytesOf("x"))).rejects.toMatchObject({
+      code: "ENOTDIR",
+    });
     const [own = ""] = await readdir(join(root, "staging"));
     expect(await readdir(join(root, "staging", own))).toStrictEqual([]);
   });
@@ -219,12 +240,39 @@ describe("openFilesystemStore", limit, () => {
   test("stores again where a folder of its own was removed", async () => {
     const root = await temporaryDirectory(onTestFinished);
     const store = await openFilesystemStore(root);
-    for (const way of ["store", "remember"] as const) {
+    for (const way of ["store", "remember", "create"] as const) {
       await store[way](layerKey("x"), bytesOf("before"));
       await rm(join(root, "layers"), { recursive: true });
       await store[way](layerKey("x"), bytesOf("after"));
       expect(await store.lookup(layerKey("x"))).toStrictEqual(Buffer.from("after"));
     }
+  });
+
+  test("creates a value where the filesystem has no hard links", async () => {
+    const root = await temporaryDirectory(onTestFinished);
+    const store = await openFilesystemStore(root);
+    const { link } = fs.promises;
+    const refused = Object.assign(new Error("no links"), { code: "EPERM" });
+    Object.assign(fs.promises, { link: () => Promise.reject(refused) });
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      Object.assign(fs.promises, { link });
+      syncBuiltinESMExports();
+    });
+    expect(await store.create(layerKey("x"), bytesOf("first"))).toBe(true);
+    expect(await store.create(layerKey("x"), bytesOf("second"))).toBe(false);
+    expect(await store.lookup(layerKey("x"))).toStrictEqual(Buffer.from("first"));
+    const [own = ""] = await readdir(join(root, "staging"));
+    expect(await readdir(join(root, "staging", own))).toStrictEqual([]);
+  });
+
+  test("lists files alone, not what else lies in a collection", async () => {
+    const root = await temporaryDirectory(onTestFinished);
+    const store = await openFilesystemStore(root);
+    await store.store(layerKey("x"), bytesOf("x"));
+    await mkdir(join(root, "layers", "empty"));
+    await symlink("nowhere", join(root, "layers", "link"));
+    expect(await listed(store, "layers/")).toMatchObject([{ key: layerKey("x") }]);
   });
 
   test("takes a path in any spelling", async () => {
