@@ -13,10 +13,12 @@ import {
 import { basename, join } from "node:path";
 import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { digestOf } from "../../registry/naming/digest.ts";
+import { EXPANSIONS, NEEDS } from "../../registry/naming/front-words.ts";
 import { missingClient, runClient } from "../e2e/clients.ts";
 import { DEBIAN_SET } from "../e2e/deployment.ts";
 import { listLayout } from "../e2e/listing.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../origin/fixture.ts";
+import { plantFrontSet } from "../origin/front-set.ts";
 import { plantSet, REPOSITORY_PREFIX, startHouse } from "../origin/house.ts";
 import { testNix } from "../origin/nix/fixture.ts";
 import { hidesHost } from "../origin/nix/sandbox-shell.ts";
@@ -106,6 +108,34 @@ describe("an image built without the registry", limit, () => {
     const name = `${REPOSITORY_PREFIX}hello`;
     const built = await build("--argstr", "name", name, "--argstr", "pkgSource", `path!${folder}`);
     expect(built.digest).toBe(digest);
+  });
+
+  test("has the registry's digest of front words, in a name and in a list of packages", async () => {
+    const set = await realpath(await plantFrontSet(onTestFinished));
+    const house = await startHouse(onTestFinished, set, await temporaryDirectory(onTestFinished));
+    const words = [...Object.keys(NEEDS), ...Object.keys(EXPANSIONS)];
+    const components = [...words, "hello", "zlib"];
+    const { digest } = await house.pull(components.join("/"));
+    const name = `${REPOSITORY_PREFIX}${components.toReversed().slice(2).join("/")}/zlib/hello`;
+    const source = ["--argstr", "pkgSource", `path!${set}`];
+    expect((await build("--argstr", "name", name, ...source)).digest).toBe(digest);
+    const list = JSON.stringify([...words, "zlib", "hello"]);
+    const system = REPOSITORY_PREFIX === "" ? "x86_64-linux" : "aarch64-linux";
+    const packages = ["--argstr", "packages", list, "--argstr", "system", system];
+    expect((await build(...packages, ...source)).digest).toBe(digest);
+
+    const lacking = await temporaryDirectory(onTestFinished);
+    await writeFile(join(lacking, "default.nix"), `removeAttrs (import ${set}) [ "zlib" ]`);
+    const path = `path!${await realpath(lacking)}`;
+    const refused = await nixBuild([
+      "--argstr",
+      "name",
+      "fhs/hello",
+      "--argstr",
+      "pkgSource",
+      path,
+    ]);
+    expect("error" in refused ? refused.error : "").toMatch(/no package zlib \(needed by fhs\)/);
   });
 
   test("has the registry's digest of a whole image, by its name", async () => {
