@@ -19,6 +19,7 @@ const NAMES = [
   "arm64/shell/git",
   "openssl/perl",
   "git/0git",
+  "fhs/nonroot/unix/git",
 ];
 const GOLDEN = new URL("golden-digests.json", import.meta.url);
 const REGENERATE = "UPDATE_GOLDEN=1 npm test -- registry/image/compose";
