@@ -17,6 +17,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/layers/bundles.test.ts",
   "test/origin/layers/layer.test.ts",
   "test/origin/layers/locale.test.ts",
+  "test/origin/layers/modules.test.ts",
   "test/origin/layers/packer.test.ts",
   "test/origin/layers/part-view.test.ts",
   "test/origin/layers/shared-chunks.test.ts",

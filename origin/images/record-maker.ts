@@ -82,13 +82,13 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
       const layer = packed[index];
       return layer === undefined ? [] : [{ ...layer, ...bundle }];
     });
-    const { provides, program, locale } = view;
+    const { provides, program, locale, modules } = view;
     const fallback = await packLinks(view.fallbacks, form);
     const above = await packLinks(view.above, form);
     return {
       ...{ ...part, form, packing: packings[form], bundles },
       coarser: planCoarser(bundles, coarser),
-      ...{ provides, fallback, above, program, locale },
+      ...{ provides, fallback, above, program, locale, modules },
     };
   }
 

@@ -25,12 +25,16 @@ export interface ClosureFiles {
   resolve(path: ByteString, directory?: ByteString): ResolvedFile | undefined;
   /** Whether a text is in a file, which must be resolved already; never in one that is huge. */
   holds(file: ByteString, text: string): boolean;
+  /** The words of a list, which must be resolved already; none of one that is huge. */
+  words(file: ByteString): readonly string[];
 }
 
 /** The kernel's own limit. */
 const MAX_LINKS = 40;
 /** Some thirty times what a C library has. */
 const MAX_SEARCHED_BYTES = 64 * 1024 * 1024;
+/** Some thousands of store paths. */
+const MAX_LIST_BYTES = 256 * 1024;
 const STORE_PARTS = ["nix", "store"] as const;
 
 export function openClosure(
@@ -85,6 +89,11 @@ export function openClosure(
     holds(path, text) {
       const file = real(path);
       return (lookAt(file)?.size ?? 0) <= MAX_SEARCHED_BYTES && readFileSync(file).includes(text);
+    },
+    words(path) {
+      const file = real(path);
+      if ((lookAt(file)?.size ?? 0) > MAX_LIST_BYTES) return [];
+      return readFileSync(file, "latin1").split(/\s+/).filter(Boolean);
     },
   };
 }

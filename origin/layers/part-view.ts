@@ -1,5 +1,5 @@
-// The view of a part: those of its outputs as overlay would merge them, and below them, in the ground
-// of an image, the files that no package brings.
+// The view of a part: those of its outputs as overlay would merge them; below them modules that these need,
+// and in the ground of an image the files that no package brings.
 
 import type { Part } from "../../registry/image/part.ts";
 import { type LocaleFacts, WELL_KNOWN_PATHS } from "../../registry/image/record.ts";
@@ -9,6 +9,7 @@ import type { ByteString } from "./byte-string.ts";
 import { openClosure } from "./closure-files.ts";
 import type { ArchiveEntry } from "./entries.ts";
 import { readLoaders } from "./loaders.ts";
+import { readModules } from "./modules.ts";
 import { type PackageView, readView, type ViewResult } from "./view.ts";
 
 /** Looks at the outputs as they are in the store. `closure` holds them too, and what they need. */
@@ -23,14 +24,17 @@ export function readPartView(
     if (result.kind === "unfit") return result;
     views.push(result.view);
   }
-  const loaders = kind === "fhs" ? readLoaders(outputs, openClosure(closure, storeDirectory)) : [];
+  const files = openClosure(closure, storeDirectory);
+  const loaders = kind === "fhs" ? readLoaders(outputs, files) : [];
   if (typeof loaders === "string") return { kind: "unfit", reason: loaders };
-  const [only] = views;
-  if (only !== undefined && views.length === 1 && kind === "package")
-    return { kind: "view", view: only };
-
   const shown = views.flatMap(({ entries }) => (entries === null ? [] : [entries]));
-  const entries = overlay(kind === "ground" ? [...shown, BASE_ENTRIES] : shown);
+  const modules = readModules(files, outputs, shown.flat());
+  const below = [...modules.entries, ...(kind === "ground" ? [BASE_ENTRIES] : [])];
+  const [only] = views;
+  if (only !== undefined && views.length === 1 && kind === "package" && below.length === 0)
+    return { kind: "view", view: { ...only, modules: modules.kinds } };
+
+  const entries = overlay([...shown, ...below]);
   const provides = [...new Set(views.flatMap((view) => view.provides))];
   const fallbacks = WELL_KNOWN_PATHS.flatMap((path) => {
     if (provides.includes(path)) return [];
@@ -45,8 +49,8 @@ export function readPartView(
     looksElsewhereForZones: is("looksElsewhereForZones"),
   };
   const shownEntries = entries.length === 0 ? null : entries;
-  const view = { entries: shownEntries, provides, fallbacks, above: loaders, program, locale };
-  return { kind: "view", view };
+  const facts = { provides, fallbacks, above: loaders, program, locale, modules: modules.kinds };
+  return { kind: "view", view: { entries: shownEntries, ...facts } };
 }
 
 /**

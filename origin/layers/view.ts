@@ -6,6 +6,7 @@ import {
   type FallbackLink,
   type Link,
   type LocaleFacts,
+  type ModuleKind,
   WELL_KNOWN_PATHS,
   type WellKnownPath,
 } from "../../registry/image/record.ts";
@@ -29,6 +30,8 @@ export interface PackageView {
   /** The program in `bin/` that a user most likely wants. */
   readonly program: string | null;
   readonly locale: LocaleFacts;
+  /** Of which interpreters a part shows modules. */
+  readonly modules: readonly ModuleKind[];
 }
 
 export type ViewResult =
@@ -80,7 +83,7 @@ export function readView(
 ): ViewResult {
   const files = openClosure(closure, storeDirectory);
   const top = files.resolve(root);
-  const walked = top?.kind === "directory" ? walk(files, root, top.path) : null;
+  const walked = top?.kind === "directory" ? walkTree(files, root, top.path) : null;
   if (typeof walked === "string") return { kind: "unfit", reason: `${root} ${walked}` };
 
   const entries = new Map((walked ?? []).map((entry) => [entry.path, entry]));
@@ -108,12 +111,21 @@ export function readView(
     above: [],
     program: walked === null ? null : mainProgram(files, root),
     locale: readLocale(files, closure, (path) => entries.has(path)),
+    modules: [],
   };
   return { kind: "view", view };
 }
 
-/** The entries of the package's tree, or what is too large about it. */
-function walk(files: ClosureFiles, root: StorePath, top: ByteString): ArchiveEntry[] | string {
+/**
+ * The entries of a package's tree, or what is too large about it; of the part below a folder `at`, which
+ * really is `top`, where not all are wanted.
+ */
+export function walkTree(
+  files: ClosureFiles,
+  root: StorePath,
+  top: ByteString,
+  at: ByteString = "",
+): ArchiveEntry[] | string {
   const entries: ArchiveEntry[] = [];
   let problem: string | undefined;
   // `path` is where the user sees the directory, `real` where it is; `above` are the real places of
@@ -139,7 +151,7 @@ function walk(files: ClosureFiles, root: StorePath, top: ByteString): ArchiveEnt
       }
     }
   };
-  descend("", top, []);
+  descend(at, top, []);
   return problem ?? entries;
 }
 

@@ -9,7 +9,7 @@ import {
 import type { ImageConfig } from "./image-config.ts";
 import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./lookup.ts";
 import type { Ingredient } from "./part.ts";
-import type { LocaleFacts, PackageRecord } from "./record.ts";
+import { type LocaleFacts, MODULE_KINDS, type ModuleKind, type PackageRecord } from "./record.ts";
 
 /**
  * Without HOME: a runtime takes that from /etc/passwd for whoever is the user, and from here for all. What
@@ -29,6 +29,11 @@ const ZONES = "TZDIR=/usr/share/zoneinfo";
 const FOREIGN = ["NIX_LD=/lib/ld.so", "NIX_LD_LIBRARY_PATH=/lib"];
 /** By numbers: a policy such as Kubernetes' runAsNonRoot takes no name for an answer. */
 const NONROOT = { User: "65532:65532", WorkingDir: "/home/nonroot" };
+/** Where views have modules, and how nixpkgs' interpreters are told of them. */
+const MODULES: Readonly<Record<ModuleKind, string>> = {
+  perl: "PERL5LIB=/lib/perl5/site_perl",
+  python: "NIX_PYTHONPATH=/share/nixport/python",
+};
 
 export function defaultConfig(
   recipe: Recipe,
@@ -38,6 +43,9 @@ export function defaultConfig(
   const hasCertificates = ingredients.some(({ name }) => name === CERTIFICATES_PACKAGE);
   const is = (fact: keyof LocaleFacts) => records.some(({ locale }) => locale[fact]);
   const needsZoneFolder = is("hasZones") && is("looksElsewhereForZones");
+  const modules = MODULE_KINDS.filter((kind) =>
+    records.some((record) => record.modules.includes(kind)),
+  );
   const versions = (found: Found) => packagesOf(found).map(packageVersion);
   const named = ingredients.filter(({ neededBy }) => neededBy === undefined);
   const command = defaultCommand(named, records);
@@ -52,6 +60,7 @@ export function defaultConfig(
       ...(is("hasUtf8") ? [LOCALE] : []),
       ...(needsZoneFolder ? [ZONES] : []),
       ...(recipe.words.includes("fhs") ? FOREIGN : []),
+      ...modules.map((kind) => MODULES[kind]),
     ],
     ...(command !== null && { Cmd: [command] }),
     WorkingDir: "/",

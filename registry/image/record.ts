@@ -68,6 +68,10 @@ export interface LocaleFacts {
   readonly looksElsewhereForZones: boolean;
 }
 
+/** Interpreters that find modules named beside them, each once it is told by a variable. */
+export const MODULE_KINDS = ["perl", "python"] as const;
+export type ModuleKind = (typeof MODULE_KINDS)[number];
+
 export interface PackageRecord extends Part {
   readonly form: Form;
   readonly packing: PackingId;
@@ -90,6 +94,8 @@ export interface PackageRecord extends Part {
   /** The program in `bin/` that a user most likely wants, where the package set does not say. */
   readonly program: string | null;
   readonly locale: LocaleFacts;
+  /** Of which interpreters the view has modules. */
+  readonly modules: readonly ModuleKind[];
 }
 
 declare const packingBrand: unique symbol;
@@ -182,6 +188,7 @@ const recordFields = v.object({
     hasZones: v.boolean(),
     looksElsewhereForZones: v.boolean(),
   }),
+  modules: v.array(v.picklist(MODULE_KINDS)),
 });
 
 export const packageRecordSchema: v.GenericSchema<unknown, PackageRecord> = v.pipe(

@@ -85,6 +85,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       above: part.kind === "fhs" ? { links: ABOVE, layer: await layer(`above ${name}`) } : null,
       program: name,
       locale: { hasUtf8: false, hasZones: false, looksElsewhereForZones: false },
+      modules: [],
     });
   }
   return { blobs, packings: PACKINGS, records, lookups };

@@ -108,6 +108,7 @@ export function recordOf(name: string, facts: Partial<PackageRecord> = {}): Pack
     above: null,
     program: null,
     locale: { hasUtf8: false, hasZones: false, looksElsewhereForZones: false },
+    modules: [],
     ...facts,
     bundles: hasView ? bundles : [...bundles, viewOf(name, form)],
   };

@@ -304,6 +304,7 @@ describe("what a view leaves out", () => {
         above: [],
         program: null,
         locale,
+        modules: [],
       };
       expect(view).toStrictEqual(nothing);
     }

@@ -186,6 +186,11 @@ describe("hostile values", () => {
         packageRecordSchema,
         { ...RECORD, above: { ...RECORD.above, links: [{ path: "usr/bin", target: "../bin" }] } },
       ],
+      [
+        "a record of modules that no interpreter has",
+        packageRecordSchema,
+        { ...RECORD, modules: ["cobol"] },
+      ],
       ["a package without outputs", foundPackageSchema, { ...FOUND, outputs: [] }],
       [
         "an image of too many packages",

@@ -78,6 +78,23 @@ describe("a composed image", () => {
     );
   });
 
+  test.for([
+    { of: [["python"], []], env: ["NIX_PYTHONPATH=/share/nixport/python"] },
+    { of: [[], ["perl"]], env: ["PERL5LIB=/lib/perl5/site_perl"] },
+    {
+      of: [["python"], ["perl", "python"]],
+      env: ["PERL5LIB=/lib/perl5/site_perl", "NIX_PYTHONPATH=/share/nixport/python"],
+    },
+  ] as const)("tells interpreters of modules with $env where records have $of", async (row) => {
+    const ingredients = ingredientsOf("git/htop");
+    const records = recordsOf(ingredients, "gzip").map((record, place) => ({
+      ...record,
+      modules: row.of[place] ?? [],
+    }));
+    const { config } = await read("git/htop", "oci-gzip", ingredients, records);
+    expect(config.config.Env).toStrictEqual([...BEFORE, ...row.env]);
+  });
+
   test("starts the main program that the package set names, before one that was guessed", async () => {
     const [cacert, git, iana] = ingredientsOf("git");
     assert(cacert && git && iana);
