@@ -119,6 +119,17 @@ let
           reached: map (name: "${name}=${packages.${reached}}") (keysOf reached)
         ) (closureOf key);
         shell = if entry.shell then "${packages.${lock.shell}}" else "";
+        interpreter = entry.interpreter or "";
+        # What a module needs beside it, as nixpkgs says it.
+        propagated =
+          if entry ? interpreter then
+            map (key: packages.${key}) (
+              builtins.filter (
+                key: key == entry.interpreter || lock.packages.${key}.interpreter or null == entry.interpreter
+              ) entry.dependencies
+            )
+          else
+            [ ];
         fixups = builtins.filter builtins.pathExists (map (name: ./fixups + "/${name}.sh") (keysOf key));
       };
     in

@@ -16,6 +16,7 @@ export interface LockedPackage {
   readonly homepage?: string;
   readonly dependencies: readonly string[];
   readonly shell: boolean;
+  readonly interpreter?: string;
   readonly merged?: readonly string[];
   readonly debs: readonly LockedDeb[];
 }

@@ -94,7 +94,7 @@ function attributeSet(
 function lockedPackages(packages: Packages): Lock["packages"] {
   return Object.fromEntries(
     Object.entries(packages).map(([key, one]) => {
-      const { name, version, dependencies, shell, merged, members } = one;
+      const { name, version, dependencies, shell, interpreter, merged, members } = one;
       const [first] = members;
       const homepage = first?.homepage;
       return [
@@ -106,6 +106,7 @@ function lockedPackages(packages: Packages): Lock["packages"] {
           ...(homepage === undefined ? {} : { homepage }),
           dependencies,
           shell,
+          ...(interpreter === undefined ? {} : { interpreter }),
           ...(merged === undefined ? {} : { merged }),
           debs: lockedDebs(members),
         },

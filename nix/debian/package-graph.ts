@@ -7,6 +7,7 @@ export interface ResolvedPackage {
   readonly version: string;
   readonly dependencies: readonly string[];
   readonly shell: boolean;
+  readonly interpreter?: string; // the key of the one whose module it is
   // The keys that it stands for besides its own, where they depended on one another in a circle.
   readonly merged?: readonly string[];
   readonly members: readonly DebianPackage[]; // the one that gives version and description first

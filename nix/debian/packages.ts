@@ -107,6 +107,9 @@ export const GROUPS: readonly Group[] = [
       /^python3(\.\d+)?-minimal$/,
       /^libpython3(\.\d+)?-(minimal|stdlib)$/,
       /^python3$/,
+      // `python3 -m venv`, and the pip that it puts there.
+      /^python3(\.\d+)?-(venv|distutils|lib2to3)$/,
+      /^python3-(pip|setuptools)-whl$/,
     ],
   },
   { name: "git", members: [/^git$/, /^git-man$/, /^liberror-perl$/] },
@@ -145,6 +148,20 @@ export const COPIES: Readonly<Record<string, Copy>> = {
   "nix-ld": { of: "libc6", description: "loader for programs that Nix did not build" },
 };
 
+export interface ModuleFamily {
+  readonly interpreter: string; // its group
+  readonly members: RegExp; // Debian packages, and what of their name is the module's
+  readonly prefix: string;
+  readonly version: RegExp; // what of the interpreter's version is in a module's name
+}
+
+// Modules have the version of their interpreter in their store name, as nixpkgs writes it, and lie in
+// the folder that it looks into.
+export const MODULE_FAMILIES: readonly ModuleFamily[] = [
+  { interpreter: "perl", members: /^lib(.+)-perl$/, prefix: "perl", version: /^\d+\.\d+\.\d+/ },
+  { interpreter: "python3", members: /^python3-(.+)$/, prefix: "python", version: /^\d+\.\d+/ },
+];
+
 // What nobody runs in an image: needed by maintainer scripts, or documentation only.
 export const SKIPPED: readonly RegExp[] = [
   /^(dpkg|debconf|debconf-2\.0|cdebconf|ucf|install-info|debianutils|sensible-utils)$/,
@@ -161,6 +178,7 @@ export const EXTRA_DEPENDENCIES: Readonly<Record<string, readonly string[]>> = {
   // Scripts among git's commands call these by name.
   git: ["bash", "coreutils", "grep", "sed"],
   perl: ["bash"],
+  python3: ["python3-venv"],
   vim: ["bash"],
   file: ["bash"],
   openssl: ["bash"],
@@ -172,6 +190,7 @@ export const DROPPED_DEPENDENCIES: Readonly<Record<string, readonly string[]>> =
   // Of times when its commands were scripts.
   "nix-bin": ["bzip2", "curl", "libdbd-sqlite3-perl", "libwww-curl-perl", "perl", "xz-utils"],
   "ca-certificates": ["openssl"],
+  "python3-pip-whl": ["ca-certificates"],
 };
 
 // Packages whose content needs no shell, so that not even a script may bring one in.
@@ -205,6 +224,7 @@ export interface Tables {
   readonly roots: readonly RootRow[];
   readonly groups: readonly Group[];
   readonly copies: Readonly<Record<string, Copy>>;
+  readonly moduleFamilies: readonly ModuleFamily[];
   readonly skipped: readonly RegExp[];
   readonly extraDependencies: Readonly<Record<string, readonly string[]>>;
   readonly droppedDependencies: Readonly<Record<string, readonly string[]>>;
@@ -216,6 +236,7 @@ export const TABLES: Tables = {
   roots: ROOTS,
   groups: GROUPS,
   copies: COPIES,
+  moduleFamilies: MODULE_FAMILIES,
   skipped: SKIPPED,
   extraDependencies: EXTRA_DEPENDENCIES,
   droppedDependencies: DROPPED_DEPENDENCIES,
@@ -229,6 +250,7 @@ export const TOOL_TABLES: Tables = {
   roots: [BUSYBOX, ...TOOLS].map((name) => [name, name, undefined]),
   groups: [],
   copies: {},
+  moduleFamilies: [],
   extraDependencies: {},
   droppedDependencies: {},
 };

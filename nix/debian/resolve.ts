@@ -20,7 +20,7 @@ export function resolve(archive: AptIndex, tables: Tables): Resolution {
   const problems: string[] = [];
   const index = withCopies(archive, tables);
   const reached = walk(index, tables, problems);
-  const packages = mergeCycles(merge(reached, tables), tables);
+  const packages = nameModules(mergeCycles(merge(reached, tables), tables), tables);
   if (packages[tables.shell] === undefined) problems.push(`the shell ${tables.shell} is no root`);
   if (problems.length > 0) return { kind: "failed", problems };
   const keys = Object.entries(packages).flatMap(([key, { merged = [] }]) =>
@@ -137,6 +137,20 @@ function merge(reached: ReadonlyMap<string, Reached>, tables: Tables): Unshelled
     };
   }
   return packages;
+}
+
+// Last, since a module is called by the version of an interpreter that the index has.
+function nameModules(packages: Unshelled, { moduleFamilies }: Tables): Unshelled {
+  const named = Object.entries(packages).map(([key, one]) => {
+    for (const { interpreter, members, prefix, version } of moduleFamilies) {
+      const [, module] = members.exec(key) ?? [];
+      const [of] = version.exec(packages[interpreter]?.version ?? "") ?? [];
+      if (module === undefined || of === undefined) continue;
+      return [key, { ...one, name: `${prefix}${of}-${module}-${one.version}`, interpreter }];
+    }
+    return [key, one];
+  });
+  return Object.fromEntries(named);
 }
 
 // The shell is an input of every package, for the `#!` lines of its scripts, and an output's

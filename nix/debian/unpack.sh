@@ -2,8 +2,9 @@
 # programs that find their loader, libraries and interpreters there. Runs nothing it unpacks.
 #
 # Environment, from default.nix: out; package, its key in the lock; debs; inputs, `key=path` of all
-# it depends on; shell, the store path of bash or empty; loader and multiarch; tools, what tools.sh
-# made; elf, elf.pl; fixups, scripts. What a package needs beyond the general rules is in
+# it depends on; shell, the store path of bash or empty; interpreter, the key of the one whose module it
+# is or empty, and propagated, what that one has to find beside it; loader and multiarch; tools, what
+# tools.sh made; elf, elf.pl; fixups, scripts. What a package needs beyond the general rules is in
 # fixups/<key>.sh, sourced at the end.
 
 set -euo pipefail
@@ -152,6 +153,42 @@ soften_hard_links() {
   done < <(find "$out" -type f -links +1 -printf '%i\t%P\n' | sort -t $'\t' -k1,1n -k2)
 }
 
+# ---- Modules
+
+move_folder() {
+  [[ -d $out/$1 ]] || return 0
+  mkdir -p "$out/$2"
+  merge "$out/$1" "$out/$2"
+}
+
+# nixpkgs' interpreters look into other folders than Debian's, which have their version.
+move_modules() {
+  local folder site
+  case $interpreter in
+    python3)
+      for folder in "${input[python3]}"/lib/python3.*; do site=lib/${folder##*/}/site-packages; done
+      move_folder lib/python3/dist-packages "$site"
+      ;;
+    perl)
+      for folder in "${input[perl]}"/share/perl/5.*; do
+        [[ -L $folder ]] || site=lib/perl5/site_perl/${folder##*/}
+      done
+      move_folder share/perl5 "$site"
+      # What is made for a machine type lies a folder deeper.
+      for folder in "$out"/lib/perl5/5.*; do
+        move_folder "${folder#"$out"/}" "$site/$multiarch-thread-multi"
+      done
+      ;;
+    *) return 0 ;;
+  esac
+  prune
+  mkdir -p "$out/nix-support"
+  echo "$propagated" >"$out/nix-support/propagated-build-inputs"
+  # What nix-env installs with it, which nixpkgs' modules of Python do not say.
+  [[ $interpreter != perl ]] ||
+    ln -s propagated-build-inputs "$out/nix-support/propagated-user-env-packages"
+}
+
 # ---- Programs, libraries and scripts
 
 declare -A library_folder=()
@@ -194,7 +231,8 @@ perl_folders() {
   local folder
   for folder in "$out" "${input[@]}"; do
     [[ $folder == "${input[perl]-}" ]] && continue
-    for folder in "$folder"/share/perl5 "$folder"/lib/perl5/*; do
+    # Of a folder of modules perl itself takes those of its version and machine type.
+    for folder in "$folder"/lib/perl5/site_perl "$folder"/share/perl5; do
       [[ ! -d $folder ]] || echo "$folder"
     done
   done | sort
@@ -270,6 +308,7 @@ links=$(find "$raw" -type l -printf '%P\t%l\n' | sort)
 merge_all
 prune
 [[ -z $links ]] || fix_links <<<"$links"
+move_modules
 soften_hard_links
 # The C library and its loader find each other as they are, and break when patched.
 if [[ $package != glibc && $package != nix-ld ]]; then

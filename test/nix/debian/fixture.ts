@@ -32,6 +32,7 @@ export function tables(roots: readonly string[], changes: Partial<Tables> = {}):
     roots: ["bash", ...roots].map((name): RootRow => [name, name, undefined]),
     groups: [],
     copies: {},
+    moduleFamilies: [],
     skipped: [],
     extraDependencies: {},
     droppedDependencies: {},

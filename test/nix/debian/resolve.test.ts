@@ -50,6 +50,30 @@ describe("resolve", () => {
     expect(packagesOf(resolve(made, tables(["a"], bent))).a?.dependencies).toStrictEqual(["c"]);
   });
 
+  test("names a module after its interpreter, by what of that one's version counts", () => {
+    const made = index(
+      ...[BASH, LIBC, stanza("interpreter", { Version: "1:5.36.0-7" })],
+      stanza("module-a", { Depends: "module-b, interpreter", Version: "2.0-1" }),
+      ...[stanza("module-b"), stanza("other")],
+    );
+    const family = { members: /^module-(.+)$/, prefix: "inter", version: /^\d+\.\d+/ };
+    const roots = ["module-a", "other"];
+    const namesWith = (interpreter: string) => {
+      const moduleFamilies = [{ ...family, interpreter }];
+      const packages = packagesOf(resolve(made, tables(roots, { moduleFamilies })));
+      return ["module-a", "module-b", "other"].map((key) => {
+        const { name, interpreter: of = "none" } = packages[key] ?? expect.unreachable();
+        return `${name} ${of}`;
+      });
+    };
+    expect(namesWith("interpreter")).toStrictEqual([
+      ...["inter5.36-a-2.0-1 interpreter", "inter5.36-b-1.0-1 interpreter", "other-1.0-1 none"],
+    ]);
+    expect(namesWith("absent")).toStrictEqual([
+      ...["module-a-2.0-1 none", "module-b-1.0-1 none", "other-1.0-1 none"],
+    ]);
+  });
+
   test("merges a group, with the version of its first pattern's member", () => {
     const made = index(
       BASH,
