@@ -46,8 +46,12 @@ const DOCKER_PLUGINS = "/usr/libexec/docker/cli-plugins";
 const DOWNLOAD_DEADLINE_MS = 120_000;
 const TOOLS_FOLDER = resolve(statePathOf(process.env), "tools");
 /** The package's own, where it is installed, else the program alone that tests have taken out of it. */
-export const DOCKER_REGISTRY =
-  ["/usr/bin/docker-registry"].find(existsSync) ?? join(TOOLS_FOLDER, "usr/bin/docker-registry");
+export const DOCKER_REGISTRY = placeOf("usr/bin/docker-registry");
+export const NGINX = placeOf("usr/sbin/nginx");
+
+function placeOf(program: string): string {
+  return [join("/", program)].find(existsSync) ?? join(TOOLS_FOLDER, program);
+}
 
 /** Says which could not be installed; the tests that need them skip themselves. */
 export async function installTools(say: Say): Promise<void> {
@@ -59,6 +63,7 @@ export async function installTools(say: Say): Promise<void> {
     await prepareHost(process.env, statePathOf(process.env), say);
     await ensureTools(TEST_TOOLS, env, say);
     if (!existsSync(DOCKER_REGISTRY)) await extractTool("docker-registry", say);
+    if (!existsSync(NGINX)) await extractTool("nginx", say);
     if (!isThere("docker")) await ensureTools(DOCKER_TOOLS, env, say, [...path, DOCKER_PLUGINS]);
   } catch (error) {
     if (!(error instanceof HostProblem)) throw error;

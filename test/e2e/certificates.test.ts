@@ -13,26 +13,28 @@ import { type Certificates, makeCertificates } from "../stand-ins/tls.ts";
 import { missingClient, podmanOptions, podmanReset } from "./clients.ts";
 import { removeStorage } from "./daemon.ts";
 import { DEBIAN_SET, type Deployment, deploy } from "./deployment.ts";
+import { example } from "./recipes.ts";
 
 const IMAGE = "shell/curl/git/openssl/python3/wget";
 
-/** The Debian-backed set with an authority more in its bundle, as a site would have its own. */
-const SET = `{ system, ... }:
+/** What the page's example is written for: a package set with a cacert that takes more, as nixpkgs' does. */
+const PACKAGES = `{ system, ... }:
 let
   pkgs = import ./debian { inherit system; };
-in
-pkgs // {
-  cacert = derivation {
-    name = "nss-cacert-site";
+  bundleOf = { extraCertificateFiles ? [ ] }: derivation {
+    name = "nss-cacert";
     inherit system;
     builder = "\${pkgs.busybox}/bin/sh";
     args = [ "-c" "$busybox mkdir -p $out/etc/ssl/certs; $busybox cat $bundles > $out/etc/ssl/certs/ca-bundle.crt" ];
     busybox = "\${pkgs.busybox}/bin/busybox";
-    bundles = [ "\${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt" ./authority.pem ];
+    bundles = [ "\${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt" ] ++ extraCertificateFiles;
   };
-}
+in
+pkgs // { cacert = bundleOf { } // { override = bundleOf; }; }
 `;
 
+const VERIFY = ["s_client", "-verify_return_error", "-servername", "localhost"];
+const OPEN = "import urllib.request; urllib.request";
 /** How each program is had to verify a server, at a port of localhost. */
 const PROGRAMS: Readonly<Record<string, (port: number) => readonly string[]>> = {
   curl: (port) => ["curl", "--silent", "--show-error", `https://localhost:${port}/`],
@@ -41,8 +43,6 @@ const PROGRAMS: Readonly<Record<string, (port: number) => readonly string[]>> = 
   python3: (port) => ["python3", "-c", `${OPEN}.urlopen("https://localhost:${port}/")`],
   wget: (port) => ["wget", "--no-verbose", "--output-document=-", `https://localhost:${port}/`],
 };
-const VERIFY = ["s_client", "-verify_return_error", "-servername", "localhost"];
-const OPEN = "import urllib.request; urllib.request";
 
 const WITHOUT = [
   { variables: "those of the image", by: [] },
@@ -63,7 +63,8 @@ describe("podman run", skipWhere(missing), () => {
     scratch = await mkdtemp(join(tmpdir(), "nixport-certificates-"));
     const [set, strangers] = [join(scratch, "set"), await mkdtemp(join(scratch, "strangers-"))];
     await cp(await realpath(DEBIAN_SET), join(set, "debian"), { recursive: true });
-    await writeFile(join(set, "default.nix"), SET);
+    await writeFile(join(set, "packages.nix"), PACKAGES);
+    await writeFile(join(set, "default.nix"), example("bundleInSet", ""));
     ports.ours = await serve(makeCertificates(set, ["localhost"]));
     ports.strange = await serve(makeCertificates(strangers, ["localhost"]));
     deployment = await deploy({ packages: set });

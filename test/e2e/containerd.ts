@@ -7,7 +7,7 @@ import { type Listing, listDirectory } from "./listing.ts";
 
 export interface Containerd extends Daemon {
   /** Pulls, lists and forgets an image. Snapshots belong to a namespace: another unpacks anew. */
-  unpack(reference: string, namespace: string): Promise<Listing>;
+  unpack(reference: string, namespace: string, how?: readonly string[]): Promise<Listing>;
 }
 
 /** What a pull needs not, and what looks for a place outside the test's folder. */
@@ -38,9 +38,9 @@ export async function startContainerd(folder: string): Promise<Containerd> {
   });
   return {
     ...daemon,
-    async unpack(reference, namespace) {
+    async unpack(reference, namespace, how = ["--plain-http"]) {
       const images = ["--namespace", namespace, "images"];
-      await ctr(...images, "pull", "--plain-http", reference);
+      await ctr(...images, "pull", ...how, reference);
       const mountPoint = join(folder, `mount-${namespace}`);
       await mkdir(mountPoint, { recursive: true });
       await ctr(...images, "mount", reference, mountPoint);

@@ -20,10 +20,12 @@ export async function run(
   program: string,
   args: readonly string[],
   env: Environment = {},
+  input = "",
 ): Promise<string> {
   const { PATH = "", HOME = "/" } = process.env;
   const result = await runProcess(program, args, {
     env: { PATH, HOME, ...env },
+    input,
     deadlineMs: COMMAND_DEADLINE_MS,
   });
   if (result.kind === "exited" && result.code === 0) return result.stdout;

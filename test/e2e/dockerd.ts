@@ -11,6 +11,8 @@ import { type FileEntry, type Listing, listTar } from "./listing.ts";
 export interface Dockerd extends Daemon {
   /** For clients that hand an image to the engine. */
   readonly address: string;
+  /** What a command of the engine's own prints. */
+  command(args: readonly string[], options?: CommandOptions): Promise<string>;
   /** Pulls an image, lists the files of a container made of it, and removes both. */
   unpack(reference: string): Promise<Listing>;
   /** Has the engine take an archive that others have saved, and lists what is in its image. */
@@ -19,6 +21,11 @@ export interface Dockerd extends Daemon {
   run(reference: string, options: readonly string[], command: readonly string[]): Promise<string>;
   /** Builds an image that is another with a command of its own, with BuildKit. */
   build(reference: string): Promise<void>;
+}
+
+export interface CommandOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** That of the engine's package, for an earlier one in PATH may be of another generation. */
@@ -30,7 +37,11 @@ async function dockerdMajor(): Promise<number> {
   return Number(/version (\d+)\./.exec(version)?.[1]);
 }
 
-export async function startDockerd(folder: string): Promise<Dockerd> {
+/** `settings` are those of its daemon.json. */
+export async function startDockerd(
+  folder: string,
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<Dockerd> {
   await mkdir(folder, { recursive: true });
   const address = `unix://${join(folder, "docker.sock")}`;
   // A file of its own, so that the host's /etc/docker/daemon.json has no say.
@@ -39,7 +50,10 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
   const isOld = (await dockerdMajor()) < 23;
   await writeFile(
     config,
-    JSON.stringify(isOld ? { "deprecated-key-path": join(folder, "key.json") } : {}),
+    JSON.stringify({
+      ...settings,
+      ...(isOld && { "deprecated-key-path": join(folder, "key.json") }),
+    }),
   );
   // The command's own configuration may name a context or credential helpers.
   const env = { PATH: process.env.PATH ?? "", HOME: folder, DOCKER_CONFIG: folder };
@@ -72,6 +86,8 @@ export async function startDockerd(folder: string): Promise<Dockerd> {
   return {
     ...daemon,
     address,
+    command: (args, { input, env: own } = {}) =>
+      run(DOCKER, ["--host", address, ...args], { ...env, ...own }, input),
     async load(archive, reference) {
       await docker("load", "--input", archive);
       return await list(reference);

@@ -1,0 +1,125 @@
+// The examples of docs/recipes.md for Kubernetes, for clients of a registry without TLS, and for a proxy
+// that brings it.
+
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { skipWhere } from "../skip-where.ts";
+import { makeCertificates } from "../stand-ins/tls.ts";
+import { NGINX } from "../tools.ts";
+import { missingClient, podmanOptions, podmanReset } from "./clients.ts";
+import { startContainerd } from "./containerd.ts";
+import { removeStorage, run, startDaemon } from "./daemon.ts";
+import { type Deployment, deploy, freePort } from "./deployment.ts";
+import { example, take } from "./recipes.ts";
+
+let scratch: string;
+let deployment: Deployment;
+let host: string;
+
+function missing(...programs: readonly string[]): string | false {
+  if (process.getuid?.() !== 0) return "unpacking with owners and mounting needs root";
+  return programs.map(missingClient).find((reason) => reason !== false) ?? false;
+}
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "nixport-elsewhere-"));
+  deployment = await deploy();
+  await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
+  ({ host } = new URL(deployment.edgeUrl));
+});
+afterAll(async () => {
+  await deployment?.close();
+  if (missingClient("podman") === false) podmanReset(scratch);
+  if (scratch) await removeStorage(scratch);
+});
+
+describe("Kubernetes", () => {
+  test(
+    "mounts an image twice, where no Nix is",
+    skipWhere(missing("skopeo", "umoci", "bwrap")),
+    async () => {
+      const pod = example("pod", host);
+      const folder = await mkdtemp(join(scratch, "volume-"));
+      const source = ["--src-tls-verify=false", `docker://${take(pod, /reference: (\S+)/)}`];
+      await run("skopeo", ["copy", "--quiet", ...source, `oci:${folder}/layout:image`]);
+      await run("umoci", ["unpack", "--image", `${folder}/layout:image`, `${folder}/bundle`]);
+      const mounts = [...pod.matchAll(/mountPath: ([^,]+),(?: subPath: (\w+),)? readOnly: true/g)];
+      const binds = mounts.flatMap(([, path = "", subPath = ""]) => [
+        ...["--ro-bind", join(folder, "bundle", "rootfs", subPath), path],
+      ]);
+      const command = take(pod, /command: \[(.*)\]/).split(", ");
+      expect(mounts).toHaveLength(2);
+      expect(await run("bwrap", ["--tmpfs", "/", ...binds, ...command])).toMatch(/^jq-/);
+    },
+  );
+});
+
+describe("a registry without TLS", () => {
+  test("is read by Podman as it is told", skipWhere(missing("podman")), async () => {
+    const file = join(scratch, "registries.conf");
+    const pull = [...podmanOptions(scratch), "pull", "--quiet", `${host}/hello`];
+    await writeFile(file, "");
+    const env = { CONTAINERS_REGISTRIES_CONF: file };
+    await expect(run("podman", pull, env)).rejects.toThrow(/HTTP response to HTTPS client/);
+    await writeFile(file, example("insecurePodman", host));
+    expect(await run("podman", pull, env)).toMatch(/^[0-9a-f]{64}$/m);
+  });
+
+  test("is read by containerd as it is told", skipWhere(missing("containerd", "ctr")), async () => {
+    const containerd = await startContainerd(join(scratch, "containerd"));
+    onTestFinished(() => containerd.stop());
+    const hosts = join(scratch, "hosts", host);
+    await mkdir(hosts, { recursive: true });
+    await writeFile(join(hosts, "hosts.toml"), example("insecureContainerd", host));
+    const listing = await containerd.unpack(`${host}/hello:latest`, "recipes", [
+      ...["--hosts-dir", join(scratch, "hosts")],
+    ]);
+    expect(listing.has("bin/hello")).toBe(true);
+  });
+});
+
+const noNginx = !existsSync(NGINX) && "nginx is not installed";
+
+describe("nginx", skipWhere(noNginx || missing("skopeo")), () => {
+  test("brings TLS to a registry", async () => {
+    const folder = await mkdtemp(join(scratch, "nginx-"));
+    const { authorityFile, key, certificate } = makeCertificates(folder, ["localhost"]);
+    await writeFile(join(folder, "registry.pem"), certificate);
+    await writeFile(join(folder, "registry.key"), key);
+    const port = await freePort();
+    const server = example("nginx", "localhost")
+      .replace("listen 443", `listen 127.0.0.1:${port}`)
+      .replace("127.0.0.1:8787", host)
+      .replaceAll("/etc/ssl/", `${folder}/`);
+    const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+      (name) => `${name}_temp_path ${folder}/${name};`,
+    );
+    const config = join(folder, "nginx.conf");
+    await writeFile(
+      config,
+      [
+        `daemon off; pid ${folder}/pid; error_log stderr; events { }`,
+        `http { access_log off; ${paths.join(" ")}\n${server}}`,
+      ].join("\n"),
+    );
+    const trusted = join(folder, "trusted");
+    await mkdir(trusted);
+    await copyFile(authorityFile, join(trusted, "ca.crt"));
+    const inspect = ["inspect", "--raw", "--cert-dir", trusted, `docker://localhost:${port}/hello`];
+    const nginx = await startDaemon({
+      program: NGINX,
+      args: ["-c", config, "-p", folder, "-e", "stderr"],
+      env: { PATH: process.env.PATH ?? "" },
+      logPath: join(folder, "log"),
+      probe: () => run("skopeo", inspect),
+    });
+    onTestFinished(() => nginx.stop());
+    expect(JSON.parse(await run("skopeo", inspect)).layers).not.toStrictEqual([]);
+    const target = `oci:${folder}/layout:image`;
+    const copy = ["copy", "--quiet", "--src-cert-dir", trusted];
+    await run("skopeo", [...copy, `docker://localhost:${port}/hello`, target]);
+  });
+});

@@ -1,0 +1,59 @@
+// The examples of docs/recipes.md as tests take them: by name, with a registry that is there in place of
+// the one they are written for.
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const PAGE = fileURLToPath(new URL("../../docs/recipes.md", import.meta.url));
+const REGISTRY = "registry.example.org";
+
+/** Below which heading it stands, in which language. */
+export type Place = readonly [heading: string, language: string];
+
+export const EXAMPLES = {
+  pod: ["Tools in a Pod, as an image volume", "yaml"],
+  onTop: ["An image of your own on top", "dockerfile"],
+  copied: ["Tools copied into another image", "dockerfile"],
+  bundleInSet: ["Certificates of your own", "nix"],
+  bundleOnTop: ["Certificates of your own", "dockerfile"],
+  bundleMounted: ["Certificates of your own", ""],
+  insecureDocker: ["A registry without TLS", "json"],
+  insecurePodman: ["A registry without TLS", "toml"],
+  insecureContainerd: ["A registry without TLS", "toml"],
+  nginx: ["TLS in front", "nginx"],
+  prune: ["Pruning", ""],
+} as const satisfies Readonly<Record<string, Place>>;
+
+export interface Block {
+  readonly place: Place;
+  readonly text: string;
+}
+
+/** Every block of code of the page, in its order. */
+export function blocksOfPage(): readonly Block[] {
+  const sections = readFileSync(PAGE, "utf8").split(/^## /m).slice(1);
+  return sections.flatMap((section) => {
+    const heading = section.slice(0, section.indexOf("\n"));
+    return [...section.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(
+      ([, language = "", text = ""]): Block => ({ place: [heading, language], text }),
+    );
+  });
+}
+
+/** Those of one place are told apart by their order, which is that of their names. */
+export function example(name: keyof typeof EXAMPLES, registry: string): string {
+  const index = Object.keys(EXAMPLES).indexOf(name);
+  const block = blocksOfPage()[index];
+  if (block === undefined) throw new Error(`docs/recipes.md has no example ${name}`);
+  return block.text
+    .replaceAll(REGISTRY, registry)
+    .replace(/(fhs|nonroot)\//g, "")
+    .replaceAll("/unix/", "/gnugrep/gnutar/gzip/findutils/"); // FOR NOW
+}
+
+/** The part of an example that a pattern captures. */
+export function take(text: string, pattern: RegExp): string {
+  const found = pattern.exec(text)?.[1];
+  if (found === undefined) throw new Error(`no ${pattern} in:\n${text}`);
+  return found;
+}
