@@ -18,6 +18,7 @@ import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
 import {
   canonicalRecipe,
   type PackageName,
+  SYSTEMS,
   type System,
   systemOf,
 } from "../../registry/naming/recipe.ts";
@@ -65,7 +66,7 @@ export interface IndexEntry {
 
 const imageEntrySchema: v.GenericSchema<unknown, ImageEntry> = v.object({
   recipe: v.string(),
-  system: v.picklist(["x86_64-linux", "aarch64-linux"]),
+  system: v.picklist(SYSTEMS),
   tag: tagSchema,
   variant: v.picklist(VARIANTS),
   pin: pinSchema,

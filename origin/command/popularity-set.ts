@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 import type { FoundPackage } from "../../registry/image/lookup.ts";
+import { SYSTEMS } from "../../registry/naming/recipe.ts";
 import { LATEST } from "../../registry/naming/reference.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { Config } from "../configuration/config.ts";
@@ -16,7 +17,6 @@ import { realise } from "../nix/realise.ts";
 import { findInvalid } from "../nix/validity.ts";
 import { listPackages } from "../popularity/package-set.ts";
 import { countDerivations, countOutputs, toReferences } from "../popularity/set-counts.ts";
-import { SYSTEMS } from "../popularity/small-set.ts";
 import { configured } from "../sources/configured.ts";
 import { createResolver } from "../sources/resolve.ts";
 import { askCache, type CacheOptions } from "./popularity-list.ts";

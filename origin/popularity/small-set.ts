@@ -2,7 +2,7 @@
 // seconds, so that an origin's first start can wait for it. Says the same on every machine.
 
 import type { FoundPackage } from "../../registry/image/lookup.ts";
-import type { System } from "../../registry/naming/recipe.ts";
+import { SYSTEMS, type System } from "../../registry/naming/recipe.ts";
 import type { PopularityData } from "../layers/popularity.ts";
 import { findNix, type NixTool, type NixToolOptions } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
@@ -28,8 +28,6 @@ export interface SmallSetLimits {
 export const SMALL_SET: SmallSetLimits = { mostAttributes: 2000, deadlineMs: 20_000 };
 /** Of one evaluation; two run at a time. */
 const MAX_HEAP_BYTES = 1 << 30;
-/** Names are the same for each; the first that the set has packages for is counted. */
-export const SYSTEMS: readonly System[] = ["x86_64-linux", "aarch64-linux"];
 
 export async function countSmallSet(
   tool: NixToolOptions,
@@ -41,6 +39,7 @@ export async function countSmallSet(
   if (nix === undefined) return { kind: "failed", reason: "no Nix on PATH" };
   const limits = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
   let first: CountedSet | undefined;
+  // Names are the same for each; the first that the set has packages for is counted.
   for (const system of SYSTEMS) {
     const counted = await countFor(nix, source, system, mostAttributes, limits);
     if (counted.kind === "timed-out") {

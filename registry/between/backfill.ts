@@ -14,7 +14,7 @@ import {
 import { VARIANTS, type Variant } from "../image/variant.ts";
 import type { Digest } from "../naming/digest.ts";
 import { type Pin, pinSchema } from "../naming/pin.ts";
-import { MAX_NAME_LENGTH, type PackageName, type System } from "../naming/recipe.ts";
+import { MAX_NAME_LENGTH, type PackageName, SYSTEMS, type System } from "../naming/recipe.ts";
 import { parseTag, type Tag } from "../naming/reference.ts";
 import { type TagPins, tagPinsSchema } from "./tag-pins.ts";
 
@@ -74,7 +74,7 @@ export const recordsBodySchema: v.GenericSchema<unknown, RecordsBody> = v.object
 
 export const lookupsBodySchema: v.GenericSchema<unknown, LookupsBody> = v.object({
   pin: pinSchema,
-  system: v.picklist(["x86_64-linux", "aarch64-linux"]),
+  system: v.picklist(SYSTEMS),
   lookups: v.pipe(
     v.array(v.object({ name: packageNameSchema, found: foundSchema })),
     v.maxLength(MAX_LOOKUPS_PER_BODY),

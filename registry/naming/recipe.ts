@@ -18,7 +18,8 @@ export const ARCHITECTURES = ["amd64", "arm64"] as const;
 /** The OCI name of a machine type. */
 export type Architecture = (typeof ARCHITECTURES)[number];
 /** Nix's name of a machine type. */
-export type System = "x86_64-linux" | "aarch64-linux";
+export const SYSTEMS = ["x86_64-linux", "aarch64-linux"] as const;
+export type System = (typeof SYSTEMS)[number];
 
 /** What one image is made of. */
 export interface Recipe {
