@@ -10,15 +10,9 @@ import {
 import { type ErrorCode, RegistryError } from "../../registry/http/error.ts";
 import { parseJson } from "../../registry/http/json.ts";
 import { outputPathsOf } from "../../registry/image/lookup.ts";
-import {
-  DOCKER_MANIFEST,
-  DOCKER_MANIFEST_LIST,
-  OCI_INDEX,
-  OCI_MANIFEST,
-} from "../../registry/image/media-type.ts";
-import { digestSchema, popularityBlob, recordLayers } from "../../registry/image/record.ts";
+import { parseManifest } from "../../registry/image/named-blobs.ts";
+import { popularityBlob, recordLayers } from "../../registry/image/record.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
-import { ARCHITECTURES } from "../../registry/naming/recipe.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
 import { kvKey, r2Key } from "../storage/keys.ts";
@@ -26,22 +20,6 @@ import { manifestInR2, storeManifest } from "../storage/manifests.ts";
 import { storePointer } from "../storage/pointers.ts";
 import { storeTagPins } from "../storage/tag-pins.ts";
 import { missingKeys, overEach, requireBlobs, requireManifests } from "./presence.ts";
-
-const descriptorSchema = v.object({
-  digest: digestSchema,
-  size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
-});
-const manifestSchema = v.object({
-  schemaVersion: v.literal(2),
-  mediaType: v.picklist([OCI_MANIFEST, DOCKER_MANIFEST]),
-  config: descriptorSchema,
-  layers: v.array(descriptorSchema),
-});
-const indexSchema = v.object({
-  schemaVersion: v.literal(2),
-  mediaType: v.picklist([OCI_INDEX, DOCKER_MANIFEST_LIST]),
-  manifests: v.pipe(v.array(descriptorSchema), v.minLength(1), v.maxLength(ARCHITECTURES.length)),
-});
 
 export async function ingestRecords(edge: Edge, json: unknown): Promise<Response> {
   const { records } = parseBody(recordsBodySchema, json);
@@ -88,19 +66,14 @@ export async function ingestManifest(
 ): Promise<Response> {
   const actual = await digestOf(bytes);
   if (actual !== digest) throw new RegistryError("DIGEST_INVALID", `these bytes are ${actual}`);
-  const parsed = v.safeParse(v.union([manifestSchema, indexSchema]), parseJson(bytes));
-  if (!parsed.success) {
+  const manifest = parseManifest(parseJson(bytes));
+  if (manifest === undefined) {
     throw new RegistryError("MANIFEST_INVALID", "not a manifest that this registry writes");
   }
-  const manifest = parsed.output;
-  if ("manifests" in manifest) await requireManifests(edge, sized(manifest.manifests));
-  else await requireBlobs(edge, sized([manifest.config, ...manifest.layers]));
+  if (manifest.kind === "index") await requireManifests(edge, manifest.manifests);
+  else await requireBlobs(edge, manifest.blobs);
   await storeManifest(edge, { digest, mediaType: manifest.mediaType, bytes });
   return acceptedResponse(201);
-}
-
-function sized(descriptors: readonly { readonly digest: Digest; readonly size: number }[]) {
-  return descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size }));
 }
 
 /**
