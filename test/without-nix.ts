@@ -57,6 +57,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/sources/forge-archive.test.ts",
   "test/origin/sources/refs.test.ts",
   "test/origin/storage/filesystem.test.ts",
+  "test/origin/storage/keys.test.ts",
   "test/origin/storage/write-behind.test.ts",
   "test/origin/verify/compare.test.ts",
   "test/origin/waiting/beside-slots.test.ts",

@@ -22,34 +22,32 @@
 
 import { createHash } from "node:crypto";
 import { loneOutput, type Part, partName } from "../../registry/image/part.ts";
-import type { PackingId } from "../../registry/image/record.ts";
-import { type Digest, digestHex } from "../../registry/naming/digest.ts";
-import type { Pin } from "../../registry/naming/pin.ts";
-import type { PackageName, System } from "../../registry/naming/recipe.ts";
+import { type PackingId, parsePackingId } from "../../registry/image/record.ts";
+import { type Digest, digestHex, parseDigest } from "../../registry/naming/digest.ts";
+import { type Pin, parsePin } from "../../registry/naming/pin.ts";
+import { type PackageName, SYSTEMS, type System } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 
 declare const storageKeyBrand: unique symbol;
 export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };
 
-export const COLLECTIONS = [
+/** What is relied on: where it is on disk, all that it names is. The others are cheap to find out again. */
+export const LASTING = [
   "layers",
   "manifests",
-  "builds",
-  "segments",
-  "makings",
   "records",
   "lookups",
-  "asked",
   "pins",
   "popularity",
-  "tracked",
   "outbox",
-  "pushed",
 ] as const;
+export const REMEMBERED = ["builds", "segments", "makings", "asked", "tracked", "pushed"] as const;
+export const COLLECTIONS = [...LASTING, ...REMEMBERED] as const;
+export type Collection = (typeof COLLECTIONS)[number];
 
 /** What may be listed. */
-export type StoragePrefix = `${(typeof COLLECTIONS)[number]}/`;
+export type StoragePrefix = `${Collection}/`;
 
 export const storageKey = {
   layer: (digest: Digest) => key(`layers/${digestHex(digest)}`),
@@ -83,6 +81,61 @@ function hashOf(parts: readonly string[]): string {
 
 function key(text: string): StorageKey {
   return text as StorageKey;
+}
+
+/** What a key is of; undefined for what no key of this file is. */
+export type StoredKey =
+  | { readonly collection: "layers" | "manifests" | "makings"; readonly digest: Digest }
+  | { readonly collection: "records"; readonly packing: PackingId }
+  | {
+      readonly collection: "lookups";
+      readonly pin: Pin;
+      readonly system: System;
+      readonly name: PackageName;
+    }
+  | {
+      readonly collection: Exclude<
+        Collection,
+        "layers" | "manifests" | "makings" | "records" | "lookups"
+      >;
+    };
+
+export function parseStorageKey(text: string): StoredKey | undefined {
+  const [first = "", ...rest] = text.split("/");
+  const collection = COLLECTIONS.find((each) => each === first);
+  const [a = "", b = "", c = ""] = rest;
+  switch (collection) {
+    case "layers":
+    case "manifests":
+    case "makings": {
+      const digest = rest.length === 1 ? parseDigest(`sha256:${a}`) : undefined;
+      return digest && { collection, digest };
+    }
+    case "records": {
+      const packing = rest.length === 2 && b !== "" ? parsePackingId(a) : undefined;
+      return packing && { collection, packing };
+    }
+    case "lookups": {
+      const pin = rest.length === 3 && c !== "" ? parsePin(a) : undefined;
+      const system = SYSTEMS.find((each) => each === b);
+      return pin && system && { collection, pin, system, name: c as PackageName };
+    }
+    case "segments":
+      return rest.length === 2 && b !== "" ? { collection } : undefined;
+    case "asked":
+      return rest.length === 3 && /^\d+$/.test(c) ? { collection } : undefined;
+    case "builds":
+    case "pins":
+    case "popularity":
+    case "tracked":
+    case "outbox":
+    case "pushed":
+      return rest.length === 1 && /^[0-9a-f]{64}$/.test(a) ? { collection } : undefined;
+    case undefined:
+      return undefined;
+    default:
+      return collection satisfies never;
+  }
 }
 
 /** For listings only: the names a store itself made from keys of this file. */

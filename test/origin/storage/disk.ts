@@ -18,8 +18,11 @@ export interface Disk {
   forget(): void;
 }
 
+/** Told of each file that gets its name, before it does: its bytes are still at the other place. */
+export type OnNaming = (place: string, stagedAt: string) => void;
+
 /** Watches what is done below a folder until the test ends. */
-export function watchDisk(onEnd: Ending, root: string): Disk {
+export function watchDisk(onEnd: Ending, root: string, onNaming: OnNaming = () => {}): Disk {
   const { open, link, rename, mkdir } = fs.promises;
   /** Of files: whether what was written to them is on the disk. */
   const contents = new Map<string, "written" | "synced">();
@@ -32,7 +35,8 @@ export function watchDisk(onEnd: Ending, root: string): Disk {
 
   function synced(path: string): void {
     syncs += 1;
-    if (contents.has(path)) contents.set(path, "synced");
+    // Also of what another thread has written, whose calls are not seen here.
+    contents.set(path, "synced");
     for (const each of entries.keys()) if (dirname(each) === path) entries.set(each, "lasting");
   }
 
@@ -56,10 +60,13 @@ export function watchDisk(onEnd: Ending, root: string): Disk {
     });
   }
 
-  function named(from: PathLike, to: PathLike): void {
+  async function named(from: PathLike, to: PathLike, naming: typeof link): Promise<void> {
     const [source, target] = [resolve(String(from)), resolve(String(to))];
-    const content = contents.get(source);
-    if (content === undefined) return;
+    const isWatched = isInside(target);
+    const content = contents.get(source) ?? "written";
+    if (isWatched) onNaming(relative(root, target), source);
+    await naming(from, to);
+    if (!isWatched) return;
     if (content === "written") hasty = [...hasty, relative(root, target)];
     contents.set(target, content);
     entries.set(target, "made");
@@ -82,13 +89,11 @@ export function watchDisk(onEnd: Ending, root: string): Disk {
       return first;
     },
     async rename(from: PathLike, to: PathLike) {
-      await rename(from, to);
-      named(from, to);
+      await named(from, to, rename);
       contents.delete(resolve(String(from)));
     },
     async link(from: PathLike, to: PathLike) {
-      await link(from, to);
-      named(from, to);
+      await named(from, to, link);
     },
   });
   syncBuiltinESMExports();

@@ -1,0 +1,113 @@
+// What a stored value names, which must be there before it is: the one place that knows the arrows
+// between the collections of origin/storage/keys.ts.
+
+import { outputPathsOf, parseFound } from "../../registry/image/lookup.ts";
+import { parseManifest } from "../../registry/image/named-blobs.ts";
+import { parsePackageRecord, popularityBlob, recordLayers } from "../../registry/image/record.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { StorePath } from "../../registry/naming/store-path.ts";
+import { type ImageEntry, parseOutboxEntry } from "../backfill/entry.ts";
+import { type Collection, type StorageKey, storageKey } from "../storage/keys.ts";
+import { parseStoredJson } from "../storage/stored-json.ts";
+
+export type Named =
+  | {
+      readonly kind: "value";
+      readonly key: StorageKey;
+      /** Null where nothing says. */
+      readonly sizeBytes: number | null;
+    }
+  /** A record of this output, in whatever packing and part. */
+  | { readonly kind: "record-of"; readonly output: StorePath };
+
+export type Reading =
+  | { readonly kind: "names"; readonly names: readonly Named[] }
+  /** It is nothing that was ever stored under such a key. */
+  | { readonly kind: "unreadable" };
+
+/** All collections but layers, of which nothing names anything. */
+export type ReadCollection = Exclude<Collection, "layers">;
+
+/** What is behind an arrow may be gone: it is made again, or packed once more, by whoever needs it. */
+const FREE_TO_LEAD_NOWHERE: Reading = { kind: "names", names: [] };
+const UNREADABLE: Reading = { kind: "unreadable" };
+
+export function namedBy(collection: ReadCollection, bytes: Uint8Array): Reading {
+  switch (collection) {
+    case "manifests":
+      return ofManifest(bytes);
+    case "records":
+      return ofRecord(bytes);
+    case "lookups":
+      return ofLookup(bytes);
+    case "outbox":
+      return ofOutboxEntry(bytes);
+    case "pushed":
+    case "popularity":
+      return FREE_TO_LEAD_NOWHERE;
+    case "pins":
+    case "builds":
+    case "segments":
+    case "makings":
+    case "asked":
+    case "tracked":
+      return parseStoredJson(bytes) === undefined ? UNREADABLE : FREE_TO_LEAD_NOWHERE;
+    default:
+      return collection satisfies never;
+  }
+}
+
+function ofManifest(bytes: Uint8Array): Reading {
+  const manifest = parseManifest(parseStoredJson(bytes));
+  if (manifest === undefined) return UNREADABLE;
+  return manifest.kind === "index"
+    ? named(
+        manifest.manifests.map((each) => value(storageKey.manifest(each.digest), each.sizeBytes)),
+      )
+    : named(manifest.blobs.map((each) => layer(each.digest, each.sizeBytes)));
+}
+
+function ofRecord(bytes: Uint8Array): Reading {
+  const record = parsePackageRecord(parseStoredJson(bytes));
+  if (record === undefined) return UNREADABLE;
+  const popularity = popularityBlob(record.packing);
+  return named([
+    ...recordLayers(record).map(({ digest, sizeBytes }) => layer(digest, sizeBytes)),
+    ...(popularity === null ? [] : [layer(popularity, null)]),
+  ]);
+}
+
+function ofLookup(bytes: Uint8Array): Reading {
+  const found = parseFound(parseStoredJson(bytes));
+  if (found === undefined) return UNREADABLE;
+  return named(outputPathsOf(found).map((output) => ({ kind: "record-of", output })));
+}
+
+function ofOutboxEntry(bytes: Uint8Array): Reading {
+  const entry = parseOutboxEntry(bytes);
+  if (entry === undefined) return UNREADABLE;
+  if (!("index" in entry)) return named(ofImageEntry(entry));
+  const index = value(storageKey.manifest(entry.index), null);
+  return named([index, ...entry.images.flatMap(ofImageEntry)]);
+}
+
+function ofImageEntry({ manifest, config, packing, parts, pin, system, packages }: ImageEntry) {
+  return [
+    value(storageKey.manifest(manifest), null),
+    layer(config, null),
+    ...parts.map((part) => value(storageKey.record(packing, part), null)),
+    ...packages.map((name) => value(storageKey.lookup(pin, system, name), null)),
+  ];
+}
+
+function named(names: readonly Named[]): Reading {
+  return { kind: "names", names };
+}
+
+function layer(digest: Digest, sizeBytes: number | null): Named {
+  return value(storageKey.layer(digest), sizeBytes);
+}
+
+function value(key: StorageKey, sizeBytes: number | null): Named {
+  return { kind: "value", key, sizeBytes };
+}
