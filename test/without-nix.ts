@@ -58,6 +58,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/sources/refs.test.ts",
   "test/origin/storage/filesystem.test.ts",
   "test/origin/storage/keys.test.ts",
+  "test/origin/storage/stored-json.test.ts",
   "test/origin/storage/write-behind.test.ts",
   "test/origin/verify/compare.test.ts",
   "test/origin/waiting/beside-slots.test.ts",

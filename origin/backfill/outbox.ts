@@ -6,6 +6,7 @@ import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
+import { storedJson } from "../storage/stored-json.ts";
 import {
   type AnsweredImage,
   entryOf,
@@ -144,7 +145,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       waiting.delete(key);
       waiting.set(key, item);
       try {
-        await store.store(key, Buffer.from(JSON.stringify(entry)));
+        await store.store(key, storedJson(entry));
       } catch (error) {
         // What is stored is answered whatever the disk has room for: a kill would lose this entry.
         log.error({ err: error, recipe: entry.recipe }, "an entry of the outbox is not on disk");

@@ -1,6 +1,7 @@
 // What a stored value names, which must be there before it is: the one place that knows the arrows
 // between the collections of origin/storage/keys.ts.
 
+import { parseJson } from "../../registry/http/json.ts";
 import { outputPathsOf, parseFound } from "../../registry/image/lookup.ts";
 import { parseManifest } from "../../registry/image/named-blobs.ts";
 import { parsePackageRecord, popularityBlob, recordLayers } from "../../registry/image/record.ts";
@@ -43,8 +44,8 @@ export function namedBy(collection: ReadCollection, bytes: Uint8Array): Reading 
     case "outbox":
       return ofOutboxEntry(bytes);
     case "pushed":
-    case "popularity":
       return FREE_TO_LEAD_NOWHERE;
+    case "popularity":
     case "pins":
     case "builds":
     case "segments":
@@ -58,7 +59,7 @@ export function namedBy(collection: ReadCollection, bytes: Uint8Array): Reading 
 }
 
 function ofManifest(bytes: Uint8Array): Reading {
-  const manifest = parseManifest(parseStoredJson(bytes));
+  const manifest = parseManifest(parseJson(bytes));
   if (manifest === undefined) return UNREADABLE;
   return manifest.kind === "index"
     ? named(

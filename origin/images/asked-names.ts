@@ -8,7 +8,7 @@ import type { PackageName, System } from "../../registry/naming/recipe.ts";
 import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
-import { parseStoredJson } from "../storage/stored-json.ts";
+import { parseStoredJson, storedJson } from "../storage/stored-json.ts";
 
 export interface AskedName {
   readonly pin: Pin;
@@ -51,7 +51,7 @@ export function openAskedNames({ store, expressionsId, log }: AskedNamesOptions)
         : undefined;
     },
     async remember(asked, lookup) {
-      const bytes = Buffer.from(JSON.stringify({ name: asked.name, expressionsId, lookup }));
+      const bytes = storedJson({ name: asked.name, expressionsId, lookup });
       if (bytes.length > MAX_SLOT_BYTES) return;
       try {
         await store.remember(keyOf(asked), bytes);

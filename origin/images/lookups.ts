@@ -15,7 +15,7 @@ import type { PinnedTag } from "../sources/pins.ts";
 import type { NoTree, Trees } from "../sources/trees.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
-import { parseStoredJson } from "../storage/stored-json.ts";
+import { parseStoredJson, storedJson } from "../storage/stored-json.ts";
 import { besideSlots } from "../waiting/beside-slots.ts";
 import type { Demand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
@@ -240,5 +240,5 @@ export async function storeLookup(
   found: Found,
 ): Promise<void> {
   const key = storageKey.lookup(pinned.pin, system, name);
-  await store.create(key, Buffer.from(JSON.stringify(found)));
+  await store.create(key, storedJson(found));
 }

@@ -28,7 +28,7 @@ import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
-import { parseStoredJson } from "../storage/stored-json.ts";
+import { parseStoredJson, storedJson } from "../storage/stored-json.ts";
 import { createWriteBehind } from "../storage/write-behind.ts";
 import { joinBatches } from "../waiting/join.ts";
 
@@ -196,7 +196,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   }
 
   function rememberJson(key: StorageKey, value: unknown): void {
-    notes.remember(key, Buffer.from(JSON.stringify(value)));
+    notes.remember(key, storedJson(value));
   }
 
   return {

@@ -18,7 +18,7 @@ import { queryClosure } from "../nix/closure.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
-import { parseStoredJson } from "../storage/stored-json.ts";
+import { parseStoredJson, storedJson } from "../storage/stored-json.ts";
 import type { Demand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
@@ -83,7 +83,7 @@ export function createRecords(options: RecordsOptions): Records {
   const keyOfRecord = (record: PackageRecord) => storageKey.record(record.packing, record);
 
   async function keep(record: PackageRecord): Promise<void> {
-    await store.store(keyOfRecord(record), Buffer.from(JSON.stringify(record)));
+    await store.store(keyOfRecord(record), storedJson(record));
     recent.store(keyOfRecord(record), record);
   }
 

@@ -15,7 +15,7 @@ import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
-import { parseStoredJson } from "../storage/stored-json.ts";
+import { parseStoredJson, storedJson } from "../storage/stored-json.ts";
 
 export interface NamedImage {
   readonly recipe: Recipe;
@@ -95,7 +95,7 @@ export async function openTracked(options: TrackedOptions): Promise<Tracked> {
   function write(): void {
     clearTimeout(timer);
     timer = undefined;
-    const bytes = Buffer.from(JSON.stringify([...images.values()].filter(isCurrent)));
+    const bytes = storedJson([...images.values()].filter(isCurrent));
     writing = writing
       .then(() => store.remember(key, bytes))
       .catch((error) => log.warn({ err: error }, "the tracked images could not be written"));

@@ -7,7 +7,7 @@ import { recentValues } from "../memory/recent-values.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
-import { parseStoredJson } from "../storage/stored-json.ts";
+import { parseStoredJson, storedJson } from "../storage/stored-json.ts";
 
 export interface PinnedTag {
   readonly kind: "pinned";
@@ -99,7 +99,7 @@ export function openPinMemory(store: BlobStore, sourceId: string): PinMemory {
         JSON.stringify(known?.pinned?.source) === JSON.stringify(source) &&
         resolvedAtMs - (known?.storedMs ?? 0) < REWRITE_AFTER_MS;
       recent.store(tag, { pinned, storedMs: isStored ? (known?.storedMs ?? 0) : resolvedAtMs });
-      const bytes = Buffer.from(JSON.stringify({ pin, resolvedAtMs, source }));
+      const bytes = storedJson({ pin, resolvedAtMs, source });
       const written = isStored ? Promise.resolve() : store.store(keyOf(tag), bytes);
       return { earlier: known?.pinned ?? undefined, written };
     },

@@ -16,6 +16,8 @@
 //   pushed/<sha256 hex>                      empty: the edge said it holds this blob
 //   staging/<process>/…                      unfinished files; those of dead processes are removed
 //
+// JSON has a checksum behind it (stored-json.ts), but where the name of a value is its digest.
+//
 // Nixery's `layers/` keeps its meaning, so its bucket can be taken over. Deleting any collection is
 // safe while the origin is stopped: what is missing is made again. Order of writing: layers, records,
 // lookups, config, manifest; so nothing names what is not there yet.

@@ -6,9 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { prepareHost } from "../../origin/command/host.ts";
 import { statePathOf } from "../../origin/command/local-environment.ts";
+import { parseStoredJson } from "../../origin/storage/stored-json.ts";
 import { type PackageRecord, parsePackageRecord } from "../../registry/image/record.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
-import { pullManifest, readJson, startOrigin } from "./origins.ts";
+import { pullManifest, startOrigin } from "./origins.ts";
 import { isOnPath, runProgram } from "./processes.ts";
 
 export interface Bench {
@@ -100,7 +101,7 @@ export async function readRecords(storagePath: string): Promise<readonly Package
   const root = join(storagePath, "records");
   for (const packing of await readdir(root)) {
     for (const name of (await readdir(join(root, packing))).sort()) {
-      const record = parsePackageRecord(await readJson(join(root, packing, name)));
+      const record = parsePackageRecord(parseStoredJson(await readFile(join(root, packing, name))));
       if (record === undefined) throw new Error(`${name} of ${root} is no package record`);
       records.push(record);
     }

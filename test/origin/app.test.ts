@@ -5,6 +5,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { parseOutboxEntry } from "../../origin/backfill/entry.ts";
 import { parsePopularity } from "../../origin/layers/popularity.ts";
 import { CLIENT_HEADER, signRequest } from "../../registry/between/token.ts";
 import { popularityBlob } from "../../registry/image/record.ts";
@@ -343,8 +344,11 @@ test("an origin gives its edge an image without the lookups that it could not ke
   await rm(lookups, { recursive: true });
   await writeFile(lookups, "in the way");
   await pull("oci.image.manifest.v1");
-  const packagesOf = async (entry: string) =>
-    JSON.parse(await readFile(join(outbox, entry), "utf8")).packages;
+  const packagesOf = async (entry: string) => {
+    const parsed = parseOutboxEntry(await readFile(join(outbox, entry)));
+    assert(parsed !== undefined && !("index" in parsed));
+    return parsed.packages;
+  };
   const after = (await readdir(outbox)).filter((entry) => entry !== before);
   expect(await packagesOf(before)).not.toStrictEqual([]);
   expect(await Promise.all(after.map(packagesOf))).toStrictEqual([[]]);

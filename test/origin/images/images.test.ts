@@ -4,7 +4,9 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { parseStoredJson } from "../../../origin/storage/stored-json.ts";
+import { parseFound } from "../../../registry/image/lookup.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, startHouse } from "../house.ts";
 
@@ -188,9 +190,9 @@ describe("a later pull", limit, () => {
         recursive: true,
       })) {
         if (!entry.isFile()) continue;
-        const { layer, offsetBytes } = JSON.parse(
-          await readFile(join(entry.parentPath, entry.name), "utf8"),
-        );
+        const { layer, offsetBytes } = parseStoredJson(
+          await readFile(join(entry.parentPath, entry.name)),
+        ) as { layer: string; offsetBytes: number };
         const file = join(root, "layers", layer.slice("sha256:".length));
         await damageFile(file, offsetBytes, damage);
       }
@@ -229,9 +231,8 @@ describe("a later pull", limit, () => {
     const [pin = ""] = await readdir(join(house.statePath, "origin/lookups"));
     const [system = ""] = await readdir(join(house.statePath, "origin/lookups", pin));
     const file = join(house.statePath, "origin/lookups", pin, system, "hello");
-    const found: { derivation: string; outputs: { path: string }[] } = JSON.parse(
-      await readFile(file, "utf8"),
-    );
+    const found = parseFound(parseStoredJson(await readFile(file)));
+    assert(found?.kind === "found");
     await house.origin.close();
     for (const each of ["records", "manifests"]) {
       await rm(join(house.statePath, "origin", each), { recursive: true });
