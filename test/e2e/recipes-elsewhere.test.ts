@@ -15,6 +15,8 @@ import { removeStorage, run, startDaemon } from "./daemon.ts";
 import { type Deployment, deploy, freePort } from "./deployment.ts";
 import { example, take } from "./recipes.ts";
 
+const LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+
 let scratch: string;
 let deployment: Deployment;
 let host: string;
@@ -37,6 +39,27 @@ afterAll(async () => {
 });
 
 describe("Kubernetes", () => {
+  test(
+    "debugs with a user that is a number and not 0",
+    skipWhere(missing("skopeo", "podman")),
+    async () => {
+      const image = take(example("debug", host), /--image=(\S+)/);
+      const inspect = ["inspect", "--config", "--tls-verify=false", `docker://${image}`];
+      const { config } = JSON.parse(await run("skopeo", inspect));
+      expect(config.User).toMatch(/^[1-9]\d*(?::\d+)?$/);
+      const restricted = [
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--tls-verify=false",
+      ];
+      const options = ["run", "--rm", "--quiet", "--network=none", ...LIMITS, ...restricted];
+      const script = ["bash", "-c", "id -u; curl --version | head -c 4; touch ~/file"];
+      expect(await run("podman", [...podmanOptions(scratch), ...options, image, ...script])).toBe(
+        `${config.User.split(":")[0]}\ncurl`,
+      );
+    },
+  );
+
   test(
     "mounts an image twice, where no Nix is",
     skipWhere(missing("skopeo", "umoci", "bwrap")),
@@ -65,7 +88,14 @@ describe("a registry without TLS", () => {
     const env = { CONTAINERS_REGISTRIES_CONF: file };
     await expect(run("podman", pull, env)).rejects.toThrow(/HTTP response to HTTPS client/);
     await writeFile(file, example("insecurePodman", host));
-    expect(await run("podman", pull, env)).toMatch(/^[0-9a-f]{64}$/m);
+    const id = (await run("podman", pull, env)).trim();
+
+    const [, ...prune] = example("prune", host).trim().split(" ");
+    await run("podman", [...podmanOptions(scratch), ...prune]);
+    const images = [...podmanOptions(scratch), "images", "--quiet", "--no-trunc"];
+    expect(await run("podman", images)).toContain(id);
+    await run("podman", [...podmanOptions(scratch), ...prune.slice(0, -2)]);
+    expect(await run("podman", images)).not.toContain(id);
   });
 
   test("is read by containerd as it is told", skipWhere(missing("containerd", "ctr")), async () => {

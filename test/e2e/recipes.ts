@@ -11,7 +11,11 @@ const REGISTRY = "registry.example.org";
 export type Place = readonly [heading: string, language: string];
 
 export const EXAMPLES = {
+  actions: ["GitHub Actions", "yaml"],
+  gitlab: ["GitLab CI", "yaml"],
+  debug: ["kubectl debug", ""],
   pod: ["Tools in a Pod, as an image volume", "yaml"],
+  devcontainer: ["Dev containers", "json"],
   onTop: ["An image of your own on top", "dockerfile"],
   copied: ["Tools copied into another image", "dockerfile"],
   bundleInSet: ["Certificates of your own", "nix"],
@@ -45,10 +49,7 @@ export function example(name: keyof typeof EXAMPLES, registry: string): string {
   const index = Object.keys(EXAMPLES).indexOf(name);
   const block = blocksOfPage()[index];
   if (block === undefined) throw new Error(`docs/recipes.md has no example ${name}`);
-  return block.text
-    .replaceAll(REGISTRY, registry)
-    .replace(/(fhs|nonroot)\//g, "")
-    .replaceAll("/unix/", "/gnugrep/gnutar/gzip/findutils/"); // FOR NOW
+  return block.text.replaceAll(REGISTRY, registry);
 }
 
 /** The part of an example that a pattern captures. */
