@@ -15,7 +15,9 @@ import { removeStorage } from "./daemon.ts";
 import { DEBIAN_SET, type Deployment, deploy } from "./deployment.ts";
 import { example } from "./recipes.ts";
 
-const IMAGE = "shell/curl/git/openssl/python3/wget";
+const IMAGE = "shell/fhs/curl/git/openssl/python3/wget";
+/** Node's own release, which Nix did not build. */
+const FOREIGN_NODE = `${process.execPath}:/opt/node:ro`;
 
 /** What the page's example is written for: a package set with a cacert that takes more, as nixpkgs' does. */
 const PACKAGES = `{ system, ... }:
@@ -35,10 +37,13 @@ pkgs // { cacert = bundleOf { } // { override = bundleOf; }; }
 
 const VERIFY = ["s_client", "-verify_return_error", "-servername", "localhost"];
 const OPEN = "import urllib.request; urllib.request";
+const fetching = (port: number) =>
+  `fetch("https://localhost:${port}/").catch((e) => { console.error(e); process.exitCode = 1; })`;
 /** How each program is had to verify a server, at a port of localhost. */
 const PROGRAMS: Readonly<Record<string, (port: number) => readonly string[]>> = {
   curl: (port) => ["curl", "--silent", "--show-error", `https://localhost:${port}/`],
   git: (port) => ["git", "ls-remote", `https://localhost:${port}/repository`],
+  "a foreign Node": (port) => ["/opt/node", "--use-openssl-ca", "-e", fetching(port)],
   openssl: (port) => ["openssl", ...VERIFY, "-connect", `localhost:${port}`],
   python3: (port) => ["python3", "-c", `${OPEN}.urlopen("https://localhost:${port}/")`],
   wget: (port) => ["wget", "--no-verbose", "--output-document=-", `https://localhost:${port}/`],
@@ -105,7 +110,7 @@ async function verify(name: string, port: number, by: readonly string[]) {
       ...podmanOptions(scratch),
       ...["run", "--rm", "--network=host", "--tls-verify=false", "--quiet"],
       ...["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"],
-      ...[image, ...by, ...command],
+      ...["--volume", FOREIGN_NODE, image, ...by, ...command],
     ],
     { env: { PATH, HOME }, deadlineMs: 120_000 },
   );
