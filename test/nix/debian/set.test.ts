@@ -270,6 +270,11 @@ describe("the Debian package set", skipWhere(skip), () => {
     expect(output).toMatch(/refs\/heads\//);
   });
 
+  test("gives what git runs no programs but the image's", async () => {
+    const has = "alias.has=!command -v sed || echo none";
+    expect(await inRoot(await rootOf("git"), "git", "-c", has, "has")).toBe("none\n");
+  });
+
   test("runs python3 with its compiled modules", async () => {
     const root = await rootOf("python3");
     const modules = "ssl, sqlite3, ctypes, lzma, bz2, readline, curses, zlib, hashlib, uuid";
