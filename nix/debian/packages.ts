@@ -127,6 +127,8 @@ export const GROUPS: readonly Group[] = [
   { name: "gnutar", members: [/^tar$/] },
   { name: "iana-etc", members: [/^netbase$/] },
   { name: "iputils", members: [/^iputils-ping$/] },
+  // Trixie's has another name.
+  { name: "libssl3", members: [/^libssl3(t64)?$/] },
   { name: "netcat", members: [/^netcat-openbsd$/] },
   // Image code of nixpkgs' users looks for this name.
   { name: "nss-cacert", members: [/^ca-certificates$/] },

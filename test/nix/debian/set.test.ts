@@ -325,6 +325,14 @@ describe("the Debian package set", skipWhere(skip), () => {
     expect(await inRoot(root, "sh", "-c", "echo line | ts x")).toMatch(/^x line$/m);
   });
 
+  test("looks for certificates where images have them, with openssl's library", async () => {
+    const root = await rootOf("python3");
+    const code =
+      "import ssl; paths = ssl.get_default_verify_paths(); print(paths.openssl_cafile, paths.openssl_capath)";
+    const output = await inRoot(root, "python3", "-c", code);
+    expect(output).toBe("/etc/ssl/cert.pem /etc/ssl/certs\n");
+  });
+
   test("fetches over HTTP with curl, and fails cleanly when nobody answers", async () => {
     const root = await rootOf("curl", "python3");
     await writeFile(join(root, "tmp/server.py"), SERVER);
