@@ -214,6 +214,14 @@ describe("the Debian package set", skipWhere(skip), () => {
     expect(await inRoot(root, "/tmp/node", "-e", code)).toBe("3904355907 1,5\n");
   });
 
+  test("finds no library but those that a program names", async () => {
+    const root = await rootOf("python3", "stdenv.cc.cc.lib");
+    const code = "import ctypes; ctypes.CDLL('libstdc++.so.6')";
+    await expect(inRoot(root, "python3", "-c", code)).rejects.toThrow(
+      /OSError: libstdc\+\+\.so\.6: cannot open shared object file/,
+    );
+  });
+
   test("builds, and collects garbage, with the Nix that is in the set", async () => {
     const root = await rootOf("nix", "bash", "coreutils");
     const derivation =
