@@ -4,6 +4,7 @@
 export const WITHOUT_NIX: readonly string[] = [
   "test/nix/debian/apt-index.test.ts",
   "test/nix/debian/elf.test.ts",
+  "test/nix/debian/repoint.test.ts",
   "test/nix/debian/set-folder.test.ts",
   "test/origin/backfill/edge-client.test.ts",
   "test/origin/command/host.test.ts",

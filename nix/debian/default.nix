@@ -114,6 +114,7 @@ let
         # The tools are to be found by the build alone.
         disallowedReferences = [ tools ];
         elf = ./elf.pl;
+        repoint = ./repoint.pl;
         package = key;
         inputs = builtins.concatMap (
           reached: map (name: "${name}=${packages.${reached}}") (keysOf reached)

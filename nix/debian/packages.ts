@@ -184,7 +184,6 @@ export const EXTRA_DEPENDENCIES: Readonly<Record<string, readonly string[]>> = {
   vim: ["bash"],
   file: ["bash"],
   openssl: ["bash"],
-  tmux: ["bash", "libc-bin"],
 };
 
 // Dependencies of a package that its fix-up makes superfluous.
@@ -214,6 +213,7 @@ export const TOOLS: readonly string[] = [
   "dpkg",
   "findutils",
   "grep",
+  "libc-bin",
   "perl-base",
   "sed",
   "tar",

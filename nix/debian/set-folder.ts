@@ -3,7 +3,7 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-const COPIED = ["default.nix", "tools.sh", "unpack.sh", "elf.pl", "fixups"];
+const COPIED = ["default.nix", "tools.sh", "unpack.sh", "elf.pl", "repoint.pl", "fixups"];
 
 // How often others that start at the same time may come in between.
 const MAX_ATTEMPTS = 20;

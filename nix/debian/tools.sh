@@ -20,6 +20,8 @@ done
 for folder in "$raw/lib/$multiarch" "$raw/usr/lib/$multiarch"; do
   [ ! -d "$folder" ] || run mv "$folder"/* "$out/lib/"
 done
+# C.UTF-8, which the C library gets.
+run mv "$raw/usr/lib/locale" "$out/lib/"
 run rm -rf "$raw"
 
 {

@@ -4,8 +4,8 @@
 # Environment, from default.nix: out; package, its key in the lock; debs; inputs, `key=path` of all
 # it depends on; shell, the store path of bash or empty; interpreter, the key of the one whose module it
 # is or empty, and propagated, what that one has to find beside it; loader and multiarch; tools, what
-# tools.sh made; elf, elf.pl; fixups, scripts. What a package needs beyond the general rules is in
-# fixups/<key>.sh, sourced at the end.
+# tools.sh made; elf and repoint, elf.pl and repoint.pl; fixups, scripts. What a package needs beyond the
+# general rules is in fixups/<key>.sh, sourced at the end.
 
 set -euo pipefail
 shopt -s nullglob dotglob

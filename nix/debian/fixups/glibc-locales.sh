@@ -1,7 +1,6 @@
-# The C library looks for locales in /usr/lib/locale only, so the folder keeps that name: an image
-# that names this package understands LANG=C.UTF-8.
-mkdir -p keep
-mv lib/locale keep/
+# The archive of C.UTF-8 alone, where nixpkgs has that of all locales.
+mkdir -p keep/usr/lib/locale
+localedef --prefix="$PWD/keep" --quiet --add-to-archive lib/locale/C.utf8
 rm -rf bin etc lib libexec share
-mkdir -p usr/lib
-mv keep/locale usr/lib/
+mkdir lib
+mv keep/usr/lib/locale lib/

@@ -14,7 +14,7 @@ describe("writeSetFolder", { timeout: 60_000 }, () => {
     expect(await writeSetFolder(folder, { lock: "2" })).toBe(true);
     expect(await writeSetFolder(folder, { other: "2" })).toBe(true);
     expect((await readdir(folder)).sort()).toStrictEqual([
-      ...["default.nix", "elf.pl", "fixups", "other", "tools.sh", "unpack.sh"],
+      ...["default.nix", "elf.pl", "fixups", "other", "repoint.pl", "tools.sh", "unpack.sh"],
     ]);
   });
 

@@ -222,6 +222,28 @@ describe("the Debian package set", skipWhere(skip), () => {
     );
   });
 
+  const systems = ["x86_64-linux", "aarch64-linux"];
+  test.for(systems)(
+    "has C.UTF-8 beside its C library for %s, and a loader that searches nowhere",
+    async (system) => {
+      const folder = join(await build("glibc", system), "lib");
+      expect(await readdir(join(folder, "locale"))).toStrictEqual(["locale-archive"]);
+      expect(await readFile(join(folder, "libc.so.6"), "latin1")).toContain(
+        `\0${folder}/locale/locale-archive\0`,
+      );
+      const loader = (await readdir(folder)).find((name) => name.startsWith("ld-linux")) ?? "";
+      const text = await readFile(join(folder, loader), "latin1");
+      expect(text).not.toMatch(/\0(\/usr)?\/lib\/(\S+-linux-gnu\/)?\0|\0\/etc\/ld\.so/);
+      const original = join(await build("nix-ld", system), "libexec/nix-ld");
+      expect(await readFile(original, "latin1")).toMatch(/\0\/lib\/\0/);
+    },
+  );
+
+  test("counts characters in C.UTF-8", async () => {
+    const script = "printf é | LC_ALL=C.UTF-8 wc -m; printf é | LC_ALL=C wc -m";
+    expect(await inRoot(await rootOf("coreutils", "bash"), "bash", "-c", script)).toBe("1\n2\n");
+  });
+
   test("builds, and collects garbage, with the Nix that is in the set", async () => {
     const root = await rootOf("nix", "bash", "coreutils");
     const derivation =
