@@ -7,6 +7,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/nix/debian/repoint.test.ts",
   "test/nix/debian/set-folder.test.ts",
   "test/origin/backfill/edge-client.test.ts",
+  "test/origin/command/fsck.test.ts",
   "test/origin/command/host.test.ts",
   "test/origin/command/progress.test.ts",
   "test/origin/command/setup.test.ts",

@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import { doctor } from "./doctor.ts";
+import { fsck } from "./fsck.ts";
 import { popularity } from "./popularity.ts";
 import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
 import { origin } from "./serve-origin.ts";
@@ -11,6 +12,7 @@ import { verify } from "./verify.ts";
 const SUBCOMMANDS = new Map<string, Subcommand>([
   ["origin", origin],
   ["doctor", doctor],
+  ["fsck", fsck],
   ["popularity", popularity],
   ["verify", verify],
 ]);

@@ -8,7 +8,7 @@ import { parsePackageRecord, popularityBlob, recordLayers } from "../../registry
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { type ImageEntry, parseOutboxEntry } from "../backfill/entry.ts";
-import { type Collection, type StorageKey, storageKey } from "../storage/keys.ts";
+import { type StorageKey, type StoredKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
 export type Named =
@@ -22,30 +22,35 @@ export type Named =
   | { readonly kind: "record-of"; readonly output: StorePath };
 
 export type Reading =
-  | { readonly kind: "names"; readonly names: readonly Named[] }
+  | {
+      readonly kind: "names";
+      readonly names: readonly Named[];
+      /** What it is a record of. */
+      readonly outputs: readonly StorePath[];
+    }
   /** It is nothing that was ever stored under such a key. */
   | { readonly kind: "unreadable" };
 
-/** All collections but layers, of which nothing names anything. */
-export type ReadCollection = Exclude<Collection, "layers">;
-
 /** What is behind an arrow may be gone: it is made again, or packed once more, by whoever needs it. */
-const FREE_TO_LEAD_NOWHERE: Reading = { kind: "names", names: [] };
+const FREE_TO_LEAD_NOWHERE: Reading = { kind: "names", names: [], outputs: [] };
 const UNREADABLE: Reading = { kind: "unreadable" };
 
-export function namedBy(collection: ReadCollection, bytes: Uint8Array): Reading {
+export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8Array): Reading {
   switch (collection) {
+    case "layers":
+    case "pushed":
+      return FREE_TO_LEAD_NOWHERE;
     case "manifests":
       return ofManifest(bytes);
     case "records":
-      return ofRecord(bytes);
+      return ofRecord(key, bytes);
     case "lookups":
       return ofLookup(bytes);
     case "outbox":
-      return ofOutboxEntry(bytes);
-    case "pushed":
-      return FREE_TO_LEAD_NOWHERE;
+      return ofOutboxEntry(key, bytes);
+    // A file as whoever wrote it has laid it out.
     case "popularity":
+      return parseJson(bytes) === undefined ? UNREADABLE : FREE_TO_LEAD_NOWHERE;
     case "pins":
     case "builds":
     case "segments":
@@ -68,14 +73,15 @@ function ofManifest(bytes: Uint8Array): Reading {
     : named(manifest.blobs.map((each) => layer(each.digest, each.sizeBytes)));
 }
 
-function ofRecord(bytes: Uint8Array): Reading {
+function ofRecord(key: StorageKey, bytes: Uint8Array): Reading {
   const record = parsePackageRecord(parseStoredJson(bytes));
-  if (record === undefined) return UNREADABLE;
+  if (record === undefined || storageKey.record(record.packing, record) !== key) return UNREADABLE;
   const popularity = popularityBlob(record.packing);
-  return named([
-    ...recordLayers(record).map(({ digest, sizeBytes }) => layer(digest, sizeBytes)),
-    ...(popularity === null ? [] : [layer(popularity, null)]),
-  ]);
+  const layers = recordLayers(record).map(({ digest, sizeBytes }) => layer(digest, sizeBytes));
+  return named(
+    [...layers, ...(popularity === null ? [] : [layer(popularity, null)])],
+    record.outputs,
+  );
 }
 
 function ofLookup(bytes: Uint8Array): Reading {
@@ -84,9 +90,10 @@ function ofLookup(bytes: Uint8Array): Reading {
   return named(outputPathsOf(found).map((output) => ({ kind: "record-of", output })));
 }
 
-function ofOutboxEntry(bytes: Uint8Array): Reading {
+function ofOutboxEntry(key: StorageKey, bytes: Uint8Array): Reading {
   const entry = parseOutboxEntry(bytes);
   if (entry === undefined) return UNREADABLE;
+  if (storageKey.outbox(entry.recipe, entry.tag, entry.variant) !== key) return UNREADABLE;
   if (!("index" in entry)) return named(ofImageEntry(entry));
   const index = value(storageKey.manifest(entry.index), null);
   return named([index, ...entry.images.flatMap(ofImageEntry)]);
@@ -101,8 +108,8 @@ function ofImageEntry({ manifest, config, packing, parts, pin, system, packages 
   ];
 }
 
-function named(names: readonly Named[]): Reading {
-  return { kind: "names", names };
+function named(names: readonly Named[], outputs: readonly StorePath[] = []): Reading {
+  return { kind: "names", names, outputs };
 }
 
 function layer(digest: Digest, sizeBytes: number | null): Named {

@@ -29,7 +29,7 @@ import { type Digest, digestHex, parseDigest } from "../../registry/naming/diges
 import { type Pin, parsePin } from "../../registry/naming/pin.ts";
 import { type PackageName, SYSTEMS, type System } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
-import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
+import { parseStorePath, type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
 
 declare const storageKeyBrand: unique symbol;
 export type StorageKey = string & { readonly [storageKeyBrand]: "StorageKey" };
@@ -88,7 +88,12 @@ function key(text: string): StorageKey {
 /** What a key is of; undefined for what no key of this file is. */
 export type StoredKey =
   | { readonly collection: "layers" | "manifests" | "makings"; readonly digest: Digest }
-  | { readonly collection: "records"; readonly packing: PackingId }
+  | {
+      readonly collection: "records";
+      readonly packing: PackingId;
+      /** Null of a record whose name stands for several outputs. */
+      readonly output: StorePath | null;
+    }
   | {
       readonly collection: "lookups";
       readonly pin: Pin;
@@ -115,7 +120,7 @@ export function parseStorageKey(text: string): StoredKey | undefined {
     }
     case "records": {
       const packing = rest.length === 2 && b !== "" ? parsePackingId(a) : undefined;
-      return packing && { collection, packing };
+      return packing && { collection, packing, output: parseStorePath(`/nix/store/${b}`) ?? null };
     }
     case "lookups": {
       const pin = rest.length === 3 && c !== "" ? parsePin(a) : undefined;

@@ -6,10 +6,8 @@ import { readdir, rename, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { assert, expect, onTestFinished, test } from "vitest";
 import { type Named, namedBy } from "../../origin/fsck/named-values.ts";
-import { type Collection, LASTING, parseStorageKey } from "../../origin/storage/keys.ts";
-import { parseStoredJson } from "../../origin/storage/stored-json.ts";
+import { LASTING, listedKey, parseStorageKey, type StoredKey } from "../../origin/storage/keys.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../registry/image/media-type.ts";
-import { parsePackageRecord } from "../../registry/image/record.ts";
 import { type Ending, temporaryDirectory } from "./fixture.ts";
 import { plantSet, startHouse } from "./house.ts";
 import { watchDisk } from "./storage/disk.ts";
@@ -22,11 +20,13 @@ const TWO_PLATFORMS = { NIXPORT_PLATFORMS: "linux/amd64,linux/arm64" };
 const TAKES_INDEX = { Accept: `${OCI_MANIFEST}, ${OCI_INDEX}` };
 const GZIP = { "User-Agent": "curl/8.0" };
 
-function collectionOf(key: string): Collection {
+function storedKeyOf(key: string): StoredKey {
   const parsed = parseStorageKey(key);
   assert(parsed !== undefined, `${key} is no key`);
-  return parsed.collection;
+  return parsed;
 }
+
+const collectionOf = (key: string) => storedKeyOf(key).collection;
 
 const isLasting = (key: string) => LASTING.some((each) => each === collectionOf(key));
 
@@ -57,19 +57,15 @@ test("an origin whose machine loses its power has what its answers rely on", asy
   const isSafe = (named: Named) =>
     disk.survives(named.kind === "value" ? named.key : (recorded.get(named.output) ?? "none"));
   const disk = watchDisk(onTestFinished, root, (key, stagedAt) => {
-    const collection = collectionOf(key);
-    if (collection === "layers") return;
     const bytes = readFileSync(stagedAt);
-    const reading = namedBy(collection, bytes);
+    const reading = namedBy(listedKey(key), storedKeyOf(key), bytes);
     assert(reading.kind === "names", `${key} is unreadable`);
     unsafe.push(
       ...reading.names
         .filter((named) => !isSafe(named))
         .map((named) => `${key} names ${named.kind === "value" ? named.key : named.output}`),
     );
-    const record =
-      collection === "records" ? parsePackageRecord(parseStoredJson(bytes)) : undefined;
-    for (const output of record?.outputs ?? []) recorded.set(output, key);
+    for (const output of reading.outputs) recorded.set(output, key);
   });
   const house = await startHouse(onTestFinished, await plantBareSet(onTestFinished), statePath, {
     ...NO_EDGE,

@@ -12,6 +12,8 @@ describe("nixport", { timeout: 60_000 }, () => {
       [["origin", "--port", "1"], 2, /^$/, /^nixport: Unknown option '--port'/],
       [["doctor", "--help"], 0, /^usage: npm run nixport -- doctor \[--json\]/, /^$/],
       [["doctor", "x"], 2, /^$/, /^nixport: Unexpected argument 'x'/],
+      [["fsck", "--help"], 0, /^usage: npm run nixport -- fsck /, /^$/],
+      [["fsck", "x"], 2, /^$/, /^nixport: Unexpected argument 'x'/],
       [["popularity", "--help"], 0, /^usage: npm run nixport -- popularity/, /^$/],
       [["popularity", "--cache", "x", "-h"], 0, /^usage: npm run nixport -- popularity/, /^$/],
       [[], 2, /^$/, /^nixport: a command is missing\nusage: /],
