@@ -8,6 +8,7 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generateDebianSet } from "../../nix/debian/generate.ts";
 import { DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST } from "../../registry/image/media-type.ts";
+import type { Architecture } from "../../registry/naming/recipe.ts";
 import { readTar } from "../origin/layers/fixture.ts";
 import { skipWhere } from "../skip-where.ts";
 import {
@@ -23,12 +24,19 @@ import { startContainerd } from "./containerd.ts";
 import { removeStorage } from "./daemon.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
 import { startDockerd } from "./dockerd.ts";
-import { decompress, type Listing, layoutLayers, resolveInside } from "./listing.ts";
+import { decompress, type Listing, layoutLayers, listLayout, resolveInside } from "./listing.ts";
 import { startProxy } from "./proxy.ts";
 
 const ARCHITECTURES = ["amd64", "arm64"] as const;
 /** `e_machine` of an ELF header: EM_X86_64 and EM_AARCH64. */
 const MACHINES = { amd64: 62, arm64: 183 };
+const ELF = Buffer.from("\x7fELF", "latin1");
+const LIBRARIES = ["c.so.6", "gcc_s.so.1", "ssl.so.3", "stdc++.so.6", "z.so.1"].map(
+  (name) => `lib/lib${name}`,
+);
+const UNIX_PROGRAMS = ["awk", "diff", "find", "grep", "gzip", "less", "ps", "sed", "tar"].map(
+  (name) => `bin/${name}`,
+);
 /** cacert and iana-etc. */
 const ALWAYS = 2;
 const TAKES_INDEX = { Accept: `${OCI_MANIFEST}, ${OCI_INDEX}`, "User-Agent": "test" };
@@ -90,6 +98,20 @@ async function machineOf(folder: string, program: RegExp): Promise<number | unde
   return undefined;
 }
 
+/** The machines of all programs and libraries that an image folder holds in its store, by their paths. */
+async function machinesIn(folder: string): Promise<ReadonlyMap<string, number>> {
+  const machines = new Map<string, number>();
+  for (const { mediaType, path } of layoutLayers(folder)) {
+    for (const { name, type, content } of await readTar(
+      decompress(mediaType, readFileSync(path)),
+    )) {
+      const isElf = type === "file" && content.subarray(0, 4).equals(ELF);
+      if (isElf) machines.set(name, content.readUInt16LE(18));
+    }
+  }
+  return machines;
+}
+
 describe("skopeo", skipWhere(missingClient("skopeo")), () => {
   test("sees one index of both platforms at the origin and at the edge", () => {
     const [atOrigin, atEdge] = [deployment.originUrl, deployment.edgeUrl].map((url) =>
@@ -122,6 +144,45 @@ describe("skopeo", skipWhere(missingClient("skopeo")), () => {
     const target = `dir:${scratch}/all`;
     const options = ["copy", "--all", "--src-tls-verify=false"];
     skopeo(...options, referenceOf(deployment.edgeUrl, "hello"), target);
+  });
+});
+
+describe("an image with a front word, by its files", skipWhere(missingClient("skopeo")), () => {
+  const images = ["fhs/hello", "unix/hello", "nonroot/hello"];
+  const rows = ARCHITECTURES.flatMap((architecture) =>
+    images.map((image) => ({ architecture, image })),
+  );
+  /** Links by where they lead: `libc.so.6`, whatever the store path and the version behind it. */
+  const PROMISES: Readonly<Record<string, Readonly<Record<Architecture, readonly string[]>>>> = {
+    "fhs/hello": {
+      amd64: ["lib64/ld-linux-x86-64.so.2", ...LIBRARIES],
+      arm64: ["lib/ld-linux-aarch64.so.1", ...LIBRARIES],
+    },
+    "unix/hello": { amd64: UNIX_PROGRAMS, arm64: UNIX_PROGRAMS },
+    "nonroot/hello": { amd64: [], arm64: [] },
+  };
+
+  test.for(rows)("$image is for $architecture throughout", async ({ architecture, image }) => {
+    const folder = join(scratch, `${architecture}-${image.replace("/", "-")}`);
+    const options = ["--override-arch", architecture, "copy", "--src-tls-verify=false"];
+    skopeo(...options, referenceOf(deployment.edgeUrl, image), `oci:${folder}`);
+    const listing = await listLayout(folder);
+    const programs = await machinesIn(folder);
+    expect(new Set(programs.values())).toStrictEqual(new Set([MACHINES[architecture]]));
+    const promised = PROMISES[image]?.[architecture] ?? [];
+    const lost = promised.filter((path) => !programs.has(resolveInside(listing, path) ?? ""));
+    expect(lost).toStrictEqual([]);
+    const config = JSON.parse(skopeo("inspect", "--config", `oci:${folder}`));
+    expect(config.architecture).toBe(architecture);
+    expect(config.config.User).toBe(image.startsWith("nonroot") ? "65532:65532" : undefined);
+    if (!image.startsWith("fhs")) return;
+    const [loader = ""] = promised;
+    expect(resolveInside(listing, loader)).toMatch(/-nix-ld-[^/]+\/libexec\/nix-ld$/);
+    expect(resolveInside(listing, "lib/ld.so")).toMatch(
+      new RegExp(`-glibc-.*/${basename(loader)}$`),
+    );
+    const other = { amd64: "lib/ld-linux-aarch64.so.1", arm64: "lib64/ld-linux-x86-64.so.2" };
+    expect(listing.has(other[architecture])).toBe(false);
   });
 });
 

@@ -19,10 +19,21 @@ export interface Truth {
   readonly packages: readonly string[];
   /** Everything below `nix/store`. */
   readonly store: Listing;
+  /** Links that lead to the image's own folders, by their paths. */
+  readonly links: ReadonlyMap<string, string>;
 }
 
+/** Of an image with `fhs` in its name. */
+export const FHS_LINKS: Truth["links"] = new Map([
+  ["usr/bin", "../bin"],
+  ["run/current-system/sw/share/nix-ld/lib", "/lib"],
+]);
+
 /** Of the packages' attributes in the Debian-backed set; they must be realised on this host. */
-export async function readTruth(attributes: readonly string[]): Promise<Truth> {
+export async function readTruth(
+  attributes: readonly string[],
+  links: Truth["links"] = new Map(),
+): Promise<Truth> {
   const env = { NIX_CONFIG: debianSetNixConfig(process.env.NIX_CONFIG) };
   const names = attributes.map((name) => `set.${name}.outPath`).join(" ");
   const expression = `let set = import ${DEBIAN_SET} { }; in toString [ ${names} ]`;
@@ -33,7 +44,7 @@ export async function readTruth(attributes: readonly string[]): Promise<Truth> {
   for (const path of closure.trim().split("\n")) {
     for (const [name, entry] of listStorePath(path)) store.set(name, entry);
   }
-  return { packages: packages.map((path) => path.slice(1)), store };
+  return { packages: packages.map((path) => path.slice(1)), store, links };
 }
 
 const known = new Map<string, Listing>();
@@ -114,6 +125,11 @@ export function assertImage(listing: Listing, truth: Truth): void {
 
   const problems: string[] = [];
   const base = new Map(BASE.map(([path, type, mode, owner]) => [path, { type, mode, owner }]));
+  for (const [path, target] of truth.links) {
+    base.set(path, { type: "link", mode: 0o777, owner: undefined });
+    const found = listing.get(path)?.content;
+    if (found !== target) problems.push(`${path} -> ${found}, not ${target}`);
+  }
   for (const path of base.keys()) if (!listing.has(path)) problems.push(`${path} is missing`);
   for (const [path, entry] of listing) {
     if (isStore(path)) continue;

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chooseVariant, VARIANT_HEADER } from "../../registry/http/negotiation.ts";
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
-import { parseRepository } from "../../registry/naming/recipe.ts";
+import { namesOf, parseRepository } from "../../registry/naming/recipe.ts";
 import { skipWhere } from "../skip-where.ts";
 import { get, missingClient, podmanOptions } from "./clients.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
@@ -16,7 +16,7 @@ import { type Deployment, deploy } from "./deployment.ts";
 import { type Dockerd, startDockerd } from "./dockerd.ts";
 import { type Listing, listDirectory, listLayout } from "./listing.ts";
 import { type RegistryProxy, startProxy } from "./proxy.ts";
-import { assertImage, assertSame, readTruth, type Truth } from "./truth.ts";
+import { assertImage, assertSame, FHS_LINKS, readTruth, type Truth } from "./truth.ts";
 
 /** How a client is asked: left to itself, or through a proxy that names the form. */
 type Asked = "by itself" | Variant;
@@ -26,6 +26,8 @@ const IMAGES: readonly (readonly [image: string, asked: readonly Asked[]])[] = [
   ["hello", ["by itself", "oci-zstd", "oci-gzip", "docker-gzip"]],
   ["shell/git/htop", ["by itself", "oci-gzip"]],
   ["curl/htop/jq/perl/python3", ["by itself"]],
+  // A link where a view below has a directory.
+  ["fhs/hello", ["docker-gzip"]],
 ];
 
 let deployment: Deployment;
@@ -49,7 +51,10 @@ beforeAll(async () => {
     expect(response.status, await response.text()).toBe(200);
     const parsed = parseRepository(image);
     expect(parsed.kind).toBe("recipe");
-    if (parsed.kind === "recipe") truths.set(image, await readTruth(parsed.recipe.packages));
+    if (parsed.kind !== "recipe") continue;
+    const { recipe } = parsed;
+    const links = recipe.words.includes("fhs") ? FHS_LINKS : new Map();
+    truths.set(image, await readTruth(namesOf(recipe), links));
   }
 });
 
