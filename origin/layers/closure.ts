@@ -1,6 +1,7 @@
 // A package's closure as a graph: an order of its paths, and what each of them reaches. Iterative,
 // since closures hold thousands of paths and chains of any depth.
 
+import type { Digest } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { compareBytes } from "./byte-string.ts";
 
@@ -13,6 +14,15 @@ export interface ClosureNode {
   readonly narSizeBytes: number;
   /** A reference to the path itself says nothing here, and is ignored. */
   readonly references: readonly StorePath[];
+}
+
+/** A closure with all that Nix's database says of its paths, whichever machine's it is. */
+export type ValidClosure = readonly ValidPath[];
+
+export interface ValidPath extends ClosureNode {
+  /** Of the path's own NAR; null where a Nix writes it in a way that nobody has seen yet. */
+  readonly narHash: Digest | null;
+  readonly refersToItself: boolean;
 }
 
 /** The paths are known by their places in an order in which each comes after all that need it. */

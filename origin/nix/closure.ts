@@ -3,7 +3,8 @@
 
 import * as v from "valibot";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
-import type { ClosureGraph } from "../layers/closure.ts";
+import type { ValidClosure } from "../layers/closure.ts";
+import { parseNarHash } from "./nar-hash.ts";
 import { evaluationMessage } from "./nix-error.ts";
 import { NixFailed } from "./nix-failed.ts";
 import type { NixTool } from "./nix-tool.ts";
@@ -20,7 +21,7 @@ export async function queryClosure(
   nix: NixTool,
   paths: readonly StorePath[],
   signal?: AbortSignal,
-): Promise<ClosureGraph> {
+): Promise<ValidClosure> {
   if (paths.length === 0) return [];
   const read = nix.database === undefined ? undefined : readClosure(nix.database, paths);
   if (read !== undefined) return toGraph(read);
@@ -41,7 +42,11 @@ export async function queryClosure(
   throw new NixFailed(`nix path-info failed: ${why}`);
 }
 
-const storeObject = v.object({ narSize: v.number(), references: v.array(v.string()) });
+const storeObject = v.object({
+  narHash: v.optional(v.unknown()),
+  narSize: v.number(),
+  references: v.array(v.string()),
+});
 
 const byPath = v.pipe(
   v.record(v.string(), storeObject),
@@ -59,16 +64,20 @@ const pathInfo = v.union([
   byPath,
 ]);
 
-export function parseClosure(json: unknown): ClosureGraph {
+export function parseClosure(json: unknown): ValidClosure {
   return toGraph(v.parse(pathInfo, json));
 }
 
-function toGraph(objects: readonly StoreObject[]): ClosureGraph {
+function toGraph(objects: readonly StoreObject[]): ValidClosure {
   return objects
-    .map(({ path: text, narSize, references }) => {
+    .map(({ path: text, narHash, narSize, references }) => {
       const path = storePathOf(text);
-      const others = references.map(storePathOf).filter((reference) => reference !== path);
-      return { path, narSizeBytes: narSize, references: others.sort(bytewise) };
+      const all = references.map(storePathOf);
+      return {
+        ...{ path, narHash: parseNarHash(narHash), narSizeBytes: narSize },
+        references: all.filter((reference) => reference !== path).sort(bytewise),
+        refersToItself: all.includes(path),
+      };
     })
     .sort((a, b) => bytewise(a.path, b.path));
 }

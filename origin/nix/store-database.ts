@@ -9,6 +9,8 @@ import type { StorePath } from "../../registry/naming/store-path.ts";
 /** A store path as Nix describes it; the references may hold the path itself. */
 export interface StoreObject {
   readonly path: string;
+  /** As nar-hash.ts reads it. */
+  readonly narHash?: unknown;
   readonly narSize: number;
   readonly references: readonly string[];
 }
@@ -86,16 +88,17 @@ const CLOSURE = `
     SELECT id FROM ValidPaths WHERE path IN (SELECT value FROM json_each(?))
     UNION SELECT reference FROM closure JOIN Refs ON referrer = closure.id
   )
-  SELECT node.path, node.narSize, target.path AS reference
+  SELECT node.path, node.hash, node.narSize, target.path AS reference
   FROM closure JOIN ValidPaths AS node USING (id)
   LEFT JOIN Refs ON Refs.referrer = node.id
   LEFT JOIN ValidPaths AS target ON target.id = Refs.reference`;
 
 function collectObjects(rows: Rows): ReadonlyMap<string, StoreObject> | undefined {
   const objects = new Map<string, StoreObject & { readonly references: string[] }>();
-  for (const { path, narSize, reference } of rows) {
+  for (const { path, hash, narSize, reference } of rows) {
     if (typeof path !== "string" || typeof narSize !== "number") return undefined;
-    const object = objects.get(path) ?? { path, narSize, references: [] };
+    if (typeof hash !== "string") return undefined;
+    const object = objects.get(path) ?? { path, narHash: hash, narSize, references: [] };
     // A path without references has one row all the same.
     if (typeof reference === "string") object.references.push(reference);
     objects.set(path, object);

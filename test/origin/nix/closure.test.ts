@@ -11,9 +11,17 @@ import { derivation, NO_CACHES, packageSet, SYSTEM, tempDir, testNix } from "./f
 
 const A = "q6mm9hawl0d096xrwhgsf5qry1j3j6sk-a";
 const B = "xay8zrw8mankf3j22z9z0cn77av1g1rm-b";
+const SRI = "sha256-2xN9x+7f1kp6LN7GtUGEmWdnfdTRygu6Ui1HvXoW3fw=";
+const HEX = "sha256:db137dc7eedfd64a7a2cdec6b541849967677dd4d1ca0bba522d47bd7a16ddfc";
 const expected = [
-  { path: `/nix/store/${A}`, narSizeBytes: 120, references: [] },
-  { path: `/nix/store/${B}`, narSizeBytes: 240, references: [`/nix/store/${A}`] },
+  {
+    ...{ path: `/nix/store/${A}`, narHash: null, narSizeBytes: 120 },
+    ...{ references: [], refersToItself: false },
+  },
+  {
+    ...{ path: `/nix/store/${B}`, narHash: HEX, narSizeBytes: 240 },
+    ...{ references: [`/nix/store/${A}`], refersToItself: true },
+  },
 ];
 
 describe("parseClosure", () => {
@@ -23,7 +31,7 @@ describe("parseClosure", () => {
       [
         {
           path: `/nix/store/${B}`,
-          narHash: "sha256-2xN9x+7f1kp6LN7GtUGEmWdnfdTRygu6Ui1HvXoW3fw=",
+          narHash: SRI,
           narSize: 240,
           references: [`/nix/store/${B}`, `/nix/store/${A}`],
           deriver: `/nix/store/${A}.drv`,
@@ -38,6 +46,7 @@ describe("parseClosure", () => {
       {
         [`/nix/store/${B}`]: {
           ca: null,
+          narHash: SRI,
           narSize: 240,
           references: [`/nix/store/${A}`, `/nix/store/${B}`],
           signatures: [],
@@ -52,15 +61,19 @@ describe("parseClosure", () => {
         [`/nix/store/${B}`]: {
           version: 1,
           storeDir: "/nix/store",
+          narHash: SRI,
           narSize: 240,
-          references: [`/nix/store/${A}`],
+          references: [`/nix/store/${A}`, `/nix/store/${B}`],
         },
         [`/nix/store/${A}`]: { version: 1, storeDir: "/nix/store", narSize: 120, references: [] },
       },
     ],
     [
       "base names as keys",
-      { [B]: { version: 2, narSize: 240, references: [A] }, [A]: { narSize: 120, references: [] } },
+      {
+        [B]: { version: 2, narHash: SRI, narSize: 240, references: [A, B] },
+        [A]: { narSize: 120, references: [] },
+      },
     ],
     [
       "the second version of the format, with base names below `info`",
@@ -68,10 +81,24 @@ describe("parseClosure", () => {
         version: 2,
         storeDir: "/nix/store",
         info: {
-          [B]: { version: 2, narSize: 240, references: [A, B] },
+          [B]: { version: 2, narHash: SRI, narSize: 240, references: [A, B] },
           [A]: { version: 2, narSize: 120, references: [] },
         },
       },
+    ],
+    [
+      "what a builder is told of a closure",
+      [
+        {
+          closureSize: 360,
+          narHash: "sha256:1z6x2rxbsirdaax0pjnisiynfrwrhi0vbiny5ix4mmnzxv3ps4yv",
+          narSize: 240,
+          path: `/nix/store/${B}`,
+          references: [`/nix/store/${A}`, `/nix/store/${B}`],
+          valid: true,
+        },
+        { path: `/nix/store/${A}`, narHash: 7, narSize: 120, references: [] },
+      ],
     ],
   ];
   test.for(rows)("reads the JSON of Nix: %s", ([, json]) =>
@@ -145,7 +172,9 @@ describe("queryClosure", () => {
     });
     expect(graph).toHaveLength(4);
     expect(graph.map((node) => node.path)).toStrictEqual(graph.map((node) => node.path).sort());
-    expect(graph.every((node) => node.narSizeBytes > 0)).toBe(true);
+    expect(graph.every((node) => node.narSizeBytes > 0 && node.narHash !== null)).toBe(true);
+    const ofItself = graph.filter(({ refersToItself }) => refersToItself);
+    expect(ofItself.map(({ path }) => storePathName(path))).toStrictEqual(["right"]);
   });
 
   test("gives what a derivation is built with, by process and from the database", async () => {

@@ -36,8 +36,8 @@ describe("findStoreDatabase", () => {
 describe("readClosure", () => {
   test("gives what one and several roots reach, and no more", async () => {
     const { path } = await makeDatabase(onTestFinished);
-    const leaf = { path: LEAF, narSize: 20, references: [] };
-    const top = { path: TOP, narSize: 10, references: [TOP, LEAF] };
+    const leaf = { path: LEAF, narHash: "sha256:2", narSize: 20, references: [] };
+    const top = { path: TOP, narHash: "sha256:1", narSize: 10, references: [TOP, LEAF] };
     expect(sorted(readClosure(path, [TOP]))).toStrictEqual([top, leaf]);
     expect(readClosure(path, [LEAF])).toStrictEqual([leaf]);
     expect(readClosure(path, [TOP, OTHER, LEAF])?.length).toBe(3);
@@ -68,6 +68,7 @@ describe("readClosure", () => {
   ])[] = [
     ["a path that is not valid", () => {}, [TOP, ABSENT]],
     ["no size", ({ database }) => database.exec("UPDATE ValidPaths SET narSize = NULL")],
+    ["no hash", ({ database }) => database.exec("UPDATE ValidPaths SET hash = NULL")],
     ["another schema", ({ folder }) => writeFile(join(folder, "schema"), "11")],
     ["no schema", ({ folder }) => writeFile(join(folder, "schema"), "")],
     ["no table", ({ database }) => database.exec("DROP TABLE Refs")],
@@ -135,11 +136,14 @@ async function makeDatabase(onEnd: Ending): Promise<Made> {
   });
   database.exec(`
     PRAGMA journal_mode = WAL;
-    CREATE TABLE ValidPaths (id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, narSize INTEGER);
+    CREATE TABLE ValidPaths (
+      id INTEGER PRIMARY KEY, path TEXT UNIQUE NOT NULL, hash TEXT, narSize INTEGER
+    );
     CREATE TABLE Refs (
       referrer INTEGER NOT NULL, reference INTEGER NOT NULL, PRIMARY KEY (referrer, reference)
     );
-    INSERT INTO ValidPaths VALUES (1, '${TOP}', 10), (2, '${LEAF}', 20), (3, '${OTHER}', 30);
+    INSERT INTO ValidPaths VALUES
+      (1, '${TOP}', 'sha256:1', 10), (2, '${LEAF}', 'sha256:2', 20), (3, '${OTHER}', 'sha256:3', 30);
     INSERT INTO Refs VALUES (1, 1), (1, 2), (3, 2);
   `);
   return { folder, path, database };
