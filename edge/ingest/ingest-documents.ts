@@ -11,6 +11,7 @@ import { type ErrorCode, RegistryError } from "../../registry/http/error.ts";
 import { parseJson } from "../../registry/http/json.ts";
 import { outputPathsOf } from "../../registry/image/lookup.ts";
 import { parseManifest } from "../../registry/image/named-blobs.ts";
+import { outputsBrought } from "../../registry/image/part.ts";
 import { popularityBlob, recordLayers } from "../../registry/image/record.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { Manifest } from "../isolate/manifest.ts";
@@ -32,7 +33,7 @@ export async function ingestRecords(edge: Edge, json: unknown): Promise<Response
   await overEach(records, async (record) => {
     await edge.kv.put(await kvKey.record(record, record.packing), JSON.stringify(record));
     await Promise.all(
-      record.outputs.map((path) => edge.r2.put(r2Key.output(path), record.packing)),
+      outputsBrought(record).map((path) => edge.r2.put(r2Key.output(path), record.packing)),
     );
   });
   return acceptedResponse(200);

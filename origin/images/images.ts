@@ -9,7 +9,7 @@ import {
 } from "../../registry/image/canonical.ts";
 import type { ComposedImage } from "../../registry/image/compose.ts";
 import { isFound, outputPathsOf } from "../../registry/image/lookup.ts";
-import { type Ingredient, ownersOf } from "../../registry/image/part.ts";
+import { type Ingredient, outputsBrought, ownersOf } from "../../registry/image/part.ts";
 import type { Form, PackageRecord, PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
 import {
@@ -189,7 +189,7 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
     const image = canonicalImageOf(recipe, asked);
     onStage(() => records.stage(image.ingredients));
     const made = await records.make(image.ingredients, form, demand);
-    const held = new Set(made.records.flatMap(({ outputs }) => outputs));
+    const held = new Set(made.records.flatMap(outputsBrought));
     // Of the names that lead there by a detour there is no end: what is remembered of them is bounded.
     const complete = asked.filter(
       ({ name, found: each }) =>

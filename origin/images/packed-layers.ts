@@ -22,6 +22,7 @@ import { GROUND_ID } from "../layers/base.ts";
 import { packerId } from "../layers/compression.ts";
 import { type ArchiveEntry, archiveEntries, packEntries } from "../layers/entries.ts";
 import type { PackedLayer, SegmentTask } from "../layers/layer.ts";
+import { databaseId } from "../layers/nix-database.ts";
 import type { PackRequest } from "../layers/pack-job.ts";
 import type { Packer } from "../layers/packer.ts";
 import type { Log } from "../log/log.ts";
@@ -99,11 +100,11 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   const notes = createWriteBehind(store, log);
   let packedCount = 0;
   const latest = recentValues<{ readonly place: number; readonly sizeBytes: number }>(MAX_LATEST);
-  // A view has the modes of the ground's directories, if not the ground itself.
+  // A view has the modes of the ground's directories, if not the ground itself, or is a database.
   const keyOf = ({ form, storePaths, view }: BundleToPack) =>
     view === null
       ? storageKey.build(packerId(form), storePaths, null)
-      : storageKey.build(`${packerId(form)}.g${GROUND_ID}`, storePaths, view.of);
+      : storageKey.build(`${packerId(form)}.g${GROUND_ID}.d${databaseId()}`, storePaths, view.of);
   const packing = joinBatches<BundleToPack, LayerRecord>(keyOf, (bundles) =>
     notes.during(() => Promise.all(bundles.map(pack))),
   );

@@ -17,8 +17,9 @@ import {
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { GROUND_ID } from "../layers/base.ts";
 import { type Bundle, CUT_VERSION, cutLevels } from "../layers/bundles.ts";
-import type { ClosureGraph } from "../layers/closure.ts";
+import type { ClosureGraph, ValidClosure } from "../layers/closure.ts";
 import { packerId } from "../layers/compression.ts";
+import { databaseId, nixDatabase } from "../layers/nix-database.ts";
 import { readPartView } from "../layers/part-view.ts";
 import type { Popularity } from "../layers/popularity.ts";
 import { UnpackableError } from "../layers/tar.ts";
@@ -33,11 +34,11 @@ export type MadeRecord =
 /** All store paths must be valid and held while a call is under way. */
 export interface RecordMaker {
   /** `graph` holds the closure of the part's outputs, and may hold more. */
-  make(graph: ClosureGraph, part: Part, form: Form): Promise<MadeRecord>;
+  make(graph: ValidClosure, part: Part, form: Form): Promise<MadeRecord>;
   /** The record with the layers of one coarser cut, joined from the segments of the fine ones. */
   coarsen(record: PackageRecord, level: number): Promise<PackageRecord>;
   /** Makes a layer again; `graph` holds the closure of what it is made of. */
-  remake(making: Making, graph: ClosureGraph): Promise<LayerRecord | undefined>;
+  remake(making: Making, graph: ValidClosure): Promise<LayerRecord | undefined>;
   /** How layers are made now. */
   readonly packings: Readonly<Record<Form, PackingId>>;
 }
@@ -51,8 +52,11 @@ export interface RecordMakerOptions {
 
 export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
   const { layers, popularity, storeDirectory } = options;
-  const viewOf = (part: Part, paths: readonly StorePath[]) =>
-    readPartView(part, paths, storeDirectory);
+  const viewOf = (part: Part, closure: ValidClosure): ViewResult => {
+    const result = readPartView(part, pathsOf(closure), storeDirectory);
+    if (part.kind !== "database" || result.kind !== "view") return result;
+    return { kind: "view", view: { ...result.view, entries: nixDatabase(closure, part.outputs) } };
+  };
   const packings: Readonly<Record<Form, PackingId>> = {
     zstd: packingId("zstd", popularity),
     gzip: packingId("gzip", popularity),
@@ -105,7 +109,7 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
 
     async make(graph, part, form) {
       const closure = closureOf(graph, part.outputs);
-      const result = viewOf(part, pathsOf(closure));
+      const result = viewOf(part, closure);
       if (result.kind === "unfit") return { kind: "unpackable", reason: result.reason };
       const { view } = result;
       try {
@@ -126,7 +130,9 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
         holdsView,
         storePaths: members.flatMap((place) => paths[place] ?? []),
       }));
-      const view = bundles.some(({ holdsView }) => holdsView) ? viewOf(part, paths) : null;
+      const view = bundles.some(({ holdsView }) => holdsView)
+        ? readPartView(part, paths, storeDirectory)
+        : null;
       const entries = view?.kind === "view" ? view.view.entries : null;
       const packed = await packBundles(bundles, { part, closure: [], view: entries, form });
       const filled = cut.map((bundle, index) => ({ ...bundle, layer: packed[index] ?? null }));
@@ -163,12 +169,12 @@ interface Contents {
 /** For a layer with the view of its owner, if it has one; undefined where that cannot be shown. */
 function contentsOf(
   owner: Part | null,
-  graph: ClosureGraph,
+  graph: ValidClosure,
   form: Form,
-  viewOf: (part: Part, closure: readonly StorePath[]) => ViewResult,
+  viewOf: (part: Part, closure: ValidClosure) => ViewResult,
 ): Contents | undefined {
   if (owner === null) return { part: NO_PART, closure: graph, view: null, form };
-  const result = viewOf(owner, pathsOf(closureOf(graph, owner.outputs)));
+  const result = viewOf(owner, closureOf(graph, owner.outputs));
   if (result.kind === "unfit") return undefined;
   return { part: owner, closure: graph, view: result.view.entries, form };
 }
@@ -198,13 +204,14 @@ function planCoarser(
 }
 
 function packingId(form: Form, popularity: Popularity): PackingId {
-  const id = parsePackingId(`${packerId(form)}.c${CUT_VERSION}.g${GROUND_ID}.${popularity.id}`);
+  const surroundings = `g${GROUND_ID}.d${databaseId()}`;
+  const id = parsePackingId(`${packerId(form)}.c${CUT_VERSION}.${surroundings}.${popularity.id}`);
   if (id === undefined) throw new Error(`${packerId(form)} makes no packing id`);
   return id;
 }
 
 /** What of a graph some paths reach, in the graph's order. */
-function closureOf(graph: ClosureGraph, roots: readonly StorePath[]): ClosureGraph {
+function closureOf(graph: ValidClosure, roots: readonly StorePath[]): ValidClosure {
   const byPath = new Map(graph.map((node) => [node.path, node]));
   const reached = new Set(roots);
   // A Set is walked in the order of insertion, and what is added during the walk is walked too.

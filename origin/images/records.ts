@@ -11,7 +11,7 @@ import {
   parsePackageRecord,
   recordLayers,
 } from "../../registry/image/record.ts";
-import type { ClosureGraph } from "../layers/closure.ts";
+import type { ValidClosure } from "../layers/closure.ts";
 import type { FailureMemory } from "../memory/failure-memory.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import { queryClosure } from "../nix/closure.ts";
@@ -141,7 +141,7 @@ export function createRecords(options: RecordsOptions): Records {
     });
   }
 
-  async function makeOne(graph: ClosureGraph, { part, form }: WantedPart): Promise<PartResult> {
+  async function makeOne(graph: ValidClosure, { part, form }: WantedPart): Promise<PartResult> {
     const made = await maker.make(graph, part, form);
     if (made.kind !== "record") return failedAsWhole(made);
     await keep(made.record);
@@ -231,7 +231,15 @@ export function createRecords(options: RecordsOptions): Records {
         if (result.kind === "record") records.push(result.record);
         else failures.push(...result.failures.flatMap((one) => named(one, each, ingredients)));
       }
-      return { records, failures, isRemembered: open.length === 0 };
+      return { records, failures: eachOnce(failures), isRemembered: open.length === 0 };
     },
   };
+}
+
+/** Several parts may need what one derivation fails to make: it is told of each name once. */
+function eachOnce(failures: readonly NamedFailure[]): readonly NamedFailure[] {
+  return failures.filter(
+    ({ name, failure }, place) =>
+      failures.findIndex((one) => one.name === name && one.failure === failure) === place,
+  );
 }

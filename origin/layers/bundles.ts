@@ -20,7 +20,7 @@
 // and who has a shell has it in most images; so with `unix`. Of what `fhs` needs all that is as large
 // leads. The ground of an image is one bundle, since all have it.
 
-import type { Part } from "../../registry/image/part.ts";
+import { outputsBrought, type Part } from "../../registry/image/part.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { compareBytes } from "./byte-string.ts";
 import { type ClosureGraph, type ClosureNode, createPathSets, orderClosure } from "./closure.ts";
@@ -66,8 +66,9 @@ export function cutLevels(
   popularity: Popularity,
   hasView: boolean,
 ): readonly (readonly Bundle[])[] {
-  const node = { path: PART, narSizeBytes: 0, references: part.outputs };
-  const { nodes, references } = orderClosure([node, ...closure], PART);
+  const roots = outputsBrought(part);
+  const node = { path: PART, narSizeBytes: 0, references: roots };
+  const { nodes, references } = orderClosure([node, ...(roots.length > 0 ? closure : [])], PART);
   const finest = cutFinest(nodes, references, part, popularity, hasView);
   return Array.from({ length: MAX_LEVEL + 1 }, (_, level) => joinLight(finest, level));
 }
@@ -85,6 +86,7 @@ function weighIn({ kind, outputs }: Part, popularity: Popularity): Weigh {
     const isOutput = outputs.includes(path);
     switch (kind) {
       case "ground":
+      case "database":
         return 0;
       case "shell":
       case "unix":

@@ -1,7 +1,7 @@
 // The view of a part: those of its outputs as overlay would merge them; below them modules that these need,
 // and in the ground of an image the files that no package brings.
 
-import type { Part } from "../../registry/image/part.ts";
+import { outputsBrought, type Part } from "../../registry/image/part.ts";
 import { type LocaleFacts, WELL_KNOWN_PATHS } from "../../registry/image/record.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { BASE_ENTRIES } from "./base.ts";
@@ -14,10 +14,12 @@ import { type PackageView, readView, type ViewResult } from "./view.ts";
 
 /** Looks at the outputs as they are in the store. `closure` holds them too, and what they need. */
 export function readPartView(
-  { kind, outputs }: Part,
+  part: Part,
   closure: readonly StorePath[],
   storeDirectory: string,
 ): ViewResult {
+  const { kind } = part;
+  const outputs = outputsBrought(part);
   const views: PackageView[] = [];
   for (const output of outputs) {
     const result = readView(output, closure, storeDirectory);

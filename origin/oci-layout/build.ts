@@ -23,7 +23,7 @@ import { type FailedPackage, failedPackage, failureError } from "../failures/fai
 import { composeImage, type ImageComposed } from "../images/compose-image.ts";
 import { createPackedLayers } from "../images/packed-layers.ts";
 import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";
-import type { ClosureGraph } from "../layers/closure.ts";
+import type { ValidClosure } from "../layers/closure.ts";
 import { createPacker } from "../layers/packer.ts";
 import { NO_POPULARITY, type Popularity, parsePopularity } from "../layers/popularity.ts";
 import { STORE_DIRECTORY } from "../layers/tar.ts";
@@ -163,7 +163,7 @@ function wantedOf({ lookups, image, names }: BuildRequest, recipe: Recipe): Want
 
 async function makeRecords(
   ingredients: readonly Ingredient[],
-  closure: ClosureGraph,
+  closure: ValidClosure,
   form: Form,
   maker: RecordMaker,
 ): Promise<readonly PackageRecord[]> {

@@ -9,7 +9,7 @@ import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import { RECIPE_WORDS } from "../../registry/naming/front-words.ts";
 import { ARCHITECTURES, type PackageName, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
-import type { ClosureGraph } from "../layers/closure.ts";
+import type { ValidClosure } from "../layers/closure.ts";
 import { MAX_OWNER_ID } from "../layers/tar-header.ts";
 import { parseClosure } from "../nix/closure.ts";
 import { type LookupAnswer, parseGivenImage, parseLookupAnswers } from "../nix/lookup-json.ts";
@@ -32,7 +32,7 @@ export interface BuildRequest {
   readonly maxLayers: number | null;
   readonly extra: ExtraCommands | null;
   readonly popularity: { readonly file: string; readonly counts: "references" | "closures" } | null;
-  readonly closure: ClosureGraph;
+  readonly closure: ValidClosure;
   readonly outputPath: string;
 }
 

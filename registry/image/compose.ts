@@ -161,14 +161,15 @@ function linksLayer({ links, layer }: LinksRecord): ImageLayer {
 
 /** Where two parts offer one file the first one wins: its view lies on top. */
 function viewLayers(views: readonly ViewBundle[]): readonly ImageLayer[] {
-  return views
-    .map(({ part, bundle }) => {
-      const paths = bundle.storePaths.length === 0 ? [] : [describePaths(bundle.storePaths)];
-      const links = part.outputs.length === 0 ? [] : [`links: ${describePaths(part.outputs)}`];
-      const ground = part.kind === "ground" ? ["base: /tmp, /etc/passwd"] : [];
-      return { ...joined(bundle), holds: [...ground, ...paths, ...links].join("; ") };
-    })
-    .reverse();
+  return views.map((view) => ({ ...joined(view.bundle), holds: describeView(view) })).reverse();
+}
+
+function describeView({ part, bundle }: ViewBundle): string {
+  if (part.kind === "database") return "database of Nix: /nix/var/nix";
+  const paths = bundle.storePaths.length === 0 ? [] : [describePaths(bundle.storePaths)];
+  const links = part.outputs.length === 0 ? [] : [`links: ${describePaths(part.outputs)}`];
+  const ground = part.kind === "ground" ? ["base: /tmp, /etc/passwd"] : [];
+  return [...ground, ...paths, ...links].join("; ");
 }
 
 function wholeImages(ingredients: readonly Ingredient[]): readonly FoundImage[] {

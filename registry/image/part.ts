@@ -1,6 +1,6 @@
 // Which outputs of an image share one record: those of one package, those that a front word stands for
-// or needs, and those that every image holds. Decided by recipe and lookups alone, so that edge and
-// origin ask for the same records.
+// or needs, those that every image holds; and all of them, for what Nix must know of an image that it is
+// in. Decided by recipe and lookups alone, so that edge and origin ask for the same records.
 
 import {
   EXPANSION_WORDS,
@@ -21,10 +21,11 @@ export interface Ingredient {
 }
 
 /**
- * One package; what `shell` or `unix` stands for; what `fhs` needs; or the bottom of an image, which is
- * what every image holds, with the files that no package brings, such as `/etc/passwd`.
+ * One package; what `shell` or `unix` stands for; what `fhs` needs; what Nix knows of the image's store
+ * paths, the one part that depends on all others; or the bottom of an image, which is what every image
+ * holds, with the files that no package brings, such as `/etc/passwd`.
  */
-export const PART_KINDS = ["package", ...EXPANSION_WORDS, "fhs", "ground"] as const;
+export const PART_KINDS = ["package", ...EXPANSION_WORDS, "fhs", "database", "ground"] as const;
 export type PartKind = (typeof PART_KINDS)[number];
 
 /**
@@ -51,14 +52,16 @@ export function partsOf(ingredients: readonly Ingredient[]): readonly Part[] {
   const expansions = EXPANSION_WORDS.map((word) => ({ word, members: expansionIn(named, word) }));
   const grouped = new Set([...ground, ...expansions.flatMap(({ members }) => members)]);
   const others = named.filter((each) => !grouped.has(each));
-  const parts = [
+  const bottom = partOf("ground", packagesIn(ground));
+  const above = [
     ...packagesIn(others).map((each) => partOf("package", [each])),
     ...expansions.flatMap(({ word, members }) =>
       members.length === 0 ? [] : [partOf(word, packagesIn(members))],
     ),
     ...(needed.length === 0 ? [] : [partOf("fhs", packagesIn(needed))]),
-    partOf("ground", packagesIn(ground)),
   ];
+  const database = holdsNix(ingredients) ? [databaseOf([...above, bottom])] : [];
+  const parts = [...above, ...database, bottom];
   // Two names may lead to one output: it is in the image once, at its first place.
   return [...new Map(parts.map((part) => [partName(part), part])).values()];
 }
@@ -74,6 +77,21 @@ function isPackage({ found }: Ingredient): boolean {
   return found.kind === "found";
 }
 
+/** Nix, and what stands in for it, say so by the program that they are for. */
+const NIX = "nix";
+
+/** Told without looking into closures, of which the edge knows nothing before it has the records. */
+function holdsNix(ingredients: readonly Ingredient[]): boolean {
+  return packagesIn(ingredients).some(
+    ({ mainProgram, name }) => mainProgram === NIX || (mainProgram === null && name === NIX),
+  );
+}
+
+/** The same however the outputs are shared among the other parts. */
+function databaseOf(parts: readonly Part[]): Part {
+  return { kind: "database", outputs: [...new Set(parts.flatMap((part) => part.outputs))].sort() };
+}
+
 export function packagesIn(ingredients: readonly Ingredient[]): readonly FoundPackage[] {
   return ingredients.flatMap(({ found }) => packagesOf(found));
 }
@@ -81,6 +99,11 @@ export function packagesIn(ingredients: readonly Ingredient[]): readonly FoundPa
 function partOf(kind: PartKind, packages: readonly FoundPackage[]): Part {
   const outputs = packages.flatMap((each) => each.outputs.map(({ path }) => path));
   return { kind, outputs: [...new Set(outputs)] };
+}
+
+/** The outputs that an image has from the part: a database knows of them, and brings none. */
+export function outputsBrought({ kind, outputs }: Part): readonly StorePath[] {
+  return kind === "database" ? [] : outputs;
 }
 
 /** Who has an output in the part, in the order of the ingredients. */

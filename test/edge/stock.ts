@@ -6,7 +6,7 @@ import type { TagPins } from "../../registry/between/tag-pins.ts";
 import { canonicalImageOf } from "../../registry/image/canonical.ts";
 import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/image/compose.ts";
 import type { FoundPackage } from "../../registry/image/lookup.ts";
-import { type Ingredient, partName, partsOf } from "../../registry/image/part.ts";
+import { type Ingredient, outputsBrought, partName, partsOf } from "../../registry/image/part.ts";
 import type { LayerRecord, PackageRecord } from "../../registry/image/record.ts";
 import type { Variant } from "../../registry/image/variant.ts";
 import { type Digest, digestHex, digestOf } from "../../registry/naming/digest.ts";
@@ -76,7 +76,7 @@ export async function stockOf(names: readonly string[], edition = ""): Promise<S
       form: "zstd",
       packing: PACKINGS.zstd,
       bundles: [
-        { ...bundle, storePaths: part.outputs, popularity: name.length, holdsView: false },
+        { ...bundle, storePaths: outputsBrought(part), popularity: name.length, holdsView: false },
         { ...view, storePaths: [], popularity: 0, holdsView: true },
       ],
       coarser: [],

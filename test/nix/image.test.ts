@@ -138,15 +138,18 @@ describe("an image built without the registry", limit, () => {
     expect("error" in refused ? refused.error : "").toMatch(/no package zlib \(needed by fhs\)/);
   });
 
-  test("has the registry's digest of a whole image, by its name", async () => {
+  test("has the registry's digest of a whole image with Nix in it, by its name", async () => {
     const set = await realpath(await plantSet(onTestFinished));
     const folder = await temporaryDirectory(onTestFinished);
     await mkdir(join(folder, "files"));
     await writeFile(join(folder, "files/page"), "one\n");
     await writeFile(
       join(folder, "default.nix"),
-      `let set = import ${set}; in set // { nixportImages.site = {
-        contents = [ "hello" set.tools ./files ];
+      `let
+        set = import ${set};
+        nix = set.tools // { meta = set.tools.meta // { mainProgram = "nix"; }; };
+      in set // { nixportImages.site = {
+        contents = [ "hello" nix ./files ];
         config = { Entrypoint = [ "\${set.sh}/bin/sh" ]; User = "1000"; };
       }; }`,
     );
@@ -161,7 +164,8 @@ describe("an image built without the registry", limit, () => {
     const built = await build(...name, "--argstr", "pkgSource", `path!${await realpath(folder)}`);
     expect(built.digest).toBe(pulled.digest);
     const listing = await listLayout(built.path);
-    for (const path of ["bin/hello", "bin/hullo", "bin/tool", "bin/sh", "page"]) {
+    const files = ["bin/hello", "bin/hullo", "bin/tool", "bin/sh", "page"];
+    for (const path of [...files, "nix/var/nix/db/db.sqlite"]) {
       expect(listing.has(path), path).toBe(true);
     }
   });

@@ -136,6 +136,17 @@ describe("ingest", () => {
     await response.body?.cancel();
   });
 
+  test("refuses lookups of whose outputs only a database of Nix is known", async () => {
+    const inside = await stockOf(["nix"], "-inside");
+    await world.pushBlobs(inside);
+    const { records } = recordsBody(inside);
+    const databases = { records: records.filter(({ kind }) => kind === "database") };
+    expect((await world.push("POST", ingestPath.records, databases)).status).toBe(200);
+    const response = await world.push("POST", ingestPath.lookups, lookupsBody(inside, PIN));
+    expect(response.status).toBe(400);
+    await response.body?.cancel();
+  });
+
   test("refuses a manifest whose layers are not there, and a pointer to no manifest", async () => {
     const { manifest } = await imageOf(stock, "git");
     const put = await world.push("PUT", ingestPath.manifest(manifest.digest), manifest.bytes);

@@ -6,6 +6,7 @@ import { createRecordMaker } from "../../../origin/images/record-maker.ts";
 import { BASE_ENTRIES, GROUND_ID } from "../../../origin/layers/base.ts";
 import { packerId } from "../../../origin/layers/compression.ts";
 import { archiveEntries, packEntries } from "../../../origin/layers/entries.ts";
+import { databaseId } from "../../../origin/layers/nix-database.ts";
 import { createPacker } from "../../../origin/layers/packer.ts";
 import { NO_POPULARITY } from "../../../origin/layers/popularity.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
@@ -26,13 +27,16 @@ async function openLayers() {
   return { store, layers };
 }
 
-test("the packing id has the ground's bytes in it", async () => {
+test("the packing id has the ground's bytes in it, and how databases of Nix are written", async () => {
   const digest = await digestOf(archiveEntries(BASE_ENTRIES));
   expect(digest.startsWith(`sha256:${GROUND_ID}`)).toBe(true);
   const { layers } = await openLayers();
   const options = { layers, popularity: NO_POPULARITY, storeDirectory: "/nix/store" };
   const { packings } = createRecordMaker(options);
-  for (const form of FORMS) expect(packings[form].split(".")).toContain(`g${GROUND_ID}`);
+  for (const form of FORMS) {
+    const facts = packings[form].split(".");
+    expect(facts).toEqual(expect.arrayContaining([`g${GROUND_ID}`, `d${databaseId()}`]));
+  }
 });
 
 test("a layer that was packed when the ground was another is packed anew", async () => {

@@ -5,6 +5,7 @@ import { canonicalImageOf } from "../../../registry/image/canonical.ts";
 import {
   type Ingredient,
   loneOutput,
+  outputsBrought,
   ownersOf,
   PART_KINDS,
   partName,
@@ -18,7 +19,7 @@ import { foundOf, recipeOf, storePathOf } from "../fixture.ts";
 function ingredientsOf(repository: string): readonly Ingredient[] {
   const recipe = recipeOf(repository);
   const asked = namesOf(recipe).map((name) => {
-    const found = foundOf(`${name}-1`);
+    const found = foundOf(`${name}-1`, name === "nix" ? { mainProgram: "nix" } : {});
     const man = { name: "man", path: storePathOf(`${name}-1-man`) };
     const outputs = name === "two" ? [...found.outputs, man] : found.outputs;
     return { name, found: { ...found, outputs } };
@@ -40,6 +41,12 @@ const UNIX =
 const FHS = "fhs: nix-ld-1 glibc.out-1 stdenv.cc.cc.lib-1 zlib-1 openssl.out-1 coreutils-1";
 const SHELL = "shell: bashInteractive-1 coreutils-1 moreutils-1 nano-1";
 
+/** Every output of these parts and the ground, in the order of their paths. */
+function ofAll(...above: readonly string[]): string {
+  const names = [...above, GROUND].flatMap((part) => part.replace(/^\w+: /, "").split(" "));
+  return [...new Set(names)].map(storePathOf).sort().map(storePathName).join(" ");
+}
+
 describe("partsOf", () => {
   const rows: readonly [repository: string, parts: readonly string[]][] = [
     ["git/htop", ["git-1", "htop-1", GROUND]],
@@ -59,12 +66,39 @@ describe("partsOf", () => {
     ["fhs/zlib/git", ["git-1", "zlib-1", FHS, GROUND]],
     ["nonroot/fhs/unix/shell/git", ["git-1", SHELL, UNIX, FHS, GROUND]],
     ["nonroot/git", ["git-1", GROUND]],
+    ["nix", ["nix-1", `database: ${ofAll("nix-1")}`, GROUND]],
+    ["fhs/shell/nix", ["nix-1", SHELL, FHS, `database: ${ofAll("nix-1", SHELL, FHS)}`, GROUND]],
   ];
   for (const [repository, expected] of rows) {
     test(`makes ${expected.length} of ${repository}, the first on top`, () => {
       expect(parts(ingredientsOf(repository))).toStrictEqual(expected);
     });
   }
+
+  test.for([
+    { mainProgram: "nix", name: "lix", knows: true },
+    { mainProgram: null, name: "nix", knows: true },
+    { mainProgram: "nix-index", name: "nix", knows: false },
+    { mainProgram: null, name: "nix-index", knows: false },
+  ])("has a database for $name with the program $mainProgram: $knows", ({ knows, ...said }) => {
+    const [first, ...others] = ingredientsOf("git");
+    assert(first?.found.kind === "found");
+    const ingredients = [{ ...first, found: { ...first.found, ...said } }, ...others];
+    const kinds = partsOf(ingredients).map(({ kind }) => kind);
+    expect(kinds.includes("database")).toBe(knows);
+  });
+
+  test("has one database of the same outputs, whatever brings them", () => {
+    const databases = ["shell/nix", "nano/nix/moreutils/coreutils/bashinteractive"].map((name) => {
+      // `bashinteractive` is the same attribute, as the package set finds it.
+      const ingredients = ingredientsOf(name).map((each) =>
+        each.name === "bashinteractive" ? { ...each, found: foundOf("bashInteractive-1") } : each,
+      );
+      return partsOf(ingredients).filter(({ kind }) => kind === "database");
+    });
+    expect(databases[0]).toHaveLength(1);
+    expect(databases[0]).toStrictEqual(databases[1]);
+  });
 
   test("makes one of two names that lead to one package, at the first's place", () => {
     const [cacert, git, iana] = ingredientsOf("git");
@@ -116,5 +150,15 @@ describe("a part", () => {
     expect(owners(git)).toStrictEqual(["git"]);
     expect(owners(shell)).toStrictEqual(["bashInteractive", "coreutils", "moreutils", "nano"]);
     expect(owners(ground)).toStrictEqual(["cacert", "iana-etc"]);
+  });
+});
+
+describe("outputsBrought", () => {
+  test("is every output, but of a database, which only knows of them", () => {
+    const outputs = [storePathOf("a"), storePathOf("b")];
+    for (const kind of PART_KINDS) {
+      const brought = outputsBrought({ kind, outputs });
+      expect(brought, kind).toStrictEqual(kind === "database" ? [] : outputs);
+    }
   });
 });
