@@ -158,9 +158,13 @@ describe("modules", skipWhere(needsRoot || missingClient("podman")), () => {
         "python -c 'import foreign.c; print(1)'; foreign",
         // As docs/images.md says: nixpkgs' Python looks nowhere for libraries.
         "LD_LIBRARY_PATH=/lib python -c 'import foreign.cxx; print(2)'",
+        "python -c 'import foreign.cxx' 2>&1 | tail -1",
       ].join("\n");
       const output = run("shell/fhs/python3", script, "--volume", `${wheel}:/opt/wheel:ro`);
-      expect(output.split("\n")).toStrictEqual(["1", "program", "2"]);
+      expect(output.split("\n")).toStrictEqual([
+        ...["1", "program", "2"],
+        expect.stringMatching(/^ImportError: libstdc/),
+      ]);
     },
   );
 
