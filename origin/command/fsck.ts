@@ -6,10 +6,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { Config } from "../configuration/config.ts";
 import { openSubject, type Subject } from "../doctor/subject.ts";
 import { checkStorage } from "../fsck/check.ts";
-import type { Checked, OnChecked } from "../fsck/finding.ts";
-import { formatChecked } from "../fsck/page.ts";
+import type { Checked, OnChecked, Repaired } from "../fsck/finding.ts";
+import { formatChecked, formatRepaired } from "../fsck/page.ts";
+import { remake } from "../fsck/remake.ts";
+import { repairStorage } from "../fsck/repair.ts";
+import { openWorkshop, type Workshop } from "../fsck/workshop.ts";
+import { createLog } from "../log/log.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
 import { debianSetNixConfig, nixpkgsAnswers } from "./host.ts";
 import { existingEnvironment, statePathOf } from "./local-environment.ts";
@@ -17,46 +23,97 @@ import { fail, wrongConfiguration } from "./process.ts";
 import { showProgress } from "./progress.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
 
-const HELP = `usage: npm run nixport -- fsck [--json]
+const HELP = `usage: npm run nixport -- fsck [--repair] [--json]
 
 Reads everything that the origin has stored, as the environment configures it for npm run origin: whether
 the bytes of each value are those that were stored, and whether all that it names is there. Origins may
-serve meanwhile. Exit code 0: nothing is wrong. 1: something is, or it could not be found out. 2: bad usage.
+serve meanwhile. Exit code 0: nothing is wrong, or nothing is any more. 1: something is, or it could not be
+found out. 2: bad usage.
 
-  --json   an object with "origin": collections, findings with key, kind and missing, orphans, strangers,
-           withoutChecksum
+  --repair   remove what is wrong and have it made again, by this machine's Nix: layers of what they were
+             made of, records, configs and manifests of what is known of their images. What cannot be made
+             is removed with all that names it, so that whoever asks has it made anew. A serving origin
+             still knows records that were removed: restart it then
+  --json     an object with "origin": collections, findings with key, kind and missing, orphans, strangers,
+             withoutChecksum; with --repair also "repair": repairs with key and kind, and the findings left
 
 Damaged is what has other bytes than were stored, incomplete what names a value that is not there. Layers
 that nothing names are counted, and so are files that are no values: they harm nobody.
 `;
 
 export const fsck: Subcommand = {
-  summary: "read all that is stored, and say what is wrong with it",
+  summary: "read all that is stored, say what is wrong with it, and repair it",
   help: HELP,
   run: async (args, context) => {
     const { values } = parseArgs({
       args: [...args],
-      options: { json: { type: "boolean", default: false } },
+      options: {
+        json: { type: "boolean", default: false },
+        repair: { type: "boolean", default: false },
+      },
     });
-    const origin = await withSubject(context, (subject) => checkOrigin(subject, context));
-    const count = origin.findings.length;
-    process.stdout.write(
-      values.json ? `${JSON.stringify({ origin }, null, 2)}\n` : formatChecked("origin", origin),
+    const report = await withSubject(context, (subject) =>
+      checkOrigin(subject, values.repair, context),
     );
-    if (count > 0) fail(`${count} ${count === 1 ? "value is" : "values are"} wrong`);
+    process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : page(report));
+    const { length } = (report.repair ?? report.origin).findings;
+    if (length > 0) fail(`${length} ${length === 1 ? "value is" : "values are"} wrong`);
   },
 };
 
-async function checkOrigin(subject: Subject, { signal }: CommandContext): Promise<Checked> {
+interface Report {
+  readonly origin: Checked;
+  readonly repair?: Repaired;
+}
+
+function page({ origin, repair }: Report): string {
+  return formatChecked("origin", origin) + (repair === undefined ? "" : formatRepaired(repair));
+}
+
+async function checkOrigin(
+  subject: Subject,
+  isToRepair: boolean,
+  { signal }: CommandContext,
+): Promise<Report> {
   const { config, problems } = subject;
   if (config === null) fail(wrongConfiguration(problems));
   const { storagePath } = config;
   // Opening it would make it, and a misspelt place would be found to be in order.
   if (!existsSync(storagePath)) fail(`nothing is stored at ${storagePath}`);
   const store = await openFilesystemStore(storagePath);
-  return await withProgress((onChecked) =>
-    checkStorage({ store, reads: "everything", onChecked, signal }),
-  );
+  const check = (reads: "everything" | "documents") =>
+    withProgress((onChecked) => checkStorage({ store, reads, onChecked, signal }));
+  const origin = await check("everything");
+  if (!isToRepair || origin.findings.length === 0) return { origin };
+  const workshop = await workshopFor(subject, config, store, signal);
+  try {
+    const repair = await repairStorage({
+      ...{ store, found: origin.findings, check: () => check("documents") },
+      remake: async (wanted) => {
+        if (workshop !== null) await remake({ store, workshop, wanted, signal });
+      },
+    });
+    return { origin, repair };
+  } finally {
+    await workshop?.close();
+  }
+}
+
+/** Without Nix nothing is made, and what is removed is made by whoever has one. */
+async function workshopFor(
+  subject: Subject,
+  config: Config,
+  store: BlobStore,
+  signal: AbortSignal,
+): Promise<Workshop | null> {
+  const found = await subject.findNix();
+  if (found.kind !== "found") {
+    process.stderr.write("nothing is made again here: no Nix that can be used\n");
+    return null;
+  }
+  const log = createLog({ ...config.logStyle, level: "warn" });
+  const rootsDir = join(subject.statePath, "fsck-roots");
+  return openWorkshop({ config, nix: found.nix, store, rootsDir, log, signal });
 }
 
 async function withProgress<Result>(work: (onChecked: OnChecked) => Promise<Result>) {

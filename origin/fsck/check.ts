@@ -142,7 +142,7 @@ async function missingOf(
   named: Named,
 ): Promise<readonly string[]> {
   if (named.kind === "record-of") {
-    return isListed(known, named) ? [] : [`a record of ${named.output}`];
+    return isListed(known, named) ? [] : [named.output];
   }
   const sizeBytes = await store.sizeBytes(named.key);
   return sizeBytes !== undefined && (named.sizeBytes ?? sizeBytes) === sizeBytes ? [] : [named.key];

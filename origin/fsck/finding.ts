@@ -7,7 +7,7 @@ export type Finding = { readonly key: string } & (
     }
   | {
       readonly kind: "incomplete";
-      /** What it names and what is not there, or in another size. */
+      /** What it names and what is not there, or in another size. A store path: any record of it. */
       readonly missing: readonly string[];
     }
 );
@@ -26,6 +26,18 @@ export interface Checked {
   readonly strangers: number;
   /** As earlier versions stored them: what changed in them cannot be told. */
   readonly withoutChecksum: number;
+}
+
+export interface Repair {
+  readonly key: string;
+  /** There again; or not, until somebody asks for what it was of. */
+  readonly kind: "made-again" | "removed";
+}
+
+export interface Repaired {
+  readonly repairs: readonly Repair[];
+  /** What is still wrong. */
+  readonly findings: readonly Finding[];
 }
 
 /** Called as often as one likes. */

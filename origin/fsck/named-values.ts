@@ -4,6 +4,7 @@
 import { parseJson } from "../../registry/http/json.ts";
 import { outputPathsOf, parseFound } from "../../registry/image/lookup.ts";
 import { parseManifest } from "../../registry/image/named-blobs.ts";
+import { outputsBrought } from "../../registry/image/part.ts";
 import { parsePackageRecord, popularityBlob, recordLayers } from "../../registry/image/record.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
@@ -80,7 +81,7 @@ function ofRecord(key: StorageKey, bytes: Uint8Array): Reading {
   const layers = recordLayers(record).map(({ digest, sizeBytes }) => layer(digest, sizeBytes));
   return named(
     [...layers, ...(popularity === null ? [] : [layer(popularity, null)])],
-    record.outputs,
+    outputsBrought(record),
   );
 }
 

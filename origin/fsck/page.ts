@@ -1,7 +1,7 @@
 // What a check found, as a person reads it.
 
 import { describeBytes } from "../words/quantities.ts";
-import type { Checked, Finding } from "./finding.ts";
+import type { Checked, Finding, Repair, Repaired } from "./finding.ts";
 
 /** Findings of a kind that are named; `--json` has all. */
 const MAX_NAMED = 50;
@@ -27,6 +27,20 @@ export function formatChecked(side: string, checked: Checked): string {
   return `${[`${side}: ${said}`, ...counts, ...notes, ...named(findings)].join("\n")}\n`;
 }
 
+export function formatRepaired({ repairs, findings }: Repaired): string {
+  const lines = [...Map.groupBy(repairs, ({ kind }) => kind)].flatMap(([kind, group]) => [
+    ...group.slice(0, MAX_NAMED).map(({ key }) => `  ${WORDS[kind]}: ${key}`),
+    ...(group.length > MAX_NAMED ? [`  and ${group.length - MAX_NAMED} more`] : []),
+  ]);
+  const said = findings.length === 0 ? "nothing is wrong any more" : "still wrong:";
+  return `${[`repaired: ${said}`, ...lines, ...named(findings)].join("\n")}\n`;
+}
+
+const WORDS: Readonly<Record<Repair["kind"], string>> = {
+  "made-again": "made again",
+  removed: "removed",
+};
+
 function named(findings: readonly Finding[]): readonly string[] {
   return [...Map.groupBy(findings, ({ kind }) => kind).values()].flatMap((group) => [
     ...group.slice(0, MAX_NAMED).map(line),
@@ -41,7 +55,8 @@ function line(finding: Finding): string {
     case "incomplete": {
       const [first = "", ...more] = finding.missing;
       const others = more.length === 0 ? "" : ` and ${more.length} more`;
-      return `  incomplete: ${finding.key} names ${first}${others}`;
+      const what = first.startsWith("/") ? `a record of ${first}` : first;
+      return `  incomplete: ${finding.key} names ${what}${others}`;
     }
     default:
       return finding satisfies never;

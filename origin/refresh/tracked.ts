@@ -69,6 +69,12 @@ const storedSchema = v.array(
   }),
 );
 
+/** Of a stored list; none of what is none. */
+export function parseTracked(bytes: Uint8Array): readonly TrackedImage[] {
+  const parsed = v.safeParse(storedSchema, parseStoredJson(bytes));
+  return parsed.success ? parsed.output : [];
+}
+
 export function imageKey({ recipe, tag, variant }: NamedImage): string {
   return `${tag} ${variant} ${canonicalRecipe(recipe)}`;
 }
@@ -83,8 +89,7 @@ export async function openTracked(options: TrackedOptions): Promise<Tracked> {
 
   async function load(): Promise<Map<string, TrackedImage>> {
     const bytes = keepMs === 0 ? undefined : await store.lookup(key);
-    const parsed = v.safeParse(storedSchema, bytes && parseStoredJson(bytes));
-    const known = parsed.success ? parsed.output.slice(-MAX_IMAGES) : [];
+    const known = bytes === undefined ? [] : parseTracked(bytes).slice(-MAX_IMAGES);
     return new Map(known.map((image) => [imageKey(image), image]));
   }
 

@@ -118,6 +118,18 @@ export function canonicalNames({ words, packages }: Omit<Recipe, "architecture">
   return [...words, ...packages].join("/");
 }
 
+/** What `canonicalRecipe` has spelled, with the names as their set has them. Undefined for anything else. */
+export function parseCanonicalRecipe(text: string): Recipe | undefined {
+  const components = text.split("/");
+  const [first] = components;
+  const architecture = ARCHITECTURES.find((each) => each === first) ?? "amd64";
+  const rest = components.slice(first === architecture ? 1 : 0);
+  const words = RECIPE_WORDS.filter((word) => rest.includes(word));
+  const packages = rest.slice(words.length) as PackageName[];
+  const recipe = { architecture, words, packages };
+  return packages.length <= MAX_PACKAGES && canonicalRecipe(recipe) === text ? recipe : undefined;
+}
+
 /** Every name that is looked up for an image of it: what is named, and what its words need. */
 export function namesOf({ words, packages }: Omit<Recipe, "architecture">): readonly PackageName[] {
   return [...new Set([...packages, ...words.flatMap(needsOf)])];

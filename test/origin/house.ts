@@ -15,7 +15,7 @@ const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
 export const REPOSITORY_PREFIX = process.arch === "arm64" ? "arm64/" : "";
 
 /** Nothing that a test builds is in a cache, and asking for it would only cost time. */
-const ENV: Readonly<Record<string, string>> = {
+export const ENV: Readonly<Record<string, string>> = {
   PATH: process.env.PATH ?? "",
   HOME: process.env.HOME ?? "/root",
   NIX_CONFIG: "sandbox = false\nsubstituters =\nmax-jobs = 2\ndownload-attempts = 1\n",

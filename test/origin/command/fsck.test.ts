@@ -13,7 +13,7 @@ async function plantState(onEnd: Ending): Promise<string> {
   const layers = join(statePath, "origin/layers");
   await mkdir(layers, { recursive: true });
   await writeFile(join(layers, hexOf("whole")), "whole");
-  await writeFile(join(layers, hexOf("damaged")), "damaged!");
+  await writeFile(join(layers, hexOf("damaged")), "other");
   return statePath;
 }
 
@@ -37,7 +37,7 @@ describe("nixport fsck", { timeout: 60_000 }, () => {
     const result = await ended(start(["fsck", "--json"], { NIXPORT_STATE: statePath }));
     const { origin } = JSON.parse(result.stdout);
     expect(origin.findings).toStrictEqual([{ key: DAMAGED, kind: "damaged" }]);
-    expect(origin.collections.layers).toStrictEqual({ values: 2, bytes: 13 });
+    expect(origin.collections.layers).toStrictEqual({ values: 2, bytes: 10 });
     expect(result.code).toBe(1);
   });
 
@@ -46,5 +46,18 @@ describe("nixport fsck", { timeout: 60_000 }, () => {
     const { code, stderr } = await ended(start(["fsck"], { NIXPORT_STATE: statePath }));
     expect(stderr).toBe(`nixport: nothing is stored at ${statePath}/origin\n`);
     expect(code).toBe(1);
+  });
+
+  test("removes what nothing can be made of, and ends with 0", async () => {
+    const statePath = await plantState(onTestFinished);
+    const result = await ended(start(["fsck", "--repair"], { NIXPORT_STATE: statePath }));
+    expect(result.stdout).toMatch(
+      new RegExp(`\\nrepaired: nothing is wrong any more\\n  removed: ${DAMAGED}\\n$`),
+    );
+    expect(result.code).toBe(0);
+    const left = await readdir(join(statePath, "origin/layers"));
+    expect(left).toStrictEqual([hexOf("whole")]);
+    const again = await ended(start(["fsck"], { NIXPORT_STATE: statePath }));
+    expect(again.code).toBe(0);
   });
 });
