@@ -231,15 +231,7 @@ export function createRecords(options: RecordsOptions): Records {
         if (result.kind === "record") records.push(result.record);
         else failures.push(...result.failures.flatMap((one) => named(one, each, ingredients)));
       }
-      return { records, failures: eachOnce(failures), isRemembered: open.length === 0 };
+      return { records, failures, isRemembered: open.length === 0 };
     },
   };
-}
-
-/** Several parts may need what one derivation fails to make: it is told of each name once. */
-function eachOnce(failures: readonly NamedFailure[]): readonly NamedFailure[] {
-  return failures.filter(
-    ({ name, failure }, place) =>
-      failures.findIndex((one) => one.name === name && one.failure === failure) === place,
-  );
 }

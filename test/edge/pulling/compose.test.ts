@@ -16,7 +16,7 @@ import {
   type World,
 } from "../world.ts";
 
-const NAMES = ["git", "htop", "jq"];
+const NAMES = ["git", "htop", "jq", "nix"];
 const PIN = pinOf("a".repeat(40));
 const OLDER_PIN = pinOf("b".repeat(40));
 
@@ -40,6 +40,7 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     ["0git/git/jq", "git/jq"],
     ["fhs/git", "fhs/git"],
     ["nonroot/fhs/jq/0git", "fhs/nonroot/git/jq"],
+    ["fhs/nix/jq/0git/htop", "fhs/git/htop/jq/nix"],
   ])("gives %s the digest of %s, to whose packages its names lead", async (name, canonical) => {
     const response = await world.pull(manifestPath(name, "latest"));
     expect(cacheStatus(response)).toBe("nixport; hit; detail=composed");
@@ -111,6 +112,7 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     ["a package without a lookup", "git/nothere", "latest"],
     ["a tag whose pins are unknown", "git", "unknown"],
     ["a commit without lookups", "git", "d".repeat(40)],
+    ["a combination with Nix, whose database nobody has made", "git/nix", "latest"],
   ] as const)("answers 503 for %s while the origin is stopped", async ([, repository, tag]) => {
     const response = await world.pull(manifestPath(repository, tag));
     expect(response.status).toBe(503);

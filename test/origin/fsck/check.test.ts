@@ -8,8 +8,9 @@ import { checkStorage } from "../../../origin/fsck/check.ts";
 import type { Checked, Finding } from "../../../origin/fsck/finding.ts";
 import { readValue } from "../../../origin/fsck/read-value.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
-import { LASTING, listedKey, parseStorageKey } from "../../../origin/storage/keys.ts";
-import { parseStoredJson } from "../../../origin/storage/stored-json.ts";
+import { LASTING, listedKey, parseStorageKey, storageKey } from "../../../origin/storage/keys.ts";
+import { parseStoredJson, storedJson } from "../../../origin/storage/stored-json.ts";
+import { parsePackageRecord } from "../../../registry/image/record.ts";
 import { hexOf } from "../../registry/fixture.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { plantSet, startHouse } from "../house.ts";
@@ -146,6 +147,22 @@ describe("a check", () => {
       "lookups/…/heavy",
       expect.stringMatching(/^outbox\//),
     ]);
+  });
+
+  test("takes no record that only knows of an output for one that brings it", async () => {
+    const root = await copyOf(onTestFinished);
+    const [key = ""] = (await keysOf(root, "records")).filter((each) =>
+      each.endsWith("-heavy-1.0"),
+    );
+    const record = parsePackageRecord(parseStoredJson(await readFile(join(root, key))));
+    assert(record !== undefined);
+    const database = { ...record, kind: "database" } as const;
+    const place = storageKey.record(record.packing, database);
+    await writeFile(join(root, place), storedJson(database));
+    await rm(join(root, key));
+    const { findings } = await check(root);
+    expect(findings.map((each) => each.key)).toContainEqual(expect.stringMatching(/\/heavy$/));
+    expect(findings).not.toContainEqual(damaged(place));
   });
 
   test("finds a record that lies under the key of another", async () => {
