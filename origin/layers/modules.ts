@@ -55,8 +55,8 @@ function perlEntries(files: ClosureFiles, root: StorePath): readonly ArchiveEntr
 }
 
 /**
- * nixpkgs names modules so and applications not: these bring modules of their own choice, which are
- * nobody else's.
+ * nixpkgs builds modules under such names, with what their set has, and applications under others: these
+ * bring modules of their own choice, which are nobody else's.
  */
 const PYTHON_MODULE = /^python(\d+\.\d+)-./;
 
