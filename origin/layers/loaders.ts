@@ -38,5 +38,7 @@ export function readLoaders(
     { path: "/run/current-system/sw/share/nix-ld/lib", target: "/lib" },
     // Scripts name /usr/bin/python3, and a view has directories there only for what its package has.
     { path: "/usr/bin", target: "../bin" },
+    // Where installers look for the versions of libraries, such as that of VS Code's server.
+    { path: "/usr/lib64", target: "../lib" },
   ];
 }

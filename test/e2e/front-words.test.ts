@@ -100,6 +100,19 @@ describe("podman run", skipWhere(missing("podman", "runc")), () => {
       });
     }
 
+    test("shows the versions of its libraries where VS Code's server looks for them", () => {
+      const script = [
+        "readlink -f /usr/lib64/libstdc++.so.6 | awk -F'.so.' '{ print $NF }'",
+        "sed -n 's/.*release version \\([0-9.]*[0-9]\\).*/\\1/p' $(readlink -f /usr/lib64/libc.so.6)",
+      ].join("; ");
+      const { lines, stderr } = podman([], IMAGE, script);
+      expect(stderr).toBe("");
+      expect(lines).toStrictEqual([
+        expect.stringMatching(/^6\.0\.\d+$/),
+        expect.stringMatching(/^2\.\d+$/),
+      ]);
+    });
+
     test("shows all programs in /usr/bin", () => {
       const script =
         "printf '#!/usr/bin/env bash\\necho $0' > /tmp/a; printf '#!/usr/bin/git hash-object\\n' > /tmp/b; chmod +x /tmp/?; /tmp/a && cd /tmp && /tmp/b; PATH=/usr/bin command -v git";

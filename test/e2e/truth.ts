@@ -26,6 +26,7 @@ export interface Truth {
 /** Of an image with `fhs` in its name. */
 export const FHS_LINKS: Truth["links"] = new Map([
   ["usr/bin", "../bin"],
+  ["usr/lib64", "../lib"],
   ["run/current-system/sw/share/nix-ld/lib", "/lib"],
 ]);
 

@@ -73,7 +73,7 @@ describe("front words", { ...limit, ...skipWhere(hidesHost) }, () => {
     const top = history.at(-1)?.created_by.replaceAll(/\/nix\/store\/\w{32}-/g, "");
     const folder = LOADER.includes("x86") ? "/lib64" : "/lib";
     expect(top).toBe(
-      `nixport ${folder}/${LOADER} -> nix-ld-1.0/libexec/nix-ld, /lib/ld.so -> glibc-1.0/lib/${LOADER}, /run/current-system/sw/share/nix-ld/lib -> /lib, /usr/bin -> ../bin`,
+      `nixport ${folder}/${LOADER} -> nix-ld-1.0/libexec/nix-ld, /lib/ld.so -> glibc-1.0/lib/${LOADER}, /run/current-system/sw/share/nix-ld/lib -> /lib, /usr/bin -> ../bin, /usr/lib64 -> ../lib`,
     );
   });
 

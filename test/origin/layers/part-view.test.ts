@@ -90,6 +90,7 @@ describe("the view of what fhs needs", () => {
       { path: "/lib/ld.so", target: `${outputs[1]}/lib/${loader}` },
       { path: "/run/current-system/sw/share/nix-ld/lib", target: "/lib" },
       { path: "/usr/bin", target: "../bin" },
+      { path: "/usr/lib64", target: "../lib" },
     ]);
   });
 
