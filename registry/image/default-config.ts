@@ -8,7 +8,7 @@ import {
 } from "../naming/recipe.ts";
 import type { ImageConfig } from "./image-config.ts";
 import { type Found, type FoundPackage, outputPathsOf, packagesOf } from "./lookup.ts";
-import type { Ingredient } from "./part.ts";
+import { type Ingredient, namedAlone } from "./part.ts";
 import { type LocaleFacts, MODULE_KINDS, type ModuleKind, type PackageRecord } from "./record.ts";
 
 /**
@@ -48,7 +48,7 @@ export function defaultConfig(
   );
   const versions = (found: Found) => packagesOf(found).map(packageVersion);
   const named = ingredients.filter(({ neededBy }) => neededBy === undefined);
-  const command = defaultCommand(named, records);
+  const command = defaultCommand(ingredients, records);
   const described = named
     .filter(({ name }) => !isImplicit(name))
     .flatMap(({ found }) => versions(found));
@@ -74,7 +74,7 @@ export function defaultConfig(
   };
 }
 
-/** The shell if a package of the recipe is one, else the main program of the first that has one. */
+/** The shell if a package of the recipe is one, else the main program of the first named that has one. */
 function defaultCommand(
   ingredients: readonly Ingredient[],
   records: readonly PackageRecord[],
@@ -82,13 +82,14 @@ function defaultCommand(
   for (const shell of ["/bin/bash", "/bin/sh"] as const) {
     if (records.some((record) => record.provides.includes(shell))) return shell;
   }
-  for (const { name, found } of ingredients) {
+  const packages = records.filter(({ kind }) => kind === "package");
+  for (const { name, found } of namedAlone(ingredients)) {
     if (isImplicit(name)) continue;
     const said = packagesOf(found).find(({ mainProgram }) => mainProgram)?.mainProgram;
     const own = new Set(outputPathsOf(found));
     const program =
       said ??
-      records.find((each) => each.program && each.outputs.some((path) => own.has(path)))?.program;
+      packages.find((each) => each.program && each.outputs.some((path) => own.has(path)))?.program;
     if (program) return `/bin/${program}`;
   }
   return null;

@@ -50,8 +50,7 @@ export function partsOf(ingredients: readonly Ingredient[]): readonly Part[] {
   const needed = ingredients.filter(({ neededBy }) => neededBy !== undefined);
   const ground = named.filter((each) => isImplicit(each.name) && isPackage(each));
   const expansions = EXPANSION_WORDS.map((word) => ({ word, members: expansionIn(named, word) }));
-  const grouped = new Set([...ground, ...expansions.flatMap(({ members }) => members)]);
-  const others = named.filter((each) => !grouped.has(each));
+  const others = namedAlone(ingredients).filter((each) => !ground.includes(each));
   const bottom = partOf("ground", packagesIn(ground));
   const above = [
     ...packagesIn(others).map((each) => partOf("package", [each])),
@@ -64,6 +63,13 @@ export function partsOf(ingredients: readonly Ingredient[]): readonly Part[] {
   const parts = [...above, ...database, bottom];
   // Two names may lead to one output: it is in the image once, at its first place.
   return [...new Map(parts.map((part) => [partName(part), part])).values()];
+}
+
+/** What is named and is no part of what front words stand for: what the user came for, if anything. */
+export function namedAlone(ingredients: readonly Ingredient[]): readonly Ingredient[] {
+  const named = ingredients.filter(({ neededBy }) => neededBy === undefined);
+  const grouped = new Set(EXPANSION_WORDS.flatMap((word) => expansionIn(named, word)));
+  return named.filter((each) => !grouped.has(each));
 }
 
 /** What the word stands for, or nothing where some of it is not there: part of a shell is no shell. */

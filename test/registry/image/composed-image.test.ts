@@ -95,6 +95,27 @@ describe("a composed image", () => {
     expect(config.config.Env).toStrictEqual([...BEFORE, ...row.env]);
   });
 
+  test("starts what is named, and nothing that a front word stands for or needs", async () => {
+    for (const [name, command] of [
+      ["fhs/unix/htop", ["/bin/htop"]],
+      ["unix", undefined],
+      ["fhs/zlib", undefined],
+      // Part of what unix stands for is what is named.
+      ["less/which", ["/bin/less"]],
+    ] as const) {
+      const ingredients = ingredientsOf(name).map((each) => {
+        const isOfWord = each.found.kind === "found" && /-1$/.test(each.found.name);
+        const found = { ...each.found, ...(isOfWord && { mainProgram: each.name }) };
+        return { ...each, found } as Ingredient;
+      });
+      const records = recordsOf(ingredients, "gzip").map((record) =>
+        record.kind === "package" ? record : { ...record, program: "own" },
+      );
+      const { config } = await read(name, "oci-gzip", ingredients, records);
+      expect(config.config.Cmd, name).toStrictEqual(command);
+    }
+  });
+
   test("starts the main program that the package set names, before one that was guessed", async () => {
     const [cacert, git, iana] = ingredientsOf("git");
     assert(cacert && git && iana);
