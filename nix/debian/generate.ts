@@ -11,7 +11,7 @@ import { type Busybox, bringBusybox } from "./busybox.ts";
 import { fetchForeignIndex } from "./foreign-index.ts";
 import { busyboxFileName, type Lock, lockFileName, popularityOf } from "./lock.ts";
 import { type LockSummary, makeLock, summarise } from "./make-lock.ts";
-import { TABLES, type Tables, TOOL_TABLES } from "./packages.ts";
+import { TABLES, type Tables, TOOL_TABLES, UNCOUNTED } from "./packages.ts";
 import { resolve } from "./resolve.ts";
 import { CommandError } from "./run.ts";
 import { writeSetFolder } from "./set-folder.ts";
@@ -70,7 +70,7 @@ export async function generateDebianSet(options: GenerateOptions): Promise<Summa
   const locked = [own, ...others.filter((each) => "lock" in each)];
   const first = TARGETS.flatMap((target) => locked.find((each) => each.target === target) ?? [])[0];
   const files: Record<string, string | Uint8Array> = {
-    "popularity.json": json(popularityOf((first ?? own).lock)),
+    "popularity.json": json(popularityOf((first ?? own).lock, UNCOUNTED)),
     [busyboxFileName(native.system)]: own.busybox,
   };
   for (const { target, lock } of locked) files[lockFileName(target.system)] = json(lock);

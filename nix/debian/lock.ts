@@ -81,12 +81,19 @@ function isLeaf(value: LockedAttribute | AttributeSet): value is LockedAttribute
   return typeof value.package === "string";
 }
 
-// In how many of the root packages' closures each store name occurs. Names are without versions,
-// cut as `builtins.parseDrvName` cuts them, so that the data outlives an update; where two packages
-// share such a name (libpcre2-8-0 and libpcre2-16-0), the more popular one counts.
-export function popularityOf(lock: Lock): Readonly<Record<string, number>> {
+// In how many of the root packages' closures each store name occurs, but for roots of which few images
+// have another beside them. Names are without versions, cut as `builtins.parseDrvName` cuts them, so that
+// the data outlives an update; where two packages share such a name (libpcre2-8-0 and libpcre2-16-0), the
+// more popular one counts.
+export function popularityOf(
+  lock: Lock,
+  uncounted: readonly RegExp[],
+): Readonly<Record<string, number>> {
   const counts = new Map<string, number>();
-  const roots = new Set(leaves(lock.attributes).map(([, leaf]) => leaf.package));
+  const counted = leaves(lock.attributes).filter(
+    ([attribute]) => !uncounted.some((pattern) => pattern.test(attribute)),
+  );
+  const roots = new Set(counted.map(([, leaf]) => leaf.package));
   for (const root of roots) {
     for (const name of closureOf(lock.packages, root)) {
       counts.set(name, (counts.get(name) ?? 0) + 1);

@@ -222,6 +222,10 @@ export const TOOLS: readonly string[] = [
 // The group every script's `#!` line leads to.
 export const SHELL = "bash";
 
+// Roots that say nothing of what images share: modules come with their interpreter, and need what it needs;
+// Nix is hardly ever named beside other tools.
+export const UNCOUNTED: readonly RegExp[] = [/\./, /^nix$/];
+
 export interface Tables {
   readonly roots: readonly RootRow[];
   readonly groups: readonly Group[];

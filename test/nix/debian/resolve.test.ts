@@ -226,15 +226,20 @@ describe("popularityOf", () => {
       busybox: DEB,
       tools: [],
       // An alias of a package is not a second root.
-      attributes: { a: { package: "a" }, alias: { package: "a" }, Set: { b: { package: "b" } } },
+      attributes: {
+        ...{ a: { package: "a" }, alias: { package: "a" }, Set: { b: { package: "b" } } },
+        modules: { c: { package: "c" } },
+      },
       packages: {
         a: entry("a-1.0-1", ["libx-2-0"]),
         b: entry("b-1.0-1", ["libx-2-0", "libx-3-0"]),
+        c: entry("c-1.0-1", ["a"]),
         "libx-2-0": entry("libx-2-0-1.0-1", []),
         "libx-3-0": entry("libx-3-0-1.0-1", []),
       },
     };
-    expect(popularityOf(lock)).toStrictEqual({ a: 1, b: 1, libx: 2 });
+    expect(popularityOf(lock, [/^modules\./])).toStrictEqual({ a: 1, b: 1, libx: 2 });
+    expect(popularityOf(lock, [])).toStrictEqual({ a: 2, b: 1, c: 1, libx: 3 });
   });
 
   test("cuts names as Nix does", () => {
