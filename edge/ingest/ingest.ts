@@ -1,4 +1,4 @@
-// What the origin backfills: one switch over the ingest routes, each authenticated before anything
+// What the origin backfills, and asks of what is stored: one switch over the ingest routes, each authenticated before anything
 // is read, of its body or of storage. Everything is idempotent, so a replayed or repeated request
 // changes nothing.
 
@@ -16,6 +16,7 @@ import {
   ingestPointers,
   ingestRecords,
 } from "./ingest-documents.ts";
+import { removeValues, tellValues } from "./stored-values.ts";
 
 /** A body of records names some hundred layers with their store paths: far below this. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
@@ -63,6 +64,10 @@ async function take(edge: Edge, request: Request, url: URL, route: IngestRoute):
       return ingestLookups(edge, parseJson(await readDocument(edge, request, url)));
     case "pointers":
       return ingestPointers(edge, parseJson(await readDocument(edge, request, url)));
+    case "values":
+      return tellValues(edge, parseJson(await readDocument(edge, request, url)));
+    case "removals":
+      return removeValues(edge, parseJson(await readDocument(edge, request, url)));
     case "manifest":
       return ingestManifest(edge, route.digest, await readDocument(edge, request, url));
     default:

@@ -62,6 +62,52 @@ export const r2Key = {
   staging: (digest: Digest, upload: string) => `staging/${digestHex(digest)}/${upload}`,
 };
 
+/** What of the above a key is; what follows the folder is its name. Undefined for no key of the edge's. */
+export interface ParsedKey {
+  readonly kind:
+    | "pointer"
+    | "pins"
+    | "lookup"
+    | "record"
+    | "manifest"
+    | "blob"
+    | "output"
+    | "staging";
+  readonly name: string;
+}
+
+export function parseKvKey(key: string): ParsedKey | undefined {
+  return key === kvKey.latestPins ? { kind: "pins", name: "" } : parsed(key, KV_FOLDERS);
+}
+
+export function parseR2Key(key: string): ParsedKey | undefined {
+  if (key === r2Key.latestPins) return { kind: "pins", name: "" };
+  const found = parsed(key, R2_FOLDERS);
+  if (found?.kind !== "blob") return found;
+  const [fan = "", hex = ""] = found.name.split("/");
+  return hex.startsWith(fan) ? { kind: "blob", name: hex } : undefined;
+}
+
+const KV_FOLDERS: Readonly<Record<string, ParsedKey["kind"]>> = {
+  ...{ p: "pointer", t: "pins", l: "lookup", r: "record", m: "manifest" },
+};
+const R2_FOLDERS: Readonly<Record<string, ParsedKey["kind"]>> = {
+  ...{ blobs: "blob", manifests: "manifest", pointers: "pointer", tags: "pins" },
+  ...{ outputs: "output", staging: "staging" },
+};
+
+/** What R2 holds, by how keys begin: what names others before what it names. */
+export const R2_ORDER: readonly string[] = [
+  ...["pointers/", "manifests/", "tags/", r2Key.latestPins, "outputs/", "blobs/", "staging/"],
+];
+
+function parsed(key: string, folders: typeof KV_FOLDERS): ParsedKey | undefined {
+  const end = key.indexOf("/");
+  const [folder, name] = [key.slice(0, end), key.slice(end + 1)];
+  const kind = end > 0 && Object.hasOwn(folders, folder) ? folders[folder] : undefined;
+  return kind && name !== "" ? { kind, name } : undefined;
+}
+
 /**
  * With the composer's version, since an image of an earlier one is another: under a tag that is a commit it
  * would be answered for ever. A recipe of many packages is longer than a key may be: its hash stands for

@@ -52,7 +52,8 @@ export async function lookupPointer(
         type: "arrayBuffer",
         cacheTtl: KV_TTL_SECONDS,
       });
-      const pointer = value === null ? undefined : await parse(new Uint8Array(value), metadata);
+      const pointer =
+        value === null ? undefined : await parsePointer(new Uint8Array(value), metadata);
       return pointer && { pointer, tier: "kv" };
     },
     async () => {
@@ -115,10 +116,14 @@ function factsOf(pointer: Pointer): Record<string, string> {
 }
 
 async function parseObject(object: R2ObjectBody): Promise<Pointer | undefined> {
-  return parse(await object.bytes(), object.customMetadata);
+  return parsePointer(await object.bytes(), object.customMetadata);
 }
 
-async function parse(bytes: Uint8Array, facts: unknown): Promise<Pointer | undefined> {
+/** `facts` lie beside the bytes. */
+export async function parsePointer(
+  bytes: Uint8Array,
+  facts: unknown,
+): Promise<Pointer | undefined> {
   const parsed = v.safeParse(factsSchema, facts);
   if (!parsed.success) return undefined;
   const { digest, mediaType, pin, packing, resolvedAtMs, omitted } = parsed.output;

@@ -35,7 +35,7 @@ async function mergeInR2(edge: Edge, key: string, told: TagPins): Promise<TagPin
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts += 1) {
     const object = await edge.r2.get(key);
     const text = await object?.text();
-    const merged = mergeTagPins(parse(text), told);
+    const merged = mergeTagPins(parseTagPins(text), told);
     const mergedText = JSON.stringify(merged);
     if (mergedText === text) return merged;
     const written = await edge.r2.put(key, mergedText, {
@@ -79,7 +79,7 @@ async function copyToKv(edge: Edge, key: string, pins: TagPins): Promise<void> {
   if ((await edge.kv.get(key)) !== text) await edge.kv.put(key, text);
 }
 
-function parse(text: string | undefined): TagPins | undefined {
+export function parseTagPins(text: string | undefined): TagPins | undefined {
   if (text === undefined) return undefined;
   try {
     const parsed = v.safeParse(tagPinsSchema, JSON.parse(text));

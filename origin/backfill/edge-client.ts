@@ -3,6 +3,12 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
 import type { LookupsBody, PointersBody, RecordsBody } from "../../registry/between/backfill.ts";
+import {
+  type RemovalsBody,
+  type ValuesBody,
+  type ValuesPage,
+  valuesPageSchema,
+} from "../../registry/between/stored-values.ts";
 import { type SecretKey, signRequest } from "../../registry/between/token.ts";
 import { readLimited } from "../../registry/http/body.ts";
 import type { ByteRange } from "../../registry/http/content.ts";
@@ -31,7 +37,14 @@ export interface EdgeClient {
   postRecords(body: RecordsBody): Promise<PushResult>;
   postLookups(body: LookupsBody): Promise<PushResult>;
   postPointers(body: PointersBody): Promise<PushResult>;
+  /** A page of what it has stored. */
+  askValues(body: ValuesBody): Promise<ValuesResult>;
+  postRemovals(body: RemovalsBody): Promise<PushResult>;
 }
+
+export type ValuesResult =
+  | { readonly kind: "page"; readonly page: ValuesPage }
+  | { readonly kind: "refused" | "unreachable"; readonly message: string };
 
 export interface EdgeClientOptions {
   readonly url: string;
@@ -44,6 +57,10 @@ export interface EdgeClientOptions {
 
 const SINGLE_PUT_MAX_BYTES = 90 * 1024 * 1024;
 const MAX_ANSWER_BYTES = 64 * 1024;
+/** A page of values, each of which may name some hundred others. */
+const MAX_PAGE_BYTES = 16 * 1024 * 1024;
+/** What an edge hashes for a page. */
+const PAGE_MOVES_BYTES = 64 * 1024 * 1024;
 /** A deadline that a slow but living uplink (1 MB/s) still meets. */
 const BASE_DEADLINE_MS = 30_000;
 const DEADLINE_MS_PER_MB = 1000;
@@ -59,6 +76,12 @@ const uploadSchema = v.object({
 });
 const partSchema = v.object({ etag: v.string() });
 
+interface Expected {
+  /** What the edge has to move before it answers, where that is more than the body. */
+  readonly movedBytes?: number;
+  readonly maxAnswerBytes?: number;
+}
+
 type Answer =
   | { readonly kind: "answered"; readonly json: unknown }
   | Exclude<PushResult, { kind: "accepted" }>;
@@ -72,8 +95,7 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     body: Uint8Array | ReadableStream<Uint8Array>,
     sizeBytes: number,
     contentType: string,
-    /** What the edge has to move before it answers, where that is more than the body. */
-    movedBytes = sizeBytes,
+    { movedBytes = sizeBytes, maxAnswerBytes = MAX_ANSWER_BYTES }: Expected = {},
   ): Promise<Answer> {
     // The digest of streamed bytes is in the path already, and the edge checks it.
     const bodyDigest = body instanceof Uint8Array ? digestOfBytes(body) : undefined;
@@ -95,7 +117,7 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
         redirect: "manual",
         signal: AbortSignal.any([options.signal, AbortSignal.timeout(deadlineMs)]),
       } as RequestInit);
-      return await readAnswer(response);
+      return await readAnswer(response, maxAnswerBytes);
     } catch (error) {
       return { kind: "unreachable", message: fetchProblem(error) };
     } finally {
@@ -103,9 +125,9 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     }
   }
 
-  async function sendJson(path: string, body: unknown, movedBytes?: number): Promise<Answer> {
+  async function sendJson(path: string, body: unknown, expected?: Expected): Promise<Answer> {
     const bytes = Buffer.from(JSON.stringify(body));
-    return send("POST", path, bytes, bytes.length, "application/json", movedBytes);
+    return send("POST", path, bytes, bytes.length, "application/json", expected);
   }
 
   async function putParts(blob: BlobToPush): Promise<PushResult> {
@@ -129,7 +151,7 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     }
     // The edge reads all of it back to compare its digest.
     const path = ingestPath.complete(blob.digest, uploadId);
-    return accepted(await sendJson(path, { parts }, blob.sizeBytes));
+    return accepted(await sendJson(path, { parts }, { movedBytes: blob.sizeBytes }));
   }
 
   return {
@@ -154,6 +176,19 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     },
     async postPointers(body) {
       return accepted(await sendJson(ingestPath.pointers, body));
+    },
+    async askValues(body) {
+      const expected = { movedBytes: PAGE_MOVES_BYTES, maxAnswerBytes: MAX_PAGE_BYTES };
+      const answer = await sendJson(ingestPath.values, body, expected);
+      if (answer.kind === "blobs-missing") return { kind: "refused", message: "it names blobs" };
+      if (answer.kind !== "answered") return answer;
+      const parsed = v.safeParse(valuesPageSchema, answer.json);
+      return parsed.success
+        ? { kind: "page", page: parsed.output }
+        : { kind: "refused", message: "the edge told of no values" };
+    },
+    async postRemovals(body) {
+      return accepted(await sendJson(ingestPath.removals, body));
     },
   };
 }
@@ -180,8 +215,8 @@ function accepted(answer: Answer): PushResult {
   return answer.kind === "answered" ? { kind: "accepted" } : answer;
 }
 
-async function readAnswer(response: Response): Promise<Answer> {
-  const bytes = await readLimited(response.body, MAX_ANSWER_BYTES);
+async function readAnswer(response: Response, maxBytes: number): Promise<Answer> {
+  const bytes = await readLimited(response.body, maxBytes);
   if (bytes === undefined) return { kind: "unreachable", message: "the answer is too long" };
   const text = new TextDecoder().decode(bytes);
   if (response.ok) return { kind: "answered", json: text === "" ? null : parseJson(text) };

@@ -6,39 +6,40 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { createEdgeClient } from "../backfill/edge-client.ts";
 import type { Config } from "../configuration/config.ts";
 import { openSubject, type Subject } from "../doctor/subject.ts";
-import { checkStorage } from "../fsck/check.ts";
-import type { Checked, OnChecked, Repaired } from "../fsck/finding.ts";
-import { formatChecked, formatRepaired } from "../fsck/page.ts";
-import { remake } from "../fsck/remake.ts";
-import { repairStorage } from "../fsck/repair.ts";
+import type { OnChecked } from "../fsck/finding.ts";
+import { lookAtEdge, lookAtOrigin } from "../fsck/look.ts";
+import { type FsckReport, formatReport, problemOf } from "../fsck/page.ts";
 import { openWorkshop, type Workshop } from "../fsck/workshop.ts";
 import { createLog } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
 import { debianSetNixConfig, nixpkgsAnswers } from "./host.ts";
 import { existingEnvironment, statePathOf } from "./local-environment.ts";
-import { fail, wrongConfiguration } from "./process.ts";
+import { fail, UsageError, wrongConfiguration } from "./process.ts";
 import { showProgress } from "./progress.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
 
-const HELP = `usage: npm run nixport -- fsck [--repair] [--json]
+const HELP = `usage: npm run nixport -- fsck [--repair] [--only SIDE] [--json]
 
-Reads everything that the origin has stored, as the environment configures it for npm run origin: whether
-the bytes of each value are those that were stored, and whether all that it names is there. Origins may
-serve meanwhile. Exit code 0: nothing is wrong, or nothing is any more. 1: something is, or it could not be
-found out. 2: bad usage.
+Reads everything that the origin has stored, as the environment configures it for npm run origin, and what its
+edge has in KV and R2: whether the bytes of each value are those that were stored, and whether all that it
+names is there. Both may serve meanwhile. Exit code 0: nothing is wrong, or nothing is any more. 1: something
+is, or it could not be found out. 2: bad usage.
 
-  --repair   remove what is wrong and have it made again, by this machine's Nix: layers of what they were
-             made of, records, configs and manifests of what is known of their images. What cannot be made
-             is removed with all that names it, so that whoever asks has it made anew. A serving origin
-             still knows records that were removed: restart it then
-  --json     an object with "origin": collections, findings with key, kind and missing, orphans, strangers,
-             withoutChecksum; with --repair also "repair": repairs with key and kind, and the findings left
+  --repair     remove what is wrong and have it made again, by this machine's Nix: layers of what they were
+               made of, records, configs and manifests of what is known of their images. The edge is given
+               what the origin has. What cannot be made is removed with all that names it, so that whoever
+               asks has it made anew. A serving origin still knows records that went: restart it then
+  --only SIDE  origin or edge
+  --json       an object with "origin" and "edge", each with collections, findings with key, kind and
+               missing, orphans, strangers and withoutChecksum; with --repair also "repair": repairs with key
+               and kind, and the findings left. Or with "notTold": why the edge does not tell
 
-Damaged is what has other bytes than were stored, incomplete what names a value that is not there. Layers
-that nothing names are counted, and so are files that are no values: they harm nobody.
+Damaged is what has other bytes than were stored, incomplete what names a value that is not there. What
+nothing names is counted, and so are files that are no values: they harm nobody.
 `;
 
 export const fsck: Subcommand = {
@@ -50,53 +51,55 @@ export const fsck: Subcommand = {
       options: {
         json: { type: "boolean", default: false },
         repair: { type: "boolean", default: false },
+        only: { type: "string" },
       },
     });
+    const { json, repair, only } = values;
+    if (only !== undefined && only !== "origin" && only !== "edge") {
+      throw new UsageError(`--only is ${JSON.stringify(only)}: origin or edge`);
+    }
     const report = await withSubject(context, (subject) =>
-      checkOrigin(subject, values.repair, context),
+      look(subject, { repair, only: only ?? null }, context),
     );
-    process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : page(report));
-    const { length } = (report.repair ?? report.origin).findings;
-    if (length > 0) fail(`${length} ${length === 1 ? "value is" : "values are"} wrong`);
+    process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
+    const problem = problemOf(report);
+    if (problem !== null) fail(problem);
   },
 };
 
-interface Report {
-  readonly origin: Checked;
-  readonly repair?: Repaired;
+interface Wish {
+  readonly repair: boolean;
+  readonly only: "origin" | "edge" | null;
 }
 
-function page({ origin, repair }: Report): string {
-  return formatChecked("origin", origin) + (repair === undefined ? "" : formatRepaired(repair));
-}
-
-async function checkOrigin(
+async function look(
   subject: Subject,
-  isToRepair: boolean,
+  { repair, only }: Wish,
   { signal }: CommandContext,
-): Promise<Report> {
-  const { config, problems } = subject;
+): Promise<FsckReport> {
+  const { config, problems, isEdgeAssumed } = subject;
   if (config === null) fail(wrongConfiguration(problems));
-  const { storagePath } = config;
+  const { storagePath, edgeUrl } = config;
+  if (only === "edge" && edgeUrl === null) fail("NIXPORT_EDGE_URL is not set: there is no edge");
   // Opening it would make it, and a misspelt place would be found to be in order.
   if (!existsSync(storagePath)) fail(`nothing is stored at ${storagePath}`);
   const store = await openFilesystemStore(storagePath);
-  const check = (reads: "everything" | "documents") =>
-    withProgress((onChecked) => checkStorage({ store, reads, onChecked, signal }));
-  const origin = await check("everything");
-  if (!isToRepair || origin.findings.length === 0) return { origin };
-  const workshop = await workshopFor(subject, config, store, signal);
-  try {
-    const repair = await repairStorage({
-      ...{ store, found: origin.findings, check: () => check("documents") },
-      remake: async (wanted) => {
-        if (workshop !== null) await remake({ store, workshop, wanted, signal });
-      },
-    });
-    return { origin, repair };
-  } finally {
-    await workshop?.close();
-  }
+  const openTools = repair ? () => workshopFor(subject, config, store, signal) : null;
+  const origin =
+    only === "edge"
+      ? null
+      : await withProgress("MB read:", (onChecked) =>
+          lookAtOrigin({ store, openTools, onChecked, signal }),
+        );
+  if (only === "origin" || edgeUrl === null) return { origin, edge: null };
+  const { secretKeys } = config;
+  const client = createEdgeClient({ url: edgeUrl, secretKeys, now: Date.now, signal });
+  const edge = await withProgress("values read:", (onChecked) =>
+    lookAtEdge({ edge: client, store, isToRepair: repair, onChecked, signal }),
+  );
+  // Of a machine whose origin never had an edge beside it.
+  const isMissed = "notTold" in edge && isEdgeAssumed && only === null;
+  return { origin, edge: isMissed ? { ...edge, isAssumed: true } : edge };
 }
 
 /** Without Nix nothing is made, and what is removed is made by whoever has one. */
@@ -116,12 +119,14 @@ async function workshopFor(
   return openWorkshop({ config, nix: found.nix, store, rootsDir, log, signal });
 }
 
-async function withProgress<Result>(work: (onChecked: OnChecked) => Promise<Result>) {
-  const progress = showProgress(process.stderr, "MB read:", Date.now);
-  const megabytes = (bytes: number) => Math.ceil(bytes / 1e6);
+async function withProgress<Result>(
+  what: string,
+  work: (onChecked: OnChecked) => Promise<Result>,
+): Promise<Result> {
+  const progress = showProgress(process.stderr, what, Date.now);
   try {
     return await work((done, of, findings) => {
-      progress.update(megabytes(done), megabytes(of), findings === 0 ? "" : `${findings} wrong`);
+      progress.update(done, of, findings === 0 ? "" : `${findings} wrong`);
     });
   } finally {
     progress.end();

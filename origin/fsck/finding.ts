@@ -31,7 +31,7 @@ export interface Checked {
 export interface Repair {
   readonly key: string;
   /** There again; or not, until somebody asks for what it was of. */
-  readonly kind: "made-again" | "removed";
+  readonly kind: "made-again" | "gone";
 }
 
 export interface Repaired {
@@ -40,5 +40,8 @@ export interface Repaired {
   readonly findings: readonly Finding[];
 }
 
+/** An edge that does not tell what it has, or do what it is told. */
+export class NotTold extends Error {}
+
 /** Called as often as one likes. */
-export type OnChecked = (doneBytes: number, ofBytes: number, findings: number) => void;
+export type OnChecked = (done: number, of: number, findings: number) => void;

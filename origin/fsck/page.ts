@@ -2,17 +2,46 @@
 
 import { describeBytes } from "../words/quantities.ts";
 import type { Checked, Finding, Repair, Repaired } from "./finding.ts";
+import type { Looked, NotLooked } from "./look.ts";
 
 /** Findings of a kind that are named; `--json` has all. */
 const MAX_NAMED = 50;
 
-export function formatChecked(side: string, checked: Checked): string {
+export interface FsckReport {
+  readonly origin: Looked | null;
+  readonly edge: Looked | NotLooked | null;
+}
+
+export function formatReport({ origin, edge }: FsckReport): string {
+  return [
+    origin === null ? "" : formatLooked("origin", origin),
+    edge === null ? "" : "notTold" in edge ? `edge: ${edge.notTold}\n` : formatLooked("edge", edge),
+  ].join("");
+}
+
+/** Why the command fails; null where nothing is wrong any more. */
+export function problemOf({ origin, edge }: FsckReport): string | null {
+  const sides = [origin, edge].filter((side) => side !== null);
+  const count = sides
+    .flatMap((side) => ("notTold" in side ? [] : [side.repair ?? side]))
+    .reduce((sum, { findings }) => sum + findings.length, 0);
+  if (count > 0) return `${count} ${count === 1 ? "value is" : "values are"} wrong`;
+  const isMissed = edge !== null && "notTold" in edge && edge.isAssumed !== true;
+  return isMissed ? "the edge was not checked" : null;
+}
+
+function formatLooked(side: string, looked: Looked): string {
+  const { repair } = looked;
+  return formatChecked(side, looked) + (repair === undefined ? "" : formatRepaired(repair));
+}
+
+function formatChecked(side: string, checked: Checked): string {
   const { collections, findings, orphans, strangers, withoutChecksum } = checked;
   const counts = Object.entries(collections)
     .filter(([, { values }]) => values > 0)
     .map(
       ([name, { values, bytes }]) =>
-        `  ${name.padEnd(12)}${String(values).padStart(8)}  ${describeBytes(bytes)}`,
+        `  ${name.padEnd(14)}${String(values).padStart(8)}  ${describeBytes(bytes)}`,
     );
   const notes = [
     ...Object.entries(orphans)
@@ -27,7 +56,7 @@ export function formatChecked(side: string, checked: Checked): string {
   return `${[`${side}: ${said}`, ...counts, ...notes, ...named(findings)].join("\n")}\n`;
 }
 
-export function formatRepaired({ repairs, findings }: Repaired): string {
+function formatRepaired({ repairs, findings }: Repaired): string {
   const lines = [...Map.groupBy(repairs, ({ kind }) => kind)].flatMap(([kind, group]) => [
     ...group.slice(0, MAX_NAMED).map(({ key }) => `  ${WORDS[kind]}: ${key}`),
     ...(group.length > MAX_NAMED ? [`  and ${group.length - MAX_NAMED} more`] : []),
@@ -38,7 +67,7 @@ export function formatRepaired({ repairs, findings }: Repaired): string {
 
 const WORDS: Readonly<Record<Repair["kind"], string>> = {
   "made-again": "made again",
-  removed: "removed",
+  gone: "gone",
 };
 
 function named(findings: readonly Finding[]): readonly string[] {

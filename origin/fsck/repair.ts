@@ -102,7 +102,7 @@ async function repairsOf(
   const keys = new Set([...missing.flatMap(keyIn), ...removed]);
   const repairs = [...keys].sort().map(async (key): Promise<Repair> => {
     const isThere = (await store.sizeBytes(key)) !== undefined;
-    return { key, kind: isThere ? "made-again" : "removed" };
+    return { key, kind: isThere ? "made-again" : "gone" };
   });
   return await Promise.all(repairs);
 }

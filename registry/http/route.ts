@@ -30,7 +30,7 @@ export type IngestRoute =
       readonly partNumber: number;
     }
   | { readonly kind: "complete"; readonly digest: Digest; readonly uploadId: string }
-  | { readonly kind: "records" | "lookups" | "pointers" }
+  | { readonly kind: "records" | "lookups" | "pointers" | "values" | "removals" }
   | { readonly kind: "manifest"; readonly digest: Digest };
 
 /** A name, `/manifests/`, and a reference of the longest kind, every byte percent-encoded. */
@@ -83,6 +83,7 @@ export function parseRoute(method: string, url: URL): Route {
 }
 
 const INGEST = "/ingest/";
+const POSTED = ["records", "lookups", "pointers", "values", "removals"] as const;
 
 export function isIngest(url: URL): boolean {
   return url.pathname.startsWith(INGEST);
@@ -98,9 +99,10 @@ export function parseIngestRoute(method: string, url: URL): IngestRoute {
   }
   if (collection === "blobs") return ingestBlobRoute(method, ownDigest(first), rest);
   if (first === "" && rest.length === 0) {
-    if (collection === "records" || collection === "lookups" || collection === "pointers") {
-      requireMethod(method, ["POST"], `${collection} are posted`);
-      return { kind: collection };
+    const kind = POSTED.find((each) => each === collection);
+    if (kind !== undefined) {
+      requireMethod(method, ["POST"], `${kind} are posted`);
+      return { kind };
     }
   }
   throw new RegistryError("NAME_UNKNOWN", "no such ingest route");
@@ -117,6 +119,9 @@ export const ingestPath = {
   records: `${INGEST}records`,
   lookups: `${INGEST}lookups`,
   pointers: `${INGEST}pointers`,
+  /** A question of what is stored, and what of it is to go. */
+  values: `${INGEST}values`,
+  removals: `${INGEST}removals`,
 };
 
 function ingestBlobRoute(method: string, digest: Digest, rest: readonly string[]): IngestRoute {

@@ -36,15 +36,18 @@ describe("ingest", () => {
     expect(await keptBlobs()).toStrictEqual([]);
   });
 
-  test.for([ingestPath.records, ingestPath.lookups, ingestPath.pointers])(
-    "answers 401 to %s with a token for another body",
-    async (path) => {
-      const signedDigest = await digestOf(new TextEncoder().encode("another"));
-      const response = await world.push("POST", path, {}, { signedDigest });
-      expect(response.status).toBe(401);
-      await response.body?.cancel();
-    },
-  );
+  test.for([
+    ingestPath.records,
+    ingestPath.lookups,
+    ingestPath.pointers,
+    ingestPath.values,
+    ingestPath.removals,
+  ])("answers 401 to %s with a token for another body", async (path) => {
+    const signedDigest = await digestOf(new TextEncoder().encode("another"));
+    const response = await world.push("POST", path, {}, { signedDigest });
+    expect(response.status).toBe(401);
+    await response.body?.cancel();
+  });
 
   test("answers 401 to a blob with a token that is for a body", async () => {
     const path = ingestPath.blob(await digestOf(BYTES));

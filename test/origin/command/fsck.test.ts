@@ -52,7 +52,7 @@ describe("nixport fsck", { timeout: 60_000 }, () => {
     const statePath = await plantState(onTestFinished);
     const result = await ended(start(["fsck", "--repair"], { NIXPORT_STATE: statePath }));
     expect(result.stdout).toMatch(
-      new RegExp(`\\nrepaired: nothing is wrong any more\\n  removed: ${DAMAGED}\\n$`),
+      new RegExp(`\\nrepaired: nothing is wrong any more\\n  gone: ${DAMAGED}\\n$`),
     );
     expect(result.code).toBe(0);
     const left = await readdir(join(statePath, "origin/layers"));

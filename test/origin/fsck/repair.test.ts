@@ -143,7 +143,7 @@ describe("a repair", () => {
     for (const key of keys) await writeFile(join(root, key), "lost");
     const { repairs, findings } = await repair(store, null);
     expect(findings).toStrictEqual([]);
-    expect(repairs.every(({ kind }) => kind === "removed")).toBe(true);
+    expect(repairs.every(({ kind }) => kind === "gone")).toBe(true);
     const left = [...(await contentOf(root)).keys()].map((key) => key.split("/")[0]);
     expect([...new Set(left)].toSorted()).toStrictEqual(["pins", "popularity"]);
 
