@@ -193,14 +193,18 @@ test("a hundred thousand hostile names and tags are refused or within the gramma
   expect(texts.filter((text) => !isReadRightly(text))).toStrictEqual([]);
 });
 
+/** Those that hostile names are made of: of two platforms there is no name. */
+const FRONT_WORDS = ["shell", "arm64", "fhs", "unix", "nonroot"];
+
 function isName(text: string): boolean {
-  // `shell` and `arm64` stand in front only, and a name of those alone is one.
+  // Front words stand in front only, and a name of those alone is one.
+  const isWord = (part: string) => FRONT_WORDS.includes(part);
   const parts = text.split("/").filter((_, index, all) => {
-    const leading = all.findIndex((part) => part !== "shell" && part !== "arm64");
+    const leading = all.findIndex((part) => !isWord(part));
     return leading === -1 || index >= leading;
   });
-  const isMisplaced = parts.some((part) => part === "shell" || part === "arm64");
-  const onlyMeta = text.split("/").every((part) => part === "shell" || part === "arm64");
+  const isMisplaced = parts.some(isWord);
+  const onlyMeta = text.split("/").every(isWord);
   return (
     NAME.test(text) &&
     text.length <= 255 &&

@@ -105,10 +105,11 @@ describe("the notes", () => {
   test("outlive the process, in their order", async () => {
     const { open } = await shelf(onTestFinished);
     const tracked = await open();
-    for (const name of ["a", "b", "arm64/c"]) tracked.pulled(image(name), one);
+    for (const name of ["a", "b", "arm64/c", "fhs/nonroot/a"]) tracked.pulled(image(name), one);
     const before = tracked.of(tag);
     await tracked.close();
     expect((await open()).of(tag)).toStrictEqual(before);
+    expect(before).toHaveLength(4);
   });
 
   test("are written once for many pulls, and not again within the hour", async () => {

@@ -79,6 +79,8 @@ describe("wantedImage", () => {
     ["amd64/git", BOTH, ALL_TYPES, "image", "cacert/git/iana-etc"],
     ["arm64/git", BOTH, ALL_TYPES, "image", "arm64/cacert/git/iana-etc"],
     ["git", BOTH, null, "index", "amd64+arm64/cacert/git/iana-etc"],
+    ["nonroot/fhs/git", BOTH, null, "index", "amd64+arm64/fhs/nonroot/cacert/git/iana-etc"],
+    ["fhs/arm64/git", BOTH, null, "image", "arm64/fhs/cacert/git/iana-etc"],
     ["git", BOTH, "*/*", "index", "amd64+arm64/cacert/git/iana-etc"],
     ["git", BOTH, OCI_MANIFEST, "first", "cacert/git/iana-etc"],
     ["git", ["arm64", "amd64"], OCI_MANIFEST, "first", "arm64/cacert/git/iana-etc"],

@@ -75,6 +75,15 @@ describe("composeIndex", () => {
     });
   });
 
+  test("says in its annotations the front words of its images", async () => {
+    const images = BOTH.map((image) => ({
+      ...image,
+      recipe: { ...image.recipe, words: ["fhs", "nonroot"] as const },
+    }));
+    const { annotations } = JSON.parse(await textOf(images, [], "oci-zstd"));
+    expect(annotations["nixport.recipe"]).toBe("fhs/nonroot/cacert/git/iana-etc");
+  });
+
   test("says in an annotation which platform is left out, and why", async () => {
     const index = JSON.parse(await textOf(BOTH.slice(0, 1), WITHOUT_ARM64, "oci-gzip"));
     expect(index.manifests).toHaveLength(1);
