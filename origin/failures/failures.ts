@@ -8,29 +8,16 @@ import {
 } from "../../registry/http/building.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { MAX_LAYERS } from "../../registry/image/compose.ts";
-import type { RecipeWord } from "../../registry/naming/front-words.ts";
-import { type PackageName, type Recipe, wordNeeding } from "../../registry/naming/recipe.ts";
 import type { Hindrance } from "../nix/hindrance.ts";
 import type { SetFailed } from "../nix/look-up.ts";
 import type { Stage, StillUnderWay } from "../waiting/hold-request.ts";
 import type { Busy } from "../waiting/slots.ts";
-import {
-  describePackage,
-  type PackageDetail,
-  type PackageFailure,
-  packageDetail,
-} from "../words/failed-package.ts";
+import type { PackageDetail } from "../words/failed-package.ts";
 import { cut, publicText } from "../words/public-text.ts";
+import { type FailedPackage, packagesError } from "./failed-packages.ts";
 import { type HindranceDetail, hindranceError } from "./hindrance-error.ts";
 
 export type { BuilderFailure, PackageFailure } from "../words/failed-package.ts";
-
-export interface FailedPackage {
-  readonly name: PackageName;
-  readonly failure: PackageFailure;
-  /** The front word that needs it, where nobody named it. */
-  readonly neededBy?: RecipeWord;
-}
 
 export type BuildFailure =
   | { readonly kind: "unknown-tag"; readonly message: string }
@@ -74,9 +61,6 @@ export type FailureDetail =
       >;
     };
 
-/** All packages together; clients print it whole, and nobody reads more. */
-const MAX_MESSAGE_CHARACTERS = 6000;
-const MIN_PACKAGE_CHARACTERS = 200;
 const MAX_SET_CHARACTERS = 1000;
 
 /**
@@ -156,17 +140,6 @@ export function failureError(failure: BuildFailure): RegistryError {
   }
 }
 
-/** Of what a front word needs no other name was meant, since nobody wrote this one. */
-export function failedPackage(
-  recipe: Recipe,
-  name: PackageName,
-  failure: PackageFailure,
-): FailedPackage {
-  const neededBy = wordNeeding(recipe, name);
-  if (neededBy === undefined) return { name, failure };
-  return { name, neededBy, failure: "near" in failure ? { ...failure, near: [] } : failure };
-}
-
 /** For people; `message` as it may be told them. */
 export function describeSetFailure({ message, place }: Omit<SetFailed, "kind">): string {
   return `the package set does not load: ${message}${place === null ? "" : ` (${place})`}`;
@@ -175,51 +148,6 @@ export function describeSetFailure({ message, place }: Omit<SetFailed, "kind">):
 /** Whether trying again may go better, as clients are told. */
 export function mayPass(failure: BuildFailure): boolean {
   return failureError(failure).options.retryAfterSeconds !== undefined;
-}
-
-/**
- * One line or more for each package. A builder that ran out of its own time would do so again, and
- * skopeo and podman show no body of a 5xx: so that is told as what fails for good.
- */
-function packagesError(packages: readonly FailedPackage[]): RegistryError {
-  const shareOf = (count: number) =>
-    Math.max(MIN_PACKAGE_CHARACTERS, Math.floor(MAX_MESSAGE_CHARACTERS / count));
-  const causes = causesOf(packages);
-  const message = causes
-    .map(({ names, failure }) =>
-      describePackage(names, failure, names.length + shareOf(causes.length)),
-    )
-    .join("\n");
-  const share = shareOf(packages.length);
-  const detail = packages.map(({ name, failure, neededBy }) => ({
-    ...packageDetail(name, failure, share),
-    ...(neededBy !== undefined && { neededBy }),
-  }));
-  return new RegistryError("MANIFEST_UNKNOWN", message, { detail });
-}
-
-interface Cause {
-  readonly names: string;
-  readonly failure: PackageFailure;
-}
-
-/** What is said at length is said once, with all names that it hit, at the place of the first. */
-function causesOf(packages: readonly FailedPackage[]): readonly Cause[] {
-  const groups = Map.groupBy(packages, ({ name, failure }) =>
-    isLengthy(failure) ? JSON.stringify(failure) : name,
-  );
-  return [...groups.values()].flatMap((group) => {
-    const names = group.map(shownName).join(", ");
-    return group.slice(0, 1).map(({ failure }) => ({ names, failure }));
-  });
-}
-
-function shownName({ name, neededBy }: FailedPackage): string {
-  return neededBy === undefined ? name : `${name} (needed by ${neededBy})`;
-}
-
-function isLengthy({ kind }: PackageFailure): boolean {
-  return kind === "evaluation-failed" || kind === "build-failed" || kind === "build-timed-out";
 }
 
 /** The next request is held as this one was, so it may come soon. */

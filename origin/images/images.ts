@@ -20,12 +20,8 @@ import {
   type System,
   systemOf,
 } from "../../registry/naming/recipe.ts";
-import {
-  type BuildFailure,
-  type FailedPackage,
-  failedPackage,
-  type PackageFailure,
-} from "../failures/failures.ts";
+import { type FailedPackage, failedPackage } from "../failures/failed-packages.ts";
+import type { BuildFailure, PackageFailure } from "../failures/failures.ts";
 import type { Log } from "../log/log.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { BlobStore } from "../storage/blob-store.ts";

@@ -19,7 +19,7 @@ import {
   parseRepository,
   type Recipe,
 } from "../../registry/naming/recipe.ts";
-import { type FailedPackage, failedPackage, failureError } from "../failures/failures.ts";
+import { type FailedPackage, failedPackage, packagesError } from "../failures/failed-packages.ts";
 import { composeImage, type ImageComposed } from "../images/compose-image.ts";
 import { createPackedLayers } from "../images/packed-layers.ts";
 import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";
@@ -153,7 +153,7 @@ function wantedOf({ lookups, image, names }: BuildRequest, recipe: Recipe): Want
   const asked = namesOf(recipe).flatMap((name) => found(name, lookups[names.indexOf(name)]));
   const [given] = found("image" as PackageName, image);
   if (failures.length > 0 || given?.found.kind !== "image") {
-    throw new RequestError(failureError({ kind: "packages-failed", packages: failures }).message);
+    throw new RequestError(packagesError(failures).message);
   }
   const { config, contents } = given.found;
   const besides = contents.map((each) => ({ name: given.name, found: each }));
