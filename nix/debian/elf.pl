@@ -3,10 +3,10 @@
 #
 #   perl elf.pl LOADER < lines      a line `library<TAB>folder`, or a file to change
 #
-# LOADER, which can be empty, is for executable files that name one. The search path is an RPATH and
-# not a RUNPATH: what a library opens at run time (libc: libgcc_s.so.1) is looked up in the program's
-# RPATH too. It holds just the folders of the libraries that the file needs by name, so that a store
-# path refers to nothing else.
+# LOADER, which can be empty, is for executable files that name one. The search path is a RUNPATH, as
+# nixpkgs' programs have it: LD_LIBRARY_PATH goes before it, and it is for the file that has it alone. It
+# holds just the folders of the libraries that the file needs by name, so that a store path refers to
+# nothing else.
 #
 # Nothing that gets loaded moves, which is what patchelf 0.18 does and where it goes wrong: in a
 # program with fixed addresses (python3) it lets a writable and a read-only segment overlap. The new
@@ -166,7 +166,7 @@ sub set_entries {
   my %value = (DT_STRTAB, $address, DT_STRSZ, $size);
   my @kept = map { [$_->[0], $value{ $_->[0] } // $_->[1]] }
     grep { $_->[0] != DT_RPATH && $_->[0] != DT_RUNPATH && $_->[0] != DT_NULL } @{ $elf->{entries} };
-  push @kept, [DT_RPATH, $path_at];
+  push @kept, [DT_RUNPATH, $path_at];
   my $spare = @{ $elf->{entries} } - @kept;
   return 0 if $spare < 1;
   my $entries = join '', map { pack 'Q< Q<', @$_ } @kept, ([DT_NULL, 0]) x $spare;

@@ -24,10 +24,13 @@ done
 run mv "$raw/usr/lib/locale" "$out/lib/"
 run rm -rf "$raw"
 
+# Perl runs with the libraries as they were, while those of the same name are changed.
+run cp -a "$out/lib" "$out/new"
 {
   for file in "$out"/lib/*.so*; do printf '%s\t%s\n' "${file##*/}" "$out/lib"; done
-  for file in "$out"/bin/*; do [ -L "$file" ] || echo "$file"; done
+  for file in "$out"/bin/* "$out"/new/*.so*; do [ -L "$file" ] || echo "$file"; done
 } >"$out/files"
 PERL5LIB=$out/lib/perl-base \
   "$out/lib/$loader" --library-path "$out/lib" "$out/bin/perl" "$elf" "$out/lib/$loader" <"$out/files"
-run rm "$out/files"
+run rm -r "$out/files" "$out/lib"
+run mv "$out/new" "$out/lib"

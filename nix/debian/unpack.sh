@@ -208,6 +208,7 @@ index_libraries() {
 # Reads the files to fix from its input.
 fix_elf() {
   local library glibc=${input[glibc]-}
+  [[ ! -e $out/$loader ]] || glibc=$out
   {
     for library in "${!library_folder[@]}"; do
       printf '%s\t%s\n' "$library" "${library_folder[$library]}"
@@ -310,11 +311,8 @@ prune
 [[ -z $links ]] || fix_links <<<"$links"
 move_modules
 soften_hard_links
-# The C library and its loader find each other as they are, and break when patched.
-if [[ $package != glibc && $package != nix-ld ]]; then
-  index_libraries
-  fix_files
-fi
+index_libraries
+fix_files
 cd "$out"
 for fixup in $fixups; do . "$fixup"; done
 cd /

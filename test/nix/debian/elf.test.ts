@@ -56,8 +56,8 @@ describe("elf.pl", skipWhere(skip), () => {
     expect([status, stderr]).toStrictEqual([0, ""]);
     const [before, after] = [readElf(original), readElf(bytes)];
     expect(after.interpreter).toBe(LOADER);
-    expect(after.rpath).toBe("/nix/store/zlib/lib:/nix/store/glibc/lib");
-    expect(after.runpath).toBeUndefined();
+    expect(after.runpath).toBe("/nix/store/zlib/lib:/nix/store/glibc/lib");
+    expect(after.rpath).toBeUndefined();
     expect(after.needed).toStrictEqual(shape.needed);
     expect(after.headers).toHaveLength(before.headers.length);
 
@@ -89,7 +89,7 @@ describe("elf.pl", skipWhere(skip), () => {
       mode: 0o644,
     });
     expect(readElf(bytes).interpreter).toBe(program.interpreter);
-    expect(readElf(bytes).rpath ?? "").toMatch(/glibc/);
+    expect(readElf(bytes).runpath ?? "").toMatch(/glibc/);
   });
 
   test("removes a plugin that nothing could load", async () => {

@@ -152,10 +152,10 @@ describe("the Debian package set", skipWhere(skip), () => {
     const hello = await build("hello", "aarch64-linux");
     const machine = async (file: string) => readElf(await readFile(file)).machine;
     const program = join(hello, "bin/hello");
-    const { interpreter = "", rpath = "" } = readElf(await readFile(program));
+    const { interpreter = "", runpath = "" } = readElf(await readFile(program));
     expect(await machine(program), "EM_AARCH64").toBe(183);
     expect(await machine(interpreter)).toBe(183);
-    expect(await machine(join(rpath, "libc.so.6"))).toBe(183);
+    expect(await machine(join(runpath, "libc.so.6"))).toBe(183);
     expect(await closure(hello)).toHaveLength(2);
     // An output is of the type of its package, whatever machine makes it.
     const arm64 = `import ${set} { system = "aarch64-linux"; }`;
@@ -238,6 +238,18 @@ describe("the Debian package set", skipWhere(skip), () => {
       expect(await readFile(original, "latin1")).toMatch(/\0\/lib\/\0/);
     },
   );
+
+  test("goes by LD_LIBRARY_PATH before what a program names, as nixpkgs' programs do", async () => {
+    const root = await rootOf("bash");
+    await writeFile(join(root, "tmp/libtinfo.so.6"), "no library");
+    const command = ["bash", "-c", "LD_LIBRARY_PATH=/tmp bash -c 'echo unharmed'"];
+    await expect(inRoot(root, ...command)).rejects.toThrow(/libtinfo\.so\.6: file too short/);
+  });
+
+  test("opens what lies beside the C library, for whoever ends a thread", async () => {
+    const code = "import ctypes; print('ends', flush=True); ctypes.CDLL(None).pthread_exit(None)";
+    expect(await inRoot(await rootOf("python3"), "python3", "-c", code)).toBe("ends\n");
+  });
 
   test("counts characters in C.UTF-8", async () => {
     const script = "printf é | LC_ALL=C.UTF-8 wc -m; printf é | LC_ALL=C wc -m";
