@@ -13,7 +13,7 @@ import { missingClient, podmanOptions, podmanReset } from "./clients.ts";
 import { startContainerd } from "./containerd.ts";
 import { removeStorage, run, startDaemon } from "./daemon.ts";
 import { type Deployment, deploy, freePort } from "./deployment.ts";
-import { example, take } from "./recipes.ts";
+import { example, REGISTRY, take } from "./recipes.ts";
 
 const LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
 
@@ -101,10 +101,11 @@ describe("a registry without TLS", () => {
   test("is read by containerd as it is told", skipWhere(missing("containerd", "ctr")), async () => {
     const containerd = await startContainerd(join(scratch, "containerd"));
     onTestFinished(() => containerd.stop());
-    const hosts = join(scratch, "hosts", host);
+    // No other setting leads from that name to this registry.
+    const hosts = join(scratch, "hosts", REGISTRY);
     await mkdir(hosts, { recursive: true });
     await writeFile(join(hosts, "hosts.toml"), example("insecureContainerd", host));
-    const listing = await containerd.unpack(`${host}/hello:latest`, "recipes", [
+    const listing = await containerd.unpack(`${REGISTRY}/hello:latest`, "recipes", [
       ...["--hosts-dir", join(scratch, "hosts")],
     ]);
     expect(listing.has("bin/hello")).toBe(true);
@@ -113,7 +114,7 @@ describe("a registry without TLS", () => {
 
 const noNginx = !existsSync(NGINX) && "nginx is not installed";
 
-describe("nginx", skipWhere(noNginx || missing("skopeo")), () => {
+describe("nginx", skipWhere(noNginx || missingClient("skopeo")), () => {
   test("brings TLS to a registry", async () => {
     const folder = await mkdtemp(join(scratch, "nginx-"));
     const { authorityFile, key, certificate } = makeCertificates(folder, ["localhost"]);

@@ -10,7 +10,7 @@ import { missingClient, podmanOptions, podmanReset } from "./clients.ts";
 import { removeStorage, run } from "./daemon.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { type Dockerd, startDockerd } from "./dockerd.ts";
-import { blocksOfPage, EXAMPLES, example } from "./recipes.ts";
+import { blocksOfPage, EXAMPLES, example, REGISTRY } from "./recipes.ts";
 
 /** Says who it is, and keeps something in git as that user. */
 const APP = `
@@ -71,7 +71,7 @@ test("every block of the page has a name here", () => {
 describe("docker", skipWhere(missing("dockerd", "docker")), () => {
   let dockerd: Dockerd;
   beforeAll(async () => {
-    const settings = JSON.parse(example("insecureDocker", "registry.example.org"));
+    const settings = JSON.parse(example("insecureDocker", REGISTRY));
     dockerd = await startDockerd(join(scratch, "dockerd"), settings);
     await dockerd.command(["import", await plantSystem(), "debian:12"]);
   });
@@ -89,7 +89,7 @@ describe("docker", skipWhere(missing("dockerd", "docker")), () => {
   test("is told which registry has no TLS", async () => {
     const format = "{{json .RegistryConfig.IndexConfigs}}";
     const known = JSON.parse(await dockerd.command(["info", "--format", format]));
-    expect(known["registry.example.org"].Secure).toBe(false);
+    expect(known[REGISTRY].Secure).toBe(false);
   });
 
   test("takes a bundle of certificates that is mounted over that of the image", async () => {

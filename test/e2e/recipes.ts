@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const PAGE = fileURLToPath(new URL("../../docs/recipes.md", import.meta.url));
-const REGISTRY = "registry.example.org";
+/** The one that the page is written for. */
+export const REGISTRY = "registry.example.org";
 
 /** Below which heading it stands, in which language. */
 export type Place = readonly [heading: string, language: string];
