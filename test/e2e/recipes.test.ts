@@ -10,7 +10,7 @@ import { missingClient, podmanOptions, podmanReset } from "./clients.ts";
 import { removeStorage, run } from "./daemon.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { type Dockerd, startDockerd } from "./dockerd.ts";
-import { blocksOfPage, EXAMPLES, example, REGISTRY } from "./recipes.ts";
+import { blocksOf, EXAMPLES, example, REGISTRY } from "./recipes.ts";
 
 /** Says who it is, and keeps something in git as that user. */
 const APP = `
@@ -65,7 +65,7 @@ async function plantContext(name: (typeof ROWS)[number]["name"]): Promise<string
 }
 
 test("every block of the page has a name here", () => {
-  expect(blocksOfPage().map(({ place }) => place)).toStrictEqual(Object.values(EXAMPLES));
+  expect(blocksOf("recipes.md").map(({ place }) => place)).toStrictEqual(Object.values(EXAMPLES));
 });
 
 describe("docker", skipWhere(missing("dockerd", "docker")), () => {

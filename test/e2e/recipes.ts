@@ -1,10 +1,11 @@
-// The examples of docs/recipes.md as tests take them: by name, with a registry that is there in place of
-// the one they are written for.
+// The examples of pages as tests take them: those of docs/recipes.md by name, with a registry that is there in
+// place of the one they are written for.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const PAGE = fileURLToPath(new URL("../../docs/recipes.md", import.meta.url));
+const DOCS = fileURLToPath(new URL("../../docs", import.meta.url));
 /** The one that the page is written for. */
 export const REGISTRY = "registry.example.org";
 
@@ -34,9 +35,9 @@ export interface Block {
   readonly text: string;
 }
 
-/** Every block of code of the page, in its order. */
-export function blocksOfPage(): readonly Block[] {
-  const sections = readFileSync(PAGE, "utf8").split(/^## /m).slice(1);
+/** Every block of code of a page, in its order. */
+export function blocksOf(page: string): readonly Block[] {
+  const sections = readFileSync(join(DOCS, page), "utf8").split(/^## /m).slice(1);
   return sections.flatMap((section) => {
     const heading = section.slice(0, section.indexOf("\n"));
     return [...section.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(
@@ -48,7 +49,7 @@ export function blocksOfPage(): readonly Block[] {
 /** Those of one place are told apart by their order, which is that of their names. */
 export function example(name: keyof typeof EXAMPLES, registry: string): string {
   const index = Object.keys(EXAMPLES).indexOf(name);
-  const block = blocksOfPage()[index];
+  const block = blocksOf("recipes.md")[index];
   if (block === undefined) throw new Error(`docs/recipes.md has no example ${name}`);
   return block.text.replaceAll(REGISTRY, registry);
 }

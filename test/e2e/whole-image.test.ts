@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { skipWhere } from "../skip-where.ts";
 import { get, missingClient, podmanReset, podmanRun, pullManifest } from "./clients.ts";
 import { DEBIAN_SET, type Deployment, deploy, type Part } from "./deployment.ts";
+import { blocksOf } from "./recipes.ts";
 
 let deployment: Deployment;
 let origin: Part;
@@ -35,7 +36,40 @@ async function plantImages(folder: string): Promise<void> {
           };
         };
         tools.contents = [ "htop" "jq" ];
+        documented = (import ./documented { inherit system; }).nixportImages.site;
         wrong = { contents = [ "jqq" ]; };
+      };
+    }`,
+  );
+}
+
+/** The example of docs/images.md, with what it is written for: a server that says what it was told. */
+async function plantDocumented(folder: string): Promise<void> {
+  await mkdir(join(folder, "site/srv"), { recursive: true });
+  await writeFile(join(folder, "site/srv/index.html"), "<p>documented\n");
+  await writeFile(join(folder, "nginx.conf"), "events { }\n");
+  const example = blocksOf("images.md").find(({ place: [, language] }) => language === "nix");
+  await writeFile(join(folder, "default.nix"), example?.text ?? "");
+  await writeFile(
+    join(folder, "packages.nix"),
+    `{ system, ... }:
+    let debian = import ${await realpath(DEBIAN_SET)} { inherit system; };
+    in debian // {
+      nginx = derivation {
+        name = "nginx";
+        inherit system;
+        builder = "\${debian.busybox}/bin/sh";
+        args = [ "-c" ''
+          $busybox mkdir -p $out/bin
+          echo "$script" > $out/bin/nginx
+          $busybox chmod 755 $out/bin/nginx
+        '' ];
+        script = ''
+          #!\${debian.bash}/bin/sh
+          echo $1 $3 $4
+          while read line; do echo $line; done <$2
+        '';
+        busybox = "\${debian.busybox}/bin/busybox";
       };
     }`,
   );
@@ -45,6 +79,7 @@ beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-images-"));
   const setPath = join(scratch, "set");
   await plantImages(setPath);
+  await plantDocumented(join(setPath, "documented"));
   deployment = await deploy({ packages: setPath });
   [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
 });
@@ -81,6 +116,18 @@ describe("a whole image", { timeout: 240_000 }, () => {
     const { code, stdout, stderr } = podmanRun(scratch, deployment.edgeUrl, "site", []);
     expect(code, stderr).toBe(0);
     expect(stdout).toBe('"<p>hello"\n');
+  });
+
+  test("is what the page of images has for an example", skipWhere(skip), async () => {
+    const { ExposedPorts, User } = await configOf("documented");
+    expect({ ExposedPorts, User }).toStrictEqual({
+      ExposedPorts: { "8080/tcp": {} },
+      User: "65534:65534",
+    });
+    const name = "documented";
+    const { code, stdout, stderr } = podmanRun(scratch, deployment.edgeUrl, name, []);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toBe("-c -g daemon off;\nevents { }\n");
   });
 
   test("shares its layers with an image of the same packages", async () => {
