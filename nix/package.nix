@@ -6,7 +6,7 @@
   # Certificates for npm, and what the origin asks git remotes with; a host's own go first.
   cacert ? null,
   git ? null,
-  modulesHash ? "sha256-TizVwP9UtSn57I/lSy6ikcdO7qI3IketJIUWSnnFqOo=",
+  modulesHash ? "sha256-bVbEeNvJziVh5kAga3bCBKEGTto24KQnsJ5bWJoFnbM=",
   system ? nodejs_24.system or builtins.currentSystem,
 }:
 
@@ -22,31 +22,33 @@ let
   ## The npm packages of the origin, which are few of those in the lock file
 
   # Without those that run the edge on one machine.
-  direct = [ "@hono/node-server" "hono" "jose" "pino" "tar-stream" "valibot" ];
-  place = name: "node_modules/${name}";
+  direct = [ "@google-cloud/storage" "@hono/node-server" "hono" "jose" "pino" "tar-stream" "valibot" ];
+  # As Node looks for it: in the package's own folder, then in those that it lies in.
+  find = path: name:
+    let
+      own = "${path}/node_modules/${name}";
+      outer = match "(.*)/node_modules/.*" path;
+    in if lock.packages ? ${own} then own
+      else if outer == null then "node_modules/${name}"
+      else find (builtins.head outer) name;
   neededBy = entry:
     let
       peers = entry.peerDependencies or { };
       isOptional = name: entry.peerDependenciesMeta.${name}.optional or false;
     in attrNames (entry.dependencies or { }) ++ filter (name: ! isOptional name) (attrNames peers);
   needed = map (item: item.key) (genericClosure {
-    startSet = map (name: { key = place name; }) direct;
-    operator = item: map (name: { key = place name; }) (neededBy lock.packages.${item.key});
+    startSet = map (name: { key = "node_modules/${name}"; }) direct;
+    operator = item:
+      map (name: { key = find item.key name; }) (neededBy lock.packages.${item.key});
   });
-  # Two versions of one package lie in one another's folders, which nothing here looks for.
-  nested = filter
-    (path: match "node_modules/.*/node_modules/.*" path != null
-      && elem (builtins.head (match "(node_modules/.*)/node_modules/.*" path)) needed)
-    (attrNames lock.packages);
   dependencies = listToAttrs
     (map (name: { inherit name; value = manifest.dependencies.${name}; }) direct);
-  ownLock = if nested != [ ] then throw "the lock file has ${toJSON nested}, which package.nix leaves out"
-    else toJSON {
-      inherit (lock) lockfileVersion;
-      name = "nixport";
-      packages = { "" = { name = "nixport"; inherit dependencies; }; } // listToAttrs
-        (map (path: { name = path; value = removeAttrs lock.packages.${path} [ "dev" ]; }) needed);
-    };
+  ownLock = toJSON {
+    inherit (lock) lockfileVersion;
+    name = "nixport";
+    packages = { "" = { name = "nixport"; inherit dependencies; }; } // listToAttrs
+      (map (path: { name = path; value = removeAttrs lock.packages.${path} [ "dev" ]; }) needed);
+  };
 
   # A path by its hash is not made again when what it is made from changes, but for its name.
   modules = derivation {

@@ -4,6 +4,7 @@ import { DebianSetError } from "../../nix/debian/generate.ts";
 import { StoreProblem } from "../nix/store-place.ts";
 import { PopularityProblem } from "../popularity/problem.ts";
 import { NotReady } from "../readiness.ts";
+import { StorageProblem } from "../storage/storage-failed.ts";
 import { HostProblem } from "./host-problem.ts";
 
 /** A mistake of the user's or the machine's, said in words and without a stack. */
@@ -113,6 +114,7 @@ function messageOf(error: unknown): string {
   const expected = [
     CommandError,
     HostProblem,
+    StorageProblem,
     StoreProblem,
     DebianSetError,
     PopularityProblem,

@@ -1,5 +1,5 @@
-// What an exception says of this host: the system's own codes, wherever they come from, and questions
-// that Nix did not answer. The one place where an exception is no bug.
+// What an exception says of this host: the system's own codes, wherever they come from, a storage
+// elsewhere and questions that Nix did not answer. The one place where an exception is no bug.
 
 import {
   DISK_FAILS,
@@ -11,6 +11,7 @@ import {
   readHostFailure,
 } from "../nix/hindrance.ts";
 import { NixFailed } from "../nix/nix-failed.ts";
+import { StorageFailed } from "../storage/storage-failed.ts";
 
 const CODES: Readonly<Record<string, string>> = {
   ENOSPC: NO_SPACE,
@@ -34,6 +35,8 @@ export function hostFailureOf(error: unknown): HostFailure | undefined {
     const reason = Object.hasOwn(CODES, code) ? CODES[code] : undefined;
     if (reason !== undefined) return { kind: "host-failed", reason };
   }
+  const storage = errors.find((each) => each instanceof StorageFailed);
+  if (storage !== undefined) return { kind: "host-failed", reason: storage.message };
   const failed = errors.find((each) => each instanceof NixFailed);
   if (failed === undefined) return undefined;
   return readHostFailure(failed.message) ?? { kind: "host-failed", reason: failed.message };

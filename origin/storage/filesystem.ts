@@ -1,19 +1,14 @@
 // The storage on a local disk. A value is written beside its place, fsynced and renamed, so that a
 // kill at any moment leaves the old value, the new one or none. Needs no extended attributes.
 
-import { createReadStream } from "node:fs";
 import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { Readable } from "node:stream";
-import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import type { BlobStore } from "./blob-store.ts";
 import { absentAsUndefined, hasCode } from "./file-errors.ts";
 import type { StorageKey } from "./keys.ts";
 import { listFolder } from "./list-folder.ts";
+import { openFile } from "./read-file.ts";
 import { openStaging } from "./staging.ts";
-
-/** Reads of 256 KiB: a layer is streamed, never held. */
-const READ_CHUNK_BYTES = 256 * 1024;
 
 /** What filesystems say that have no hard links. */
 const WITHOUT_LINKS = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP"];
@@ -97,17 +92,7 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
       const stats = await absentAsUndefined(stat(pathOf(key)));
       return stats?.isFile() ? stats.size : undefined;
     },
-    async open(key, range) {
-      const handle = await absentAsUndefined(open(pathOf(key), "r"));
-      if (handle === undefined) return undefined;
-      const stream = createReadStream("", {
-        fd: handle,
-        highWaterMark: READ_CHUNK_BYTES,
-        ...(range !== null && { start: range.offset, end: range.offset + range.length - 1 }),
-      });
-      // The two declarations of ReadableStream differ in name only.
-      return Readable.toWeb(stream) as NodeReadableStream as ReadableStream<Uint8Array>;
-    },
+    open: (key, range) => openFile(pathOf(key), range),
     async store(key, bytes) {
       await write(key, bytes, true, rename);
     },

@@ -30,6 +30,8 @@ const PROGRAMS = {
     ...{ from: "github.com/containerd/containerd/v2", version: "v2.3.7" },
     main: "containerd-resolver.go",
   },
+  /** An emulator of Google Cloud Storage. */
+  "fake-gcs-server": { from: "github.com/fsouza/fake-gcs-server", version: "v1.56.1" },
   oras: { from: "oras.land/oras/cmd/oras", version: "v1.3.6" },
   regctl: { from: "github.com/regclient/regclient/cmd/regctl", version: "v0.11.7" },
 } as const satisfies Readonly<Record<string, Source>>;
