@@ -30,7 +30,7 @@ import { openTracked } from "./refresh/tracked.ts";
 import { serveApp } from "./server.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
-import { openFilesystemStore } from "./storage/filesystem.ts";
+import { openStorage } from "./storage/open-storage.ts";
 import { watchMemory } from "./waiting/memory-watch.ts";
 import { openWebSite } from "./web/site.ts";
 
@@ -65,7 +65,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     options.onSpawn?.(...run);
   };
 
-  const store = await openFilesystemStore(config.storagePath);
+  const { store, links } = await openStorage(config, { now, log });
   const { source, secretKeys } = config;
   const notes = { store, sourceId: sourceId(source), keepMs: config.trackMs, now, log };
   const tracked = await openTracked(notes);
@@ -117,7 +117,17 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },
-    ...{ store, outbox, access, holds: config, secretKeys, log, now },
+    ...{
+      store,
+      links,
+      redirectStatus: config.redirectStatus,
+      outbox,
+      access,
+      holds: config,
+      secretKeys,
+      log,
+      now,
+    },
   });
   await packerReady;
   const server = await serveApp(app, config);

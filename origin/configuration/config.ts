@@ -5,21 +5,24 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { parseSecretKeys, type SecretKey } from "../../registry/between/token.ts";
+import type { RedirectStatus } from "../../registry/http/content.ts";
 import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
 import type { LogStyle } from "../log/log.ts";
 import { SOURCE_BUILDS, type SourceBuilds } from "../nix/build-policy.ts";
 import type { NixpkgsConfig } from "../nix/nixpkgs-config.ts";
 import type { Source } from "../sources/source.ts";
+import type { StorageConfig } from "../storage/storage.ts";
 import { readLogStyle } from "./log-style.ts";
 import { readPlatforms } from "./platforms.ts";
 import { readNixpkgsConfig, readSource } from "./source.ts";
+import { readStorage } from "./storage.ts";
 import { type EnvironmentVariables, openVariables, type Variables } from "./variables.ts";
 import { readZstdUse } from "./zstd.ts";
 
 export type { EnvironmentVariables } from "./variables.ts";
 
-export interface Config {
+export interface Config extends StorageConfig {
   readonly host: string;
   readonly port: number;
   readonly source: Source;
@@ -28,7 +31,8 @@ export interface Config {
   readonly platforms: Platforms;
   readonly zstd: ZstdUse;
   readonly statePath: string;
-  readonly storagePath: string;
+  /** Of a blob that a client gets from the bucket by itself. */
+  readonly redirectStatus: RedirectStatus;
   /** The folder of a web site; absent, there is none. */
   readonly webPath: string | null;
   readonly secretKeys: readonly SecretKey[];
@@ -158,18 +162,15 @@ function readBuilds({ text, integer, problem }: Variables) {
   };
 }
 
-function readPlaces({
-  text,
-  problem,
-}: Variables): Pick<Config, "statePath" | "storagePath" | "webPath"> {
+function readPlaces(variables: Variables) {
+  const { text } = variables;
   const statePath = resolve(text("NIXPORT_STATE") ?? ".nixport");
-  const backend = text("NIXERY_STORAGE_BACKEND") ?? "filesystem";
-  if (backend !== "filesystem") {
-    problem(`NIXERY_STORAGE_BACKEND is ${JSON.stringify(backend)}: only filesystem is built in`);
-  }
-  const storagePath = resolve(text("STORAGE_PATH") ?? `${statePath}/origin`);
   const web = text("WEB_DIR");
-  return { statePath, storagePath, webPath: web === undefined ? null : resolve(web) };
+  return {
+    statePath,
+    webPath: web === undefined ? null : resolve(web),
+    ...readStorage(variables, statePath),
+  };
 }
 
 function readSecret(

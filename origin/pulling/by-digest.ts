@@ -1,6 +1,14 @@
 // A pull by digest: a manifest or a blob as it is stored, or a layer made again.
 
-import { hasBody, manifestResponse, planBlob } from "../../registry/http/content.ts";
+import { FOLLOW, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
+import {
+  type ContentPlan,
+  hasBody,
+  manifestResponse,
+  planBlob,
+  type RedirectStatus,
+  redirectResponse,
+} from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import {
   isManifestType,
@@ -10,13 +18,17 @@ import {
 import type { Digest } from "../../registry/naming/digest.ts";
 import { failureError } from "../failures/failures.ts";
 import type { LostLayers, Remade } from "../images/lost-layers.ts";
+import type { BlobLinks } from "../storage/blob-links.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { storageKey } from "../storage/keys.ts";
+import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
 
 export interface PullingByDigest {
   readonly store: BlobStore;
+  /** Null: all blobs are streamed. */
+  readonly links: BlobLinks | null;
+  readonly redirectStatus: RedirectStatus;
   readonly lost: LostLayers;
   /** For how long requests wait for lost layers. */
   readonly holds: HoldLimits;
@@ -49,10 +61,29 @@ export async function serveBlob(
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }
   const plan = planBlob(request, { digest, sizeBytes });
+  const link = isContent(plan) && (await linkFor(options, request, key, asker));
+  if (link) return redirectResponse(digest, link, options.redirectStatus);
   if (!hasBody(request, plan)) return new Response(null, plan);
   const body = await store.open(key, plan.range);
   if (body === undefined) throw new RegistryError("BLOB_UNKNOWN", `blob ${digest} is gone`);
   return new Response(body, plan);
+}
+
+function isContent({ status }: ContentPlan): boolean {
+  return status === 200 || status === 206;
+}
+
+/** An edge says whether it goes where it is sent; one that says nothing is older than that. */
+async function linkFor(
+  { links }: PullingByDigest,
+  { method, headers }: Request,
+  key: StorageKey,
+  { isKnown }: Asker,
+): Promise<string | undefined> {
+  const told = headers.get(REDIRECTS_HEADER);
+  const follows = told === null ? !isKnown : told === FOLLOW;
+  if (!follows) return undefined;
+  return links?.to(key, method === "HEAD" ? "HEAD" : "GET");
 }
 
 function remake(

@@ -56,15 +56,15 @@ const ANSWER_DEADLINE_MS = 30_000;
 /** A slow but living uplink (1 MB/s) meets it. */
 const UPLOAD_DEADLINE_MS_PER_MB = 1000;
 
-export function openBucket({
-  name,
-  keyFile,
-  endpoint,
-}: Pick<BucketConfig, "name" | "keyFile" | "endpoint">): Bucket {
+/** `signingUrl` is where Google signs for an account without a key, unless a test has its own. */
+export function openBucket(
+  { name, endpoint }: Pick<BucketConfig, "name" | "endpoint">,
+  signingUrl?: string,
+): Bucket {
   const apiEndpoint = endpoint ?? GOOGLE;
+  // Whose credentials count it finds out by itself: from GOOGLE_APPLICATION_CREDENTIALS on.
   const storage = new Storage({
     apiEndpoint,
-    ...(keyFile !== null && { keyFilename: keyFile }),
     retryOptions: {
       // All that is asked may be asked again: what is stored is the same, and what is created is
       // compared with what is there.
@@ -165,7 +165,7 @@ export function openBucket({
         if (account === undefined) throw new Error("these credentials are no service account's");
         return account;
       },
-      sign: (text) => auth.sign(text),
+      sign: (text) => auth.sign(text, signingUrl),
     },
     url: `${apiEndpoint}/${name}`,
   };

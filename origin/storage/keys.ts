@@ -51,6 +51,17 @@ export type Collection = (typeof COLLECTIONS)[number];
 /** What may be listed. */
 export type StoragePrefix = `${Collection}/`;
 
+/**
+ * What is an origin's own, though others keep all else in the same place: what it has yet to give its
+ * edge and has given it, and what was pulled from it.
+ */
+const OWN_COLLECTIONS: ReadonlySet<Collection> = new Set(["tracked", "outbox", "pushed"]);
+
+export function isOwn(key: StorageKey | StoragePrefix): boolean {
+  const [collection] = key.split("/");
+  return (OWN_COLLECTIONS as ReadonlySet<string | undefined>).has(collection);
+}
+
 export const storageKey = {
   layer: (digest: Digest) => key(`layers/${digestHex(digest)}`),
   manifest: (digest: Digest) => key(`manifests/${digestHex(digest)}`),

@@ -11,8 +11,6 @@ export interface StorageConfig {
 
 export interface BucketConfig {
   readonly name: string;
-  /** Of a service account; null: the application default credentials. */
-  readonly keyFile: string | null;
   /** An emulator, which is given no credentials; null: Google. */
   readonly endpoint: string | null;
   /** How clients get blobs: from the bucket by themselves, or through the origin. */

@@ -81,6 +81,21 @@ export function unverified(plan: ContentPlan): ContentPlan {
   return plan;
 }
 
+/** The method stays with either: a blob is only ever asked for by GET and HEAD. */
+export type RedirectStatus = 303 | 307;
+
+/** Sends a client elsewhere for a blob, for now: addresses are signed for a while only. */
+export function redirectResponse(
+  digest: Digest,
+  location: string,
+  status: RedirectStatus,
+): Response {
+  const headers = contentHeaders(digest, "no-store");
+  headers.set("Location", location);
+  headers.set("Content-Length", "0");
+  return new Response(null, { status, headers });
+}
+
 /** Whether the content follows, or a part of it, and not the headers alone. */
 export function hasBody({ method }: Asking, { status }: ContentPlan): boolean {
   return method !== "HEAD" && (status === 200 || status === 206);

@@ -13,6 +13,12 @@ import { NIXPKGS_URL } from "../../../origin/sources/source.ts";
 const SECRET = "0123456789abcdef";
 const LOG_STYLE = { level: "info", format: null, colours: null } as const;
 const SOURCE = { NIXERY_CHANNEL: "nixos-unstable" };
+/** As an environment file of Nixery's has it. */
+const BUCKET = { NIXERY_STORAGE_BACKEND: "gcs", GCS_BUCKET: "layers" };
+const LAYERS = {
+  ...{ name: "layers", endpoint: null, copiesBytes: 4_294_967_296 },
+  redirect: "signed" as const,
+};
 
 function configOf(env: EnvironmentVariables): Config {
   const result = readConfig(env);
@@ -35,7 +41,7 @@ describe("readConfig", () => {
       platforms: [process.arch === "arm64" ? "arm64" : "amd64"],
       zstd: "known",
       statePath: resolve(".nixport"),
-      storagePath: resolve(".nixport/origin"),
+      ...{ storagePath: resolve(".nixport/origin"), bucket: null, redirectStatus: 307 },
       webPath: null,
       ...{ builderTimeoutSeconds: 60, buildDeadlineMs: 600_000, pinFreshMs: 300_000 },
       fetchDeadlineMs: 1_800_000,
@@ -88,6 +94,23 @@ describe("readConfig", () => {
     [{ NIXPORT_POPULARITY_REFRESH: "30" }, { popularityRefreshMs: 2_592_000_000 }],
     [{ NIXPORT_STATE: "/a/../b" }, { statePath: "/b", storagePath: "/b/origin" }],
     [{ STORAGE_PATH: "/s", NIXERY_STORAGE_BACKEND: "filesystem" }, { storagePath: "/s" }],
+    [{ GCS_BUCKET: "layers" }, { bucket: null }],
+    [BUCKET, { bucket: LAYERS }],
+    [
+      { ...BUCKET, STORAGE_PATH: "/s" },
+      { bucket: LAYERS, storagePath: "/s" },
+    ],
+    [
+      { ...BUCKET, NIXPORT_REDIRECT: "public", NIXPORT_REDIRECT_STATUS: "303" },
+      { bucket: { ...LAYERS, redirect: "public" }, redirectStatus: 303 },
+    ],
+    [{ ...BUCKET, NIXPORT_COPIES_BYTES: "0" }, { bucket: { ...LAYERS, copiesBytes: 0 } }],
+    ...["http://127.0.0.1:4443", "127.0.0.1:4443", "http://127.0.0.1:4443/"].map(
+      (host): [EnvironmentVariables, Partial<Config>] => [
+        { ...BUCKET, STORAGE_EMULATOR_HOST: host },
+        { bucket: { ...LAYERS, endpoint: "http://127.0.0.1:4443" } },
+      ],
+    ),
     [{ WEB_DIR: "/srv/../web/" }, { webPath: "/web" }],
     [{ NIXPORT_LOG_LEVEL: "silent" }, { logStyle: { ...LOG_STYLE, level: "silent" } }],
     [{ NIXPORT_LOG_FORMAT: "text" }, { logStyle: { ...LOG_STYLE, format: "text" } }],
@@ -232,10 +255,21 @@ describe("readConfig", () => {
       { NIXPORT_BUILD: "sometimes" },
       /^NIXPORT_BUILD is "sometimes": one of never, missing, always$/,
     ],
-    ...["gcs", "s3"].map((backend): [EnvironmentVariables, RegExp] => [
-      { NIXERY_STORAGE_BACKEND: backend },
-      new RegExp(`^NIXERY_STORAGE_BACKEND is "${backend}": only filesystem is built in`),
+    [{ NIXERY_STORAGE_BACKEND: "s3" }, /^NIXERY_STORAGE_BACKEND is "s3": one of filesystem, gcs$/],
+    [{ NIXERY_STORAGE_BACKEND: "gcs" }, /^NIXERY_STORAGE_BACKEND is gcs: GCS_BUCKET must name/],
+    ...["gs://layers", "Layers", "a"].map((bucket): [EnvironmentVariables, RegExp] => [
+      { NIXERY_STORAGE_BACKEND: "gcs", GCS_BUCKET: bucket },
+      /^GCS_BUCKET is ".*": the name of a bucket alone is needed$/,
     ]),
+    [
+      { NIXPORT_REDIRECT: "always" },
+      /^NIXPORT_REDIRECT is "always": one of signed, public, never$/,
+    ],
+    [{ NIXPORT_REDIRECT_STATUS: "302" }, /^NIXPORT_REDIRECT_STATUS is "302": one of 307, 303$/],
+    [
+      { ...BUCKET, STORAGE_EMULATOR_HOST: "ftp://x" },
+      /^STORAGE_EMULATOR_HOST is "ftp:\/\/x": a host or a URL is needed$/,
+    ],
     [{ NIXERY_CHANNEL: "-x" }, /^NIXERY_CHANNEL is "-x"/],
     [{ NIXERY_CHANNEL: "a b" }, /^NIXERY_CHANNEL/],
     [{ NIXPORT_FLAKE: "nixpkgs" }, /^NIXPORT_FLAKE is "nixpkgs": github:owner\/repo/],

@@ -1,10 +1,13 @@
-// A blob that the storage has lost: its client is held while it is made again.
+// A blob that the storage has lost: its client is held while it is made again. One that clients get from
+// the storage by themselves: they are sent there, if it is there.
 
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Remade } from "../../../origin/images/lost-layers.ts";
+import type { Asker } from "../../../origin/pulling/asker.ts";
 import { type PullingByDigest, serveBlob } from "../../../origin/pulling/by-digest.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
+import { FOLLOW, NEVER, REDIRECTS_HEADER } from "../../../registry/between/redirects.ts";
 import { isStillBuilding } from "../../../registry/http/building.ts";
 import { digestOfText } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
@@ -21,7 +24,7 @@ async function prepare(holdMs: number, ...results: readonly (Remade | "under way
   const store = await openFilesystemStore(await temporaryDirectory(onTestFinished));
   let tries = 0;
   const options: PullingByDigest = {
-    store,
+    ...{ store, links: null, redirectStatus: 307 },
     holds: { holdMs, buildDeadlineMs: 60_000 },
     lost: {
       async remake(digest) {
@@ -54,5 +57,83 @@ describe("GET of a lost blob", { timeout: 30_000 }, () => {
     expect(isStillBuilding((told as { options: { detail: unknown } }).options.detail)).toBe(true);
     const full = await prepare(1, BUSY);
     await expect(full.answer).rejects.toThrow(/7 wait already/);
+  });
+});
+
+const LINK = "https://storage.example/layers";
+
+async function prepareLinks(over: Partial<PullingByDigest> = {}) {
+  const store = await openFilesystemStore(await temporaryDirectory(onTestFinished));
+  await store.store(storageKey.layer(DIGEST), new TextEncoder().encode(CONTENT));
+  const options: PullingByDigest = {
+    ...{ store, redirectStatus: 307, holds: { holdMs: 1, buildDeadlineMs: 60_000 } },
+    links: { to: async (key, method) => `${LINK}/${key}?${method}` },
+    lost: { remake: async () => ({ kind: "gone" }) },
+    ...over,
+  };
+  return (init: RequestInit = {}, asker: Asker = ASKER, digest = DIGEST) =>
+    serveBlob(options, new Request(`http://origin/v2/x/blobs/${digest}`, init), digest, asker);
+}
+
+describe("a blob that is in a bucket", () => {
+  const EDGE: Asker = { isKnown: true, client: "x" };
+  const sent: readonly (readonly [what: string, init: RequestInit, asker: Asker])[] = [
+    ["GET", {}, ASKER],
+    ["HEAD", { method: "HEAD" }, ASKER],
+    ["a range", { headers: { Range: "bytes=2-3" } }, ASKER],
+    ["the edge's GET", { headers: { [REDIRECTS_HEADER]: FOLLOW } }, EDGE],
+  ];
+  test.for(sent)("sends %s there", async ([, init, asker]) => {
+    for (const redirectStatus of [307, 303] as const) {
+      const response = await (await prepareLinks({ redirectStatus }))(init, asker);
+      expect(response.status).toBe(redirectStatus);
+      expect(await response.text()).toBe("");
+      expect(Object.fromEntries(response.headers)).toMatchObject({
+        location: `${LINK}/${storageKey.layer(DIGEST)}?${init.method ?? "GET"}`,
+        "docker-content-digest": DIGEST,
+        "cache-control": "no-store",
+        "content-length": "0",
+      });
+    }
+  });
+
+  const streamed: readonly (readonly [
+    what: string,
+    headers: Readonly<Record<string, string>>,
+    asker: Asker,
+  ])[] = [
+    ["an edge that is older", {}, EDGE],
+    ["an edge that wants it so", { [REDIRECTS_HEADER]: NEVER }, EDGE],
+    ["an edge without a secret that wants it so", { [REDIRECTS_HEADER]: NEVER }, ASKER],
+  ];
+  test.for(streamed)("is streamed to %s", async ([, headers, asker]) => {
+    const response = await (await prepareLinks())({ headers }, asker);
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe(CONTENT);
+  });
+
+  test("is streamed where no address can be had", async () => {
+    for (const links of [null, { to: async () => undefined }]) {
+      const response = await (await prepareLinks({ links }))();
+      expect(response.status).toBe(200);
+      expect(await response.text()).toBe(CONTENT);
+    }
+  });
+
+  const settled: readonly (readonly [status: number, headers: Readonly<Record<string, string>>])[] =
+    [
+      [304, { "If-None-Match": `"${DIGEST}"` }],
+      [412, { "If-Match": '"another"' }],
+      [416, { Range: "bytes=100-" }],
+    ];
+  test.for(settled)("sends nobody there for %i", async ([status, headers]) => {
+    const response = await (await prepareLinks())({ headers });
+    expect(response.status).toBe(status);
+    expect(response.headers.has("Location")).toBe(false);
+  });
+
+  test("sends nobody there that is not there", async () => {
+    const answer = (await prepareLinks())({}, ASKER, digestOfText("another"));
+    await expect(answer).rejects.toThrow(/no blob .* is kept here/);
   });
 });

@@ -50,5 +50,5 @@ export async function startEmulator(onEnd: Ending): Promise<Emulator> {
 }
 
 export function bucketOf({ url }: Emulator, name: string) {
-  return openBucket({ name, keyFile: null, endpoint: url });
+  return openBucket({ name, endpoint: url });
 }
