@@ -147,6 +147,9 @@ function createEdge(
       secretKeys,
       now,
       fetch: (request) => fetch(request),
+      follows: settings.followsRedirects,
+      onLost: (cause) =>
+        log({ level: "warn", event: "no blob where the origin sent the edge", cause }),
       held: heldBy(hold(clientOf(headers)), originWaitMs, signal),
       network,
       ...(originDeadlinesMs && { deadlinesMs: originDeadlinesMs }),

@@ -25,7 +25,7 @@ export interface Asked {
 /** Keeps the deadline until `read` is done with the answer. */
 export type Ask = <Result>(
   asked: Asked,
-  read: (response: Response) => Promise<Result>,
+  read: (response: Response, signal: AbortSignal) => Promise<Result>,
 ) => Promise<Result>;
 
 export function createAsk(options: AskOptions): Ask {
@@ -33,10 +33,9 @@ export function createAsk(options: AskOptions): Ask {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), asked.deadlineMs);
     const signals = asked.signal ? [deadline.signal, asked.signal] : [deadline.signal];
+    const signal = AbortSignal.any(signals);
     try {
-      return await read(
-        await options.fetch(await signedRequest(options, asked, AbortSignal.any(signals))),
-      );
+      return await read(await options.fetch(await signedRequest(options, asked, signal)), signal);
     } catch (cause) {
       if (cause instanceof RegistryError) throw cause;
       if (asked.signal?.aborted) {

@@ -3,6 +3,7 @@
 // error; everything else that is no content is 503.
 
 import * as v from "valibot";
+import { FOLLOW, NEVER, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
 import { answeredWithin, RESPOND_ASYNC } from "../../registry/http/prefer.ts";
@@ -13,7 +14,8 @@ import { type Pin, parsePin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import { verifyManifest } from "../isolate/manifest.ts";
-import { type AskOptions, createAsk } from "./ask.ts";
+import { type Asked, type AskOptions, createAsk } from "./ask.ts";
+import { follow, isRedirect } from "./follow.ts";
 import { originError, unusable } from "./origin-error.ts";
 import { ASKED_PART, type Attempt, type Held, whileHeld } from "./origin-wait.ts";
 
@@ -68,6 +70,10 @@ export interface OriginOptions extends AskOptions {
   readonly held: Held;
   /** Whom the origin counts what it is asked to; undefined where nobody knows. */
   readonly network: string | undefined;
+  /** Whether it goes where the origin sends it for a blob. */
+  readonly follows: boolean;
+  /** Why a blob was not had there. */
+  readonly onLost: (why: unknown) => void;
   readonly deadlinesMs?: OriginDeadlines;
 }
 
@@ -100,6 +106,24 @@ export function createOrigin(options: OriginOptions): Origin {
       return ask({ method: "GET", path, headers, deadlineMs: manifestMs, signal, network }, read);
     };
     return whileHeld(attempt, held);
+  }
+
+  /** From where the origin sends the edge for it, or else through the origin. */
+  async function getBlob({ headers = {}, ...rest }: Omit<Asked, "method">): Promise<OriginBlob> {
+    const saying = (word: string): Asked => ({
+      ...rest,
+      method: "GET",
+      headers: { ...headers, [REDIRECTS_HEADER]: word },
+    });
+    const { url: originUrl = "", follows, fetch, onLost } = options;
+    const readOrFollow = async (response: Response, signal: AbortSignal) => {
+      if (!isRedirect(response)) return readBlob(response);
+      const range = headers.Range ?? null;
+      const there = await follow({ fetch, originUrl, onLost }, response, range, signal);
+      return there && readBlob(there);
+    };
+    const followed = follows ? await ask(saying(FOLLOW), readOrFollow) : undefined;
+    return followed ?? ask(saying(NEVER), readBlob);
   }
 
   return {
@@ -138,19 +162,19 @@ export function createOrigin(options: OriginOptions): Origin {
       const attempt = async ({ signal }: Attempt) => {
         const asked = { path, deadlineMs: blobMs, signal, network };
         if (method === "HEAD") {
-          const head = await ask({ ...asked, method }, readHead);
+          const headers = { [REDIRECTS_HEADER]: NEVER };
+          const head = await ask({ ...asked, method, headers }, readHead);
           if (head !== undefined) return head;
           // An answer to HEAD has no body, and only a body says that there is no such blob.
         }
-        const headers = range === null ? {} : { Range: range };
-        return ask({ ...asked, method: "GET", headers }, readBlob);
+        return getBlob({ ...asked, headers: range === null ? {} : { Range: range } });
       };
       return whileHeld(attempt, held);
     },
     wholeBlob(digest) {
-      const asked = { method: "GET", path: blobPath(digest), deadlineMs: blobMs, network } as const;
+      const asked = { path: blobPath(digest), deadlineMs: blobMs, network };
       const { signal: stays } = new AbortController();
-      const attempt = ({ signal }: Attempt) => ask({ ...asked, signal }, readBlob);
+      const attempt = ({ signal }: Attempt) => getBlob({ ...asked, signal });
       return whileHeld(attempt, { ...held, left: stays });
     },
   };

@@ -14,6 +14,7 @@ export interface Env {
   readonly ORIGIN_WAIT_SECONDS?: string;
   readonly PLATFORMS?: string;
   readonly NIXPORT_ZSTD?: string;
+  readonly NIXPORT_REDIRECT?: string;
   readonly LOG_PULLS?: string;
 }
 
@@ -25,6 +26,8 @@ export interface Settings {
   readonly originWaitMs: number;
   readonly platforms: Platforms;
   readonly zstd: ZstdUse;
+  /** Whether it gets blobs itself from where the origin keeps them. */
+  readonly followsRedirects: boolean;
   /** Of local starts, where a person reads along: a line for each pull by tag that was cached. */
   readonly logsPulls: boolean;
   /** What is wrong with the environment. Pulls of what is cached go on all the same. */
@@ -65,6 +68,8 @@ export function readSettings(env: Env): Settings {
   if (platforms === undefined) problems.push("PLATFORMS: not like linux/amd64,linux/arm64");
   const zstd = parseZstdUse(env.NIXPORT_ZSTD);
   if (zstd === undefined) problems.push(`NIXPORT_ZSTD: one of ${ZSTD_USES.join(", ")}`);
+  const redirect = env.NIXPORT_REDIRECT || "follow";
+  if (!/^(?:follow|never)$/.test(redirect)) problems.push("NIXPORT_REDIRECT: one of follow, never");
   return {
     originUrl,
     secretKeys: typeof keys === "string" ? [] : keys,
@@ -73,6 +78,7 @@ export function readSettings(env: Env): Settings {
     platforms: platforms ?? DEFAULT_PLATFORMS,
     // A form that everybody reads is the safe reading of a word that nobody knows.
     zstd: zstd ?? "never",
+    followsRedirects: redirect !== "never",
     logsPulls: env.LOG_PULLS === "1",
     problem: problems.length > 0 ? problems.join("; ") : undefined,
   };

@@ -23,6 +23,7 @@ Answers docker pull at http://127.0.0.1:8787 from what is cached, and asks the o
   NIXPORT_SECRET      shared with the origin (else one is made in the state)
   NIXPORT_PLATFORMS   what a name without a platform is answered for, as at the origin
   NIXPORT_ZSTD        for whom zstd is: known (clients that read it), or never
+  NIXPORT_REDIRECT    never: the origin streams what it keeps in a bucket
   PIN_FRESH_SECONDS   for how long a tag's revision counts as fresh (300)
   ORIGIN_WAIT_SECONDS for how long it waits for an image that is being built (660)
 `;
@@ -43,6 +44,8 @@ await endWith(async () => {
   const originWaitSeconds = integer("ORIGIN_WAIT_SECONDS", undefined, 0, MAX_SECONDS);
   const platforms = readPlatforms(variables);
   const zstd = readZstdUse(variables);
+  // What else it says is for the origin's clients.
+  const redirect = variables.text("NIXPORT_REDIRECT") === "never" ? "never" : "follow";
   const style = readLogStyle(variables);
   const port = integer("EDGE_PORT", DEFAULT_EDGE_PORT, 0, MAX_PORT);
   if (problems.length > 0) fail(wrongConfiguration(problems));
@@ -60,7 +63,7 @@ await endWith(async () => {
     port,
     statePath,
     originUrl: `http://127.0.0.1:${originPort}`,
-    secret,
+    ...{ secret, redirect },
     logPulls: style.level === "info" || style.level === "debug",
     onLog: (line) => writeLine(`${line}\n`),
     ...(platforms !== undefined && { platforms }),

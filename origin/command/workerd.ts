@@ -29,6 +29,7 @@ export interface EdgeOptions {
   readonly originWaitSeconds?: number;
   readonly platforms?: Platforms;
   readonly zstd?: ZstdUse;
+  readonly redirect?: "follow" | "never";
   /** Another module than the Worker's own, such as one that wraps it in a test. */
   readonly entryPath?: string;
   /** A line for each pull by tag that is answered from what is cached. */
@@ -78,6 +79,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       ...(options.logPulls && { LOG_PULLS: "1" }),
       ...(options.platforms && { PLATFORMS: formatPlatforms(options.platforms) }),
       ...(options.zstd && { NIXPORT_ZSTD: options.zstd }),
+      ...(options.redirect && { NIXPORT_REDIRECT: options.redirect }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
     // Clients talk to the Worker itself. What Miniflare listens on has routes and headers of its own,
