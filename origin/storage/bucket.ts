@@ -73,6 +73,8 @@ export function openBucket(
       totalTimeout: ANSWER_DEADLINE_MS / 1000,
     },
   });
+  // The library reads STORAGE_EMULATOR_HOST by itself as well, and leaves out the API's path then.
+  storage.baseUrl = `${apiEndpoint}/storage/v1`;
   const bucket = storage.bucket(name);
   const auth = storage.authClient;
 

@@ -8,7 +8,7 @@ import { divideStore } from "./divided.ts";
 import { createGcsStore } from "./gcs.ts";
 import { openStaging } from "./staging.ts";
 import type { BucketConfig, Storage, StorageOptions } from "./storage.ts";
-import { StorageProblem } from "./storage-failed.ts";
+import { StorageProblem, saidOf } from "./storage-failed.ts";
 
 export async function openSharedStorage(
   config: BucketConfig,
@@ -18,8 +18,8 @@ export async function openSharedStorage(
 ): Promise<Storage> {
   const bucket = openBucket(config);
   await bucket.look().catch((error: unknown) => {
-    const why = error instanceof Error ? String(error.cause ?? error) : String(error);
-    throw new StorageProblem(`the bucket ${config.name} cannot be used: ${why}`, { cause: error });
+    const why = `the bucket ${config.name} cannot be used: ${saidOf(error)}`;
+    throw new StorageProblem(why, { cause: error });
   });
   const stagingPath = await openStaging(join(path, "staging"));
   const shared = createGcsStore({ bucket, stagingPath, copiesBytes: config.copiesBytes });

@@ -58,6 +58,17 @@ function reasonOf(error: unknown): string {
   }
 }
 
+/** In a line, for an operator: Google's library numbers the same words on several. */
+export function saidOf(failure: unknown): string {
+  const error = failure instanceof StorageFailed ? failure.cause : failure;
+  if (!(error instanceof Error)) return String(error);
+  const words = error.message
+    .split("\n")
+    .map((line) => line.replace(/^\s*\d+\. /, "").trim())
+    .filter((line) => line !== "" && !line.startsWith("Multiple errors occurred"));
+  return [...new Set(words)].join("; ");
+}
+
 /** Google's library has it as a number or as text. */
 function statusOf(error: unknown): number | undefined {
   const code = error instanceof Error && "code" in error ? Number(error.code) : Number.NaN;

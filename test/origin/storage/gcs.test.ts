@@ -4,7 +4,7 @@
 
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { hostFailureOf } from "../../../origin/failures/host-error.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { checksumOf } from "../../../origin/storage/bucket.ts";
@@ -20,19 +20,27 @@ import {
   streamed,
   testBlobStore,
 } from "../../contract/blob-store.ts";
+import { skipWhere } from "../../skip-where.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type Between, type Fault, startBetween } from "./between.ts";
-import { bucketOf, startEmulator } from "./emulator.ts";
+import { bucketOf, type Emulator, missingEmulator, startEmulator } from "./emulator.ts";
 
-const emulator = await startEmulator(endOfFile());
+const atEnd = endOfFile();
+const onEmulator = skipWhere(await missingEmulator());
+let emulator: Emulator;
+beforeAll(async () => {
+  if (!onEmulator.skip) emulator = await startEmulator(atEnd);
+});
 
-testBlobStore("a bucket", async (onEnd) => {
-  const bucket = bucketOf(emulator, await emulator.makeBucket());
-  const folder = await temporaryDirectory(onEnd);
-  return async () => {
-    const stagingPath = await openStaging(join(folder, "staging"));
-    return createGcsStore({ bucket, stagingPath, copiesBytes: 1e9, pageSize: 40 });
-  };
+describe("Google Cloud Storage", onEmulator, () => {
+  testBlobStore("a bucket", async (onEnd) => {
+    const bucket = bucketOf(emulator, await emulator.makeBucket());
+    const folder = await temporaryDirectory(onEnd);
+    return async () => {
+      const stagingPath = await openStaging(join(folder, "staging"));
+      return createGcsStore({ bucket, stagingPath, copiesBytes: 1e9, pageSize: 40 });
+    };
+  });
 });
 
 async function open(onEnd: Ending, over: Partial<GcsStoreOptions> = {}) {
@@ -67,7 +75,7 @@ const KEY = layerKey("x");
 /** More than travels in one request. */
 const LARGE = patternOf(18 * 1024 * 1024);
 
-describe("what a bucket is asked", () => {
+describe("what a bucket is asked", onEmulator, () => {
   test("says of each value what it must be, and of a new one that nothing is there", async () => {
     const { between, store } = await open(onTestFinished);
     await store.create(KEY, bytesOf("hello"));
@@ -147,7 +155,7 @@ describe("what a bucket is asked", () => {
   });
 });
 
-describe("a bucket that fails", () => {
+describe("a bucket that fails", onEmulator, () => {
   const passing: readonly Fault[] = [{ status: 429 }, { status: 500 }, { status: 503 }, "break"];
   test("once is asked again", async () => {
     // Side by side, since Google's library waits a second before it asks again.
@@ -250,7 +258,7 @@ describe("a bucket that fails", () => {
   });
 });
 
-describe("local copies of a bucket", () => {
+describe("local copies of a bucket", onEmulator, () => {
   test("spare asking for what was stored here, and for a part a second time", async () => {
     const { between, store, openStore } = await open(onTestFinished);
     const bytes = patternOf(500_000);

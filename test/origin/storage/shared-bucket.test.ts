@@ -2,13 +2,19 @@
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { skipWhere } from "../../skip-where.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { plantSet, startHouse } from "../house.ts";
 import { type Between, startBetween } from "./between.ts";
-import { type Emulator, startEmulator } from "./emulator.ts";
+import { type Emulator, missingEmulator, startEmulator } from "./emulator.ts";
 
-const emulator = await startEmulator(endOfFile());
+const atEnd = endOfFile();
+const onEmulator = skipWhere(await missingEmulator());
+let emulator: Emulator;
+beforeAll(async () => {
+  if (!onEmulator.skip) emulator = await startEmulator(atEnd);
+});
 
 async function startOn(onEnd: Ending, { url }: Emulator, bucket: string, set: string) {
   const variables = {
@@ -32,7 +38,7 @@ function sentTo({ seen }: Between): readonly string[] {
     );
 }
 
-describe("origins on one bucket", { timeout: 120_000 }, () => {
+describe("origins on one bucket", { ...onEmulator, timeout: 120_000 }, () => {
   test("make one set of objects of the same image at once, with one digest", async () => {
     const bucket = await emulator.makeBucket();
     const set = await plantSet(onTestFinished);
@@ -119,8 +125,6 @@ describe("origins on one bucket", { timeout: 120_000 }, () => {
   test("refuse to start without it, and say what it says", async () => {
     const set = await plantSet(onTestFinished);
     const starting = startOn(onTestFinished, emulator, "no-such-bucket", set);
-    await expect(starting).rejects.toThrow(
-      /^the bucket no-such-bucket cannot be used: .*Not Found/s,
-    );
+    await expect(starting).rejects.toThrow(/^the bucket no-such-bucket cannot be used: Not Found$/);
   });
 });

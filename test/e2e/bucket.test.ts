@@ -1,0 +1,91 @@
+// An origin whose layers are in a bucket, with the variables of an environment file for Nixery, and an
+// edge in front: clients pull through the edge, and from the origin, which sends them to the bucket.
+
+import { generateKeyPairSync } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { digestOf } from "../../registry/naming/digest.ts";
+import { endOfFile, temporaryDirectory } from "../origin/fixture.ts";
+import { type Emulator, missingEmulator, startEmulator } from "../origin/storage/emulator.ts";
+import { skipWhere } from "../skip-where.ts";
+import { get, missingClient, pullManifest, skopeoCopy } from "./clients.ts";
+import { type Deployment, deploy, type Part } from "./deployment.ts";
+
+const IMAGE = "hello";
+const atEnd = endOfFile();
+
+/** Of a service account that nobody has. */
+async function plantKey(folder: string): Promise<string> {
+  const path = join(folder, "key.json");
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const account = {
+    ...{ type: "service_account", project_id: "p", client_email: "origin@example.org" },
+    private_key: privateKey.export({ type: "pkcs8", format: "pem" }),
+  };
+  await writeFile(path, JSON.stringify(account));
+  return path;
+}
+
+describe("an origin on a bucket", {
+  ...skipWhere(await missingEmulator()),
+  timeout: 240_000,
+}, () => {
+  let emulator: Emulator;
+  let bucket: string;
+  let scratch: string;
+  let deployment: Deployment;
+  let origin: Part;
+
+  beforeAll(async () => {
+    emulator = await startEmulator(atEnd);
+    bucket = await emulator.makeBucket();
+    scratch = await temporaryDirectory(atEnd);
+    const nixery = {
+      ...{ NIXERY_STORAGE_BACKEND: "gcs", GCS_BUCKET: bucket, NIX_TIMEOUT: "60" },
+      GOOGLE_APPLICATION_CREDENTIALS: await plantKey(scratch),
+    };
+    // An origin that fills no edge has it ask for everything.
+    const apart = { STORAGE_EMULATOR_HOST: emulator.url, NIXPORT_EDGE_URL: "http://127.0.0.1:9" };
+    deployment = await deploy({ env: { ...nixery, ...apart } });
+    [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
+  });
+  afterAll(() => deployment?.close());
+
+  test("has the edge answer, which gets blobs out of the bucket by itself", async () => {
+    const { edgeUrl } = deployment;
+    const { config, layers } = await pullManifest(edgeUrl, IMAGE);
+    for (const { digest } of [config, ...layers]) {
+      const response = await get(edgeUrl, `/v2/${IMAGE}/blobs/${digest}`);
+      expect(await digestOf(await response.bytes())).toBe(digest);
+    }
+    const asked = origin.log.filter(({ path }) => String(path).includes("/blobs/"));
+    expect(asked).toHaveLength(1 + layers.length);
+    expect(new Set(asked.map(({ status }) => status))).toStrictEqual(new Set([307]));
+  });
+
+  test("sends clients there at signed addresses, for GET and HEAD", async () => {
+    const { originUrl } = deployment;
+    const { config } = await pullManifest(originUrl, IMAGE);
+    for (const method of ["GET", "HEAD"]) {
+      const path = `/v2/${IMAGE}/blobs/${config.digest}`;
+      const response = await get(originUrl, path, { method, redirect: "manual" });
+      expect(response.status).toBe(307);
+      const {
+        origin: host,
+        pathname,
+        searchParams,
+      } = new URL(response.headers.get("Location") ?? "");
+      expect(host).toBe(emulator.url);
+      expect(pathname).toBe(`/${bucket}/layers/${config.digest.slice(7)}`);
+      expect(searchParams.get("X-Goog-Credential")).toMatch(/^origin@example\.org\//);
+    }
+  });
+
+  const without = skipWhere(missingClient("skopeo"));
+  test("gives skopeo all of an image, at the origin itself", without, () => {
+    const target = `dir:${join(scratch, "copied")}`;
+    const { code, stderr } = skopeoCopy(deployment.originUrl, IMAGE, target);
+    expect(code, stderr).toBe(0);
+  });
+});
