@@ -11,7 +11,7 @@ import {
 } from "./front-words.ts";
 
 declare const packageNameBrand: unique symbol;
-/** A package as a recipe names it: one path segment, or a name a meta-package stands for. */
+/** A package as a recipe names it: one path segment, or a name a front word stands for. */
 export type PackageName = string & { readonly [packageNameBrand]: "PackageName" };
 
 export const ARCHITECTURES = ["amd64", "arm64"] as const;

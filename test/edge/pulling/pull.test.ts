@@ -182,7 +182,7 @@ const ROWS: readonly Row[] = [
     [
       ["an upper-case name", manifestPath("UPPER/case", "latest"), 400, "NAME_INVALID"],
       ["a name of 300 characters", manifestPath("a".repeat(300), "latest"), 400, "NAME_INVALID"],
-      ["a meta-package at the end", manifestPath("git/shell", "latest"), 400, "NAME_INVALID"],
+      ["a front word at the end", manifestPath("git/shell", "latest"), 400, "NAME_INVALID"],
       ["a tag that is none", manifestPath("git", "-x"), 404, "MANIFEST_UNKNOWN"],
       [
         "a tag of signatures",
