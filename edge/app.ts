@@ -9,20 +9,31 @@ import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/
 import { handle } from "./handle.ts";
 import { ingest } from "./ingest/ingest.ts";
 import { type BlobFlights, createBlobFlights } from "./isolate/blob-flights.ts";
-import { createManifestMemory, type ManifestMemory } from "./isolate/manifest-memory.ts";
+import {
+  createDocumentMemory,
+  type Document,
+  type DocumentMemory,
+} from "./isolate/document-memory.ts";
+import type { Manifest } from "./isolate/manifest.ts";
 import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
 import { createRefusals, type Refusals } from "./isolate/refusals.ts";
+import { createSeenOnce, type SeenOnce } from "./isolate/seen-once.ts";
+import { createVainTries, type VainTries } from "./isolate/vain-tries.ts";
 import { createOrigin, type OriginDeadlines } from "./origin-client/origin.ts";
 import { heldBy } from "./origin-client/origin-wait.ts";
 import { clientNetworkOf } from "./request/client-network.ts";
 import type { Edge, LogLine } from "./request/edge.ts";
 import { type Env, readSettings } from "./request/env.ts";
+import { createKeepLimit } from "./request/keep-limit.ts";
 import { createMissLimit } from "./request/miss-limit.ts";
 import { createTrace } from "./request/trace.ts";
 
 /** What outlives a request: plain data and promises of it, which requests may share, and no stream. */
 export interface Isolate {
-  readonly memory: ManifestMemory;
+  readonly memory: DocumentMemory<Manifest>;
+  readonly configs: DocumentMemory<Document>;
+  readonly seen: SeenOnce;
+  readonly vainTries: VainTries;
   readonly refreshes: Refreshes;
   readonly flights: BlobFlights;
   readonly refusals: Refusals;
@@ -43,7 +54,10 @@ type AppContext = Context<{ Bindings: Env }>;
 
 export function createIsolate(): Isolate {
   return {
-    memory: createManifestMemory(),
+    memory: createDocumentMemory(),
+    configs: createDocumentMemory(),
+    seen: createSeenOnce(),
+    vainTries: createVainTries(),
     refreshes: createRefreshes(),
     flights: createBlobFlights(),
     refusals: createRefusals(),
@@ -119,7 +133,7 @@ function createEdge(
   context: AppContext,
 ): Edge {
   const { env } = context;
-  const { headers, signal } = context.req.raw;
+  const { headers, signal, url } = context.req.raw;
   const network = clientNetworkOf(headers);
   const settings = readSettings(env);
   const { problem } = settings;
@@ -132,7 +146,11 @@ function createEdge(
     kv: env.KV,
     r2: env.R2,
     cache: caches.default,
+    host: new URL(url).hostname,
     memory: isolate.memory,
+    configs: isolate.configs,
+    seen: isolate.seen,
+    vainTries: isolate.vainTries,
     refreshes: isolate.refreshes,
     flights: isolate.flights,
     secretKeys,
@@ -158,6 +176,11 @@ function createEdge(
     misses: createMissLimit({
       limiter: env.MISS_LIMIT,
       ...{ network, refusals: isolate.refusals, now },
+      onFailure: (cause) => log({ level: "warn", event: "limit failed", cause }),
+    }),
+    keeps: createKeepLimit({
+      limiter: env.KEEP_LIMIT,
+      network,
       onFailure: (cause) => log({ level: "warn", event: "limit failed", cause }),
     }),
     later(event, work) {

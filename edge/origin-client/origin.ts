@@ -61,9 +61,16 @@ export interface Origin {
   refresh(repository: string, tag: Tag, asked: AskedHeaders): Promise<string | undefined>;
   /** Resolves where the origin has a tag list for a name, which is the edge's own to write. */
   listsTags(repository: string, asked: AskedHeaders): Promise<void>;
-  blob(method: "GET" | "HEAD", digest: Digest, range: string | null): Promise<OriginBlob>;
+  blob(method: "GET" | "HEAD", blob: AskedBlob, range: string | null): Promise<OriginBlob>;
   /** The whole, also for others that wait for it: its client's leaving does not end it. */
-  wholeBlob(digest: Digest): Promise<OriginBlob>;
+  wholeBlob(blob: AskedBlob): Promise<OriginBlob>;
+}
+
+/** Blobs are the same under every name; but what is not kept is composed again from the name. */
+export interface AskedBlob {
+  readonly repository: string;
+  readonly digest: Digest;
+  readonly asked: AskedHeaders;
 }
 
 export interface OriginOptions extends AskOptions {
@@ -157,22 +164,23 @@ export function createOrigin(options: OriginOptions): Origin {
         await cancelBody(response.body);
       });
     },
-    blob(method, digest, range) {
-      const path = blobPath(digest);
+    blob(method, blob, range) {
+      const path = blobPath(blob);
       const attempt = async ({ signal }: Attempt) => {
-        const asked = { path, deadlineMs: blobMs, signal, network };
+        const asked = { path, headers: blob.asked, deadlineMs: blobMs, signal, network };
         if (method === "HEAD") {
-          const headers = { [REDIRECTS_HEADER]: NEVER };
+          const headers = { ...blob.asked, [REDIRECTS_HEADER]: NEVER };
           const head = await ask({ ...asked, method, headers }, readHead);
           if (head !== undefined) return head;
           // An answer to HEAD has no body, and only a body says that there is no such blob.
         }
-        return getBlob({ ...asked, headers: range === null ? {} : { Range: range } });
+        const headers = { ...blob.asked, ...(range !== null && { Range: range }) };
+        return getBlob({ ...asked, headers });
       };
       return whileHeld(attempt, held);
     },
-    wholeBlob(digest) {
-      const asked = { path: blobPath(digest), deadlineMs: blobMs, network };
+    wholeBlob(blob) {
+      const asked = { path: blobPath(blob), headers: blob.asked, deadlineMs: blobMs, network };
       const { signal: stays } = new AbortController();
       const attempt = ({ signal }: Attempt) => getBlob({ ...asked, signal });
       return whileHeld(attempt, { ...held, left: stays });
@@ -180,9 +188,8 @@ export function createOrigin(options: OriginOptions): Origin {
   };
 }
 
-/** Blobs are global; the path needs a name, and any will do. */
-function blobPath(digest: Digest): string {
-  return `/v2/nixport/blobs/${digest}`;
+function blobPath({ repository, digest }: AskedBlob): string {
+  return `/v2/${repository}/blobs/${digest}`;
 }
 
 /** Tells the origin for how long it is waited for: it is asked again, and not left while it works. */

@@ -1,17 +1,25 @@
-// Blobs by digest: Cache API, R2, origin. GET is one R2 operation whatever the range; HEAD never
-// moves a body. What the origin streams is verified on its way and never written.
+// Blobs by digest: Cache API, R2, what can be composed again, origin. GET is one R2 operation whatever
+// the range; HEAD never moves a body. What the origin streams is verified on its way and never written.
 
 import { cancelBody } from "../../registry/http/body.ts";
 import {
+  hasBody,
   planBlob,
   type RequestedRange,
   requestedRange,
   settledBy,
 } from "../../registry/http/content.ts";
+import { digestHeaders } from "../../registry/http/platforms.ts";
+import type { Route } from "../../registry/http/route.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
+import { canonicalRecipe } from "../../registry/naming/recipe.ts";
+import type { Document } from "../isolate/document-memory.ts";
 import type { Edge } from "../request/edge.ts";
-import { r2Key } from "../storage/keys.ts";
+import { cacheKey, r2Key } from "../storage/keys.ts";
 import { attempt } from "../storage/tiers.ts";
+import { askedName } from "./by-digest.ts";
+import { type AskedName, composeConfig } from "./composed-again.ts";
+import { rememberComposed } from "./keeping.ts";
 import { serveOriginBlob } from "./origin-blob.ts";
 
 /**
@@ -22,21 +30,79 @@ import { serveOriginBlob } from "./origin-blob.ts";
  */
 const MAX_CACHED_BYTES = 256 * 1024;
 
-export async function serveBlob(edge: Edge, request: Request, digest: Digest): Promise<Response> {
-  if (request.method === "HEAD" || settledBy(request.headers, digest) !== null) {
-    return serveHead(edge, request, digest);
-  }
-  const range = requestedRange(request, digest);
-  const local =
-    range === null
-      ? ((await fromCache(edge, request, digest)) ?? (await wholeFromR2(edge, request, digest)))
-      : await rangeFromR2(edge, request, digest, range);
-  return local ?? serveOriginBlob(edge, request, digest);
+type BlobRoute = Extract<Route, { kind: "blob" }>;
+
+export async function serveBlob(
+  edge: Edge,
+  request: Request,
+  { repository, recipe, digest }: BlobRoute,
+): Promise<Response> {
+  const local = fromMemory(edge, request, digest) ?? (await fromStorage(edge, request, digest));
+  if (local !== undefined) return local;
+  const name = askedName(edge, request.headers, recipe);
+  const config = await configAgain(edge, name, digest);
+  if (config !== undefined) return documentResponse(request, config);
+  const asked = digestHeaders(edge.platforms, name.variant);
+  return serveOriginBlob(edge, request, { repository, digest, asked });
 }
 
-async function serveHead(edge: Edge, request: Request, digest: Digest): Promise<Response> {
+function fromMemory(edge: Edge, request: Request, digest: Digest): Response | undefined {
+  const config = edge.configs.lookup(digest);
+  if (config === undefined) return undefined;
+  edge.trace.hit("memory");
+  return documentResponse(request, config);
+}
+
+async function fromStorage(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+): Promise<Response | undefined> {
+  if (request.method === "HEAD" || settledBy(request.headers, digest) !== null) {
+    return headFromR2(edge, request, digest);
+  }
+  const range = requestedRange(request, digest);
+  if (range !== null) return rangeFromR2(edge, request, digest, range);
+  return (await fromCache(edge, request, digest)) ?? (await wholeFromR2(edge, request, digest));
+}
+
+/**
+ * Not noted as asked for: a config is asked for once with each pull, and kept with its manifest. Until
+ * the origin has given all layers of a new image, each of them is looked for here as well; once will do.
+ */
+async function configAgain(
+  edge: Edge,
+  name: AskedName,
+  digest: Digest,
+): Promise<Document | undefined> {
+  const what = name.recipes.map(canonicalRecipe).join(" ");
+  if (edge.vainTries.has(what, edge.now())) return undefined;
+  const composed = await composeConfig(edge, name, digest);
+  if (composed === undefined) {
+    edge.vainTries.add(what, edge.now());
+    return undefined;
+  }
+  edge.trace.hit("composed");
+  rememberComposed(edge, composed);
+  return composed.images[0]?.config;
+}
+
+function documentResponse(request: Request, { digest, bytes }: Document): Response {
+  const plan = planBlob(request, { digest, sizeBytes: bytes.length });
+  if (!hasBody(request, plan)) return new Response(null, plan);
+  const { offset, length } = plan.range ?? { offset: 0, length: bytes.length };
+  // Never of shared memory, which is all that the type of a body leaves out.
+  const part = bytes.subarray(offset, offset + length) as Uint8Array<ArrayBuffer>;
+  return new Response(part, plan);
+}
+
+async function headFromR2(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+): Promise<Response | undefined> {
   const object = await attempt(edge, "r2", () => edge.r2.head(r2Key.blob(digest)));
-  if (!object) return serveOriginBlob(edge, request, digest);
+  if (!object) return undefined;
   edge.trace.hit("r2");
   return new Response(null, planBlob(request, { digest, sizeBytes: object.size }));
 }
@@ -46,7 +112,7 @@ async function fromCache(
   request: Request,
   digest: Digest,
 ): Promise<Response | undefined> {
-  const key = cacheKey(request, digest);
+  const key = cacheKey.blob(edge.host, digest);
   const cached = await attempt(edge, "cache", () => edge.cache.match(key));
   if (!cached) return undefined;
   const bytes = await attempt(edge, "cache", () => cached.bytes());
@@ -75,7 +141,10 @@ async function wholeFromR2(
   if (!(await isIntact(edge, "r2", digest, bytes, remove))) return undefined;
   edge.trace.hit("r2");
   edge.later("fill cache", () =>
-    edge.cache.put(cacheKey(request, digest), new Response(bytes, { headers: plan.headers })),
+    edge.cache.put(
+      cacheKey.blob(edge.host, digest),
+      new Response(bytes, { headers: plan.headers }),
+    ),
   );
   return new Response(bytes, plan);
 }
@@ -152,13 +221,4 @@ function isSameRange(
 ): boolean {
   if (given === undefined || !("offset" in given)) return false;
   return given.offset === planned.offset && given.length === planned.length;
-}
-
-/**
- * One for all clients, whatever port and scheme they name, at a path that no route serves, where
- * nothing can be put from outside. The host stays, since only those that the operator has routed to
- * the Worker get here, and Cloudflare looks up one that is not the Worker's own.
- */
-function cacheKey(request: Request, digest: Digest): string {
-  return `https://${new URL(request.url).hostname}/cached-blobs/${digest}`;
 }

@@ -21,10 +21,11 @@ import type { Manifest } from "../isolate/manifest.ts";
 import type { AskedHeaders } from "../origin-client/origin.ts";
 import { isUnknownTag, unusable } from "../origin-client/origin-error.ts";
 import type { Edge } from "../request/edge.ts";
-import type { ImageName } from "../storage/keys.ts";
+import { type ImageName, imageKey } from "../storage/keys.ts";
 import { lookupManifest } from "../storage/manifests.ts";
 import { healPointer, lookupPointer, removePointer, storePointer } from "../storage/pointers.ts";
 import { forgetTagPins } from "../storage/tag-pins.ts";
+import { keepComposed, noteAsked, rememberComposed } from "./keeping.ts";
 import { composeKnown } from "./known-image.ts";
 
 export type ManifestRoute = Extract<Route, { kind: "manifest" }>;
@@ -82,7 +83,7 @@ async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefin
   // The origin knows more of why there is nothing newer, once it was asked.
   return {
     ...pointer,
-    warning: warning && (edge.refreshes.warningOf(refreshKey(name)) ?? warning),
+    warning: warning && (edge.refreshes.warningOf(imageKey(name)) ?? warning),
   };
 }
 
@@ -93,8 +94,17 @@ async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   if (known === undefined) return undefined;
   const { manifest, resolved, packing, isNewest } = known;
   edge.trace.hit("composed");
+  rememberComposed(edge, known);
   const pointer = { manifest, ...resolved, packing, omitted: undefined };
-  edge.later("store pointer", () => storePointer(edge, name, pointer));
+  noteAsked(
+    edge,
+    imageKey(name),
+    async () => known,
+    async () => {
+      await keepComposed(edge, known);
+      await storePointer(edge, name, pointer);
+    },
+  );
   const warning = staleness(edge, name.tag, resolved.resolvedAtMs, isNewest);
   if (warning !== undefined) refreshBehind(edge, wanted);
   return { ...pointer, warning };
@@ -151,13 +161,9 @@ function staleness(
 }
 
 function refreshBehind(edge: Edge, wanted: Wanted): void {
-  const key = refreshKey(wanted.name);
+  const key = imageKey(wanted.name);
   if (!edge.refreshes.claim(key, edge.now())) return;
   edge.later("refresh", () => refresh(edge, wanted, key));
-}
-
-function refreshKey({ variant, tag, recipe }: ImageName): string {
-  return `${variant}/${tag}/${recipe}`;
 }
 
 async function refresh(

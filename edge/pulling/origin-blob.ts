@@ -11,7 +11,7 @@ import {
 } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
-import type { OriginBlob } from "../origin-client/origin.ts";
+import type { AskedBlob, OriginBlob } from "../origin-client/origin.ts";
 import { unusable } from "../origin-client/origin-error.ts";
 import { fixedLength, verifiedStream } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
@@ -22,12 +22,13 @@ const CONTENT_RANGE = /^bytes (?:(\d{1,15})-(\d{1,15})|\*)\/(\d{1,15})$/;
 export async function serveOriginBlob(
   edge: Edge,
   request: Request,
-  digest: Digest,
+  blob: AskedBlob,
 ): Promise<Response> {
+  const { digest } = blob;
   edge.trace.miss();
   const isBodyless = request.method === "HEAD" || settledBy(request.headers, digest) !== null;
   if (isBodyless) {
-    const answer = await admitted(edge, digest, 0, () => edge.origin.blob("HEAD", digest, null));
+    const answer = await admitted(edge, digest, 0, () => edge.origin.blob("HEAD", blob, null));
     return respond(request, digest, answer);
   }
   // A condition on the range is decided here: the digest is the version.
@@ -36,11 +37,11 @@ export async function serveOriginBlob(
     const offset = "offset" in range ? range.offset : 0;
     const header = request.headers.get("Range");
     const answer = await admitted(edge, digest, offset, () =>
-      edge.origin.blob("GET", digest, header),
+      edge.origin.blob("GET", blob, header),
     );
     return respond(request, digest, answer);
   }
-  const ask = () => admitted(edge, digest, 0, () => edge.origin.wholeBlob(digest));
+  const ask = () => admitted(edge, digest, 0, () => edge.origin.wholeBlob(blob));
   const answer = await joinedBlob(edge, digest, ask);
   if (!("bytes" in answer)) return respond(request, digest, answer);
   const plan = planBlob(request, { digest, sizeBytes: answer.room.sizeBytes });

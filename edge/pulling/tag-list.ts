@@ -5,7 +5,7 @@ import type { Route } from "../../registry/http/route.ts";
 import { tagListResponse } from "../../registry/http/tags.ts";
 import { LATEST } from "../../registry/naming/reference.ts";
 import type { Edge } from "../request/edge.ts";
-import { areNamesKnown } from "./known-image.ts";
+import { areNamesKnown } from "./known-parts.ts";
 
 export async function serveTagList(
   edge: Edge,

@@ -4,9 +4,13 @@ import type { SecretKey } from "../../registry/between/token.ts";
 import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
 import type { BlobFlights } from "../isolate/blob-flights.ts";
-import type { ManifestMemory } from "../isolate/manifest-memory.ts";
+import type { Document, DocumentMemory } from "../isolate/document-memory.ts";
+import type { Manifest } from "../isolate/manifest.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
+import type { SeenOnce } from "../isolate/seen-once.ts";
+import type { VainTries } from "../isolate/vain-tries.ts";
 import type { Origin } from "../origin-client/origin.ts";
+import type { KeepLimit } from "./keep-limit.ts";
 import type { MissLimit } from "./miss-limit.ts";
 import type { Trace } from "./trace.ts";
 
@@ -21,7 +25,13 @@ export interface Edge {
   readonly kv: KVNamespace;
   readonly r2: R2Bucket;
   readonly cache: Cache;
-  readonly memory: ManifestMemory;
+  /** Under which the location's cache has what this deployment put there. */
+  readonly host: string;
+  readonly memory: DocumentMemory<Manifest>;
+  /** Those composed here. */
+  readonly configs: DocumentMemory<Document>;
+  readonly seen: SeenOnce;
+  readonly vainTries: VainTries;
   readonly refreshes: Refreshes;
   readonly flights: BlobFlights;
   readonly origin: Origin;
@@ -35,6 +45,7 @@ export interface Edge {
   readonly now: () => number;
   readonly trace: Trace;
   readonly misses: MissLimit;
+  readonly keeps: KeepLimit;
   /** Work behind the answer. It may be cut short, so nothing may depend on it. */
   readonly later: (event: string, work: () => Promise<unknown>) => void;
   readonly log: (line: LogLine) => void;

@@ -8,6 +8,7 @@ export interface Env {
   readonly KV: KVNamespace;
   readonly R2: R2Bucket;
   readonly MISS_LIMIT?: RateLimit;
+  readonly KEEP_LIMIT?: RateLimit;
   readonly ORIGIN_URL?: string;
   readonly NIXPORT_SECRET?: string;
   readonly PIN_FRESH_SECONDS?: string;

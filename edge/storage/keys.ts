@@ -19,6 +19,11 @@
 //   ├── tags/<tag>, latest-pins                 as in KV: merged here, copied there
 //   ├── outputs/<store path's base name>        empty: a record of this output was accepted
 //   └── staging/<sha256 hex>/<upload>           a large blob being assembled, not yet verified
+//
+//   the Cache API: what one location has of it by itself, and may lose at any moment
+//   ├── cached-blobs/<digest>                   small blobs, and configs that were composed here
+//   ├── composed/<digest>                       manifest or index bytes that were composed here
+//   └── seen/<sha256 hex>                       when what is not kept was first asked for
 
 import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
 import { loneOutput, type Part, partName } from "../../registry/image/part.ts";
@@ -106,6 +111,22 @@ function parsed(key: string, folders: typeof KV_FOLDERS): ParsedKey | undefined 
   const [folder, name] = [key.slice(0, end), key.slice(end + 1)];
   const kind = end > 0 && Object.hasOwn(folders, folder) ? folders[folder] : undefined;
   return kind && name !== "" ? { kind, name } : undefined;
+}
+
+/**
+ * For all clients, whatever port and scheme they name, at paths that no route serves, where nothing can
+ * be put from outside. The host stays, since only those that the operator has routed to the Worker get
+ * here, and Cloudflare looks up one that is not the Worker's own.
+ */
+export const cacheKey = {
+  blob: (host: string, digest: Digest) => `https://${host}/cached-blobs/${digest}`,
+  composed: (host: string, digest: Digest) => `https://${host}/composed/${digest}`,
+  seen: async (host: string, what: string) => `https://${host}/seen/${await sha256Hex(what)}`,
+};
+
+/** Tells one image from every other, as its pointer's keys do. */
+export function imageKey({ variant, tag, recipe }: ImageName): string {
+  return `${variant}/${tag}/${recipe}`;
 }
 
 /**

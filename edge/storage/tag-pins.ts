@@ -3,6 +3,7 @@
 
 import * as v from "valibot";
 import {
+  MAX_LATEST_PINS,
   MAX_PINS_PER_TAG,
   type ResolvedPin,
   type TagPins,
@@ -15,13 +16,16 @@ import { kvKey, r2Key } from "./keys.ts";
 
 const MAX_WRITE_ATTEMPTS = 5;
 
-/** Both for the tag and as the latest of all tags, where images of a commit find packings. */
+/**
+ * Both for the tag and among the latest of all tags, where images of a commit find packings, and what
+ * is asked for by its digest its pin.
+ */
 export async function storeTagPins(edge: Edge, tag: Tag, told: TagPins): Promise<void> {
   for (const key of [
-    { r2: r2Key.tagPins(tag), kv: kvKey.tagPins(tag) },
-    { r2: r2Key.latestPins, kv: kvKey.latestPins },
+    { r2: r2Key.tagPins(tag), kv: kvKey.tagPins(tag), most: MAX_PINS_PER_TAG },
+    { r2: r2Key.latestPins, kv: kvKey.latestPins, most: MAX_LATEST_PINS },
   ]) {
-    await copyToKv(edge, key.kv, await mergeInR2(edge, key.r2, told));
+    await copyToKv(edge, key.kv, await mergeInR2(edge, key.r2, told, key.most));
   }
 }
 
@@ -31,11 +35,11 @@ export async function forgetTagPins(edge: Edge, tag: Tag): Promise<void> {
   await edge.kv.delete(kvKey.tagPins(tag));
 }
 
-async function mergeInR2(edge: Edge, key: string, told: TagPins): Promise<TagPins> {
+async function mergeInR2(edge: Edge, key: string, told: TagPins, most: number): Promise<TagPins> {
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts += 1) {
     const object = await edge.r2.get(key);
     const text = await object?.text();
-    const merged = mergeTagPins(parseTagPins(text), told);
+    const merged = mergeTagPins(parseTagPins(text), told, most);
     const mergedText = JSON.stringify(merged);
     if (mergedText === text) return merged;
     const written = await edge.r2.put(key, mergedText, {
@@ -50,17 +54,17 @@ async function mergeInR2(edge: Edge, key: string, told: TagPins): Promise<TagPin
  * Pins newest first, one entry for each. Packings are those of whichever was resolved later, since an
  * outbox may deliver late.
  */
-export function mergeTagPins(stored: TagPins | undefined, told: TagPins): TagPins {
-  if (stored === undefined) return { ...told, pins: newestPins(told.pins) };
+function mergeTagPins(stored: TagPins | undefined, told: TagPins, most: number): TagPins {
+  if (stored === undefined) return { ...told, pins: newestPins(told.pins, most) };
   const { packings, composeVersion } = newestMs(told) < newestMs(stored) ? stored : told;
-  return { pins: newestPins([...told.pins, ...stored.pins]), packings, composeVersion };
+  return { pins: newestPins([...told.pins, ...stored.pins], most), packings, composeVersion };
 }
 
 function newestMs({ pins }: TagPins): number {
   return Math.max(...pins.map(({ resolvedAtMs }) => resolvedAtMs));
 }
 
-function newestPins(pins: readonly ResolvedPin[]): readonly ResolvedPin[] {
+function newestPins(pins: readonly ResolvedPin[], most: number): readonly ResolvedPin[] {
   const newest = new Map<Pin, ResolvedPin>();
   for (const resolved of pins) {
     const known = newest.get(resolved.pin);
@@ -68,9 +72,7 @@ function newestPins(pins: readonly ResolvedPin[]): readonly ResolvedPin[] {
       newest.set(resolved.pin, resolved);
     }
   }
-  return [...newest.values()]
-    .sort((a, b) => b.resolvedAtMs - a.resolvedAtMs)
-    .slice(0, MAX_PINS_PER_TAG);
+  return [...newest.values()].sort((a, b) => b.resolvedAtMs - a.resolvedAtMs).slice(0, most);
 }
 
 /** One write a second is allowed per key, and most of what comes changes nothing. */

@@ -23,6 +23,15 @@ const KV_PATIENCE_MS = 150;
 /** From a cold one, where R2 has failed and only the origin is left to ask. */
 const KV_DEADLINE_MS = 2000;
 
+/** KV alone, for what composing takes: the origin has it as well, and is asked before clients give up. */
+export async function attemptKv<Result>(
+  edge: Edge,
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  const read = await within(KV_DEADLINE_MS, attempt(edge, "kv", work));
+  return read === "slow" ? undefined : read;
+}
+
 /**
  * KV first, R2 where KV has nothing, fails or is slow. R2 is strongly consistent, so what it says it
  * does not have is not there, whatever KV would have said in the end; what it fails to say, KV may.

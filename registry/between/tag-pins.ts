@@ -23,12 +23,14 @@ export interface TagPins {
 }
 
 export const MAX_PINS_PER_TAG = 4;
+/** Of all tags together: those at which an image asked for by its digest is looked for. */
+export const MAX_LATEST_PINS = 16;
 
 export const tagPinsSchema: v.GenericSchema<unknown, TagPins> = v.object({
   pins: v.pipe(
     v.array(v.object({ pin: pinSchema, resolvedAtMs: v.number() })),
     v.minLength(1),
-    v.maxLength(MAX_PINS_PER_TAG),
+    v.maxLength(MAX_LATEST_PINS),
   ),
   packings: v.object({ zstd: packingIdSchema, gzip: packingIdSchema }),
   composeVersion: v.number(),

@@ -94,9 +94,14 @@ export function originHeaders(
   variant: Variant,
 ): Readonly<Record<string, string>> {
   const { manifest, index } = VARIANT_TYPES[variant];
-  return {
-    Accept: wanted.kind === "index" ? `${manifest}, ${index}` : manifest,
-    [PLATFORMS_HEADER]: formatPlatforms(configured),
-    [VARIANT_HEADER]: variant,
-  };
+  const accept = wanted.kind === "index" ? `${manifest}, ${index}` : manifest;
+  return { Accept: accept, ...digestHeaders(configured, variant) };
+}
+
+/** The same of what is named by its digest: which image of a name it may be, and which most likely. */
+export function digestHeaders(
+  configured: Platforms,
+  variant: Variant,
+): Readonly<Record<string, string>> {
+  return { [PLATFORMS_HEADER]: formatPlatforms(configured), [VARIANT_HEADER]: variant };
 }

@@ -15,7 +15,12 @@ export type Route =
       readonly recipe: NamedRecipe;
       readonly reference: Reference;
     }
-  | { readonly kind: "blob"; readonly digest: Digest }
+  | {
+      readonly kind: "blob";
+      readonly repository: string;
+      readonly recipe: NamedRecipe;
+      readonly digest: Digest;
+    }
   | { readonly kind: "tags"; readonly repository: string; readonly recipe: NamedRecipe }
   | { readonly kind: "referrers" };
 
@@ -79,7 +84,7 @@ export function parseRoute(method: string, url: URL): Route {
     if (!isForeignDigest(last)) ownDigest(last);
     return { kind: "referrers" };
   }
-  return { kind: "blob", digest: blobDigest(last) };
+  return { kind: "blob", repository, recipe: parsed.recipe, digest: blobDigest(last) };
 }
 
 const INGEST = "/ingest/";

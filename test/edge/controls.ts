@@ -8,6 +8,10 @@ export interface Controls {
   readonly wrongRange?: boolean;
   /** A number is what it lets pass under one key, for ever. */
   readonly limiter?: "fails" | "refuses" | number;
+  /** What may be kept; a number as of the limiter, under one key, for ever. */
+  readonly keeping?: "fails" | "refuses" | number;
+  /** Answers as at another location, whose cache has nothing. */
+  readonly location?: string;
   /** Has another Worker write what this tag has as soon as this one has read its pointer. */
   readonly overtakenBy?: string;
   /** Lets KV answer only when R2 was asked. */

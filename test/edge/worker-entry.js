@@ -24,6 +24,8 @@ export default {
     const operations = {};
     const askedR2 = Promise.withResolvers();
     const behind = [];
+    const url = new URL(request.url);
+    if (controls.location) url.hostname = `${controls.location}.example`;
     const app = createApp({
       isolate: controls.coldMemory ? createIsolate() : isolate,
       now: () => controls.nowMs ?? NOW_MS,
@@ -33,11 +35,12 @@ export default {
     });
     if (controls.behind) context.waitUntil(fetch(new URL(BEHIND_PATH, env.ORIGIN_URL)));
     const response = await app.fetch(
-      new Request(request, { headers, signal: request.signal }),
+      new Request(new Request(url, request), { headers, signal: request.signal }),
       {
         ...env,
         KV: watch("kv", env.KV, controls, operations, controls.slowKv && askedR2.promise),
         ...(controls.limiter && { MISS_LIMIT: limiter(controls.limiter) }),
+        ...(controls.keeping && { KEEP_LIMIT: limiter(controls.keeping) }),
         R2: watch("r2", misled(env, controls), controls, operations, undefined, askedR2.resolve),
       },
       {

@@ -161,6 +161,13 @@ export async function errorOf(response: Response): Promise<RegistryErrorBody> {
   return error;
 }
 
+let places = 0;
+
+/** Neither an isolate nor a location's cache that has seen anything. */
+export function elsewhere(): Controls {
+  return { coldMemory: true, location: `place-${places++}` };
+}
+
 export function operationsOf(response: Response): unknown {
   return JSON.parse(response.headers.get(OPERATIONS_HEADER) ?? "null");
 }

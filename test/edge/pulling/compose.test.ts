@@ -1,7 +1,6 @@
 // Images composed at the edge from known records, with the digest that the origin would give.
 
 import { afterAll, assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { digestOf } from "../../../registry/naming/digest.ts";
 import { configuredPin } from "../../../registry/naming/pin.ts";
 import { pinOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
@@ -61,32 +60,13 @@ describe("GET /v2/<name>/manifests/<tag> without a pointer", () => {
     expect(await response.bytes()).toStrictEqual(Uint8Array.from(expected.manifest.bytes));
   });
 
-  test("has stored config, manifest and pointer: what follows is answered from storage", async () => {
-    const composed = await world.pull(manifestPath("git/jq", "latest"));
-    const manifest = (await composed.json()) as { config: { digest: string }; layers: unknown[] };
-    const digest = composed.headers.get("Docker-Content-Digest");
-    const controls = { coldMemory: true };
-    const again = await world.pull(manifestPath("jq/git", "latest"), { controls });
-    expect(cacheStatus(again)).toBe("nixport; hit; detail=kv");
-    expect(again.headers.get("Docker-Content-Digest")).toBe(digest);
-    expect(again.headers.get("Nixport-Packing")).toBe(PACKINGS.zstd);
-    const byDigest = await world.pull(manifestPath("git/jq", `${digest}`), { controls });
-    expect(cacheStatus(byDigest)).toBe("nixport; hit; detail=kv");
-    const config = await world.pull(`/v2/git/jq/blobs/${manifest.config.digest}`);
-    expect(config.status).toBe(200);
-    expect(await digestOf(await config.bytes())).toBe(manifest.config.digest);
-  });
-
   test("takes one read for the pins, one for the lookups, one for the records", async () => {
     const response = await world.pull(manifestPath("git/htop/jq", "latest"));
     expect(operationsOf(response)).toStrictEqual({
       "kv.getWithMetadata": 1,
       "kv.get": 3,
-      // The pointer: looked for, then compared with before it is written.
-      "r2.get": 2,
-      // Config, manifest and pointer; the latter two in KV as well.
-      "r2.put": 3,
-      "kv.put": 2,
+      // The pointer is looked for, and nothing is written.
+      "r2.get": 1,
     });
   });
 

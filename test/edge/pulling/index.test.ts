@@ -87,7 +87,7 @@ describe("an edge for two platforms, its packages known for both and its origin 
     expect(plain.headers.get("Docker-Content-Digest")).toBe((await indexOf(stocks, "git")).digest);
   });
 
-  test("composes the index that Node composes, and then has it, its images and a pointer", async () => {
+  test("composes the index that Node composes, and has its images and their configs", async () => {
     const index = await indexOf(stocks, "git/htop");
     const path = manifestPath("htop/git", "latest");
     const composed = await world.pull(path, { headers: TAKES_INDEX });
@@ -97,20 +97,34 @@ describe("an edge for two platforms, its packages known for both and its origin 
     expect(composed.headers.get("Nixport-Pin")).toBe(PIN);
     expect(await composed.bytes()).toStrictEqual(Uint8Array.from(index.bytes));
 
-    const controls = { coldMemory: true };
-    const again = await world.pull(path, { headers: TAKES_INDEX, controls });
-    expect(cacheStatus(again)).toBe("nixport; hit; detail=kv");
-    expect(await again.bytes()).toStrictEqual(Uint8Array.from(index.bytes));
     const children = await childrenOf(stocks, "git/htop");
-    for (const { manifest } of [...children, { manifest: index }]) {
-      const byDigest = manifestPath("git/htop", manifest.digest);
-      const response = await world.pull(byDigest, { controls });
-      expect(response.headers.get("Content-Type")).toBe(manifest.mediaType);
-      expect(await response.bytes()).toStrictEqual(Uint8Array.from(manifest.bytes));
+    for (const controls of [{ coldMemory: true }, { coldMemory: true, location: "far" }]) {
+      for (const { manifest } of [...children, { manifest: index }]) {
+        const byDigest = manifestPath("git/htop", manifest.digest);
+        const response = await world.pull(byDigest, { controls });
+        expect(response.headers.get("Content-Type")).toBe(manifest.mediaType);
+        expect(await response.bytes()).toStrictEqual(Uint8Array.from(manifest.bytes));
+      }
+      for (const { config } of children) {
+        const response = await world.pull(`/v2/git/htop/blobs/${config.digest}`, { controls });
+        expect(await response.bytes()).toStrictEqual(Uint8Array.from(config.bytes));
+      }
     }
-    for (const { config } of children) {
-      const response = await world.pull(`/v2/git/blobs/${config.digest}`);
-      expect(await response.bytes()).toStrictEqual(Uint8Array.from(config.bytes));
+  });
+
+  test("keeps an index that is asked for again, with its images and a pointer", async () => {
+    const path = manifestPath("htop", "latest");
+    await world.pull(path, { headers: TAKES_INDEX });
+    const later = { coldMemory: true, nowMs: NOW_MS + 61_000 };
+    await world.pull(path, { headers: TAKES_INDEX, controls: later });
+    const again = await world.pull(path, { headers: TAKES_INDEX, controls: later });
+    expect(cacheStatus(again)).toBe("nixport; hit; detail=kv");
+    const index = await indexOf(stocks, "htop");
+    expect(await again.bytes()).toStrictEqual(Uint8Array.from(index.bytes));
+    const far = { coldMemory: true, location: "farther" };
+    for (const { manifest } of [...(await childrenOf(stocks, "htop")), { manifest: index }]) {
+      const byDigest = await world.pull(manifestPath("htop", manifest.digest), { controls: far });
+      expect(cacheStatus(byDigest)).toBe("nixport; hit; detail=kv");
     }
   });
 

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { COMPOSE_VERSION, type ComposedImage } from "../../../registry/image/compose.ts";
-import { digestHex } from "../../../registry/naming/digest.ts";
+import { digestHex, digestOf } from "../../../registry/naming/digest.ts";
 import { digestOfText, pinOf } from "../../registry/fixture.ts";
 import type { Controls } from "../controls.ts";
 import { registryError, type Told } from "../fake-origin.ts";
@@ -112,13 +112,16 @@ describe("tiers", () => {
     expect(cacheStatus(response)).toBe("nixport; fwd=miss");
   });
 
-  test("never gives a composed image whose config could not be stored", async () => {
+  test("gives a composed image with its config while R2 fails", async () => {
     await warm("unstored");
-    const response = await world.pull(manifestPath("iana-etc", "unstored"), {
-      controls: { fail: ["r2"], coldMemory: true },
-    });
-    expect(response.status).toBe(503);
-    await response.body?.cancel();
+    const controls: Controls = { fail: ["r2"], coldMemory: true, location: "unstored" };
+    const response = await world.pull(manifestPath("iana-etc", "unstored"), { controls });
+    expect(response.status).toBe(200);
+    const { config } = (await response.json()) as { config: { digest: string } };
+    const path = `/v2/iana-etc/blobs/${config.digest}`;
+    const answered = await world.pull(path, { controls: { ...controls, location: "elsewhere" } });
+    expect(answered.status).toBe(200);
+    expect(await digestOf(await answered.bytes())).toBe(config.digest);
   });
 
   test("refuses and removes corrupt manifests, then has them of the origin", async () => {
@@ -130,13 +133,15 @@ describe("tiers", () => {
     await kv.put(`m/${digestHex(digest)}`, "corrupt", { metadata: { mediaType, size: 7 } });
     await r2.put(key, "corrupt", { httpMetadata: { contentType: mediaType } });
     const controls = { coldMemory: true };
-    const down = await world.pull(manifestPath("git", digest), { controls });
+    // Under a name of which it cannot be composed again.
+    const path = manifestPath("tree", digest);
+    const down = await world.pull(path, { controls });
     expect(down.status).toBe(503);
     expect(await r2.head(key)).toBeNull();
     expect(await kv.get(`m/${digestHex(digest)}`)).toBeNull();
     await world.origin.start();
     world.origin.answering = () => told(image);
-    const up = await world.pull(manifestPath("git", digest), { controls });
+    const up = await world.pull(path, { controls });
     expect(up.status).toBe(200);
     expect(cacheStatus(up)).toBe("nixport; fwd=miss");
     expect(await r2.head(key)).toBeNull();

@@ -12,7 +12,7 @@ import {
   recordsBodySchema,
   tagSchema,
 } from "../../../registry/between/backfill.ts";
-import { MAX_PINS_PER_TAG, tagPinsSchema } from "../../../registry/between/tag-pins.ts";
+import { MAX_LATEST_PINS, tagPinsSchema } from "../../../registry/between/tag-pins.ts";
 import {
   foundPackageSchema,
   foundSchema,
@@ -204,7 +204,7 @@ describe("hostile values", () => {
       [
         "too many pins",
         tagPinsSchema,
-        { ...TAG_PINS, pins: Array(MAX_PINS_PER_TAG + 1).fill(PINNED) },
+        { ...TAG_PINS, pins: Array(MAX_LATEST_PINS + 1).fill(PINNED) },
       ],
       [
         "too many records",
@@ -227,9 +227,9 @@ describe("hostile values", () => {
   test.for(rows)("refuses %s", ([, schema, value]) => expect(isValid(schema, value)).toBe(false));
 
   test("takes as many as are allowed", () => {
-    expect(
-      isValid(tagPinsSchema, { ...TAG_PINS, pins: Array(MAX_PINS_PER_TAG).fill(PINNED) }),
-    ).toBe(true);
+    expect(isValid(tagPinsSchema, { ...TAG_PINS, pins: Array(MAX_LATEST_PINS).fill(PINNED) })).toBe(
+      true,
+    );
     expect(isValid(recordsBodySchema, { records: Array(MAX_RECORDS_PER_BODY).fill(RECORD) })).toBe(
       true,
     );

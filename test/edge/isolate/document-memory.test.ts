@@ -1,8 +1,8 @@
-// The manifests that an isolate remembers: bounded, and the one used longest ago makes room.
+// The documents that an isolate remembers: bounded, and the one used longest ago makes room.
 
 import { expect, test } from "vitest";
+import { createDocumentMemory } from "../../../edge/isolate/document-memory.ts";
 import type { Manifest } from "../../../edge/isolate/manifest.ts";
-import { createManifestMemory } from "../../../edge/isolate/manifest-memory.ts";
 import { OCI_MANIFEST } from "../../../registry/image/media-type.ts";
 import { digestOfText } from "../../registry/fixture.ts";
 
@@ -13,7 +13,7 @@ function manifestOf(name: string, sizeBytes: number): Manifest {
 }
 
 test("gives back what was stored", () => {
-  const memory = createManifestMemory();
+  const memory = createDocumentMemory();
   const manifest = manifestOf("a", 10);
   memory.store(manifest);
   expect(memory.lookup(manifest.digest)).toBe(manifest);
@@ -21,7 +21,7 @@ test("gives back what was stored", () => {
 });
 
 test("lets go of what was used longest ago, by bytes in all", () => {
-  const memory = createManifestMemory(100);
+  const memory = createDocumentMemory(100);
   const [a, b, c] = [manifestOf("a", 40), manifestOf("b", 40), manifestOf("c", 40)] as const;
   memory.store(a);
   memory.store(b);
@@ -31,7 +31,7 @@ test("lets go of what was used longest ago, by bytes in all", () => {
 });
 
 test("counts a manifest once, however often it is stored", () => {
-  const memory = createManifestMemory(100);
+  const memory = createDocumentMemory(100);
   const [a, b] = [manifestOf("a", 40), manifestOf("b", 40)] as const;
   memory.store(a);
   for (let times = 0; times < 10; times += 1) memory.store(b);
@@ -39,7 +39,7 @@ test("counts a manifest once, however often it is stored", () => {
 });
 
 test("does not give room to one that would take that of many", () => {
-  const memory = createManifestMemory();
+  const memory = createDocumentMemory();
   const large = manifestOf("large", 256 * 1024 + 1);
   memory.store(large);
   expect(memory.lookup(large.digest)).toBeUndefined();

@@ -1,0 +1,51 @@
+// Documents that this isolate served or composed lately, by digest: manifests, and the configs they
+// name. Plain bytes, bounded in all, never stale. The least recently used make room. An isolate has
+// 128 MB for all its concurrent requests.
+
+import type { Digest } from "../../registry/naming/digest.ts";
+
+export interface Document {
+  readonly digest: Digest;
+  /** Exactly the bytes whose digest it is. */
+  readonly bytes: Uint8Array;
+}
+
+export interface DocumentMemory<Kind extends Document> {
+  lookup(digest: Digest): Kind | undefined;
+  store(document: Kind): void;
+}
+
+const MAX_TOTAL_BYTES = 8 * 1024 * 1024;
+const MAX_DOCUMENT_BYTES = 256 * 1024;
+
+export function createDocumentMemory<Kind extends Document>(
+  maxTotalBytes = MAX_TOTAL_BYTES,
+): DocumentMemory<Kind> {
+  // A Map keeps the order of insertion, so re-inserting on use makes its first key the oldest.
+  const documents = new Map<Digest, Kind>();
+  let totalBytes = 0;
+
+  function remove(document: Kind): void {
+    if (documents.delete(document.digest)) totalBytes -= document.bytes.length;
+  }
+
+  return {
+    lookup(digest) {
+      const document = documents.get(digest);
+      if (document === undefined) return undefined;
+      documents.delete(digest);
+      documents.set(digest, document);
+      return document;
+    },
+    store(document) {
+      if (document.bytes.length > MAX_DOCUMENT_BYTES) return;
+      remove(document);
+      documents.set(document.digest, document);
+      totalBytes += document.bytes.length;
+      for (const oldest of documents.values()) {
+        if (totalBytes <= maxTotalBytes) break;
+        remove(oldest);
+      }
+    },
+  };
+}

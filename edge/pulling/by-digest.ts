@@ -1,0 +1,81 @@
+// A pull by digest: what is kept, what was composed here lately, what can be composed again, the origin.
+
+import { manifestResponse } from "../../registry/http/content.ts";
+import { chooseVariant } from "../../registry/http/negotiation.ts";
+import { digestHeaders, recipesOf } from "../../registry/http/platforms.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { NamedRecipe } from "../../registry/naming/recipe.ts";
+import type { Manifest } from "../isolate/manifest.ts";
+import type { Edge } from "../request/edge.ts";
+import { lookupManifest } from "../storage/manifests.ts";
+import type { ManifestRoute } from "./by-tag.ts";
+import { type AskedName, composeManifest } from "./composed-again.ts";
+import { keepComposed, noteAsked, rememberComposed } from "./keeping.ts";
+
+export async function serveDigest(
+  edge: Edge,
+  request: Request,
+  route: ManifestRoute,
+  digest: Digest,
+): Promise<Response> {
+  const name = askedName(edge, request.headers, route.recipe);
+  const manifest =
+    (await fromStorage(edge, name, digest)) ??
+    (await composedAgain(edge, name, digest)) ??
+    (await fromOrigin(edge, route.repository, name, digest));
+  return manifestResponse(request, manifest, "digest");
+}
+
+export function askedName(edge: Edge, headers: Headers, recipe: NamedRecipe): AskedName {
+  const variant = chooseVariant(headers, edge.zstd);
+  return { recipes: recipesOf(recipe, edge.platforms), variant };
+}
+
+async function fromStorage(
+  edge: Edge,
+  name: AskedName,
+  digest: Digest,
+): Promise<Manifest | undefined> {
+  const found = await lookupManifest(edge, digest);
+  if (found === undefined) return undefined;
+  edge.trace.hit(found.tier);
+  if (found.tier === "cache") {
+    const compose = () => composeManifest(edge, name, digest);
+    noteAsked(edge, digest, compose, (composed) => keepComposed(edge, composed));
+  }
+  return found.manifest;
+}
+
+async function composedAgain(
+  edge: Edge,
+  name: AskedName,
+  digest: Digest,
+): Promise<Manifest | undefined> {
+  const composed = await composeManifest(edge, name, digest);
+  if (composed === undefined) return undefined;
+  edge.trace.hit("composed");
+  rememberComposed(edge, composed);
+  noteAsked(
+    edge,
+    digest,
+    async () => composed,
+    () => keepComposed(edge, composed),
+  );
+  return composed.manifest;
+}
+
+async function fromOrigin(
+  edge: Edge,
+  repository: string,
+  { variant }: AskedName,
+  digest: Digest,
+): Promise<Manifest> {
+  edge.trace.miss();
+  await edge.misses.admitPull();
+  const asked = digestHeaders(edge.platforms, variant);
+  const { manifest } = await edge.trace.time("origin", () =>
+    edge.origin.manifest(repository, { kind: "digest", digest }, asked),
+  );
+  edge.memory.store(manifest);
+  return manifest;
+}

@@ -1,0 +1,89 @@
+// What is asked for by its digest and not kept: composed again from the name it is asked under, at the
+// pins that are known, and taken only if it has that digest. A manifest or an index, or a config, which
+// a client asks for with each pull.
+
+import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
+import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { Recipe } from "../../registry/naming/recipe.ts";
+import type { Edge } from "../request/edge.ts";
+import { type Composition, composeEach, compositionOf, type PlatformImage } from "./known-image.ts";
+import { knownNames, knownPins } from "./known-parts.ts";
+
+/** Of MAX_LATEST_PINS, whose lookups are read at once: the newest few are nearly always enough. */
+const PINS_AT_ONCE = 4;
+
+/** What a name may stand for. */
+export interface AskedName {
+  /** One for each platform. */
+  readonly recipes: readonly Recipe[];
+  /** The form that the client is given by tag. */
+  readonly variant: Variant;
+}
+
+/** With nothing but what the digest takes: of an index its images, of an image itself. */
+export async function composeManifest(
+  edge: Edge,
+  name: AskedName,
+  digest: Digest,
+): Promise<Composition | undefined> {
+  const variants = [name.variant, ...VARIANTS.filter((each) => each !== name.variant)];
+  for await (const { images, variant } of possibilities(edge, name.recipes, variants)) {
+    const image = images.find(({ manifest }) => manifest.digest === digest);
+    if (image !== undefined) return compositionOf([image], variant);
+    if (images.length < 2 || images.length < name.recipes.length) continue;
+    const index = await compositionOf(images, variant);
+    if (index.manifest.digest === digest) return index;
+  }
+  return undefined;
+}
+
+export async function composeConfig(
+  edge: Edge,
+  { recipes, variant }: AskedName,
+  digest: Digest,
+): Promise<Composition | undefined> {
+  // All variants of one form name one config, and mostly those of the other form too.
+  const { form } = VARIANT_TYPES[variant];
+  const other = VARIANTS.find((each) => VARIANT_TYPES[each].form !== form);
+  const variants = other === undefined ? [variant] : [variant, other];
+  for await (const possible of possibilities(edge, recipes, variants)) {
+    const image = possible.images.find(({ config }) => config.digest === digest);
+    if (image !== undefined) return compositionOf([image], possible.variant);
+  }
+  return undefined;
+}
+
+interface Possible {
+  /** Of the platforms for which everything is known. */
+  readonly images: readonly PlatformImage[];
+  readonly variant: Variant;
+}
+
+/** Newest pin first; pins at which the names lead to the same are one. */
+async function* possibilities(
+  edge: Edge,
+  recipes: readonly Recipe[],
+  variants: readonly Variant[],
+): AsyncGenerator<Possible> {
+  const { latest } = await knownPins(edge, null);
+  if (latest?.composeVersion !== COMPOSE_VERSION) return;
+  const { pins, packings } = latest;
+  const tried = new Set<string>();
+  for (let start = 0; start < pins.length; start += PINS_AT_ONCE) {
+    const slice = pins.slice(start, start + PINS_AT_ONCE);
+    const known = await Promise.all(
+      slice.map(({ pin }) => Promise.all(recipes.map((recipe) => knownNames(edge, recipe, pin)))),
+    );
+    for (const named of known) {
+      const what = JSON.stringify(named);
+      if (tried.has(what) || named.every((image) => image === undefined)) continue;
+      tried.add(what);
+      for (const variant of variants) {
+        const packing = packings[VARIANT_TYPES[variant].form];
+        const images = await composeEach(edge, named, packing, variant);
+        yield { images: images.filter((image) => image !== undefined), variant };
+      }
+    }
+  }
+}

@@ -1,0 +1,94 @@
+// What is asked for by a digest that is not kept: looked for among the images of the name, within bounds.
+
+import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
+import { digestOfText, pinOf, tagOf } from "../../registry/fixture.ts";
+import { NOW_MS } from "../controls.ts";
+import { imageOf, lookupsBody, recordsBody, type Stock, stockOf, tagPins } from "../stock.ts";
+import { elsewhere, manifestPath, operationsOf, startWorld, type World } from "../world.ts";
+
+describe("a digest that is not kept", () => {
+  let world: World;
+  const pins = Array.from({ length: 17 }, (_, age) => pinOf(age.toString(16).padStart(40, "0")));
+  const editions: Stock[] = [];
+  beforeAll(async () => {
+    world = await startWorld();
+    // The oldest first, as time goes.
+    for (const [age, pin] of [...pins.entries()].toReversed()) {
+      const stock = await stockOf(["git", "htop"], `-${age}`);
+      editions[age] = stock;
+      await world.pushBlobs(stock);
+      const resolvedAtMs = NOW_MS - 1000 * age;
+      const told = { tag: tagOf("latest"), pins: tagPins(stock, pin, resolvedAtMs) };
+      await ok(world.push("POST", "/ingest/records", recordsBody(stock)));
+      await ok(world.push("POST", "/ingest/lookups", lookupsBody(stock, pin)));
+      await ok(world.push("POST", "/ingest/pointers", { tag: told, image: null }));
+    }
+    await world.origin.stop();
+  });
+  afterAll(() => world.close());
+
+  test.for([
+    [0, 200],
+    [5, 200],
+    [15, 200],
+    [16, 503],
+  ] as const)(
+    "is looked for at the sixteen pins that came last: at that of place %i it is %i",
+    async ([age, status]) => {
+      const edition = editions[age];
+      assert(edition);
+      const image = await imageOf(edition, "git/htop");
+      const response = await world.pull(manifestPath("git/htop", image.manifest.digest), {
+        controls: elsewhere(),
+      });
+      expect(response.status).toBe(status);
+      await response.body?.cancel();
+    },
+  );
+
+  test("and that no image of the name has takes a bounded number of reads", async () => {
+    const path = manifestPath("git/htop", digestOfText("nothing"));
+    const response = await world.pull(path, { controls: elsewhere() });
+    expect(response.status).toBe(503);
+    // The pins; the lookups at sixteen of them; records in three variants of each.
+    expect(operationsOf(response)).toStrictEqual({
+      "kv.getWithMetadata": 1,
+      "r2.get": 1,
+      "kv.get": 1 + 16 + 3 * 16,
+    });
+    await response.body?.cancel();
+  });
+
+  test("is no config of a new image but once, however many layers are asked for", async () => {
+    const layer = (name: string) => `/v2/git/nothere/blobs/${digestOfText(name)}`;
+    const controls = { location: "of layers" };
+    const first = await world.pull(layer("one"), { controls });
+    expect(operationsOf(first)).toStrictEqual({ "r2.get": 1, "kv.get": 1 + 16 });
+    const second = await world.pull(layer("two"), { controls });
+    expect(operationsOf(second)).toStrictEqual({ "r2.get": 1 });
+    const later = { ...controls, nowMs: NOW_MS + 10_000 };
+    const third = await world.pull(layer("three"), { controls: later });
+    expect(operationsOf(third)).toStrictEqual({ "r2.get": 1, "kv.get": 1 + 16 });
+    for (const each of [first, second, third]) await each.body?.cancel();
+  });
+
+  test("is not looked for with another composer than the origin's", async () => {
+    const [stock] = editions;
+    assert(stock);
+    const pinned = tagPins(stock, pinOf("f".repeat(40)), NOW_MS);
+    const told = { tag: tagOf("other"), pins: { ...pinned, composeVersion: 999 } };
+    await ok(world.push("POST", "/ingest/pointers", { tag: told, image: null }));
+    const image = await imageOf(stock, "git/htop");
+    const response = await world.pull(manifestPath("git/htop", image.manifest.digest), {
+      controls: elsewhere(),
+    });
+    expect(response.status).toBe(503);
+    await response.body?.cancel();
+  });
+});
+
+async function ok(answer: Promise<Response>): Promise<void> {
+  const response = await answer;
+  const text = await response.text();
+  assert(response.ok, `${response.status} ${text}`);
+}
