@@ -96,9 +96,9 @@ async function serve(
     case "manifest":
       return route.reference.kind === "tag"
         ? serveTag(options, request, { ...route, tag: route.reference.tag }, asker, note)
-        : serveManifest(options, request, route.reference.digest);
+        : serveManifest(options, request, { ...route, digest: route.reference.digest });
     case "blob":
-      return serveBlob(options, request, route.digest, asker);
+      return serveBlob(options, request, route, asker);
     case "tags":
       return serveTagList(options, request, route, asker);
     case "referrers":

@@ -9,6 +9,8 @@ import { createPusher } from "./backfill/push.ts";
 import type { Config } from "./configuration/config.ts";
 import { createHeldPaths } from "./images/held-paths.ts";
 import { createImages } from "./images/images.ts";
+import { createKeptImages } from "./images/kept-images.ts";
+import { createKnownImages } from "./images/known-images.ts";
 import { createLostLayers } from "./images/lost-layers.ts";
 import { createPackedLayers } from "./images/packed-layers.ts";
 import { createRecordMaker } from "./images/record-maker.ts";
@@ -17,17 +19,21 @@ import type { RecordFailure } from "./images/wanted-parts.ts";
 import { createPacker } from "./layers/packer.ts";
 import type { Log } from "./log/log.ts";
 import { rememberFailures } from "./memory/failure-memory.ts";
+import { rememberImages } from "./memory/recent-documents.ts";
 import { buildPolicy, describeBuilds } from "./nix/build-policy.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
 import { availableMemoryBytes, machineMemoryBytes } from "./nix/machine-memory.ts";
 import { logRuns, type OnSpawn } from "./nix/run-log.ts";
 import { openPackageSet } from "./package-set.ts";
 import { offerPopularity } from "./popularity/obtain.ts";
+import { createComposedAgain } from "./pulling/composed-again.ts";
+import { createKeepPulled } from "./pulling/keep-pulled.ts";
 import { createStageLog } from "./pulling/stage-log.ts";
 import { createTaggedImages } from "./pulling/tagged-images.ts";
 import { createRefresh } from "./refresh/refresh.ts";
 import { openTracked } from "./refresh/tracked.ts";
 import { serveApp } from "./server.ts";
+import { openAnsweredPins } from "./sources/answered-pins.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
 import { openStorage } from "./storage/open-storage.ts";
@@ -98,7 +104,10 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const failures = rememberFailures<RecordFailure>({ forMs: config.failureMemoryMs, now });
   const parts = { nix, store, maker, held, failures };
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
-  const images = createImages({ lookups, records, store, log });
+  const recent = rememberImages();
+  const images = createImages({ lookups, records, store, recent, log });
+  const kept = createKeptImages({ store, now, log });
+  const answered = await openAnsweredPins({ store, sourceId: sourceId(source), log });
 
   let outbox: Outbox | null = null;
   if (config.edgeUrl !== null) {
@@ -109,16 +118,19 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       log,
     });
   }
-  refresh.start({ lookups, images, give: async (image) => outbox?.add(image) });
+  refresh.start({ lookups, images, kept, answered, give: async (image) => outbox?.add(image) });
   const { access, platforms, zstd } = config;
   const app = createApp({
     ...{ platforms, zstd, pins, lookups },
-    images: createTaggedImages({ pins, images, refresh, tracked, now }),
+    images: createTaggedImages({ pins, images, refresh, now }),
+    keep: createKeepPulled({ kept, answered, recent, tracked, hasEdge: outbox !== null }),
+    again: createComposedAgain({ known: createKnownImages({ lookups, records }), answered }),
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },
     ...{
       store,
+      ...{ recent, kept },
       links,
       redirectStatus: config.redirectStatus,
       outbox,

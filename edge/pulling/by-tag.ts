@@ -1,6 +1,7 @@
 // A pull by tag: pointer, composition, origin, in this order. A stale answer is given at once and
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
+import { KEPT_HEADER } from "../../registry/between/keeping.ts";
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
 import { chooseVariant } from "../../registry/http/negotiation.ts";
 import {
@@ -79,7 +80,7 @@ async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefin
   edge.memory.store(pointer.manifest);
   if (tier === "r2") edge.later("fill kv", () => healPointer(edge, name, pointer));
   const warning = staleness(edge, name.tag, pointer.resolvedAtMs, true);
-  if (warning !== undefined) refreshBehind(edge, wanted);
+  if (warning !== undefined) refreshBehind(edge, kept(wanted));
   // The origin knows more of why there is nothing newer, once it was asked.
   return {
     ...pointer,
@@ -124,7 +125,7 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   if (index === undefined || found === undefined) return undefined;
   edge.trace.hit(found.tier);
   const warning = staleness(edge, name.tag, index.resolvedAtMs, true);
-  if (warning !== undefined) refreshBehind(edge, wanted);
+  if (warning !== undefined) refreshBehind(edge, kept(wanted));
   const { pin, packing } = index;
   return { manifest: found.manifest, pin, packing, warning, omitted: undefined };
 }
@@ -158,6 +159,11 @@ function staleness(
   const ageMs = edge.now() - resolvedAtMs;
   if (ageMs < edge.pinFreshMs) return undefined;
   return staleWarning(`${tag} was last resolved ${describeAge(ageMs)} ago; it is being refreshed`);
+}
+
+/** What is kept here is to be replaced by what is newer, which the origin else gives once it is pulled again. */
+function kept(wanted: Wanted): Wanted {
+  return { ...wanted, asked: { ...wanted.asked, [KEPT_HEADER]: "1" } };
 }
 
 function refreshBehind(edge: Edge, wanted: Wanted): void {

@@ -2,21 +2,14 @@
 // that nothing of them need be kept. What another pull asks for within a day is, within a limit for each
 // client, so that from then on one read answers.
 
+import { type Seen, seenBefore } from "../../registry/between/keeping.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
 import { digestHex } from "../../registry/naming/digest.ts";
 import type { Edge } from "../request/edge.ts";
 import { r2Key } from "../storage/keys.ts";
-import {
-  cacheComposed,
-  firstSeenMs,
-  markSeen,
-  SEEN_LIFE_SECONDS,
-} from "../storage/location-cache.ts";
+import { cacheComposed, firstSeenMs, markSeen } from "../storage/location-cache.ts";
 import { storeManifest } from "../storage/manifests.ts";
 import type { Composition, PlatformImage } from "./known-image.ts";
-
-/** HEAD and GET of a tag, the digest, and what clients ask again of a pull come within this time. */
-export const SAME_PULL_MS = 60_000;
 
 /** For the requests that follow: in this isolate at once, for others of the location behind the answer. */
 export function rememberComposed(edge: Edge, { images, manifest }: Composition): void {
@@ -35,7 +28,7 @@ export function noteAsked(
   keep: (composition: Composition) => Promise<void>,
 ): void {
   edge.later("keep", async () => {
-    const seen = await seenBefore(edge, what);
+    const seen = await noteSeen(edge, what);
     if (seen === "by this pull") return;
     if (seen === "by another" && !(await edge.keeps.admits())) return;
     const composed = await composition();
@@ -45,19 +38,16 @@ export function noteAsked(
   });
 }
 
-async function seenBefore(
-  edge: Edge,
-  what: string,
-): Promise<"never" | "by this pull" | "by another"> {
+async function noteSeen(edge: Edge, what: string): Promise<Seen> {
   const nowMs = edge.now();
   const firstMs = edge.seen.firstMs(what) ?? (await firstSeenMs(edge, what));
-  if (firstMs === undefined || nowMs - firstMs >= 1000 * SEEN_LIFE_SECONDS) {
+  const seen = seenBefore(firstMs, nowMs);
+  if (seen !== "never" && firstMs !== undefined) edge.seen.note(what, firstMs);
+  else {
     edge.seen.note(what, nowMs);
     await markSeen(edge, what, nowMs);
-    return "never";
   }
-  edge.seen.note(what, firstMs);
-  return nowMs - firstMs < SAME_PULL_MS ? "by this pull" : "by another";
+  return seen;
 }
 
 function cacheAll(edge: Edge, { images, manifest }: Composition): Promise<void> {

@@ -2,6 +2,7 @@
 // pull find it whichever isolate they meet; and when it was first asked for. All of it may be gone at
 // any moment, and where there is no such cache every request composes: nothing depends on it.
 
+import { SEEN_LIFE_MS } from "../../registry/between/keeping.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { Document } from "../isolate/document-memory.ts";
@@ -9,9 +10,6 @@ import { type Manifest, verifyManifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
 import { cacheKey } from "./keys.ts";
 import { attempt } from "./tiers.ts";
-
-/** For how long something counts as asked for before, and what was composed of it is at hand. */
-export const SEEN_LIFE_SECONDS = 86_400;
 
 export async function composedInCache(edge: Edge, digest: Digest): Promise<Manifest | undefined> {
   const key = cacheKey.composed(edge.host, digest);
@@ -58,7 +56,7 @@ function put(edge: Edge, key: string, bytes: Uint8Array, type: string): Promise<
   const headers = {
     "Content-Type": type,
     "Content-Length": String(bytes.length),
-    "Cache-Control": `max-age=${SEEN_LIFE_SECONDS}`,
+    "Cache-Control": `max-age=${SEEN_LIFE_MS / 1000}`,
   };
   // Never of shared memory, which is all that the type of a body leaves out.
   return edge.cache.put(key, new Response(bytes as Uint8Array<ArrayBuffer>, { headers }));

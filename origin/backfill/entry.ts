@@ -30,6 +30,8 @@ export interface AnsweredImage {
   readonly tag: Tag;
   readonly variant: Variant;
   readonly answered: BuiltForPlatforms;
+  /** Stored, and to be kept by the edge as well, which else gets what it is composed of. */
+  readonly isKept: boolean;
 }
 
 export type OutboxEntry = ImageEntry | IndexEntry;
@@ -45,6 +47,7 @@ export interface ImageEntry {
   readonly manifest: Digest;
   readonly config: Digest;
   readonly packing: PackingId;
+  readonly isKept: boolean;
   readonly packages: readonly PackageName[];
   readonly parts: readonly Part[];
 }
@@ -58,11 +61,15 @@ export interface IndexEntry {
   readonly resolvedAtMs: number;
   readonly index: Digest;
   readonly packing: PackingId;
+  readonly isKept: boolean;
   /** The platforms left out, as the header says them. */
   readonly omitted: string | null;
   /** The images it names, which must be there before it. */
   readonly images: readonly ImageEntry[];
 }
+
+/** An earlier version kept all that it answered. */
+const isKeptSchema = v.optional(v.boolean(), true);
 
 const imageEntrySchema: v.GenericSchema<unknown, ImageEntry> = v.object({
   recipe: v.string(),
@@ -74,6 +81,7 @@ const imageEntrySchema: v.GenericSchema<unknown, ImageEntry> = v.object({
   manifest: digestSchema,
   config: digestSchema,
   packing: packingIdSchema,
+  isKept: isKeptSchema,
   packages: v.array(packageNameSchema),
   parts: v.array(partSchema),
 });
@@ -86,6 +94,7 @@ const indexEntrySchema: v.GenericSchema<unknown, IndexEntry> = v.object({
   resolvedAtMs: v.number(),
   index: digestSchema,
   packing: packingIdSchema,
+  isKept: isKeptSchema,
   omitted: v.nullable(v.string()),
   images: v.pipe(v.array(imageEntrySchema), v.minLength(1)),
 });
@@ -98,8 +107,8 @@ export function parseOutboxEntry(bytes: Uint8Array): OutboxEntry | undefined {
   return parsed.success ? parsed.output : undefined;
 }
 
-export function entryOf({ tag, variant, answered }: AnsweredImage): OutboxEntry {
-  const imageEntry = (build: PlatformBuild) => imageEntryOf(build, tag, variant);
+export function entryOf({ tag, variant, answered, isKept }: AnsweredImage): OutboxEntry {
+  const imageEntry = (build: PlatformBuild) => imageEntryOf(build, tag, variant, isKept);
   if (answered.kind === "image") return imageEntry(answered);
   const images = answered.images.map(imageEntry);
   const { pin, resolvedAtMs } = answered.pinned;
@@ -111,12 +120,18 @@ export function entryOf({ tag, variant, answered }: AnsweredImage): OutboxEntry 
     resolvedAtMs,
     index: answered.manifest.digest,
     packing: answered.packing,
+    isKept,
     omitted: omittedHeader(answered.omitted) ?? null,
     images,
   };
 }
 
-function imageEntryOf({ recipe, built }: PlatformBuild, tag: Tag, variant: Variant): ImageEntry {
+function imageEntryOf(
+  { recipe, built }: PlatformBuild,
+  tag: Tag,
+  variant: Variant,
+  isKept: boolean,
+): ImageEntry {
   return {
     recipe: canonicalRecipe(recipe),
     system: systemOf(recipe.architecture),
@@ -127,6 +142,7 @@ function imageEntryOf({ recipe, built }: PlatformBuild, tag: Tag, variant: Varia
     manifest: built.image.manifest.digest,
     config: built.image.config.digest,
     packing: built.packing,
+    isKept,
     packages: built.storedNames,
     parts: partsOf(built.ingredients),
   };
@@ -138,7 +154,8 @@ export function sameAs(a: OutboxEntry, b: OutboxEntry): boolean {
     digestOf(a) === digestOf(b) &&
     a.pin === b.pin &&
     a.resolvedAtMs === b.resolvedAtMs &&
-    a.packing === b.packing
+    a.packing === b.packing &&
+    a.isKept === b.isKept
   );
 }
 

@@ -1,6 +1,6 @@
 // Gives the edge one image or index, in the order in which nothing it holds ever names what it lacks:
-// blobs, records, lookups, the manifest, pointers; an index after its images. Sending anything twice
-// is harmless.
+// blobs, records, lookups, the manifest, pointers; an index after its images. Of what is not kept it gets
+// neither config nor manifest, and of the pointers the tag's alone. Sending anything twice is harmless.
 
 import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/between/backfill.ts";
 import type { TagPins } from "../../registry/between/tag-pins.ts";
@@ -49,7 +49,8 @@ const TAKEN_LIFE_MS = 300_000;
 const MAX_TAKEN = 10_000;
 
 interface Contents {
-  readonly manifest: Uint8Array;
+  /** Null of an image that is not kept. */
+  readonly manifest: Uint8Array | null;
   readonly records: readonly PackageRecord[];
   readonly lookups: readonly { readonly name: PackageName; readonly found: Found }[];
 }
@@ -89,9 +90,11 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function pushIndex(entry: IndexEntry): Promise<number> {
-    const bytes = await present(storageKey.manifest(entry.index));
+    const bytes = entry.isKept ? await present(storageKey.manifest(entry.index)) : null;
     let uploads = 0;
     for (const image of entry.images) uploads += await pushImage(image);
+    // What the pointers of its images say of the tag is all there is to say.
+    if (bytes === null) return uploads;
     const { index: mediaType } = VARIANT_TYPES[entry.variant];
     await succeed(edge.putManifest(entry.index, mediaType, bytes));
     await pushPointers(entry, entry.index, entry.omitted);
@@ -99,7 +102,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function read(entry: ImageEntry): Promise<Contents> {
-    const manifest = await present(storageKey.manifest(entry.manifest));
+    const manifest = entry.isKept ? await present(storageKey.manifest(entry.manifest)) : null;
     const records = await Promise.all(
       entry.parts.map(async (part) => {
         const key = storageKey.record(entry.packing, part);
@@ -129,7 +132,8 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   async function pushBlobs(entry: ImageEntry, records: readonly PackageRecord[]): Promise<number> {
     const layers = records.flatMap(recordLayers).map((layer) => layer.digest);
     const popularity = popularityBlob(entry.packing) ?? [];
-    const digests = [...new Set([...layers, entry.config].concat(popularity))];
+    const config = entry.isKept ? [entry.config] : [];
+    const digests = [...new Set([...layers, ...config].concat(popularity))];
     let uploads = 0;
     let stopped = false;
     const queue = digests.values();
@@ -178,8 +182,10 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     for (const lookups of slices(contents.lookups, MAX_LOOKUPS_PER_BODY)) {
       await succeed(edge.postLookups({ pin, system, lookups }));
     }
-    const { manifest: mediaType } = VARIANT_TYPES[entry.variant];
-    await succeed(edge.putManifest(entry.manifest, mediaType, contents.manifest));
+    if (contents.manifest !== null) {
+      const { manifest: mediaType } = VARIANT_TYPES[entry.variant];
+      await succeed(edge.putManifest(entry.manifest, mediaType, contents.manifest));
+    }
     await pushPointers(entry, entry.manifest, null);
   }
 
@@ -191,17 +197,18 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function pushPointers(
-    { recipe, tag, variant, pin, packing, resolvedAtMs }: OutboxEntry,
+    { recipe, tag, variant, pin, packing, resolvedAtMs, isKept }: OutboxEntry,
     digest: Digest,
     omitted: string | null,
   ): Promise<void> {
+    const image = { recipe, tag, variant, digest, pin, packing, resolvedAtMs, omitted };
     await succeed(
       edge.postPointers({
         tag: {
           tag,
           pins: { pins: [{ pin, resolvedAtMs }], packings, composeVersion: COMPOSE_VERSION },
         },
-        image: { recipe, tag, variant, digest, pin, packing, resolvedAtMs, omitted },
+        image: isKept ? image : null,
       }),
     );
   }

@@ -53,6 +53,7 @@ export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8
     case "popularity":
       return parseJson(bytes) === undefined ? UNREADABLE : FREE_TO_LEAD_NOWHERE;
     case "pins":
+    case "answered":
     case "builds":
     case "segments":
     case "makings":
@@ -96,14 +97,14 @@ function ofOutboxEntry(key: StorageKey, bytes: Uint8Array): Reading {
   if (entry === undefined) return UNREADABLE;
   if (storageKey.outbox(entry.recipe, entry.tag, entry.variant) !== key) return UNREADABLE;
   if (!("index" in entry)) return named(ofImageEntry(entry));
-  const index = value(storageKey.manifest(entry.index), null);
-  return named([index, ...entry.images.flatMap(ofImageEntry)]);
+  const index = entry.isKept ? [value(storageKey.manifest(entry.index), null)] : [];
+  return named([...index, ...entry.images.flatMap(ofImageEntry)]);
 }
 
-function ofImageEntry({ manifest, config, packing, parts, pin, system, packages }: ImageEntry) {
+function ofImageEntry(entry: ImageEntry) {
+  const { isKept, manifest, config, packing, parts, pin, system, packages } = entry;
   return [
-    value(storageKey.manifest(manifest), null),
-    layer(config, null),
+    ...(isKept ? [value(storageKey.manifest(manifest), null), layer(config, null)] : []),
     ...parts.map((part) => value(storageKey.record(packing, part), null)),
     ...packages.map((name) => value(storageKey.lookup(pin, system, name), null)),
   ];

@@ -1,5 +1,5 @@
-// Recipe and pin to image: lookups, records, compose, and what must be stored before the answer.
-// Everything slow is remembered or joined below; what is done here is done per request.
+// Recipe and pin to image: lookups, records, compose. Everything slow is remembered or joined below; what
+// is done here is done per request. The image itself is stored only where it is kept (kept-images.ts).
 
 import {
   type CanonicalImage,
@@ -23,9 +23,9 @@ import {
 import { type FailedPackage, failedPackage } from "../failures/failed-packages.ts";
 import type { BuildFailure, PackageFailure } from "../failures/failures.ts";
 import type { Log } from "../log/log.ts";
+import type { RecentImages } from "../memory/recent-documents.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { storageKey } from "../storage/keys.ts";
 import type { Wait } from "../waiting/hold-request.ts";
 import { composeImage } from "./compose-image.ts";
 import { isStopped, type Lookups, type NamedLookup, storeLookup } from "./lookups.ts";
@@ -57,6 +57,8 @@ export interface ImagesOptions {
   readonly lookups: Lookups;
   readonly records: Records;
   readonly store: BlobStore;
+  /** Gets what was made, for who asks for it by digest next. */
+  readonly recent: RecentImages;
   readonly log: Pick<Log, "warn">;
 }
 
@@ -135,7 +137,8 @@ function askedFor(
     .map((each) => ({ name: each.name, failure }));
 }
 
-export function createImages({ lookups, records, store, log }: ImagesOptions): Images {
+export function createImages(options: ImagesOptions): Images {
+  const { lookups, records, store, recent, log } = options;
   return {
     async build(recipe, pinned, variant, wait) {
       const { form } = VARIANT_TYPES[variant];
@@ -160,7 +163,8 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
       }
       if (composed.kind !== "composed") return composed;
       const { image } = composed;
-      await storeImage(image);
+      recent.configs.store(image.config);
+      recent.manifests.store(image.manifest);
       const packing = records.packings[form];
       const made = { image, pinned, recipe: gathered.recipe, ingredients, storedNames };
       return { kind: "built", ...made, packing, isRemembered };
@@ -221,12 +225,5 @@ export function createImages({ lookups, records, store, log }: ImagesOptions): I
       }
     });
     return (await Promise.all(stored)).flat();
-  }
-
-  /** The config first: a stored manifest never names a missing blob. */
-  async function storeImage({ config, manifest }: ComposedImage): Promise<void> {
-    // Each by itself: an operator may have cleared the blobs and left the manifests.
-    await store.create(storageKey.layer(config.digest), config.bytes);
-    await store.create(storageKey.manifest(manifest.digest), manifest.bytes);
   }
 }

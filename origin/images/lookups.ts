@@ -3,6 +3,7 @@
 // otherwise, all new names of a request in one evaluation, each name only once at a time.
 
 import { type Found, type Lookup, parseFound } from "../../registry/image/lookup.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
 import type { PackageName, System } from "../../registry/naming/recipe.ts";
 import type { Log } from "../log/log.ts";
 import type { FailureMemory } from "../memory/failure-memory.ts";
@@ -42,6 +43,12 @@ export interface Lookups {
     names: readonly PackageName[],
     demand: Demand,
   ): Promise<readonly NamedLookup[]>;
+  /** The same where all of them are known; undefined where Nix would have to be asked. */
+  known(
+    pin: Pin,
+    system: System,
+    names: readonly PackageName[],
+  ): Promise<readonly NamedLookup[] | undefined>;
   /** Asks Nix whatever is known, so that the derivations are in the store again. */
   evaluate(
     pinned: PinnedTag,
@@ -77,10 +84,8 @@ const SET_FAILED = "the package set does not load";
 /** What computes for long takes little memory, or it would have met its limit. */
 const LONG_FOR_EACH = 4;
 
-interface Question {
+interface Question extends AskedName {
   readonly pinned: PinnedTag;
-  readonly system: System;
-  readonly name: PackageName;
 }
 
 export function rememberLookups(options: LookupsOptions): Lookups {
@@ -90,18 +95,18 @@ export function rememberLookups(options: LookupsOptions): Lookups {
     ...{ afterMs: LONG_EVALUATION_MS, atMost: LONG_FOR_EACH * maxEvaluations, memory },
   });
   const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
-  const keyOf = ({ pinned, system, name }: Question) => storageKey.lookup(pinned.pin, system, name);
+  const keyOf = ({ pin, system, name }: AskedName) => storageKey.lookup(pin, system, name);
 
-  async function recall(question: Question): Promise<Lookup | undefined> {
+  async function recall(question: AskedName): Promise<Lookup | undefined> {
     const key = keyOf(question);
     const known = recent.lookup(key) ?? failures.lookup(key);
     if (known !== undefined) return known;
-    const stored = (await recallFound(question)) ?? (await asked.recall(askedName(question)));
+    const stored = (await recallFound(question)) ?? (await asked.recall(question));
     if (stored !== undefined) recent.store(key, stored);
     return stored;
   }
 
-  async function recallFound(question: Question): Promise<Found | undefined> {
+  async function recallFound(question: AskedName): Promise<Found | undefined> {
     const bytes = await store.lookup(keyOf(question));
     return bytes === undefined ? undefined : parseFound(parseStoredJson(bytes));
   }
@@ -122,7 +127,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
         return;
       default:
         recent.store(keyOf(question), lookup);
-        await asked.remember(askedName(question), lookup);
+        await asked.remember(question, lookup);
     }
   }
 
@@ -174,7 +179,7 @@ export function rememberLookups(options: LookupsOptions): Lookups {
 
   const asking = joinBatches(keyOf, ask);
   const toQuestions = (pinned: PinnedTag, system: System, names: readonly PackageName[]) =>
-    names.map((name): Question => ({ pinned, system, name }));
+    names.map((name): Question => ({ pinned, pin: pinned.pin, system, name }));
 
   return {
     async find(pinned, system, names, demand) {
@@ -188,6 +193,16 @@ export function rememberLookups(options: LookupsOptions): Lookups {
         if (lookup === undefined) throw new Error(`no lookup of ${name}`);
         return { name, lookup, isRemembered: recalled[index] !== undefined };
       });
+    },
+    async known(pin, system, names) {
+      const known: NamedLookup[] = [];
+      // One after another: of a pin at which nobody asked for them the first is unknown.
+      for (const name of names) {
+        const lookup = await recall({ pin, system, name });
+        if (lookup === undefined) return undefined;
+        known.push({ name, lookup, isRemembered: true });
+      }
+      return known;
     },
     async evaluate(pinned, system, names, demand) {
       await asking.all(toQuestions(pinned, system, names), demand);
@@ -225,10 +240,6 @@ export function isStopped(lookup: Lookup | NoLookup): lookup is NoLookup {
 function isOutside(lookup: Lookup | NoLookup): lookup is NoLookup {
   const { kind } = lookup;
   return kind === "set-failed" || kind === "unreachable" || isOutsideFault(lookup);
-}
-
-function askedName({ pinned, system, name }: Question): AskedName {
-  return { pin: pinned.pin, system, name };
 }
 
 /** Kept once the records of its outputs are: a stored lookup never leads to a missing record. */

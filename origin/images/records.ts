@@ -50,6 +50,11 @@ export interface Records {
    * aborted; Nix is stopped then unless someone else has a use for the same outputs.
    */
   make(ingredients: readonly Ingredient[], form: Form, demand: Demand): Promise<RecordsResult>;
+  /** The same where all of them are there; undefined where any would have to be made. */
+  known(
+    ingredients: readonly Ingredient[],
+    form: Form,
+  ): Promise<readonly PackageRecord[] | undefined>;
   /** What the records of these wait for. */
   stage(ingredients: readonly Ingredient[]): Stage;
   /** The record with the layers of a coarser cut, or what keeps it from being made. */
@@ -210,6 +215,12 @@ export function createRecords(options: RecordsOptions): Records {
       held.progress(packagesIn(ingredients).map(({ derivation }) => derivation)) ?? {
         kind: "packing",
       },
+    async known(ingredients, form) {
+      const wanted = wantedParts(ingredients, form);
+      const records = await Promise.all(wanted.map((each) => recallAt(keyOf(each))));
+      const known = records.filter((record) => record !== undefined);
+      return known.length < wanted.length ? undefined : known;
+    },
     async coarsen(cut) {
       const [result] = await coarsening.all([cut]);
       return result ?? { kind: "cancelled" };

@@ -1,4 +1,5 @@
-// A pull by digest: a manifest or a blob as it is stored, or a layer made again.
+// A pull by digest: a manifest or a blob that was just made or is stored, a layer made again, a manifest
+// or a config composed again.
 
 import { FOLLOW, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
 import {
@@ -10,54 +11,124 @@ import {
   redirectResponse,
 } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
+import { chooseVariant, type ZstdUse } from "../../registry/http/negotiation.ts";
+import {
+  PLATFORMS_HEADER,
+  type Platforms,
+  parsePlatforms,
+  recipesOf,
+} from "../../registry/http/platforms.ts";
 import {
   isManifestType,
   type ManifestType,
   OCI_MANIFEST,
 } from "../../registry/image/media-type.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
+import type { NamedRecipe } from "../../registry/naming/recipe.ts";
 import { failureError } from "../failures/failures.ts";
+import type { Composition, KeptImages } from "../images/kept-images.ts";
 import type { LostLayers, Remade } from "../images/lost-layers.ts";
+import type { RecentImages } from "../memory/recent-documents.ts";
 import type { BlobLinks } from "../storage/blob-links.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
+import type { AskedName, ComposedAgain } from "./composed-again.ts";
 
 export interface PullingByDigest {
   readonly store: BlobStore;
   /** Null: all blobs are streamed. */
   readonly links: BlobLinks | null;
   readonly redirectStatus: RedirectStatus;
+  readonly recent: RecentImages;
+  readonly again: ComposedAgain;
+  readonly kept: KeptImages;
   readonly lost: LostLayers;
+  /** What a name may stand for, unless the edge says. */
+  readonly platforms: Platforms;
+  readonly zstd: ZstdUse;
   /** For how long requests wait for lost layers. */
   readonly holds: HoldLimits;
 }
 
+/** Under the name that the client says. */
+export interface NamedDigest {
+  readonly recipe: NamedRecipe;
+  readonly digest: Digest;
+}
+
 export async function serveManifest(
-  { store }: PullingByDigest,
+  options: PullingByDigest,
   request: Request,
-  digest: Digest,
+  named: NamedDigest,
 ): Promise<Response> {
-  const bytes = await store.lookup(storageKey.manifest(digest));
+  const { digest } = named;
+  const bytes =
+    (await options.store.lookup(storageKey.manifest(digest))) ??
+    (await unkeptManifest(options, request, named));
   if (bytes === undefined) {
-    throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${digest} is kept here`);
+    const why = `no manifest ${digest} is kept here, and no image of this name that is known has it`;
+    throw new RegistryError("MANIFEST_UNKNOWN", why);
   }
   return manifestResponse(request, { digest, mediaType: mediaTypeOf(bytes), bytes }, "digest");
+}
+
+/** Whoever asks for it again has it kept. */
+async function unkeptManifest(
+  { recent, again, kept, ...options }: PullingByDigest,
+  { headers }: Request,
+  { recipe, digest }: NamedDigest,
+): Promise<Uint8Array | undefined> {
+  const compose = () => again.manifest(askedName(options, headers, recipe), digest);
+  const made = recent.manifests.lookup(digest);
+  const composed = made === undefined ? await compose() : undefined;
+  if (made === undefined && composed === undefined) return undefined;
+  if (composed !== undefined) rememberAll(recent, composed);
+  if (kept.isWanted(digest)) {
+    const whole = composed ?? (await compose());
+    if (whole !== undefined) await kept.keep(whole);
+  }
+  return made ?? composed?.manifest.bytes;
+}
+
+function rememberAll(
+  { manifests, configs }: RecentImages,
+  { images, manifest }: Composition,
+): void {
+  for (const image of images) {
+    manifests.store(image.manifest);
+    configs.store(image.config);
+  }
+  manifests.store(manifest);
+}
+
+function askedName(
+  { platforms, zstd }: Pick<PullingByDigest, "platforms" | "zstd">,
+  headers: Headers,
+  recipe: NamedRecipe,
+): AskedName {
+  const asked = parsePlatforms(headers.get(PLATFORMS_HEADER) ?? "");
+  return { recipes: recipesOf(recipe, asked ?? platforms), variant: chooseVariant(headers, zstd) };
 }
 
 /** A layer that was evicted is made again, which takes as long as packing it. */
 export async function serveBlob(
   options: PullingByDigest,
   request: Request,
-  digest: Digest,
+  named: NamedDigest,
   asker: Asker,
 ): Promise<Response> {
-  const { store } = options;
+  const { store, recent } = options;
+  const { digest } = named;
+  const made = recent.configs.lookup(digest);
+  if (made !== undefined) return documentResponse(request, digest, made);
   const key = storageKey.layer(digest);
   const sizeBytes =
     (await store.sizeBytes(key)) ?? sizeOf(await remake(options, request, digest, asker));
   if (sizeBytes === undefined) {
+    const config = await configAgain(options, request, named);
+    if (config !== undefined) return documentResponse(request, digest, config);
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }
   const plan = planBlob(request, { digest, sizeBytes });
@@ -84,6 +155,27 @@ async function linkFor(
   const follows = told === null ? !isKnown : told === FOLLOW;
   if (!follows) return undefined;
   return links?.to(key, method === "HEAD" ? "HEAD" : "GET");
+}
+
+async function configAgain(
+  options: PullingByDigest,
+  { headers }: Request,
+  { recipe, digest }: NamedDigest,
+): Promise<Uint8Array | undefined> {
+  const composed = await options.again.config(askedName(options, headers, recipe), digest);
+  const [image] = composed?.images ?? [];
+  if (image === undefined) return undefined;
+  options.recent.configs.store(image.config);
+  return image.config.bytes;
+}
+
+function documentResponse(request: Request, digest: Digest, bytes: Uint8Array): Response {
+  const plan = planBlob(request, { digest, sizeBytes: bytes.length });
+  if (!hasBody(request, plan)) return new Response(null, plan);
+  const { offset, length } = plan.range ?? { offset: 0, length: bytes.length };
+  // Never of shared memory, which is all that the type of a body leaves out.
+  const part = bytes.subarray(offset, offset + length) as Uint8Array<ArrayBuffer>;
+  return new Response(part, plan);
 }
 
 function remake(

@@ -1,5 +1,6 @@
 // A pull by tag: the image is made where it is not there yet, while the request is held.
 
+import { KEPT_HEADER } from "../../registry/between/keeping.ts";
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
 import { chooseVariant, type ZstdUse } from "../../registry/http/negotiation.ts";
 import {
@@ -19,11 +20,11 @@ import { failureError } from "../failures/failures.ts";
 import type { BuiltForPlatforms } from "../images/answer.ts";
 import type { PackedLayers } from "../images/packed-layers.ts";
 import type { Log } from "../log/log.ts";
-import type { BlobStore } from "../storage/blob-store.ts";
 import { GaveWay } from "../waiting/demand.ts";
 import { type Hold, holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
 import { publicText } from "../words/public-text.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
+import type { KeepPulled } from "./keep-pulled.ts";
 import { buildForPlatforms, type FailedBuild } from "./platform-images.ts";
 import { factsOf, layersOf, type PullNote } from "./pull-note.ts";
 import type { StageLog } from "./stage-log.ts";
@@ -35,9 +36,9 @@ export interface PullingByTag {
   /** For whom zstd is, unless the edge asks for a form. */
   readonly zstd: ZstdUse;
   readonly images: TaggedImages;
+  readonly keep: KeepPulled;
   readonly layers: Pick<PackedLayers, "watch">;
   readonly stages: StageLog;
-  readonly store: BlobStore;
   /** Absent where there is no edge to fill. */
   readonly outbox: Outbox | null;
   /** For how long requests wait for their images. */
@@ -60,7 +61,9 @@ export async function serveTag(
   const newBytes = options.layers.watch();
   const name = { image: repository, tag, variant };
   const hold = holdFor(options.holds, request, asker);
-  const built = await heldBuild(options, hold, { wanted, name, newBytes });
+  // From anybody else it would be a way to fill the storage.
+  const isKeptByEdge = asker.isKnown && request.headers.has(KEPT_HEADER);
+  const built = await heldBuild(options, hold, { wanted, name, newBytes, isKeptByEdge });
   if (built.kind === "still-under-way") throw failureError(built);
   if (built.kind === "failed") throw built.error;
   note.built(built, newBytes(layersOf(built)));
@@ -92,24 +95,26 @@ interface WantedBuild {
   readonly wanted: WantedImage;
   readonly name: { readonly image: string; readonly tag: Tag; readonly variant: Variant };
   readonly newBytes: ReturnType<PackedLayers["watch"]>;
+  readonly isKeptByEdge: boolean;
 }
 
 function heldBuild(
-  { images, store, outbox, stages, log, now }: PullingByTag,
+  options: PullingByTag,
   hold: Hold,
-  { wanted, name, newBytes }: WantedBuild,
+  { wanted, name, newBytes, isKeptByEdge }: WantedBuild,
 ): Promise<BuiltForPlatforms | FailedBuild | StillUnderWay> {
+  const { images, keep, outbox, stages, log, now } = options;
   const startedMs = now();
   const { image, tag, variant } = name;
   const build = async (wait: Wait) => {
     const built = await stages.watch({ image, tag }, wait, (watched) =>
-      buildForPlatforms({ images, store }, wanted, tag, variant, watched),
+      buildForPlatforms(images, wanted, tag, variant, watched),
     );
+    if (built.kind === "failed") return built;
+    const isKept = await keep(built, { tag, variant, isKeptByEdge });
     // On disk before the answer: whatever a client was given reaches the edge, even after a kill. But
     // an earlier revision must not replace the newer one that may wait there.
-    if (built.kind !== "failed" && built.movedTo === null) {
-      await outbox?.add({ tag, variant, answered: built });
-    }
+    if (built.movedTo === null) await outbox?.add({ tag, variant, answered: built, isKept });
     return built;
   };
   const onLate = (late: PromiseSettledResult<BuiltForPlatforms | FailedBuild>) => {

@@ -4,15 +4,13 @@
 
 import { RegistryError } from "../../registry/http/error.ts";
 import type { WantedImage } from "../../registry/http/platforms.ts";
-import { composeIndex, omit } from "../../registry/image/image-index.ts";
+import { composeIndex, type OmittedPlatform, omit } from "../../registry/image/image-index.ts";
 import type { Variant } from "../../registry/image/variant.ts";
 import type { Recipe } from "../../registry/naming/recipe.ts";
 import { platformName } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { type BuildFailure, failureError, type PackageFailure } from "../failures/failures.ts";
 import { type BuiltForPlatforms, oneImage, type PlatformBuild } from "../images/answer.ts";
-import type { BlobStore } from "../storage/blob-store.ts";
-import { storageKey } from "../storage/keys.ts";
 import type { Wait } from "../waiting/hold-request.ts";
 import type { TaggedImages, TaggedResult } from "./tagged-images.ts";
 
@@ -26,14 +24,8 @@ interface FailedPlatform {
   readonly failure: BuildFailure;
 }
 
-interface Building {
-  readonly images: TaggedImages;
-  readonly store: BlobStore;
-}
-
-/** What is answered is stored, an index after the manifests it names. */
 export async function buildForPlatforms(
-  { images, store }: Building,
+  images: TaggedImages,
   wanted: WantedImage,
   tag: Tag,
   variant: Variant,
@@ -45,13 +37,8 @@ export async function buildForPlatforms(
       return buildFirst(build, [wanted.recipe]);
     case "first":
       return buildFirst(build, wanted.recipes);
-    case "index": {
-      const answer = await indexOf(wanted.recipes, await build(wanted.recipes), variant);
-      if (answer.kind === "failed") return answer;
-      const { digest, bytes } = answer.manifest;
-      await store.create(storageKey.manifest(digest), bytes);
-      return answer;
-    }
+    case "index":
+      return indexOf(wanted.recipes, await build(wanted.recipes), variant);
     default:
       return wanted satisfies never;
   }
@@ -89,10 +76,7 @@ async function indexOf(
   const [first] = images;
   if (first === undefined) return failedBuild(failed, recipes);
 
-  // Every name was found on a platform that was built, so what is missing is missing on this one.
-  const omitted = failed.map(({ recipe, failure }) =>
-    omit(recipe.architecture, failureError(failure).message),
-  );
+  const omitted = omittedOf(failed);
   const named = images.map(({ built }) => ({
     recipe: built.recipe,
     manifest: built.image.manifest,
@@ -102,8 +86,15 @@ async function indexOf(
   return { kind: "index", recipes, images, manifest, pinned, packing, movedTo, omitted };
 }
 
+/** Every name was found on a platform that was built, so what is missing is missing on these. */
+export function omittedOf(failed: readonly FailedPlatform[]): readonly OmittedPlatform[] {
+  return failed.map(({ recipe, failure }) =>
+    omit(recipe.architecture, failureError(failure).message),
+  );
+}
+
 /** Whether the package set itself says that it has no such package for the platform. */
-function isUnsupported(failure: BuildFailure): boolean {
+export function isUnsupported(failure: BuildFailure): boolean {
   return (
     failure.kind === "packages-failed" &&
     failure.packages.every(({ failure: { kind } }) => UNSUPPORTED[kind])

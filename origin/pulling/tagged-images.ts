@@ -11,7 +11,6 @@ import type { ImageResult, Images } from "../images/images.ts";
 import { rememberFailures } from "../memory/failure-memory.ts";
 import type { SetFailed } from "../nix/look-up.ts";
 import type { Refresh } from "../refresh/refresh.ts";
-import type { Tracked } from "../refresh/tracked.ts";
 import type { PinnedTag, Pins } from "../sources/pins.ts";
 import type { Stage, Wait } from "../waiting/hold-request.ts";
 
@@ -34,14 +33,13 @@ export interface TaggedImagesOptions {
   readonly pins: Pins;
   readonly images: Images;
   readonly refresh: Refresh;
-  readonly tracked: Tracked;
   readonly now: () => number;
 }
 
 const UNLOADED_MS = 30_000;
 
 export function createTaggedImages(options: TaggedImagesOptions): TaggedImages {
-  const { pins, images, refresh, tracked, now } = options;
+  const { pins, images, refresh, now } = options;
   /** By pin, so that not every pull evaluates what does not load. */
   const unloaded = rememberFailures<SetFailed>({ forMs: UNLOADED_MS, now });
 
@@ -68,9 +66,6 @@ export function createTaggedImages(options: TaggedImagesOptions): TaggedImages {
     }
     if (pinned.immutable) return withMove(built, null);
     if (built.some(isOfSet)) await pins.loads(tag, pinned.pin);
-    for (const [place, recipe] of recipes.entries()) {
-      if (built[place]?.kind === "built") tracked.pulled({ recipe, tag, variant }, pinned.pin);
-    }
     return withMove(built, null);
 
     /** At the revision that was last seen to load; undefined where there is none, or no image at it. */

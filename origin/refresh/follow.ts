@@ -15,9 +15,11 @@ import { describeSetFailure, failureError, mayPass } from "../failures/failures.
 import { hostFailureOf } from "../failures/host-error.ts";
 import { oneImage } from "../images/answer.ts";
 import type { Images } from "../images/images.ts";
+import type { KeptImages } from "../images/kept-images.ts";
 import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
 import type { Log } from "../log/log.ts";
 import { MAX_NAMES_PER_EVALUATION } from "../nix/look-up.ts";
+import type { AnsweredPins } from "../sources/answered-pins.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import { ownDemand } from "../waiting/demand.ts";
 import type { Tracked, TrackedImage } from "./tracked.ts";
@@ -25,6 +27,8 @@ import type { Tracked, TrackedImage } from "./tracked.ts";
 export interface RefreshWork {
   readonly lookups: Lookups;
   readonly images: Images;
+  readonly kept: Pick<KeptImages, "keep">;
+  readonly answered: Pick<AnsweredPins, "note">;
   /** Gives a made image to the edge, if there is one. */
   readonly give: (image: AnsweredImage) => Promise<void>;
 }
@@ -56,7 +60,7 @@ export interface FollowOptions {
 export type Follower = (move: Move) => Promise<string | null>;
 
 export function createFollower(options: FollowOptions & RefreshWork): Follower {
-  const { tracked, log, now, quiet, lookups, images, give } = options;
+  const { tracked, log, now, quiet, lookups, images, kept, answered, give } = options;
 
   async function follow(move: Move): Promise<string | null> {
     const { tag, to, waiting } = move;
@@ -139,10 +143,14 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
         log.warn({ ...facts, reason: built.kind }, "not refreshed");
         return { kind: "failed" };
       }
+      await answered.note(to.pin);
+      const { manifest } = built.image;
+      const isKept = image.isKept && (await kept.keep({ images: [built.image], manifest }));
       await give({
         tag,
         variant,
         answered: oneImage({ recipe, built: { ...built, movedTo: null } }),
+        isKept,
       });
       tracked.made(image, to.pin);
       log.debug({ ...facts, ms: now() - startedMs }, "refreshed an image");

@@ -26,13 +26,15 @@ export interface NamedImage {
 export interface TrackedImage extends NamedImage {
   /** At which it was last made. */
   readonly pin: Pin;
+  /** Whether one that is newer is to be kept too. */
+  readonly isKept: boolean;
   /** To within an hour. */
   readonly pulledAtMs: number;
 }
 
 export interface Tracked {
   /** A user was given the image, made at a pin. */
-  pulled(image: NamedImage, pin: Pin): void;
+  pulled(image: NamedImage, pin: Pin, isKept: boolean): void;
   /** The image was made at a pin without anyone asking. */
   made(image: NamedImage, pin: Pin): void;
   /** Those of a tag, the last pulled first. */
@@ -65,6 +67,8 @@ const storedSchema = v.array(
     tag: tagSchema,
     variant: v.picklist(VARIANTS),
     pin: pinSchema,
+    // Of an earlier version, which kept all.
+    isKept: v.optional(v.boolean(), true),
     pulledAtMs: v.number(),
   }),
 );
@@ -111,13 +115,15 @@ export async function openTracked(options: TrackedOptions): Promise<Tracked> {
   }
 
   return {
-    pulled({ recipe, tag, variant }, pin) {
+    pulled({ recipe, tag, variant }, pin, isKeptNow) {
       if (keepMs === 0) return;
       const name = imageKey({ recipe, tag, variant });
       const known = images.get(name);
-      const isFresh = known?.pin === pin && now() - known.pulledAtMs < RENEW_AFTER_MS;
+      const isKept = isKeptNow || (known?.isKept ?? false);
+      const isFresh =
+        known?.pin === pin && known.isKept === isKept && now() - known.pulledAtMs < RENEW_AFTER_MS;
       images.delete(name);
-      images.set(name, isFresh ? known : { recipe, tag, variant, pin, pulledAtMs: now() });
+      images.set(name, isFresh ? known : { recipe, tag, variant, pin, isKept, pulledAtMs: now() });
       const [oldest] = images.keys();
       if (images.size > MAX_IMAGES && oldest !== undefined) images.delete(oldest);
       if (!isFresh) writeLater();

@@ -10,6 +10,7 @@
 //   lookups/<pin>/<system>/<package name>    JSON Found whose records are stored
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to, and last loaded at
+//   answered/<sha256 hex>                    JSON of the pins at which images of a source were answered
 //   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
 //   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
 //   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given
@@ -41,6 +42,7 @@ export const LASTING = [
   "records",
   "lookups",
   "pins",
+  "answered",
   "popularity",
   "outbox",
 ] as const;
@@ -75,6 +77,7 @@ export const storageKey = {
   asked: (pin: Pin, system: System, name: PackageName, slots: number) =>
     key(`asked/${pin}/${system}/${Number.parseInt(hashOf([name]).slice(0, 8), 16) % slots}`),
   pin: (sourceId: string, tag: Tag) => key(`pins/${hashOf([sourceId, tag])}`),
+  answered: (sourceId: string) => key(`answered/${hashOf([sourceId])}`),
   popularity: (from: string) => key(`popularity/${hashOf([from])}`),
   tracked: (sourceId: string) => key(`tracked/${hashOf([sourceId])}`),
   outbox: (recipe: string, tag: Tag, variant: string) =>
@@ -144,6 +147,7 @@ export function parseStorageKey(text: string): StoredKey | undefined {
       return rest.length === 3 && /^\d+$/.test(c) ? { collection } : undefined;
     case "builds":
     case "pins":
+    case "answered":
     case "popularity":
     case "tracked":
     case "outbox":

@@ -78,6 +78,8 @@ export function podmanReset(storage: string): void {
 }
 
 export interface PulledManifest {
+  /** Without a tag. */
+  readonly name: string;
   readonly digest: string;
   readonly mediaType: string;
   readonly config: { readonly digest: string };
@@ -102,7 +104,7 @@ export async function pullManifest(registryUrl: string, image: string): Promise<
     throw new Error(`${image}: the digest in the header is not that of the body`);
   }
   const manifest = JSON.parse(new TextDecoder().decode(bytes)) as PulledManifest;
-  return { ...manifest, digest, headers: response.headers };
+  return { ...manifest, name, digest, headers: response.headers };
 }
 
 /** Where clients are held shortly: a busy machine needs longer for what is built at once. */
@@ -134,11 +136,11 @@ export async function getPlainly(url: string, accept: string, agent?: string): P
 /** The blobs of a manifest that a registry does not hold. */
 export async function missingBlobs(
   registryUrl: string,
-  { config, layers }: PulledManifest,
+  { name, config, layers }: PulledManifest,
 ): Promise<readonly string[]> {
   const missing: string[] = [];
   for (const { digest } of [config, ...layers]) {
-    const response = await get(registryUrl, `/v2/any/blobs/${digest}`, { method: "HEAD" });
+    const response = await get(registryUrl, `/v2/${name}/blobs/${digest}`, { method: "HEAD" });
     if (response.status !== 200) missing.push(digest);
   }
   return missing;

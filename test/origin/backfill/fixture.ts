@@ -52,6 +52,7 @@ export interface ImageOptions {
   readonly variant?: Variant;
   readonly commit?: string;
   readonly resolvedAtMs?: number;
+  readonly isKept?: boolean;
   readonly ingredients?: readonly Ingredient[];
   readonly records?: readonly PackageRecord[];
 }
@@ -64,6 +65,7 @@ export async function stockImage(
     variant = "oci-gzip",
     commit = FIRST_COMMIT,
     resolvedAtMs = NOW_MS,
+    isKept = true,
     ...rest
   }: ImageOptions = {},
 ): Promise<AnsweredImage> {
@@ -86,15 +88,16 @@ export async function stockImage(
     await store.store(storageKey.lookup(pin, systemOf(recipe.architecture), name), json(found));
   }
   const image = await composed(repository, variant, ingredients, records);
-  await store.store(storageKey.layer(image.config.digest), image.config.bytes);
-  await store.store(storageKey.manifest(image.manifest.digest), image.manifest.bytes);
+  if (isKept) {
+    await store.store(storageKey.layer(image.config.digest), image.config.bytes);
+    await store.store(storageKey.manifest(image.manifest.digest), image.manifest.bytes);
+  }
   const pinned: PinnedTag = {
     ...{ kind: "pinned", pin, resolvedAtMs, immutable: false },
     source: { kind: "git", url: "/nowhere", commit },
   };
   return {
-    variant,
-    tag: tagOf("latest"),
+    ...{ variant, tag: tagOf("latest"), isKept },
     answered: {
       ...{ kind: "image", recipe, manifest: image.manifest, pinned, packing },
       ...{ movedTo: null, omitted: [] },
@@ -123,7 +126,7 @@ export async function stockIndex(store: BlobStore, name: string): Promise<Answer
   const recipes = images.map(({ recipe }) => recipe);
   const { pinned, packing } = first;
   return {
-    ...{ variant: "oci-gzip", tag: tagOf("latest") },
+    ...{ variant: "oci-gzip", tag: tagOf("latest"), isKept: true },
     answered: {
       ...{ kind: "index", recipes, images, manifest, pinned, packing },
       ...{ movedTo: null, omitted },

@@ -116,6 +116,31 @@ describe("a push", () => {
     expect(sent?.headers["content-type"]).toBe("application/vnd.oci.image.index.v1+json");
   });
 
+  test("sends of an image that is not kept all but config and manifest, and points the tag alone", async () => {
+    const { store, edge, push } = await prepare(onTestFinished);
+    const entry = await stocked(store, "shell/git", { isKept: false });
+    expect((await push(entry)).kind).toBe("pushed");
+    expect(kinds(edge).filter((kind) => kind !== "blob")).toStrictEqual([
+      ...["records", "lookups", "pointers"],
+    ]);
+    expect(digestsOf(edge, "blob")).not.toContain(entry.config);
+    const { pin, resolvedAtMs } = entry;
+    expect(edge.pointers.map(({ tag, image }) => [tag?.tag, tag?.pins.pins, image])).toStrictEqual([
+      ["latest", [{ pin, resolvedAtMs }], null],
+    ]);
+  });
+
+  test("sends of an index that is not kept what its images are composed of", async () => {
+    const { store, edge, push } = await prepare(onTestFinished);
+    const entry = await entryOf(store, { ...(await stockIndex(store, "git")), isKept: false });
+    expect((await push(entry)).kind).toBe("pushed");
+    expect(kinds(edge).filter((kind) => kind !== "blob")).toStrictEqual([
+      ...["records", "lookups", "pointers"],
+      ...["lookups", "pointers"],
+    ]);
+    expect(edge.pointers.every(({ image }) => image === null)).toBe(true);
+  });
+
   test("gives up an index that the storage has lost", async () => {
     const { store, edge, push } = await prepare(onTestFinished);
     const image = await stockIndex(store, "git");

@@ -26,6 +26,9 @@ beforeAll(async () => {
   });
   await house.pull("hello/heavy/tools");
   await house.pull("sh", { "User-Agent": "curl/8.0" });
+  // A minute later it is another pull's, which has it kept.
+  house.pass(60_000);
+  await house.pull("hello/heavy/tools");
   await house.origin.close();
   stored = join(house.statePath, "origin");
 });

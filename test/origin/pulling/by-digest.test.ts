@@ -2,15 +2,18 @@
 // the storage by themselves: they are sent there, if it is there.
 
 import { describe, expect, onTestFinished, test } from "vitest";
+import { createKeptImages } from "../../../origin/images/kept-images.ts";
 import type { Remade } from "../../../origin/images/lost-layers.ts";
+import { rememberImages } from "../../../origin/memory/recent-documents.ts";
 import type { Asker } from "../../../origin/pulling/asker.ts";
 import { type PullingByDigest, serveBlob } from "../../../origin/pulling/by-digest.ts";
+import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
 import { FOLLOW, NEVER, REDIRECTS_HEADER } from "../../../registry/between/redirects.ts";
 import { isStillBuilding } from "../../../registry/http/building.ts";
-import { digestOfText } from "../../registry/fixture.ts";
-import { temporaryDirectory } from "../fixture.ts";
+import { digestOfText, recipeOf } from "../../registry/fixture.ts";
+import { readableLog, temporaryDirectory } from "../fixture.ts";
 
 const CONTENT = "a layer";
 const DIGEST = digestOfText(CONTENT);
@@ -19,12 +22,22 @@ const REMADE: Remade = { kind: "remade", layer: { digest: DIGEST, diffId: DIGEST
 const BUSY: Remade = { kind: "busy", waiting: 7 };
 const ASKER = { isKnown: false, client: "x" };
 
+/** Nothing was made lately, and nothing can be composed. */
+function withoutImages(store: BlobStore) {
+  return {
+    ...{ store, recent: rememberImages() },
+    again: { manifest: async () => undefined, config: async () => undefined },
+    kept: createKeptImages({ store, now: () => 0, log: readableLog().log }),
+    ...({ platforms: ["amd64"], zstd: "known" } as const),
+  };
+}
+
 /** Makes the layer again as the results say, the last of them from then on. */
 async function prepare(holdMs: number, ...results: readonly (Remade | "under way")[]) {
   const store = await openFilesystemStore(await temporaryDirectory(onTestFinished));
   let tries = 0;
   const options: PullingByDigest = {
-    ...{ store, links: null, redirectStatus: 307 },
+    ...{ ...withoutImages(store), links: null, redirectStatus: 307 },
     holds: { holdMs, buildDeadlineMs: 60_000 },
     lost: {
       async remake(digest) {
@@ -39,7 +52,8 @@ async function prepare(holdMs: number, ...results: readonly (Remade | "under way
   };
   const headers = { "User-Agent": "containerd/v2.3.1" };
   const request = new Request(`http://origin/v2/x/blobs/${DIGEST}`, { headers });
-  return { answer: serveBlob(options, request, DIGEST, ASKER), tries: () => tries };
+  const named = { recipe: recipeOf("x"), digest: DIGEST };
+  return { answer: serveBlob(options, request, named, ASKER), tries: () => tries };
 }
 
 describe("GET of a lost blob", { timeout: 30_000 }, () => {
@@ -66,13 +80,19 @@ async function prepareLinks(over: Partial<PullingByDigest> = {}) {
   const store = await openFilesystemStore(await temporaryDirectory(onTestFinished));
   await store.store(storageKey.layer(DIGEST), new TextEncoder().encode(CONTENT));
   const options: PullingByDigest = {
-    ...{ store, redirectStatus: 307, holds: { holdMs: 1, buildDeadlineMs: 60_000 } },
+    ...withoutImages(store),
+    ...{ redirectStatus: 307, holds: { holdMs: 1, buildDeadlineMs: 60_000 } },
     links: { to: async (key, method) => `${LINK}/${key}?${method}` },
     lost: { remake: async () => ({ kind: "gone" }) },
     ...over,
   };
   return (init: RequestInit = {}, asker: Asker = ASKER, digest = DIGEST) =>
-    serveBlob(options, new Request(`http://origin/v2/x/blobs/${digest}`, init), digest, asker);
+    serveBlob(
+      options,
+      new Request(`http://origin/v2/x/blobs/${digest}`, init),
+      { recipe: recipeOf("x"), digest },
+      asker,
+    );
 }
 
 describe("a blob that is in a bucket", () => {

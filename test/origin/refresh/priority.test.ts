@@ -52,7 +52,7 @@ async function workshop(onEnd: Ending, names: readonly string[]) {
   let nowMs = 0;
   const now = () => nowMs;
   const tracked = await openTracked({ store, sourceId: "x", keepMs: 1, now, log });
-  for (const name of names) tracked.pulled(image(name), pinned("1").pin);
+  for (const name of names) tracked.pulled(image(name), pinned("1").pin, true);
   const refresh = createRefresh({ tracked, log, now, signal });
   const begun: string[] = [];
   let end: (failure?: BuildFailure) => void = () => {};
@@ -74,7 +74,11 @@ async function workshop(onEnd: Ending, names: readonly string[]) {
   };
   return {
     refresh,
-    start: () => refresh.start({ lookups: lookups as Lookups, images, give: async () => {} }),
+    start: () =>
+      refresh.start({
+        ...{ lookups: lookups as Lookups, images, give: async () => {} },
+        ...{ kept: { keep: async () => true }, answered: { note: async () => {} } },
+      }),
     begun,
     begins: (count: number) => until(`${count} are begun`, () => begun.length === count),
     end: (failure?: BuildFailure) => end(failure),

@@ -54,7 +54,7 @@ const namesIn = (tracked: Tracked) =>
 describe("a tracked image", () => {
   test("is one that was pulled by the tag, the last pulled first", async () => {
     const tracked = await (await shelf(onTestFinished)).open();
-    for (const name of ["a", "b", "c", "a"]) tracked.pulled(image(name), one);
+    for (const name of ["a", "b", "c", "a"]) tracked.pulled(image(name), one, false);
     expect(namesIn(tracked)).toStrictEqual(["a", "c", "b"]);
     expect(tracked.of(must(parseTag("other")))).toStrictEqual([]);
   });
@@ -62,9 +62,9 @@ describe("a tracked image", () => {
   test("is forgotten after its days", async () => {
     const { open, clock } = await shelf(onTestFinished);
     const tracked = await open();
-    tracked.pulled(image("a"), one);
+    tracked.pulled(image("a"), one, false);
     clock.ms += 4 * DAY_MS;
-    tracked.pulled(image("b"), one);
+    tracked.pulled(image("b"), one, false);
     clock.ms += 3 * DAY_MS;
     expect(namesIn(tracked)).toStrictEqual(["b"]);
   });
@@ -73,7 +73,7 @@ describe("a tracked image", () => {
     const { open, clock } = await shelf(onTestFinished);
     const tracked = await open();
     for (let day = 0; day < 20; day++) {
-      tracked.pulled(image("a"), one);
+      tracked.pulled(image("a"), one, false);
       clock.ms += DAY_MS;
     }
     expect(namesIn(tracked)).toStrictEqual(["a"]);
@@ -82,7 +82,7 @@ describe("a tracked image", () => {
   test("is not kept alive by being made, but is known at the pin it was made at", async () => {
     const { open, clock } = await shelf(onTestFinished);
     const tracked = await open();
-    tracked.pulled(image("a"), one);
+    tracked.pulled(image("a"), one, false);
     clock.ms += 6 * DAY_MS;
     tracked.made(image("a"), other);
     tracked.made(image("never-pulled"), other);
@@ -93,7 +93,7 @@ describe("a tracked image", () => {
 
   test("is one of a thousand at most", async () => {
     const tracked = await (await shelf(onTestFinished)).open();
-    for (let index = 0; index < 1003; index++) tracked.pulled(image(`p${index}`), one);
+    for (let index = 0; index < 1003; index++) tracked.pulled(image(`p${index}`), one, false);
     const names = namesIn(tracked);
     expect(names).toHaveLength(1000);
     expect(names, "the oldest made room").not.toContain("p2");
@@ -105,7 +105,9 @@ describe("the notes", () => {
   test("outlive the process, in their order", async () => {
     const { open } = await shelf(onTestFinished);
     const tracked = await open();
-    for (const name of ["a", "b", "arm64/c", "fhs/nonroot/a"]) tracked.pulled(image(name), one);
+    for (const name of ["a", "b", "arm64/c", "fhs/nonroot/a"]) {
+      tracked.pulled(image(name), one, false);
+    }
     const before = tracked.of(tag);
     await tracked.close();
     expect((await open()).of(tag)).toStrictEqual(before);
@@ -115,15 +117,15 @@ describe("the notes", () => {
   test("are written once for many pulls, and not again within the hour", async () => {
     const { open, writes, clock } = await shelf(onTestFinished);
     const tracked = await open();
-    for (let pull = 0; pull < 50; pull++) tracked.pulled(image(`p${pull % 5}`), one);
+    for (let pull = 0; pull < 50; pull++) tracked.pulled(image(`p${pull % 5}`), one, false);
     await tracked.close();
     expect(writes()).toBe(1);
     clock.ms += 3_000_000;
-    tracked.pulled(image("p1"), one);
+    tracked.pulled(image("p1"), one, false);
     await tracked.close();
     expect(writes()).toBe(1);
     clock.ms += 3_000_000;
-    tracked.pulled(image("p1"), one);
+    tracked.pulled(image("p1"), one, false);
     await tracked.close();
     expect(writes()).toBe(2);
   });
@@ -131,7 +133,7 @@ describe("the notes", () => {
   test("of one package source are nothing to another", async () => {
     const { open } = await shelf(onTestFinished);
     const tracked = await open();
-    tracked.pulled(image("a"), one);
+    tracked.pulled(image("a"), one, false);
     await tracked.close();
     expect(namesIn(await open("another source"))).toStrictEqual([]);
   });
@@ -145,7 +147,7 @@ describe("the notes", () => {
   test("are not taken where nothing is tracked", async () => {
     const { open, writes } = await shelf(onTestFinished);
     const tracked = await open("a source", 0);
-    tracked.pulled(image("a"), one);
+    tracked.pulled(image("a"), one, false);
     await tracked.close();
     expect(namesIn(tracked)).toStrictEqual([]);
     expect(writes()).toBe(0);

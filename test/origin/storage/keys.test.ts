@@ -39,6 +39,7 @@ const ROWS: readonly (readonly [key: string, of: StoredKey])[] = [
   [storageKey.lookup(pin, system, name), { collection: "lookups", pin, system, name }],
   [storageKey.asked(pin, system, name, 4096), { collection: "asked" }],
   [storageKey.pin("source", tag), { collection: "pins" }],
+  [storageKey.answered("source"), { collection: "answered" }],
   [storageKey.popularity("source"), { collection: "popularity" }],
   [storageKey.tracked("source"), { collection: "tracked" }],
   [storageKey.outbox("git", tag, "oci-gzip"), { collection: "outbox" }],

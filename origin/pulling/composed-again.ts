@@ -1,0 +1,113 @@
+// What is asked for by its digest and not kept: composed again from the name it is asked under, of what
+// is stored, at the pins that images were answered at, and taken only if it has that digest.
+
+import { composeIndex } from "../../registry/image/image-index.ts";
+import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { Recipe } from "../../registry/naming/recipe.ts";
+import type { Composition } from "../images/kept-images.ts";
+import type { KnownImages, KnownNames } from "../images/known-images.ts";
+import type { AnsweredPins } from "../sources/answered-pins.ts";
+import { isUnsupported, omittedOf } from "./platform-images.ts";
+
+export interface ComposedAgain {
+  /** With nothing but what the digest takes: of an index its images, of an image itself. */
+  manifest(name: AskedName, digest: Digest): Promise<Composition | undefined>;
+  config(name: AskedName, digest: Digest): Promise<Composition | undefined>;
+}
+
+/** What a name may stand for. */
+export interface AskedName {
+  /** One for each platform. */
+  readonly recipes: readonly Recipe[];
+  /** The form that the client is given by tag. */
+  readonly variant: Variant;
+}
+
+export interface ComposedAgainOptions {
+  readonly known: KnownImages;
+  readonly answered: Pick<AnsweredPins, "newest">;
+}
+
+/** Whose lookups are read at once. */
+const PINS_AT_ONCE = 8;
+
+export function createComposedAgain({ known, answered }: ComposedAgainOptions): ComposedAgain {
+  /** Newest pin first; pins at which the names lead to the same are one. */
+  async function* possibilities(
+    { recipes }: AskedName,
+    variants: readonly Variant[],
+  ): AsyncGenerator<Possible> {
+    const pins = answered.newest();
+    const tried = new Set<string>();
+    for (let start = 0; start < pins.length; start += PINS_AT_ONCE) {
+      const slice = pins.slice(start, start + PINS_AT_ONCE);
+      const namesAt = await Promise.all(
+        slice.map((pin) => Promise.all(recipes.map((recipe) => known.names(recipe, pin)))),
+      );
+      for (const names of namesAt) {
+        const what = JSON.stringify(names);
+        if (tried.has(what)) continue;
+        tried.add(what);
+        for (const variant of variants) yield await composeEach(recipes, names, variant);
+      }
+    }
+  }
+
+  async function composeEach(
+    recipes: readonly Recipe[],
+    names: readonly (KnownNames | undefined)[],
+    variant: Variant,
+  ): Promise<Possible> {
+    const images = await Promise.all(
+      names.map(async (each) => {
+        if (each?.kind !== "found") return undefined;
+        const image = await known.compose(each.image, variant);
+        return image && { ...image, recipe: each.image.recipe };
+      }),
+    );
+    const failed = recipes.flatMap((recipe, place) => {
+      const each = names[place];
+      return each?.kind === "failed" && isUnsupported(each.failure)
+        ? [{ recipe, failure: each.failure }]
+        : [];
+    });
+    const present = images.filter((image) => image !== undefined);
+    const isWhole = present.length + failed.length === recipes.length;
+    return { images: present, omitted: isWhole ? omittedOf(failed) : null, variant };
+  }
+
+  return {
+    async manifest(name, digest) {
+      const variants = [name.variant, ...VARIANTS.filter((each) => each !== name.variant)];
+      for await (const { images, omitted, variant } of possibilities(name, variants)) {
+        const image = images.find(({ manifest }) => manifest.digest === digest);
+        if (image !== undefined) return { images: [image], manifest: image.manifest };
+        if (name.recipes.length < 2 || omitted === null || images.length === 0) continue;
+        const index = await composeIndex(images, omitted, variant);
+        if (index.digest === digest) return { images, manifest: index };
+      }
+      return undefined;
+    },
+    async config(name, digest) {
+      // All variants of one form name one config, and mostly those of the other form too.
+      const { form } = VARIANT_TYPES[name.variant];
+      const other = VARIANTS.filter((each) => VARIANT_TYPES[each].form !== form).slice(0, 1);
+      for await (const { images } of possibilities(name, [name.variant, ...other])) {
+        const image = images.find(({ config }) => config.digest === digest);
+        if (image !== undefined) return { images: [image], manifest: image.manifest };
+      }
+      return undefined;
+    },
+  };
+}
+
+type Possible = {
+  /** Of the platforms for which everything is known. */
+  readonly images: readonly PlatformImage[];
+  /** Null where nobody knows what the others are. */
+  readonly omitted: ReturnType<typeof omittedOf> | null;
+  readonly variant: Variant;
+};
+
+type PlatformImage = Composition["images"][number] & { readonly recipe: Recipe };
