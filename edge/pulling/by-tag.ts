@@ -79,13 +79,7 @@ async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefin
   edge.trace.hit(tier);
   edge.memory.store(pointer.manifest);
   if (tier === "r2") edge.later("fill kv", () => healPointer(edge, name, pointer));
-  const warning = staleness(edge, name.tag, pointer.resolvedAtMs, true);
-  if (warning !== undefined) refreshBehind(edge, kept(wanted));
-  // The origin knows more of why there is nothing newer, once it was asked.
-  return {
-    ...pointer,
-    warning: warning && (edge.refreshes.warningOf(imageKey(name)) ?? warning),
-  };
+  return { ...pointer, warning: refreshStale(edge, kept(wanted), pointer.resolvedAtMs, true) };
 }
 
 async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
@@ -106,8 +100,7 @@ async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined
       await storePointer(edge, name, pointer);
     },
   );
-  const warning = staleness(edge, name.tag, resolved.resolvedAtMs, isNewest);
-  if (warning !== undefined) refreshBehind(edge, wanted);
+  const warning = refreshStale(edge, wanted, resolved.resolvedAtMs, isNewest);
   return { ...pointer, warning };
 }
 
@@ -124,8 +117,7 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const found = first === undefined ? undefined : await lookupManifest(edge, first);
   if (index === undefined || found === undefined) return undefined;
   edge.trace.hit(found.tier);
-  const warning = staleness(edge, name.tag, index.resolvedAtMs, true);
-  if (warning !== undefined) refreshBehind(edge, kept(wanted));
+  const warning = refreshStale(edge, kept(wanted), index.resolvedAtMs, true);
   const { pin, packing } = index;
   return { manifest: found.manifest, pin, packing, warning, omitted: undefined };
 }
@@ -145,6 +137,20 @@ async function fromOrigin(edge: Edge, { image, repository, name, asked }: Wanted
   }
   edge.memory.store(answer.manifest);
   return answer;
+}
+
+/** Why an answer may be outdated, which is then being refreshed; undefined for one that is fresh. */
+function refreshStale(
+  edge: Edge,
+  wanted: Wanted,
+  resolvedAtMs: number,
+  isNewest: boolean,
+): string | undefined {
+  const warning = staleness(edge, wanted.name.tag, resolvedAtMs, isNewest);
+  if (warning === undefined) return undefined;
+  refreshBehind(edge, wanted);
+  // The origin knows more of why there is nothing newer, once it was asked.
+  return edge.refreshes.warningOf(imageKey(wanted.name)) ?? warning;
 }
 
 /** Why an answer may be outdated; undefined for one that is fresh. A tag that is a pin always is. */

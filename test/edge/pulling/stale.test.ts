@@ -1,4 +1,5 @@
-// A pointer beyond its fresh time: answered at once, refreshed behind, forgotten with its tag.
+// What is beyond its fresh time, kept or composed: answered at once, refreshed behind, forgotten with its
+// tag.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BuildFailure, failureError } from "../../../origin/failures/failures.ts";
@@ -10,7 +11,13 @@ import { manifestPath, PIN_FRESH_MS, startWorld, type World } from "../world.ts"
 
 const PIN = pinOf("a".repeat(40));
 
-describe("a stale pointer", () => {
+const WAYS = [
+  ["a kept image", ["git"]],
+  ["an image that is composed", []],
+] as const;
+
+describe.for(WAYS)("%s that is stale", ([, repositories]) => {
+  const isKept = repositories.length > 0;
   let world: World;
   let stock: Stock;
   beforeAll(async () => {
@@ -22,7 +29,7 @@ describe("a stale pointer", () => {
   const stale = { nowMs: NOW_MS + PIN_FRESH_MS };
 
   test("is answered at once with a warning while the origin still builds", async () => {
-    await world.backfill(stock, { tag: "slow", pin: PIN, repositories: ["git"] });
+    await world.backfill(stock, { tag: "slow", pin: PIN, repositories });
     // Never answered: an edge that waited for it would not answer either.
     world.origin.answering = () => "by hand";
     const response = await world.pull(manifestPath("git", "slow"), {
@@ -36,7 +43,7 @@ describe("a stale pointer", () => {
   });
 
   test("is refreshed behind the answer by one HEAD", async () => {
-    await world.backfill(stock, { tag: "moving", pin: PIN, repositories: ["git"] });
+    await world.backfill(stock, { tag: "moving", pin: PIN, repositories });
     world.origin.answering = () => ({ status: 200 });
     world.origin.asked.length = 0;
     await Promise.all(
@@ -44,11 +51,13 @@ describe("a stale pointer", () => {
     );
     const asked = world.origin.asked.map(({ method, path }) => `${method} ${path}`);
     expect(asked).toStrictEqual([`HEAD ${manifestPath("git", "moving")}`]);
+    // So that what is newer is kept as well.
+    expect(world.origin.asked[0]?.headers["nixport-kept"]).toBe(isKept ? "1" : undefined);
   });
 
   test("says why the origin has nothing newer, once that has said so", async () => {
     const path = manifestPath("git", "unloadable");
-    await world.backfill(stock, { tag: "unloadable", pin: PIN, repositories: ["git"] });
+    await world.backfill(stock, { tag: "unloadable", pin: PIN, repositories });
     const why = '299 - "nixport: unloadable has moved on: the package set does not load"';
     const warnings: (string | null)[] = [];
     for (const [atMs, headers] of [
@@ -71,7 +80,7 @@ describe("a stale pointer", () => {
   ];
   test.for(failures)("%s", async ([, failure, status]) => {
     const path = manifestPath("git", failure.kind);
-    await world.backfill(stock, { tag: failure.kind, pin: PIN, repositories: ["git"] });
+    await world.backfill(stock, { tag: failure.kind, pin: PIN, repositories });
     const { code, message, options } = failureError(failure);
     world.origin.answering = () => registryError(404, code, message, {}, options.detail);
     expect((await world.pull(path, { controls: stale })).status).toBe(200);
@@ -79,7 +88,7 @@ describe("a stale pointer", () => {
   });
 
   test("is answered with the origin stopped, and without a warning once it has moved", async () => {
-    await world.backfill(stock, { tag: "down", pin: PIN, repositories: ["git"] });
+    await world.backfill(stock, { tag: "down", pin: PIN, repositories });
     await world.origin.stop();
     const before = await world.pull(manifestPath("git", "down"), { controls: stale });
     expect(before.status).toBe(200);
@@ -93,8 +102,7 @@ describe("a stale pointer", () => {
     await world.backfill(newer, {
       tag: "down",
       pin: pinOf("b".repeat(40)),
-      resolvedAtMs,
-      repositories: ["git"],
+      ...{ resolvedAtMs, repositories },
     });
     const after = await world.pull(manifestPath("git", "down"), { controls });
     expect(after.headers.get("Docker-Content-Digest")).toBe(manifest.digest);
@@ -102,7 +110,7 @@ describe("a stale pointer", () => {
   });
 
   test("is never stale where the tag is a commit", async () => {
-    await world.backfill(stock, { tag: PIN, pin: PIN, repositories: ["git"] });
+    await world.backfill(stock, { tag: PIN, pin: PIN, repositories });
     const response = await world.pull(manifestPath("git", PIN), {
       controls: { nowMs: NOW_MS + 1000 * PIN_FRESH_MS },
     });
