@@ -18,23 +18,33 @@ import { readRecords, storePathsOf } from "./workbench.ts";
 
 const STORE_LAYERS = 7;
 
-/** The image as the origin composed it, its blobs where the origin stores them. */
+/** The image as the origin composed it, its layers where the origin stores them. */
 export function composedImage(
   repository: string,
   storagePath: string,
   { bytes, manifest }: Pulled,
+  configPath: string,
 ): StaticImage {
-  const digests = [manifest.config, ...manifest.layers].map(({ digest }) => digest);
-  const blobs = new Map(digests.map((digest) => [digest, blobPath(storagePath, digest)]));
+  const layers = manifest.layers.map(
+    ({ digest }) => [digest, blobPath(storagePath, digest)] as const,
+  );
+  const blobs = new Map([[manifest.config.digest, configPath], ...layers]);
   return { repository, manifest: bytes, blobs };
+}
+
+export interface FewLayers {
+  readonly form: Form;
+  /** Of the composed image. */
+  readonly configPath: string;
+  /** For what is made. */
+  readonly directory: string;
 }
 
 export async function fewLayersImage(
   repository: string,
   storagePath: string,
   { bytes, manifest }: Pulled,
-  form: Form,
-  directory: string,
+  { form, configPath, directory }: FewLayers,
 ): Promise<StaticImage> {
   await mkdir(directory, { recursive: true });
   const records = (await readRecords(storagePath)).filter((record) => record.form === form);
@@ -48,7 +58,7 @@ export async function fewLayersImage(
   const layers = await packEvenly(paths, form, directory);
   layers.push(await mergeLinks(storagePath, manifest.layers, form, directory));
 
-  const config = (await readJson(blobPath(storagePath, manifest.config.digest))) as object;
+  const config = (await readJson(configPath)) as object;
   const configBytes = encode({
     ...config,
     history: undefined,

@@ -102,6 +102,16 @@ export async function pullManifest(url: string, image: string, variant: Variant)
   return { bytes, manifest: JSON.parse(text) as Manifest, seconds };
 }
 
+/** Under the image's own name, of which a config that is not kept is composed. */
+export async function pullBlob(url: string, name: string, digest: Digest): Promise<Uint8Array> {
+  const response = await fetch(`${url}/v2/${name}/blobs/${digest}`, {
+    signal: AbortSignal.timeout(PULL_DEADLINE_MS),
+  });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (!response.ok) throw new Error(`${name}: HTTP ${response.status} for ${digest}`);
+  return bytes;
+}
+
 export async function readJson(path: string): Promise<unknown> {
   return JSON.parse(await readFile(path, "utf8")) as unknown;
 }
@@ -111,7 +121,9 @@ export function blobPath(storagePath: string, digest: Digest): string {
 }
 
 /** Collections that hold descriptions: not layers, and not parts of layers. */
-const DESCRIPTIONS = ["builds", "lookups", "manifests", "outbox", "pins", "pushed", "records"];
+const DESCRIPTIONS = [
+  ...["answered", "builds", "lookups", "manifests", "outbox", "pins", "pushed", "records"],
+];
 
 /**
  * The sizes of all stored files that layers are made of, by name: `layers/` and whatever else the

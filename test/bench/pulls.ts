@@ -1,11 +1,12 @@
 // What many layers cost a client: one image as it is composed, and the same content in eight layers,
 // pulled and unpacked by clients that unpack one layer after another.
 
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FORMS, type Form } from "../../registry/image/record.ts";
 import { composedImage, fewLayersImage } from "./few-layers.ts";
 import { compare, interleave, type Measure, median, type Sample } from "./measure.ts";
-import { pullManifest, startOrigin } from "./origins.ts";
+import { pullBlob, pullManifest, startOrigin } from "./origins.ts";
 import { PULL_CLIENTS, type PullClient } from "./pull-clients.ts";
 import { bar, type Row, type Section } from "./report.ts";
 import { type StaticImage, serveImages } from "./static-registry.ts";
@@ -63,11 +64,15 @@ async function buildImages(bench: Workbench): Promise<readonly ImagePair[]> {
     for (const form of FORMS) {
       const pulled = await pullManifest(origin.url, UNPACKED_IMAGE, `oci-${form}`);
       const directory = join(bench.scratch, `few-${form}`);
+      const configPath = join(bench.scratch, `config-${form}`);
+      const { digest } = pulled.manifest.config;
+      await writeFile(configPath, await pullBlob(origin.url, UNPACKED_IMAGE, digest));
       const { storagePath } = origin;
+      const parts = { form, configPath, directory };
       pairs.push({
         form,
-        composed: composedImage(`composed-${form}`, storagePath, pulled),
-        few: await fewLayersImage(`few-${form}`, storagePath, pulled, form, directory),
+        composed: composedImage(`composed-${form}`, storagePath, pulled, configPath),
+        few: await fewLayersImage(`few-${form}`, storagePath, pulled, parts),
       });
     }
     return pairs;

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { measureCold } from "./cold.ts";
 import { measureCombinations } from "./combinations.ts";
 import { measureGraph } from "./graph-rows.ts";
+import { measureKept } from "./kept.ts";
 import { measureMemory } from "./memory.ts";
 import { measureNixpkgs } from "./nixpkgs.ts";
 import { measurePacking } from "./packing.ts";
@@ -23,6 +24,7 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
   packing: measurePacking,
   cold: measureCold,
   combinations: measureCombinations,
+  kept: measureKept,
   memory: measureMemory,
   graph: measureGraph,
   pulls: measurePulls,
