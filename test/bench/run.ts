@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import { measureCold } from "./cold.ts";
 import { measureCombinations } from "./combinations.ts";
+import { measureFsck } from "./fsck.ts";
 import { measureGraph } from "./graph-rows.ts";
 import { measureKept } from "./kept.ts";
 import { measureMemory } from "./memory.ts";
@@ -29,9 +30,10 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
   graph: measureGraph,
   pulls: measurePulls,
 };
-/** They bring their own package set. */
+/** They need no package set, or bring their own. */
 const APART: Readonly<Record<string, (bench: Bench) => Promise<Section>>> = {
   nixpkgs: measureNixpkgs,
+  fsck: measureFsck,
 };
 const NAMES = [...Object.keys(PARTS), ...Object.keys(APART)];
 
