@@ -15,7 +15,7 @@ import { type FsckReport, formatReport, problemOf } from "../fsck/page.ts";
 import { openWorkshop, type Workshop } from "../fsck/workshop.ts";
 import { createLog } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { openFilesystemStore } from "../storage/filesystem.ts";
+import { openForReading, openStorage } from "../storage/open-storage.ts";
 import { debianSetNixConfig, nixpkgsAnswers } from "./host.ts";
 import { existingEnvironment, statePathOf } from "./local-environment.ts";
 import { fail, UsageError, wrongConfiguration } from "./process.ts";
@@ -79,23 +79,28 @@ async function look(
 ): Promise<FsckReport> {
   const { config, problems, isEdgeAssumed } = subject;
   if (config === null) fail(wrongConfiguration(problems));
-  const { storagePath, edgeUrl } = config;
+  const { storagePath, edgeUrl, secretKeys } = config;
   if (only === "edge" && edgeUrl === null) fail("NIXPORT_EDGE_URL is not set: there is no edge");
-  // Opening it would make it, and a misspelt place would be found to be in order.
-  if (!existsSync(storagePath)) fail(`nothing is stored at ${storagePath}`);
-  const store = await openFilesystemStore(storagePath);
-  const openTools = repair ? () => workshopFor(subject, config, store, signal) : null;
-  const origin =
-    only === "edge"
-      ? null
-      : await withProgress("MB read:", (onChecked) =>
-          lookAtOrigin({ store, openTools, onChecked, signal }),
-        );
+  // A misspelt place would be made, or found to be in order.
+  if (config.bucket === null && !existsSync(storagePath))
+    fail(`nothing is stored at ${storagePath}`);
+  const options = { now: Date.now, log: createLog({ ...config.logStyle, level: "warn" }) };
+  const own = repair ? (await openStorage(config, options)).store : null;
+  const lookAtOwn = async () => {
+    const store = own ?? (await openForReading(config, options));
+    const repairing = own && {
+      store: own,
+      openWorkshop: () => workshopFor(subject, config, own, signal),
+    };
+    return withProgress("MB read:", (onChecked) =>
+      lookAtOrigin({ store, repairing, onChecked, signal }),
+    );
+  };
+  const origin = only === "edge" ? null : await lookAtOwn();
   if (only === "origin" || edgeUrl === null) return { origin, edge: null };
-  const { secretKeys } = config;
   const client = createEdgeClient({ url: edgeUrl, secretKeys, now: Date.now, signal });
   const edge = await withProgress("values read:", (onChecked) =>
-    lookAtEdge({ edge: client, store, isToRepair: repair, onChecked, signal }),
+    lookAtEdge({ edge: client, store: own, onChecked, signal }),
   );
   // Of a machine whose origin never had an edge beside it.
   const isMissed = "notTold" in edge && isEdgeAssumed && only === null;

@@ -3,14 +3,14 @@
 // more before it is told.
 
 import type { StorePath } from "../../registry/naming/store-path.ts";
-import type { BlobStore, StoredValue } from "../storage/blob-store.ts";
+import type { ReadableStore, StoredValue } from "../storage/blob-store.ts";
 import { COLLECTIONS, parseStorageKey, type StorageKey, type StoredKey } from "../storage/keys.ts";
 import type { Checked, Counted, Finding, OnChecked } from "./finding.ts";
 import type { Named } from "./named-values.ts";
 import { type ReadValue, readValue } from "./read-value.ts";
 
 export interface CheckOptions {
-  readonly store: Pick<BlobStore, "list" | "lookup" | "open" | "sizeBytes">;
+  readonly store: ReadableStore;
   /** Layers are most of the bytes: without them only what names them is read. */
   readonly reads: "everything" | "documents";
   readonly onChecked: OnChecked;
@@ -109,7 +109,7 @@ function isListed({ sizes, recorded }: Known, named: Named): boolean {
 }
 
 /** Stored since the listing, and before a lookup that was in it. */
-async function readNewRecords(store: CheckOptions["store"], known: Known): Promise<void> {
+async function readNewRecords(store: ReadableStore, known: Known): Promise<void> {
   for await (const { key, sizeBytes } of store.list("records/")) {
     const of = known.sizes.has(key) ? undefined : parseStorageKey(key);
     const read = of && (await readValue(store, key, of, sizeBytes));
@@ -122,7 +122,7 @@ async function readNewRecords(store: CheckOptions["store"], known: Known): Promi
  * A damaged value may have been made again.
  */
 async function lookAgain(
-  store: CheckOptions["store"],
+  store: ReadableStore,
   known: Known,
   { key, of }: Listed,
 ): Promise<readonly Finding[]> {
@@ -137,7 +137,7 @@ async function lookAgain(
 }
 
 async function missingOf(
-  store: CheckOptions["store"],
+  store: ReadableStore,
   known: Known,
   named: Named,
 ): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 // A look at one side: a check of all that is stored there and, where it is wished for, a repair.
 
 import type { EdgeClient } from "../backfill/edge-client.ts";
-import type { BlobStore } from "../storage/blob-store.ts";
+import type { BlobStore, ReadableStore } from "../storage/blob-store.ts";
 import { checkStorage } from "./check.ts";
 import { checkEdge } from "./check-edge.ts";
 import { type Checked, NotTold, type OnChecked, type Repaired } from "./finding.ts";
@@ -15,25 +15,32 @@ export interface Looked extends Checked {
   readonly repair?: Repaired;
 }
 
-export interface LookAtOrigin {
+export interface Repairing {
   readonly store: BlobStore;
-  /** Null: nothing is repaired. Gives null where nothing can be made. */
-  readonly openTools: (() => Promise<Workshop | null>) | null;
+  /** Gives null where nothing can be made. */
+  openWorkshop(): Promise<Workshop | null>;
+}
+
+export interface LookAtOrigin {
+  readonly store: ReadableStore;
+  /** Null: nothing is repaired. */
+  readonly repairing: Repairing | null;
   readonly onChecked: OnChecked;
   readonly signal: AbortSignal;
 }
 
 export async function lookAtOrigin(options: LookAtOrigin): Promise<Looked> {
-  const { store, openTools, onChecked, signal } = options;
+  const { store: readable, repairing, onChecked, signal } = options;
   const megabytes = (bytes: number) => Math.ceil(bytes / 1e6);
   const check = (reads: "everything" | "documents") =>
     checkStorage({
-      ...{ store, reads, signal },
+      ...{ store: readable, reads, signal },
       onChecked: (done, of, findings) => onChecked(megabytes(done), megabytes(of), findings),
     });
   const checked = await check("everything");
-  if (openTools === null || checked.findings.length === 0) return checked;
-  const workshop = await openTools();
+  if (repairing === null || checked.findings.length === 0) return checked;
+  const { store } = repairing;
+  const workshop = await repairing.openWorkshop();
   try {
     const repair = await repairStorage({
       ...{ store, found: checked.findings, check: () => check("documents") },
@@ -49,9 +56,8 @@ export async function lookAtOrigin(options: LookAtOrigin): Promise<Looked> {
 
 export interface LookAtEdge {
   readonly edge: EdgeClient;
-  /** The origin's: what the edge is given again is taken from there. */
-  readonly store: BlobStore;
-  readonly isToRepair: boolean;
+  /** The origin's, from which the edge is given again what is wrong; null: nothing is repaired. */
+  readonly store: BlobStore | null;
   readonly onChecked: OnChecked;
   readonly signal: AbortSignal;
 }
@@ -64,7 +70,7 @@ export interface NotLooked {
 }
 
 export async function lookAtEdge(options: LookAtEdge): Promise<Looked | NotLooked> {
-  const { edge, store, isToRepair, onChecked, signal } = options;
+  const { edge, store, onChecked, signal } = options;
   const check = (reads: "everything" | "documents") =>
     checkEdge({
       ...{ edge, reads, signal },
@@ -73,7 +79,7 @@ export async function lookAtEdge(options: LookAtEdge): Promise<Looked | NotLooke
     });
   try {
     const { checked, faults } = await check("everything");
-    if (!isToRepair || faults.length === 0) return checked;
+    if (store === null || faults.length === 0) return checked;
     const repair = await repairEdge({ edge, store, faults, check: () => check("documents") });
     return { ...checked, repair };
   } catch (error) {

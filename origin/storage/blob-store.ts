@@ -36,6 +36,8 @@ export interface BlobStore {
   list(prefix: StoragePrefix, after?: StorageKey): AsyncIterable<StoredValue>;
 }
 
+export type ReadableStore = Pick<BlobStore, "lookup" | "sizeBytes" | "open" | "list">;
+
 export interface LocalPart {
   readonly path: string;
   readonly offsetBytes: number;

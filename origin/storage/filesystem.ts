@@ -3,7 +3,7 @@
 
 import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { BlobStore } from "./blob-store.ts";
+import type { BlobStore, ReadableStore } from "./blob-store.ts";
 import { absentAsUndefined, hasCode } from "./file-errors.ts";
 import type { StorageKey } from "./keys.ts";
 import { listFolder } from "./list-folder.ts";
@@ -85,14 +85,7 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
   }
 
   return {
-    async lookup(key) {
-      return absentAsUndefined(readFile(pathOf(key)));
-    },
-    async sizeBytes(key) {
-      const stats = await absentAsUndefined(stat(pathOf(key)));
-      return stats?.isFile() ? stats.size : undefined;
-    },
-    open: (key, range) => openFile(pathOf(key), range),
+    ...readFilesystemStore(root),
     async store(key, bytes) {
       await write(key, bytes, true, rename);
     },
@@ -122,6 +115,22 @@ export async function openFilesystemStore(path: string): Promise<BlobStore> {
     async remove(key) {
       await rm(pathOf(key), { force: true });
     },
+  };
+}
+
+/** Makes and changes nothing: for a disk that takes nothing any more, too. */
+export function readFilesystemStore(path: string): ReadableStore {
+  const root = resolve(path);
+  const pathOf = (key: StorageKey) => join(root, key);
+  return {
+    async lookup(key) {
+      return absentAsUndefined(readFile(pathOf(key)));
+    },
+    async sizeBytes(key) {
+      const stats = await absentAsUndefined(stat(pathOf(key)));
+      return stats?.isFile() ? stats.size : undefined;
+    },
+    open: (key, range) => openFile(pathOf(key), range),
     list: (prefix, after) => listFolder(root, prefix, after ?? ""),
   };
 }

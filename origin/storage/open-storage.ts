@@ -1,6 +1,7 @@
 // Opens the storage that is configured: a folder, or a bucket with a folder for what is an origin's own.
 
-import { openFilesystemStore } from "./filesystem.ts";
+import type { ReadableStore } from "./blob-store.ts";
+import { openFilesystemStore, readFilesystemStore } from "./filesystem.ts";
 import type { Storage, StorageConfig, StorageOptions } from "./storage.ts";
 
 /** Throws a StorageProblem where a person must do something first. */
@@ -13,4 +14,13 @@ export async function openStorage(
   // Google's library takes half a second and 35 MB, which a disk has no use for.
   const { openSharedStorage } = await import("./shared-storage.ts");
   return openSharedStorage(bucket, own, storagePath, options);
+}
+
+/** For who only looks: of a folder nothing is made, whatever it is missing. */
+export async function openForReading(
+  config: StorageConfig,
+  options: StorageOptions,
+): Promise<ReadableStore> {
+  if (config.bucket === null) return readFilesystemStore(config.storagePath);
+  return (await openStorage(config, options)).store;
 }

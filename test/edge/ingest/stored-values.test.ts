@@ -71,8 +71,9 @@ async function storeOf(): Promise<BlobStore> {
   return store;
 }
 
-async function look(store: BlobStore, isToRepair: boolean): Promise<Looked> {
-  const looked = await lookAtEdge({ edge, store, isToRepair, onChecked: () => {}, signal });
+/** Repairs where there is a storage to repair from. */
+async function look(store: BlobStore | null): Promise<Looked> {
+  const looked = await lookAtEdge({ edge, store, onChecked: () => {}, signal });
   assert(!("notTold" in looked), JSON.stringify(looked));
   return looked;
 }
@@ -116,7 +117,7 @@ async function damage(folder: string): Promise<string> {
 
 describe("a check of an edge", () => {
   test("finds nothing in what was backfilled", async () => {
-    const { findings, orphans, strangers, collections } = await look(await storeOf(), false);
+    const { findings, orphans, strangers, collections } = await look(null);
     expect({ findings, orphans, strangers }).toStrictEqual({
       findings: [],
       orphans: { blobs: 0, uploads: 0 },
@@ -140,7 +141,7 @@ describe("a check of an edge", () => {
   ] as const)("finds a changed byte below %s, which is %s by a repair", async ([folder, kind]) => {
     const [store, before] = [await storeOf(), await contentOf()];
     const key = await damage(folder);
-    const { findings, repair } = await look(store, true);
+    const { findings, repair } = await look(store);
     expect(findings).toStrictEqual([{ key, kind: "damaged" }]);
     expect(repair).toStrictEqual({ repairs: [{ key, kind }], findings: [] });
     const { [key]: _, ...others } = before;
@@ -157,7 +158,7 @@ describe("a check of an edge", () => {
       (found) => `${found.slice(0, -1)}${found.endsWith("0") ? "1" : "0"}`,
     );
     await kv.put(name, changed ?? "", { metadata });
-    const { repair } = await look(store, true);
+    const { repair } = await look(store);
     expect(repair?.repairs).toStrictEqual([{ key: `kv/${name}`, kind: "made-again" }]);
     expect(await contentOf()).toStrictEqual(before);
   });
@@ -167,7 +168,7 @@ describe("a check of an edge", () => {
     const [, r2] = await stores();
     const [{ key = "" } = {}] = (await r2.list({ prefix: "blobs/" })).objects;
     await r2.delete(key);
-    const { findings, repair } = await look(store, true);
+    const { findings, repair } = await look(store);
     expect(findings.length).toBeGreaterThan(0);
     for (const each of findings) {
       expect(each).toMatchObject({ kind: "incomplete", missing: [`r2/${key}`] });
@@ -184,7 +185,7 @@ describe("a check of an edge", () => {
     const [, r2] = await stores();
     const { objects } = await r2.list({ prefix: "blobs/" });
     await r2.delete(objects.map(({ key }) => key));
-    const { repair } = await look(store, true);
+    const { repair } = await look(store);
     expect(repair?.findings).toStrictEqual([]);
     expect(repair?.repairs.every(({ kind }) => kind === "gone")).toBe(true);
     const left = Object.keys(await contentOf()).map((key) => key.split("/").slice(0, 2).join("/"));
@@ -199,7 +200,7 @@ describe("a check of an edge", () => {
     await world.push("PUT", ingestPath.blob(config.digest), config.bytes);
     await r2.put(`staging/${"a".repeat(64)}/upload`, "half");
     await kv.put("note", "a person's");
-    const { findings, orphans, strangers } = await look(await storeOf(), true);
+    const { findings, orphans, strangers } = await look(await storeOf());
     expect({ findings, orphans, strangers }).toStrictEqual({
       findings: [],
       orphans: { blobs: 1, uploads: 1 },
@@ -244,7 +245,7 @@ describe("a check of an edge", () => {
       signal,
     });
     const looked = await lookAtEdge({
-      ...{ edge: stranger, store: await storeOf(), isToRepair: true, onChecked: () => {}, signal },
+      ...{ edge: stranger, store: await storeOf(), onChecked: () => {}, signal },
     });
     expect(looked).toStrictEqual({
       notTold: "401 the token is not this edge's origin's for this request",
