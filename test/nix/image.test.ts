@@ -342,6 +342,7 @@ describe("an image of one's own", limit, () => {
     expect(config.Env).toStrictEqual([
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
       "SSL_CERT_FILE=/etc/ssl/certs/ca-bundle.crt",
+      "LANG=C.UTF-8",
       "A=1",
       "HOME=/tmp",
     ]);
