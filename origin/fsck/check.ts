@@ -23,6 +23,8 @@ interface Listed extends StoredValue {
 
 interface Known {
   readonly sizes: ReadonlyMap<StorageKey, number>;
+  /** At fault themselves, whoever names them. */
+  readonly damaged: Set<StorageKey>;
   /** Values that another one names. */
   readonly named: Set<StorageKey>;
   /** Outputs of which there is a record. */
@@ -37,7 +39,7 @@ export async function checkStorage(options: CheckOptions): Promise<Checked> {
   const { values, collections, strangers } = await listAll(options);
   const known: Known = {
     sizes: new Map(values.map(({ key, sizeBytes }) => [key, sizeBytes])),
-    ...{ named: new Set(), recorded: new Set() },
+    ...{ damaged: new Set(), named: new Set(), recorded: new Set() },
   };
   const toRead = values.filter(({ of }) => reads === "everything" || of.collection !== "layers");
   const ofBytes = sumOf(toRead);
@@ -54,7 +56,7 @@ export async function checkStorage(options: CheckOptions): Promise<Checked> {
     onChecked(doneBytes, ofBytes, suspects.size);
     if (read.kind === "damaged") {
       suspects.add(value);
-      // It is that record which is at fault, and no lookup that leads to it.
+      known.damaged.add(value.key);
       if (value.of.collection === "records" && value.of.output) {
         known.recorded.add(value.of.output);
       }
@@ -104,8 +106,11 @@ async function listAll({ store, signal }: CheckOptions) {
 
 function isListed({ sizes, recorded }: Known, named: Named): boolean {
   if (named.kind === "record-of") return recorded.has(named.output);
-  const sizeBytes = sizes.get(named.key);
-  return sizeBytes !== undefined && (named.sizeBytes ?? sizeBytes) === sizeBytes;
+  return isOfSize(sizes.get(named.key), named.sizeBytes);
+}
+
+function isOfSize(sizeBytes: number | undefined, told: number | null): boolean {
+  return sizeBytes !== undefined && (told ?? sizeBytes) === sizeBytes;
 }
 
 /** Stored since the listing, and before a lookup that was in it. */
@@ -141,11 +146,9 @@ async function missingOf(
   known: Known,
   named: Named,
 ): Promise<readonly string[]> {
-  if (named.kind === "record-of") {
-    return isListed(known, named) ? [] : [named.output];
-  }
-  const sizeBytes = await store.sizeBytes(named.key);
-  return sizeBytes !== undefined && (named.sizeBytes ?? sizeBytes) === sizeBytes ? [] : [named.key];
+  if (named.kind === "record-of") return isListed(known, named) ? [] : [named.output];
+  if (known.damaged.has(named.key)) return [];
+  return isOfSize(await store.sizeBytes(named.key), named.sizeBytes) ? [] : [named.key];
 }
 
 function orphansOf(values: readonly Listed[], known: Known): Readonly<Record<string, number>> {

@@ -83,6 +83,8 @@ export async function lookAtEdge(options: LookAtEdge): Promise<Looked | NotLooke
     const repair = await repairEdge({ edge, store, faults, check: () => check("documents") });
     return { ...checked, repair };
   } catch (error) {
+    // Whoever stops the command has ended what was being asked.
+    signal.throwIfAborted();
     if (!(error instanceof NotTold)) throw error;
     return { notTold: error.message };
   }

@@ -127,7 +127,12 @@ export function parseCanonicalRecipe(text: string): Recipe | undefined {
   const words = RECIPE_WORDS.filter((word) => rest.includes(word));
   const packages = rest.slice(words.length) as PackageName[];
   const recipe = { architecture, words, packages };
-  return packages.length <= MAX_PACKAGES && canonicalRecipe(recipe) === text ? recipe : undefined;
+  const isOne = packages.length <= MAX_PACKAGES && packages.every(isName);
+  return isOne && canonicalRecipe(recipe) === text ? recipe : undefined;
+}
+
+function isName(text: string): boolean {
+  return text !== "" && !FRONT_WORDS.some((word) => word === text);
 }
 
 /** Every name that is looked up for an image of it: what is named, and what its words need. */

@@ -8,6 +8,7 @@ import {
   MAX_PACKAGES,
   namesOf,
   type PackageName,
+  parseCanonicalRecipe,
   parseRepository,
   systemOf,
   wordNeeding,
@@ -198,6 +199,29 @@ describe("canonicalRecipe", () => {
       ["arm64", "fhs", "nonroot", ...packages].join("/"),
     ]);
   });
+
+  test.for(["git", "arm64/git", "shell/git", "fhs/git", "arm64/nonroot/fhs/unix/git/htop"])(
+    "of %s is read back",
+    (name) => {
+      const recipe = recipeOf(name);
+      expect(parseCanonicalRecipe(canonicalRecipe(recipe))).toStrictEqual(recipe);
+    },
+  );
+
+  test("is read back with names as their set has them", () => {
+    const spelling = "fhs/cacert/nested.Inner/Upper";
+    expect(parseCanonicalRecipe(spelling)).toStrictEqual({
+      ...{ architecture: "amd64", words: ["fhs"] },
+      packages: ["cacert", "nested.Inner", "Upper"],
+    });
+  });
+
+  test.for(["", "git//htop", "git/arm64", "amd64/git", "git/fhs", "nonroot/fhs/git"])(
+    "is never %j, which is not read",
+    (text) => {
+      expect(parseCanonicalRecipe(text)).toBeUndefined();
+    },
+  );
 
   test("differs wherever the recipe differs", () => {
     const names = [
