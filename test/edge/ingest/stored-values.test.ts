@@ -210,7 +210,7 @@ describe("a check of an edge", () => {
 
   test("is told of every value, page by page, with a few calls to the storage for each", async () => {
     const [kv, r2] = await stores();
-    const count = 250;
+    const count = 205;
     const places = Array.from({ length: count }, (_, place) => String(place));
     await Promise.all(places.map((place) => kv.put(`x/${place}`, "x")));
     await Promise.all(places.map((place) => r2.put(`outputs/${place}`, "x")));
