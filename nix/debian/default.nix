@@ -162,6 +162,8 @@ let
           out = self;
           meta = meta leaf entry;
         }
+        # Where the libraries are `out`, the programs are `bin`.
+        // (if leaf ? outputs.out then { bin = self; } else { })
         // builtins.mapAttrs (_: attribute) (leaf.outputs or { });
     in
     self;

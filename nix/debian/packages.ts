@@ -9,9 +9,9 @@ export type RootRow = readonly [
   architectures?: readonly string[],
 ];
 
-// nixpkgs' attribute path, Debian's binary package, the program to run by default, the licence as
-// an SPDX expression where it is known, since Debian's index does not say, and the architectures of
-// a package that is not for all of them.
+// nixpkgs' attribute path, which can be that of an output (`curl.out` are the libraries), Debian's binary
+// package, the program to run by default, the licence as an SPDX expression where it is known, since
+// Debian's index does not say, and the architectures of a package that is not for all of them.
 export const ROOTS: readonly RootRow[] = [
   ["bashInteractive", "bash", "bash", "GPL-3.0-or-later"],
   ["bash", "bash", "bash", "GPL-3.0-or-later"],
@@ -21,8 +21,10 @@ export const ROOTS: readonly RootRow[] = [
   ["git", "git", "git", "GPL-2.0-only"],
   ["htop", "htop", "htop", "GPL-2.0-or-later"],
   ["curl", "curl", "curl", "curl"],
+  ["curl.out", "libcurl4", undefined, "curl"],
   ["wget", "wget", "wget", "GPL-3.0-or-later"],
   ["jq", "jq", "jq", "MIT"],
+  ["jq.out", "libjq1", undefined, "MIT"],
   ["python3", "python3", "python3", "Python-2.0"],
   ["perl", "perl", "perl", "Artistic-1.0-Perl OR GPL-1.0-or-later"],
   ["openssl", "openssl", "openssl", "Apache-2.0"],
@@ -38,9 +40,13 @@ export const ROOTS: readonly RootRow[] = [
   ["gnumake", "make", "make", "GPL-3.0-or-later"],
   ["gzip", "gzip", "gzip", "GPL-3.0-or-later"],
   ["bzip2", "bzip2", "bzip2", "bzip2-1.0.6"],
+  ["bzip2.out", "libbz2-1.0", undefined, "bzip2-1.0.6"],
   ["zstd", "zstd", "zstd", "BSD-3-Clause"],
+  ["zstd.out", "libzstd1", undefined, "BSD-3-Clause"],
   ["lz4", "lz4", "lz4"],
+  ["lz4.lib", "liblz4-1", undefined, "BSD-2-Clause"],
   ["xz", "xz-utils", "xz"],
+  ["xz.out", "liblzma5", undefined, "0BSD"],
   ["zip", "zip", "zip", "Info-ZIP"],
   ["unzip", "unzip", "unzip", "Info-ZIP"],
   ["_7zz", "7zip", "7zz"],
@@ -60,6 +66,7 @@ export const ROOTS: readonly RootRow[] = [
   ["strace", "strace", "strace", "LGPL-2.1-or-later"],
   ["rsync", "rsync", "rsync", "GPL-3.0-or-later"],
   ["sqlite", "sqlite3", "sqlite3", "blessing"],
+  ["sqlite.out", "libsqlite3-0", undefined, "blessing"],
   ["redis", "redis-server", "redis-cli", "BSD-3-Clause"],
   ["tmux", "tmux", "tmux", "ISC"],
   ["ripgrep", "ripgrep", "rg", "Unlicense OR MIT"],

@@ -122,6 +122,7 @@ describe("the Debian package set", skipWhere(skip), () => {
     const same = (a: string, b: string) => evaluate(`set.${a}.outPath == set.${b}.outPath`);
     expect(await same("glibc.out", "glibc")).toBe(true);
     expect(await same("openssl.out", "openssl")).toBe(false);
+    expect(await same("openssl.bin", "openssl")).toBe(true);
     expect(await evaluate("set.openssl.out.meta.license")).toMatchObject([
       { spdxId: "Apache-2.0" },
     ]);
@@ -129,6 +130,13 @@ describe("the Debian package set", skipWhere(skip), () => {
       "glibc.out": ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"],
       "openssl.out": ["libcrypto.so.3", "libssl.so.3"],
       "stdenv.cc.cc.lib": ["libgcc_s.so.1", "libstdc++.so.6"],
+      "bzip2.out": ["libbz2.so.1.0"],
+      "curl.out": ["libcurl.so.4"],
+      "jq.out": ["libjq.so.1"],
+      "lz4.lib": ["liblz4.so.1"],
+      "sqlite.out": ["libsqlite3.so.0"],
+      "xz.out": ["liblzma.so.5"],
+      "zstd.out": ["libzstd.so.1"],
       zlib: ["libz.so.1"],
     };
     for (const [attribute, names] of Object.entries(libraries)) {
