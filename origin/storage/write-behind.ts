@@ -18,6 +18,8 @@ export interface WriteBehind {
 /** Some 30,000 values, or what packing a thousand large packages leaves. */
 export const MAX_PENDING_BYTES = 16 << 20;
 
+const AT_ONCE = 8;
+
 export function createWriteBehind(
   store: Pick<BlobStore, "lookup" | "remember">,
   log: Pick<Log, "warn">,
@@ -30,18 +32,31 @@ export function createWriteBehind(
 
   const mayWrite = () => isClosing || urgent === 0 || pendingBytes > MAX_PENDING_BYTES;
 
-  /** One after another: there is no hurry. */
+  /** A few at a time: there is no hurry, but a storage elsewhere takes its time for each. */
   async function writeAll(): Promise<void> {
-    for (const [key, bytes] of pending) {
-      if (!mayWrite()) return;
-      try {
-        await store.remember(key, bytes);
-      } catch (error) {
-        log.warn({ err: error, key }, "what can be found out again was not written");
+    const values = pending.entries();
+    const underWay = new Set<StorageKey>();
+    const writeSome = async () => {
+      for (const [key, bytes] of values) {
+        if (!mayWrite()) return;
+        // A newer value must not be overtaken by the one before: its turn comes when all are written.
+        if (underWay.has(key)) continue;
+        underWay.add(key);
+        await writeOne(key, bytes);
       }
-      // Else there is a newer value by now, which has a turn of its own.
-      if (pending.get(key) === bytes) forget(key);
+    };
+    const atOnce = isClosing || urgent === 0 ? AT_ONCE : 1;
+    await Promise.all(Array.from({ length: atOnce }, writeSome));
+  }
+
+  async function writeOne(key: StorageKey, bytes: Uint8Array): Promise<void> {
+    try {
+      await store.remember(key, bytes);
+    } catch (error) {
+      log.warn({ err: error, key }, "what can be found out again was not written");
     }
+    // Else there is a newer value by now, which has a turn of its own.
+    if (pending.get(key) === bytes) forget(key);
   }
 
   function forget(key: StorageKey): void {

@@ -82,6 +82,41 @@ describe("a value written behind", () => {
     expect(await stored(A)).toBe("third");
   });
 
+  test("is written with others beside it, and a newer one of its key behind it", async () => {
+    const begun: string[] = [];
+    const ends: (() => void)[] = [];
+    const slow = {
+      lookup: async () => undefined,
+      async remember(_: StorageKey, bytes: Uint8Array) {
+        begun.push(textOf(bytes));
+        await new Promise<void>((resolve) => ends.push(resolve));
+      },
+    };
+    const notes = createWriteBehind(slow, readableLog().log);
+    const gate = Promise.withResolvers<void>();
+    const urgent = notes.during(() => gate.promise);
+    const others = Array.from({ length: 9 }, (_, index) => `other ${index}`);
+    for (const text of ["older", ...others]) {
+      notes.remember(text === "older" ? A : layerKey(text), bytesOf(text));
+    }
+    gate.resolve();
+    await urgent;
+    expect(begun).toStrictEqual(["older", ...others.slice(0, 7)]);
+    notes.remember(A, bytesOf("newer"));
+    const closed = notes.close();
+    // All but the first, which a newer one must not overtake.
+    while (ends.length > 1) {
+      ends.pop()?.();
+      await new Promise(setImmediate);
+    }
+    expect(begun).toStrictEqual(["older", ...others]);
+    ends.pop()?.();
+    while (ends.length === 0) await new Promise(setImmediate);
+    ends.pop()?.();
+    await closed;
+    expect(begun).toStrictEqual(["older", ...others, "newer"]);
+  });
+
   test("is written under urgent work too where much has gathered", async () => {
     const { notes, written } = await prepare(onTestFinished);
     const gate = Promise.withResolvers<void>();
