@@ -8,6 +8,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import type { ByteRange } from "../../registry/http/content.ts";
+import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore, LocalPart } from "./blob-store.ts";
 import { type Bucket, type Content, checksumOf, checksumOfFile } from "./bucket.ts";
 import type { StorageKey } from "./keys.ts";
@@ -22,11 +23,18 @@ export interface GcsStoreOptions {
   readonly stagingPath: () => string;
   /** What copies of layers may take on this machine. */
   readonly copiesBytes: number;
+  readonly now?: () => number;
   /** Of listings; Google gives 1000 at most. */
   readonly pageSize?: number;
 }
 
 const PAGE_SIZE = 1000;
+/**
+ * For so long what was there is taken to be there: every pull of an image that is known asks for it
+ * anew, and each question is a round trip. Another origin that removes it does so of what is old.
+ */
+const SEEN_MS = 60_000;
+const MAX_SEEN = 10_000;
 /** A smaller part is made again sooner than it has come. */
 const MIN_PART_BYTES = 64 * 1024;
 /** Each uploads up to 16 MiB from memory; more do not fill a link better. */
@@ -37,10 +45,12 @@ const MAX_REPLACING = 3;
 
 export function createGcsStore(options: GcsStoreOptions): BlobStore {
   const { bucket, stagingPath, copiesBytes, pageSize = PAGE_SIZE } = options;
+  const now = options.now ?? (() => performance.now());
   const copies = createLocalCopies(copiesBytes);
   const uploads = createTurns(MAX_UPLOADS);
   const downloads = createTurns(MAX_DOWNLOADS);
   const coming = new Map<string, Promise<LocalPart | undefined>>();
+  const seen = recentValues<number>(MAX_SEEN);
 
   /** To where nothing is, or in the place of what is damaged; the same stays as it is. */
   async function place(key: StorageKey, content: Content): Promise<void> {
@@ -89,9 +99,12 @@ export function createGcsStore(options: GcsStoreOptions): BlobStore {
     store: replace,
     remember: replace,
     async create(key, bytes) {
+      if (now() - (seen.lookup(key) ?? Number.NEGATIVE_INFINITY) < SEEN_MS) return false;
       // Most of what is stored so is there: to ask costs less than to send it.
-      if ((await bucket.describe(key)) !== undefined) return false;
-      return uploads(() => bucket.put(key, contentOf(bytes), 0));
+      const isThere = (await bucket.describe(key)) !== undefined;
+      const isCreated = !isThere && (await uploads(() => bucket.put(key, contentOf(bytes), 0)));
+      seen.store(key, now());
+      return isCreated;
     },
     async localPart(key, range) {
       const copy = copies.find(key, range);
@@ -114,6 +127,7 @@ export function createGcsStore(options: GcsStoreOptions): BlobStore {
       await copies.keep(key, null, { path: kept, sizeBytes });
     },
     async remove(key) {
+      seen.store(key, Number.NEGATIVE_INFINITY);
       await bucket.remove(key);
       await copies.drop(key);
     },

@@ -258,6 +258,27 @@ describe("a bucket that fails", onEmulator, () => {
   });
 });
 
+test(
+  "a value that is known to be there is not asked for again within a minute",
+  onEmulator,
+  async () => {
+    let nowMs = 0;
+    const { between, store, openStore } = await open(onTestFinished, { now: () => nowMs });
+    await store.create(KEY, bytesOf("hello"));
+    between.forget();
+    nowMs = 59_999;
+    expect(await store.create(KEY, bytesOf("hello"))).toBe(false);
+    expect(between.seen).toHaveLength(0);
+    const other = openStore();
+    await other.create(KEY, bytesOf("hello"));
+    await other.remove(KEY);
+    expect(await other.create(KEY, bytesOf("hello"))).toBe(true);
+    await other.remove(KEY);
+    nowMs = 60_000;
+    expect(await store.create(KEY, bytesOf("hello"))).toBe(true);
+  },
+);
+
 describe("local copies of a bucket", onEmulator, () => {
   test("spare asking for what was stored here, and for a part a second time", async () => {
     const { between, store, openStore } = await open(onTestFinished);
