@@ -30,7 +30,7 @@ export interface ObtainOptions {
   /** For how long what was counted is used; null is for ever. */
   readonly refreshMs: number | null;
   readonly pins: Pick<Pins, "resolve" | "carriedPopularity">;
-  readonly store: Pick<BlobStore, "lookup" | "store" | "remove">;
+  readonly store: Pick<BlobStore, "create" | "lookup" | "store" | "remove">;
   readonly countSet: (pinned: PinnedTag) => Promise<CountedSet>;
   readonly log: Log;
   readonly now: () => number;
@@ -138,8 +138,9 @@ async function recallOrCount(
   const counted = await count();
   switch (counted.kind) {
     case "counted": {
-      const data = formatPopularity(counted.data, now());
-      await store.store(key, Buffer.from(data));
+      const own = formatPopularity(counted.data, now());
+      const data = known === undefined ? await keepFirst(store, key, own) : own;
+      if (known !== undefined) await store.store(key, Buffer.from(own));
       log.info({ packages: counted.data.counted }, "counted what the set's packages share");
       return parsed(data, "the package set");
     }
@@ -155,6 +156,20 @@ async function recallOrCount(
       return counted satisfies never;
   }
   return known?.popularity ?? NO_POPULARITY;
+}
+
+/**
+ * Of origins that share a storage and count at once, perhaps at other revisions, one is agreed with: other
+ * data are other layers.
+ */
+async function keepFirst(
+  store: Pick<BlobStore, "create" | "lookup">,
+  key: StorageKey,
+  own: string,
+): Promise<string> {
+  if (await store.create(key, Buffer.from(own))) return own;
+  const first = await store.lookup(key);
+  return first === undefined ? own : Buffer.from(first).toString();
 }
 
 /** What was counted of a source at an earlier start, as a file has it. */

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { NO_POPULARITY } from "../../../origin/layers/popularity.ts";
+import { NO_POPULARITY, type Popularity } from "../../../origin/layers/popularity.ts";
 import { type ObtainOptions, obtainPopularity } from "../../../origin/popularity/obtain.ts";
 import type { CountedSet } from "../../../origin/popularity/small-set.ts";
 import type { Source } from "../../../origin/sources/source.ts";
@@ -151,6 +151,19 @@ describe("obtainPopularity, of what is counted", { timeout: 20_000 }, () => {
     const later = await start({ now: () => 1000 * DAY_MS }, counted(9));
     expect(later.id).toBe(first.id);
     expect(starts.counting).toBe(1);
+  });
+
+  test("agrees with another origin that has counted meanwhile", async () => {
+    const { start } = await createStarts(onTestFinished);
+    let first: Popularity | undefined;
+    const countSet = async () => {
+      first = await start({});
+      return counted(9);
+    };
+    const second = await start({ countSet });
+    expect(second.count(GLIBC)).toBe(7);
+    expect(second.id).toBe(first?.id);
+    expect((await start({})).id).toBe(first?.id);
   });
 
   test("counts each source of a storage by itself", async () => {
