@@ -2,9 +2,12 @@
 
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { checkStorage } from "../../../origin/fsck/check.ts";
+import { listedKey } from "../../../origin/storage/keys.ts";
+import { openStorage } from "../../../origin/storage/open-storage.ts";
 import { skipWhere } from "../../skip-where.ts";
-import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
+import { type Ending, endOfFile, readableLog, temporaryDirectory } from "../fixture.ts";
 import { plantSet, startHouse } from "../house.ts";
 import { type Between, startBetween } from "./between.ts";
 import { type Emulator, missingEmulator, startEmulator } from "./emulator.ts";
@@ -89,6 +92,31 @@ describe("origins on one bucket", { ...onEmulator, timeout: 120_000 }, () => {
     expect(packed.some((path) => path.endsWith("-shared-1.0"))).toBe(false);
     const own = await readdir(join(second.statePath, "origin"));
     expect(own.filter((name) => name !== "staging")).toStrictEqual([]);
+  });
+
+  test("have all of it read by fsck, which finds what has other bytes", async () => {
+    const bucket = await emulator.makeBucket();
+    const house = await startOn(onTestFinished, emulator, bucket, await plantSet(onTestFinished));
+    const { manifest } = await house.pull("hello");
+    await house.origin.close();
+    const config = {
+      name: bucket,
+      endpoint: emulator.url,
+      redirect: "never",
+      copiesBytes: 0,
+    } as const;
+    const storagePath = join(house.statePath, "origin");
+    const { log } = readableLog();
+    const { store } = await openStorage({ storagePath, bucket: config }, { now: Date.now, log });
+    const { signal } = new AbortController();
+    const check = () => checkStorage({ store, reads: "everything", onChecked() {}, signal });
+    expect((await check()).findings).toStrictEqual([]);
+    const key = listedKey(`layers/${manifest.layers[0]?.digest.slice(7)}`);
+    const bytes = await store.lookup(key);
+    assert(bytes !== undefined);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    await store.store(key, bytes);
+    expect((await check()).findings).toMatchObject([{ key, kind: "damaged" }]);
   });
 
   test("send clients to it, which get what they were told", async () => {
