@@ -138,7 +138,13 @@ export function openBucket(
           const way = sizeBytes > PIECE_BYTES ? inPieces : { resumable: false };
           const send = () => bucket.upload(from.path, { ...options, ...way, destination: key });
           // A bucket that has lost the pieces it had is sent all of them again.
-          await send().catch((error) => (isRefusal(error) ? Promise.reject(error) : send()));
+          const again = (error: unknown) => (isRefusal(error) ? Promise.reject(error) : send());
+          const [{ metadata }] = await send().catch(again);
+          if (metadata.crc32c !== crc32c) {
+            // Google compares it too, with what it was told at the beginning.
+            await bucket.file(key).delete({ ifGenerationMatch: Number(metadata.generation) });
+            throw new Error(`${key} arrived as ${metadata.crc32c}, not ${crc32c}`);
+          }
         }
         return true;
       };

@@ -155,6 +155,15 @@ describe("what a bucket is asked", onEmulator, () => {
   });
 });
 
+test("a large file that arrives as something else is not left there", onEmulator, async () => {
+  const { bucket, store } = await open(onTestFinished);
+  const path = await stage(store, LARGE);
+  const wrong = { from: { path }, sizeBytes: LARGE.length, crc32c: checksumOf(bytesOf("hello")) };
+  // The emulator does not compare what comes in pieces.
+  await expect(bucket.put(KEY, wrong, 0)).rejects.toThrow(StorageFailed);
+  expect(await store.sizeBytes(KEY)).toBeUndefined();
+});
+
 describe("a bucket that fails", onEmulator, () => {
   const passing: readonly Fault[] = [{ status: 429 }, { status: 500 }, { status: 503 }, "break"];
   test("once is asked again", async () => {
