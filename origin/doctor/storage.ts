@@ -1,13 +1,16 @@
 // Where the origin keeps things: whether it can write there, how much room is left, and whether what
-// it writes lasts.
+// it writes lasts; of a bucket, whether it can be used as an origin uses it.
 
 import { randomUUID } from "node:crypto";
 import { access, constants, open, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { BucketConfig } from "../storage/storage.ts";
 import { describeBytes } from "../words/quantities.ts";
 import { about, type Check, failed, ok, type Seen, warning } from "./finding.ts";
 import type { Subject } from "./subject.ts";
 
+/** It is asked again where it does not answer. */
+const BUCKET_DEADLINE_MS = 40_000;
 const SCARCE_BYTES = 10e9;
 const FULL_BYTES = 1e9;
 /** statfs(2). */
@@ -21,11 +24,39 @@ export function storageChecks({ config, statePath }: Subject): readonly Check[] 
   const storagePath = config?.storagePath;
   const isApart = storagePath !== undefined && !`${storagePath}/`.startsWith(`${statePath}/`);
   const folders = isApart ? [statePath, storagePath] : [storagePath ?? statePath];
-  return (["folder", "space", "durable"] as const).map((name) => ({
-    ...{ group: "storage", check: name, isCheap: true },
-    look: () =>
-      Promise.all(folders.map(async (folder) => about(folder, await LOOKS[name](folder)))),
-  }));
+  const ofFolders = (["folder", "space", "durable"] as const).map(
+    (name): Check => ({
+      ...{ group: "storage", check: name, isCheap: true },
+      look: () =>
+        Promise.all(folders.map(async (folder) => about(folder, await LOOKS[name](folder)))),
+    }),
+  );
+  const bucket = config?.bucket ?? null;
+  return bucket === null ? ofFolders : [...ofFolders, bucketCheck(bucket)];
+}
+
+function bucketCheck(config: BucketConfig): Check {
+  return {
+    ...{ group: "storage", check: "bucket", isCheap: false, deadlineMs: BUCKET_DEADLINE_MS },
+    async look() {
+      const { tryBucket } = await import("../storage/try-bucket.ts");
+      const { failure, unsigned } = await tryBucket(config);
+      return about(config.name, describeBucket(failure, unsigned));
+    },
+  };
+}
+
+function describeBucket(failure: string | null, unsigned: string | null): Seen {
+  if (failure !== null) {
+    const toDo =
+      "see that it is there, and that its account may list, read, write and delete objects";
+    return failed(failure, `${toDo} (GCS_BUCKET, GOOGLE_APPLICATION_CREDENTIALS)`);
+  }
+  if (unsigned === null) return ok("can be written, read and cleared");
+  return warning(
+    `can be written, but blobs are streamed, for no address can be signed: ${unsigned}`,
+    "name a key file (GOOGLE_APPLICATION_CREDENTIALS), let the account sign, or set NIXPORT_REDIRECT=never",
+  );
 }
 
 const LOOKS: Readonly<Record<"folder" | "space" | "durable", (folder: string) => Promise<Seen>>> = {

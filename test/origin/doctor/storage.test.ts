@@ -9,8 +9,12 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { skipWhere } from "../../skip-where.ts";
 import { ended } from "../command/command.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
+import { missingEmulator, startEmulator } from "../storage/emulator.ts";
 import { doctor, plantSmallSet, readFindings } from "./fixture.ts";
 
+const onEmulator = skipWhere(await missingEmulator());
+/** Google's library looks for no machine of Google's. */
+const NO_MACHINE = { METADATA_SERVER_DETECTION: "none" };
 const COMMAND = fileURLToPath(new URL("../../../origin/command/nixport.ts", import.meta.url));
 const mounts = ["--mount", "--propagation", "private"];
 const canMount =
@@ -50,6 +54,33 @@ describe("the doctor says of the storage", { timeout: 60_000 }, () => {
     const { find } = await doctor(onTestFinished, variables);
     expect(find("storage", "folder").saw).toBe("can be written, and fsync works");
     expect(await readdir(join(statePath, "origin"))).toStrictEqual([]);
+  });
+
+  const signing = "can be written, but blobs are streamed, for no address can be signed";
+  const buckets: readonly (readonly [
+    what: string,
+    env: Readonly<Record<string, string>>,
+    state: string,
+    saw: RegExp,
+  ])[] = [
+    ["can be used", { NIXPORT_REDIRECT: "never" }, "ok", /^can be written, read and cleared$/],
+    ["signs no addresses", NO_MACHINE, "warning", new RegExp(`^${signing}: .*credentials`)],
+    ["is not there", { GCS_BUCKET: "no-such-bucket" }, "failed", /^Not Found$/],
+  ];
+  test.for(buckets)("that its bucket %s", onEmulator, async ([, env, state, saw]) => {
+    const emulator = await startEmulator(onTestFinished);
+    const name = await emulator.makeBucket();
+    const { find } = await doctor(onTestFinished, {
+      ...{ NIXPORT_STATE: await temporaryDirectory(onTestFinished) },
+      ...{ NIXERY_PKGS_PATH: await plantSmallSet(onTestFinished) },
+      ...{ NIXERY_STORAGE_BACKEND: "gcs", GCS_BUCKET: name, STORAGE_EMULATOR_HOST: emulator.url },
+      ...env,
+    });
+    const found = find("storage", "bucket");
+    expect(found).toMatchObject({ state, about: env.GCS_BUCKET ?? name });
+    expect(found.saw).toMatch(saw);
+    const left = await fetch(`${emulator.url}/storage/v1/b/${name}/o`);
+    expect(await left.json()).not.toHaveProperty("items");
   });
 
   test("that it is a file", async () => {
