@@ -10,8 +10,8 @@ import type { Edge } from "../request/edge.ts";
 import { type Composition, composeEach, compositionOf, type PlatformImage } from "./known-image.ts";
 import { knownNames, knownPins } from "./known-parts.ts";
 
-/** Of MAX_LATEST_PINS, whose lookups are read at once: the newest few are nearly always enough. */
-const PINS_AT_ONCE = 4;
+/** Of MAX_LATEST_PINS: looked at before all the others, since they are nearly always enough. */
+const NEWEST_PINS = 4;
 
 /** What a name may stand for. */
 export interface AskedName {
@@ -68,14 +68,11 @@ async function* possibilities(
 ): AsyncGenerator<Possible> {
   const { latest } = await knownPins(edge, null);
   if (latest?.composeVersion !== COMPOSE_VERSION) return;
-  const { pins, packings } = latest;
+  const { packings } = latest;
+  const pins = latest.pins.map(({ pin }) => pin);
   const tried = new Set<string>();
-  for (let start = 0; start < pins.length; start += PINS_AT_ONCE) {
-    const slice = pins.slice(start, start + PINS_AT_ONCE);
-    const known = await Promise.all(
-      slice.map(({ pin }) => Promise.all(recipes.map((recipe) => knownNames(edge, recipe, pin)))),
-    );
-    for (const named of known) {
+  for (const some of [pins.slice(0, NEWEST_PINS), pins.slice(NEWEST_PINS)]) {
+    for (const named of await knownNames(edge, recipes, some)) {
       const what = JSON.stringify(named);
       if (tried.has(what) || named.every((image) => image === undefined)) continue;
       tried.add(what);

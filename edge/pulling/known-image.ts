@@ -49,9 +49,7 @@ export async function composeKnown(
 ): Promise<KnownImage | undefined> {
   for (const candidate of await candidates(edge, tag, variant)) {
     const { resolved, packing } = candidate;
-    const named = await Promise.all(
-      recipes.map((recipe) => knownNames(edge, recipe, resolved.pin)),
-    );
+    const [named = []] = await knownNames(edge, recipes, [resolved.pin]);
     const images = await composeEach(edge, named, packing, variant);
     const composed = images.filter((image) => image !== undefined);
     if (composed.length === recipes.length) {

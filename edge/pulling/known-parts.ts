@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import { type TagPins, tagPinsSchema } from "../../registry/between/tag-pins.ts";
 import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
-import { type Found, parseFound } from "../../registry/image/lookup.ts";
+import { parseFound } from "../../registry/image/lookup.ts";
 import { partsOf } from "../../registry/image/part.ts";
 import {
   type PackageRecord,
@@ -48,26 +48,36 @@ export async function areNamesKnown(
   tag: Tag,
 ): Promise<boolean> {
   const json = await attemptKv(edge, () => edge.kv.get(kvKey.tagPins(tag), "json"));
-  for (const { pin } of parseTagPins(json)?.pins ?? []) {
-    const found = await Promise.all(recipes.map((recipe) => readLookups(edge, recipe, pin)));
-    if (found.some((each) => each !== undefined)) return true;
-  }
-  return false;
+  const pins = parseTagPins(json)?.pins ?? [];
+  const known = await knownNames(
+    edge,
+    recipes,
+    pins.map(({ pin }) => pin),
+  );
+  return known.flat().some((each) => each !== undefined);
 }
 
-/** What all names of a recipe lead to at a pin; undefined as soon as one of them is unknown. */
+/**
+ * What all names of each recipe lead to at each pin, in their order; undefined as soon as one of them is
+ * unknown. All are read at once, however many pins there are.
+ */
 export async function knownNames(
   edge: Edge,
-  recipe: Recipe,
-  pin: Pin,
-): Promise<CanonicalImage | undefined> {
-  const found = await readLookups(edge, recipe, pin);
-  if (found === undefined) return undefined;
-  const asked = namesOf(recipe).flatMap((name, index) => {
-    const lookup = found[index];
-    return lookup === undefined ? [] : [{ name, found: lookup }];
-  });
-  return canonicalImageOf(recipe, asked);
+  recipes: readonly Recipe[],
+  pins: readonly Pin[],
+): Promise<readonly (readonly (CanonicalImage | undefined)[])[]> {
+  const keys = pins.flatMap((pin) => recipes.flatMap((recipe) => lookupKeys(recipe, pin)));
+  const json = await readJson(edge, [...new Set(keys)]);
+  return pins.map((pin) =>
+    recipes.map((recipe) => {
+      const found = parseAll(json, lookupKeys(recipe, pin), parseFound);
+      const asked = namesOf(recipe).flatMap((name, index) => {
+        const lookup = found?.[index];
+        return lookup === undefined ? [] : [{ name, found: lookup }];
+      });
+      return found && canonicalImageOf(recipe, asked);
+    }),
+  );
 }
 
 /** The records of all its parts in a packing; undefined as soon as one of them is unknown. */
@@ -77,29 +87,34 @@ export async function knownRecords(
   packing: PackingId,
 ): Promise<readonly PackageRecord[] | undefined> {
   const keys = await Promise.all(partsOf(ingredients).map((part) => kvKey.record(part, packing)));
-  return readAll<PackageRecord>(edge, keys, parsePackageRecord);
+  return parseAll(await readJson(edge, keys), keys, parsePackageRecord);
 }
 
-function readLookups(edge: Edge, recipe: Recipe, pin: Pin) {
+function lookupKeys(recipe: Recipe, pin: Pin): readonly string[] {
   const system = systemOf(recipe.architecture);
-  const keys = namesOf(recipe).map((name) => kvKey.lookup(pin, system, name));
-  return readAll<Found>(edge, keys, parseFound);
+  return namesOf(recipe).map((name) => kvKey.lookup(pin, system, name));
 }
 
-/** The values of all keys in their order; undefined if one is absent or not what it should be. */
-async function readAll<Value>(
+/** Empty where KV says nothing. */
+async function readJson(
   edge: Edge,
   keys: readonly string[],
-  parse: (json: unknown) => Value | undefined,
-): Promise<readonly Value[] | undefined> {
+): Promise<ReadonlyMap<string, unknown>> {
   const slices = Array.from({ length: Math.ceil(keys.length / MAX_KEYS_PER_READ) }, (_, index) =>
     keys.slice(index * MAX_KEYS_PER_READ, (index + 1) * MAX_KEYS_PER_READ),
   );
   const maps = await attemptKv(edge, () =>
     Promise.all(slices.map((slice) => edge.kv.get<unknown>(slice, "json"))),
   );
-  if (maps === undefined) return undefined;
-  const json = new Map(maps.flatMap((map) => [...map]));
+  return new Map((maps ?? []).flatMap((map) => [...map]));
+}
+
+/** The values of all keys in their order; undefined if one is absent or not what it should be. */
+function parseAll<Value>(
+  json: ReadonlyMap<string, unknown>,
+  keys: readonly string[],
+  parse: (json: unknown) => Value | undefined,
+): readonly Value[] | undefined {
   const values: Value[] = [];
   for (const key of keys) {
     const value = parse(json.get(key));
