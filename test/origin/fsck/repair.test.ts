@@ -13,7 +13,7 @@ import { openWorkshop, type Workshop } from "../../../origin/fsck/workshop.ts";
 import { findNix } from "../../../origin/nix/nix-tool.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
-import { LASTING } from "../../../origin/storage/keys.ts";
+import { LASTING, listedKey } from "../../../origin/storage/keys.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../../registry/image/media-type.ts";
 import { type Ending, endOfFile, readableLog, temporaryDirectory } from "../fixture.ts";
 import { ENV, type House, plantSet, startHouse } from "../house.ts";
@@ -99,7 +99,7 @@ async function flip(path: string, at: number): Promise<void> {
 
 describe("a repair", () => {
   test.for(["layers", "manifests", "records"])(
-    "makes again whichever of %s had a changed byte, and touches nothing else",
+    "makes again whichever of %s was damaged, and touches nothing else",
     async (collection) => {
       const root = await copyOf(onTestFinished);
       const store = await openFilesystemStore(root);
@@ -107,8 +107,10 @@ describe("a repair", () => {
       const before = await contentOf(root);
       const keys = [...before.keys()].filter((key) => key.startsWith(`${collection}/`));
       expect(keys.length).toBeGreaterThan(2);
-      for (const [place, key] of keys.entries()) {
-        await flip(join(root, key), (place * 7919) % (before.get(key) ?? "").length);
+      for (const key of keys) {
+        // More than can be mended by trying.
+        await flip(join(root, key), 2);
+        await flip(join(root, key), (before.get(key) ?? "").length - 1);
         const { repairs, findings } = await repair(store, workshop);
         expect(findings).toStrictEqual([]);
         expect(repairs).toStrictEqual([{ key, kind: "made-again" }]);
@@ -116,6 +118,22 @@ describe("a repair", () => {
       }
     },
   );
+
+  test("makes a layer again of what it was made of, where nothing else tells of it", async () => {
+    const root = await copyOf(onTestFinished);
+    for (const each of ["records", "lookups", "manifests", "tracked"]) {
+      await rm(join(root, each), { recursive: true });
+    }
+    const store = await openFilesystemStore(root);
+    const workshop = await workshopAt(onTestFinished, store);
+    const [making = ""] = await readdir(join(root, "makings"));
+    const place = join(root, "layers", making);
+    const before = await readFile(place);
+    await rm(place);
+    const values = new Set([listedKey(`layers/${making}`)]);
+    await remake({ store, workshop, wanted: { values, damaged: [] }, signal });
+    expect((await readFile(place)).equals(before)).toBe(true);
+  });
 
   test("makes again all layers, configs and popularity data from what names them", async () => {
     const root = await copyOf(onTestFinished);
