@@ -10,7 +10,7 @@ import type { Edge } from "../request/edge.ts";
 import { lookupManifest } from "../storage/manifests.ts";
 import type { ManifestRoute } from "./by-tag.ts";
 import { type AskedName, composeManifest } from "./composed-again.ts";
-import { keepComposed, noteAsked, rememberComposed } from "./keeping.ts";
+import { keepComposed, keepNow, noteAsked, rememberComposed } from "./keeping.ts";
 
 export async function serveDigest(
   edge: Edge,
@@ -55,12 +55,9 @@ async function composedAgain(
   if (composed === undefined) return undefined;
   edge.trace.hit("composed");
   rememberComposed(edge, composed);
-  noteAsked(
-    edge,
-    digest,
-    async () => composed,
-    () => keepComposed(edge, composed),
-  );
+  const keep = () => keepComposed(edge, composed);
+  if (composed.isEarlier) keepNow(edge, keep);
+  else noteAsked(edge, digest, async () => composed, keep);
   return composed.manifest;
 }
 

@@ -21,19 +21,25 @@ export interface AskedName {
   readonly variant: Variant;
 }
 
+export interface ComposedAgain extends Composition {
+  /** The name leads to something newer by now: whoever asks for this has written its digest down. */
+  readonly isEarlier: boolean;
+}
+
 /** With nothing but what the digest takes: of an index its images, of an image itself. */
 export async function composeManifest(
   edge: Edge,
   name: AskedName,
   digest: Digest,
-): Promise<Composition | undefined> {
+): Promise<ComposedAgain | undefined> {
   const variants = [name.variant, ...VARIANTS.filter((each) => each !== name.variant)];
-  for await (const { images, variant } of possibilities(edge, name.recipes, variants)) {
+  for await (const possible of possibilities(edge, name.recipes, variants)) {
+    const { images, variant, isEarlier } = possible;
     const image = images.find(({ manifest }) => manifest.digest === digest);
-    if (image !== undefined) return compositionOf([image], variant);
+    if (image !== undefined) return { ...(await compositionOf([image], variant)), isEarlier };
     if (images.length < 2 || images.length < name.recipes.length) continue;
     const index = await compositionOf(images, variant);
-    if (index.manifest.digest === digest) return index;
+    if (index.manifest.digest === digest) return { ...index, isEarlier };
   }
   return undefined;
 }
@@ -58,6 +64,8 @@ interface Possible {
   /** Of the platforms for which everything is known. */
   readonly images: readonly PlatformImage[];
   readonly variant: Variant;
+  /** Than what the name leads to at the newest pin that has it. */
+  readonly isEarlier: boolean;
 }
 
 /** Newest pin first; pins at which the names lead to the same are one. */
@@ -75,11 +83,12 @@ async function* possibilities(
     for (const named of await knownNames(edge, recipes, some)) {
       const what = JSON.stringify(named);
       if (tried.has(what) || named.every((image) => image === undefined)) continue;
+      const isEarlier = tried.size > 0;
       tried.add(what);
       for (const variant of variants) {
         const packing = packings[VARIANT_TYPES[variant].form];
         const images = await composeEach(edge, named, packing, variant);
-        yield { images: images.filter((image) => image !== undefined), variant };
+        yield { images: images.filter((image) => image !== undefined), variant, isEarlier };
       }
     }
   }

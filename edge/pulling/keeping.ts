@@ -38,6 +38,13 @@ export function noteAsked(
   });
 }
 
+/** Behind an answer: what is asked for by a digest that its tag no longer has was asked for before. */
+export function keepNow(edge: Edge, keep: () => Promise<void>): void {
+  edge.later("keep", async () => {
+    if (await edge.keeps.admits()) await keep();
+  });
+}
+
 async function noteSeen(edge: Edge, what: string): Promise<Seen> {
   const nowMs = edge.now();
   const firstMs = edge.seen.firstMs(what) ?? (await firstSeenMs(edge, what));

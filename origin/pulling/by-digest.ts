@@ -74,7 +74,7 @@ export async function serveManifest(
   return manifestResponse(request, { digest, mediaType: mediaTypeOf(bytes), bytes }, "digest");
 }
 
-/** Whoever asks for it again has it kept. */
+/** Whoever asks for it again has it kept, and at once who asks for what its tag no longer has. */
 async function unkeptManifest(
   { recent, again, kept, ...options }: PullingByDigest,
   { headers }: Request,
@@ -85,7 +85,7 @@ async function unkeptManifest(
   const composed = made === undefined ? await compose() : undefined;
   if (made === undefined && composed === undefined) return undefined;
   if (composed !== undefined) rememberAll(recent, composed);
-  if (kept.isWanted(digest)) {
+  if (kept.isWanted(digest) || composed?.isEarlier) {
     const whole = composed ?? (await compose());
     if (whole !== undefined) await kept.keep(whole);
   }

@@ -12,8 +12,13 @@ import { isUnsupported, omittedOf } from "./platform-images.ts";
 
 export interface ComposedAgain {
   /** With nothing but what the digest takes: of an index its images, of an image itself. */
-  manifest(name: AskedName, digest: Digest): Promise<Composition | undefined>;
+  manifest(name: AskedName, digest: Digest): Promise<FoundAgain | undefined>;
   config(name: AskedName, digest: Digest): Promise<Composition | undefined>;
+}
+
+export interface FoundAgain extends Composition {
+  /** The name leads to something newer by now: whoever asks for this has written its digest down. */
+  readonly isEarlier: boolean;
 }
 
 /** What a name may stand for. */
@@ -48,8 +53,11 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
       for (const names of namesAt) {
         const what = JSON.stringify(names);
         if (tried.has(what)) continue;
+        const isEarlier = tried.size > 0;
         tried.add(what);
-        for (const variant of variants) yield await composeEach(recipes, names, variant);
+        for (const variant of variants) {
+          yield { ...(await composeEach(recipes, names, variant)), isEarlier };
+        }
       }
     }
   }
@@ -58,7 +66,7 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
     recipes: readonly Recipe[],
     names: readonly (KnownNames | undefined)[],
     variant: Variant,
-  ): Promise<Possible> {
+  ): Promise<Omit<Possible, "isEarlier">> {
     const images = await Promise.all(
       names.map(async (each) => {
         if (each?.kind !== "found") return undefined;
@@ -80,12 +88,13 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
   return {
     async manifest(name, digest) {
       const variants = [name.variant, ...VARIANTS.filter((each) => each !== name.variant)];
-      for await (const { images, omitted, variant } of possibilities(name, variants)) {
+      for await (const possible of possibilities(name, variants)) {
+        const { images, omitted, variant, isEarlier } = possible;
         const image = images.find(({ manifest }) => manifest.digest === digest);
-        if (image !== undefined) return { images: [image], manifest: image.manifest };
+        if (image !== undefined) return { images: [image], manifest: image.manifest, isEarlier };
         if (name.recipes.length < 2 || omitted === null || images.length === 0) continue;
         const index = await composeIndex(images, omitted, variant);
-        if (index.digest === digest) return { images, manifest: index };
+        if (index.digest === digest) return { images, manifest: index, isEarlier };
       }
       return undefined;
     },
@@ -108,6 +117,8 @@ type Possible = {
   /** Null where nobody knows what the others are. */
   readonly omitted: ReturnType<typeof omittedOf> | null;
   readonly variant: Variant;
+  /** Than what the name leads to at the newest pin that has it. */
+  readonly isEarlier: boolean;
 };
 
 type PlatformImage = Composition["images"][number] & { readonly recipe: Recipe };

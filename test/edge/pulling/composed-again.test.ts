@@ -4,7 +4,14 @@ import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import { digestOfText, pinOf, tagOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import { imageOf, lookupsBody, recordsBody, type Stock, stockOf, tagPins } from "../stock.ts";
-import { elsewhere, manifestPath, operationsOf, startWorld, type World } from "../world.ts";
+import {
+  cacheStatus,
+  elsewhere,
+  manifestPath,
+  operationsOf,
+  startWorld,
+  type World,
+} from "../world.ts";
 
 describe("a digest that is not kept", () => {
   let world: World;
@@ -43,6 +50,23 @@ describe("a digest that is not kept", () => {
       });
       expect(response.status).toBe(status);
       await response.body?.cancel();
+    },
+  );
+
+  test.for([
+    [1, true],
+    [0, false],
+  ] as const)(
+    "of what the tag had or has, at place %i, is kept at once: %s",
+    async ([age, isKept]) => {
+      const edition = editions[age];
+      assert(edition);
+      const { manifest } = await imageOf(edition, "htop");
+      const path = manifestPath("htop", manifest.digest);
+      const first = await world.pull(path, { controls: elsewhere() });
+      expect(cacheStatus(first)).toBe("nixport; hit; detail=composed");
+      const second = await world.pull(path, { controls: elsewhere() });
+      expect(cacheStatus(second)).toBe(`nixport; hit; detail=${isKept ? "kv" : "composed"}`);
     },
   );
 

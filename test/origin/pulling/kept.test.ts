@@ -138,6 +138,10 @@ describe("an image that is pulled once", limit, () => {
       const again = await get(restarted, `/v2/amd64/p1/manifests/${digest}`);
       expect(again.bytes).toStrictEqual(bytes);
     }
+    // Who knows the first by its digest had it before: it shall be there when that revision is forgotten.
+    expect(await filesOf(restarted, "manifests")).toStrictEqual([
+      `/${first.digest.slice("sha256:".length)}`,
+    ]);
   });
 
   test.for([
