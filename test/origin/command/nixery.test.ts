@@ -13,10 +13,14 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { readConfig } from "../../../origin/configuration/config.ts";
+import { skipWhere } from "../../skip-where.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";
 import { SHELL_BUILDER } from "../nix/sandbox-shell.ts";
 import { createRepository, GIT_ENV } from "../sources/git-repository.ts";
+import { missingEmulator, plantKey, startEmulator } from "../storage/emulator.ts";
 
+const atEnd = endOfFile();
+const onEmulator = skipWhere(await missingEmulator());
 const COMMAND = fileURLToPath(new URL("../../../origin/command/origin.ts", import.meta.url));
 const [ARCHITECTURE, OTHER] = process.arch === "arm64" ? ["arm64", "amd64"] : ["amd64", "arm64"];
 const POPULAR = "library-1.0";
@@ -45,7 +49,6 @@ interface Started {
   readonly lines: readonly string[];
 }
 
-const atEnd = endOfFile();
 let repository: string;
 let rewound: string;
 
@@ -166,6 +169,27 @@ NIX_POPULARITY_URL=http://127.0.0.1:${port}/popularity.json
     const { headers } = await fetch(`${started.url}/v2/hello/manifests/latest`);
     expect(headers.get("Nixport-Packing") ?? "none", "no popularity data").not.toMatch(/none$/);
     expect((await readdir(join(folder, "var/cache/nixery/layers"))).length).toBeGreaterThan(0);
+  });
+
+  test("with a bucket, which clients get blobs from", onEmulator, async () => {
+    const folder = await temporaryDirectory(onTestFinished);
+    await writeFile(join(folder, "default.nix"), PACKAGE_SET);
+    const emulator = await startEmulator(onTestFinished);
+    const bucket = await emulator.makeBucket();
+    const file = `NIXERY_PKGS_PATH=${folder}
+NIXERY_STORAGE_BACKEND=gcs
+GCS_BUCKET=${bucket}
+GOOGLE_APPLICATION_CREDENTIALS=${await plantKey(folder)}
+PORT=0
+`;
+    const started = await start(onTestFinished, file, { STORAGE_EMULATOR_HOST: emulator.url });
+    const config = await configOf(started, "shell/git");
+    expect(config.config.Cmd).toStrictEqual(["/bin/bash"]);
+    const manifest = await (await fetch(`${started.url}/v2/shell/git/manifests/latest`)).json();
+    const { digest } = (manifest as { config: { digest: string } }).config;
+    const sent = await fetch(`${started.url}/v2/shell/git/blobs/${digest}`, { redirect: "manual" });
+    const layers = `${emulator.url}/${bucket}/layers/`;
+    expect(sent.headers.get("Location")?.startsWith(layers)).toBe(true);
   });
 
   const repositories: readonly [what: string, url: (onEnd: Ending) => Promise<Remote>][] = [

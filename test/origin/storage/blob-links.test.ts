@@ -3,10 +3,8 @@
 
 import { createHash, createSign, createVerify, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { Storage } from "@google-cloud/storage";
 import { assert, describe, expect, onTestFinished, test } from "vitest";
@@ -14,9 +12,10 @@ import { publicLinks, signedLinks } from "../../../origin/storage/blob-links.ts"
 import { openBucket } from "../../../origin/storage/bucket.ts";
 import { layerKey } from "../../contract/blob-store.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
+import { ACCOUNT, plantKey } from "./emulator.ts";
 
-const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const ACCOUNT = "origin@project.iam.gserviceaccount.com";
+const KEYS = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const { publicKey, privateKey } = KEYS;
 const BUCKET_URL = "https://storage.googleapis.com/our-layers";
 const KEY = layerKey("x");
 const METHODS = ["GET", "HEAD"] as const;
@@ -29,14 +28,6 @@ function setVariable(onEnd: Ending, name: string, value: string): void {
     if (before === undefined) delete process.env[name];
     else process.env[name] = before;
   });
-}
-
-async function plantKey(onEnd: Ending): Promise<void> {
-  const path = join(await temporaryDirectory(onEnd), "key.json");
-  const pem = privateKey.export({ type: "pkcs8", format: "pem" });
-  const account = { type: "service_account", client_email: ACCOUNT, private_key: pem };
-  await writeFile(path, JSON.stringify({ ...account, project_id: "project" }));
-  setVariable(onEnd, "GOOGLE_APPLICATION_CREDENTIALS", path);
 }
 
 /** As https://cloud.google.com/storage/docs/authentication/canonical-requests has it. */
@@ -58,7 +49,8 @@ function isSigned(method: string, address: string): boolean {
 }
 
 async function openLinks(onEnd: Ending) {
-  await plantKey(onEnd);
+  const file = await plantKey(await temporaryDirectory(onEnd), KEYS);
+  setVariable(onEnd, "GOOGLE_APPLICATION_CREDENTIALS", file);
   const { signer, url } = openBucket({ name: "our-layers", endpoint: null });
   expect(url).toBe(BUCKET_URL);
   let nowMs = Date.now();

@@ -1,7 +1,10 @@
 // Google Cloud Storage on this machine: fake-gcs-server in memory, on loopback.
 
 import { spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { openBucket } from "../../../origin/storage/bucket.ts";
 import { freePort } from "../../e2e/deployment.ts";
 import { goProgram } from "../../e2e/go-programs.ts";
@@ -47,6 +50,20 @@ export async function startEmulator(onEnd: Ending): Promise<Emulator> {
       return name;
     },
   };
+}
+
+export const ACCOUNT = "origin@project.iam.gserviceaccount.com";
+
+/** The key file of a service account that nobody has. */
+export async function plantKey(
+  folder: string,
+  { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 }),
+): Promise<string> {
+  const path = join(folder, "key.json");
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+  const account = { type: "service_account", project_id: "project", client_email: ACCOUNT };
+  await writeFile(path, JSON.stringify({ ...account, private_key: pem }));
+  return path;
 }
 
 export function bucketOf({ url }: Emulator, name: string) {

@@ -338,6 +338,13 @@ describe("local copies of a bucket", onEmulator, () => {
     expect(between.seen).toStrictEqual([]);
   });
 
+  test("are not made of a part that is not there in full", async () => {
+    const { store } = await open(onTestFinished);
+    await store.store(KEY, patternOf(100_000));
+    expect(await store.localPart(KEY, { offset: 30_000, length: 90_000 })).toBeUndefined();
+    expect(await readdir(dirname(store.stagingPath()))).toStrictEqual([]);
+  });
+
   test("are given up with what they are of", async () => {
     const { store } = await open(onTestFinished);
     for (const way of ["store", "remove"] as const) {
