@@ -26,6 +26,7 @@ import { availableMemoryBytes, machineMemoryBytes } from "./nix/machine-memory.t
 import { logRuns, type OnSpawn } from "./nix/run-log.ts";
 import { openPackageSet } from "./package-set.ts";
 import { offerPopularity } from "./popularity/obtain.ts";
+import { createPullNotes } from "./pulled/pull-notes.ts";
 import { createComposedAgain } from "./pulling/composed-again.ts";
 import { createKeepPulled } from "./pulling/keep-pulled.ts";
 import { createStageLog } from "./pulling/stage-log.ts";
@@ -107,6 +108,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const recent = rememberImages();
   const images = createImages({ lookups, records, store, recent, log });
   const kept = createKeptImages({ store, now, log });
+  const pulls = createPullNotes({ store, now, log });
   const answered = await openAnsweredPins({ store, sourceId: sourceId(source), log });
 
   let outbox: Outbox | null = null;
@@ -118,19 +120,26 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       log,
     });
   }
-  refresh.start({ lookups, images, kept, answered, give: async (image) => outbox?.add(image) });
+  refresh.start({
+    lookups,
+    images,
+    kept,
+    answered,
+    pulls,
+    give: async (image) => outbox?.add(image),
+  });
   const { access, platforms, zstd } = config;
   const app = createApp({
     ...{ platforms, zstd, pins, lookups },
     images: createTaggedImages({ pins, images, refresh, now }),
-    keep: createKeepPulled({ kept, answered, recent, tracked, hasEdge: outbox !== null }),
+    keep: createKeepPulled({ kept, answered, recent, tracked, pulls, hasEdge: outbox !== null }),
     again: createComposedAgain({ known: createKnownImages({ lookups, records }), answered }),
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },
     ...{
       store,
-      ...{ recent, kept },
+      ...{ recent, kept, pulls },
       links,
       redirectStatus: config.redirectStatus,
       outbox,
@@ -152,7 +161,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       stop.abort(new Error("the origin is going down"));
       await Promise.all([server.close(), outbox?.close(), packer.close(), set.settled()]);
       await refresh.settled();
-      await Promise.all([tracked.close(), layers.close()]);
+      await Promise.all([tracked.close(), pulls.close(), layers.close()]);
     },
   };
 }

@@ -59,6 +59,8 @@ export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8
     case "makings":
     case "asked":
     case "tracked":
+    case "pulls":
+    case "pinned":
       return parseStoredJson(bytes) === undefined ? UNREADABLE : FREE_TO_LEAD_NOWHERE;
     default:
       return collection satisfies never;

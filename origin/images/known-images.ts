@@ -3,6 +3,7 @@
 import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
 import { type ComposedImage, compose } from "../../registry/image/compose.ts";
 import { isFound } from "../../registry/image/lookup.ts";
+import type { PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import { namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
@@ -15,7 +16,11 @@ export interface KnownImages {
   /** What all names of a recipe lead to at a pin, or why not; undefined as soon as one is unknown. */
   names(recipe: Recipe, pin: Pin): Promise<KnownNames | undefined>;
   /** Undefined where a record is not there, or not with the layers that the image takes. */
-  compose(image: CanonicalImage, variant: Variant): Promise<ComposedImage | undefined>;
+  compose(image: CanonicalImage, variant: Variant): Promise<KnownImage | undefined>;
+}
+
+export interface KnownImage extends ComposedImage {
+  readonly packing: PackingId;
 }
 
 export type KnownNames =
@@ -24,7 +29,7 @@ export type KnownNames =
 
 export interface KnownImagesOptions {
   readonly lookups: Pick<Lookups, "known">;
-  readonly records: Pick<Records, "known">;
+  readonly records: Pick<Records, "known" | "packings">;
 }
 
 export function createKnownImages({ lookups, records }: KnownImagesOptions): KnownImages {
@@ -41,10 +46,13 @@ export function createKnownImages({ lookups, records }: KnownImagesOptions): Kno
       return { kind: "found", image: canonicalImageOf(recipe, asked) };
     },
     async compose({ recipe, ingredients }, variant) {
-      const known = await records.known(ingredients, VARIANT_TYPES[variant].form);
+      const { form } = VARIANT_TYPES[variant];
+      const known = await records.known(ingredients, form);
       if (known === undefined) return undefined;
       const composed = await compose(recipe, ingredients, known, variant);
-      return composed.kind === "image" ? composed.image : undefined;
+      return composed.kind === "image"
+        ? { ...composed.image, packing: records.packings[form] }
+        : undefined;
     },
   };
 }

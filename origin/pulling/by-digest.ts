@@ -29,6 +29,7 @@ import { failureError } from "../failures/failures.ts";
 import type { Composition, KeptImages } from "../images/kept-images.ts";
 import type { LostLayers, Remade } from "../images/lost-layers.ts";
 import type { RecentImages } from "../memory/recent-documents.ts";
+import type { PullNotes } from "../pulled/pull-notes.ts";
 import type { BlobLinks } from "../storage/blob-links.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
@@ -45,6 +46,7 @@ export interface PullingByDigest {
   readonly again: ComposedAgain;
   readonly kept: KeptImages;
   readonly lost: LostLayers;
+  readonly pulls: PullNotes;
   /** What a name may stand for, unless the edge says. */
   readonly platforms: Platforms;
   readonly zstd: ZstdUse;
@@ -64,9 +66,9 @@ export async function serveManifest(
   named: NamedDigest,
 ): Promise<Response> {
   const { digest } = named;
-  const bytes =
-    (await options.store.lookup(storageKey.manifest(digest))) ??
-    (await unkeptManifest(options, request, named));
+  const stored = await options.store.lookup(storageKey.manifest(digest));
+  if (stored !== undefined) options.pulls.pulledAgain(digest);
+  const bytes = stored ?? (await unkeptManifest(options, request, named));
   if (bytes === undefined) {
     const why = `no manifest ${digest} is kept here, and no image of this name that is known has it`;
     throw new RegistryError("MANIFEST_UNKNOWN", why);
@@ -76,7 +78,7 @@ export async function serveManifest(
 
 /** Whoever asks for it again has it kept, and at once who asks for what its tag no longer has. */
 async function unkeptManifest(
-  { recent, again, kept, ...options }: PullingByDigest,
+  { recent, again, kept, pulls, ...options }: PullingByDigest,
   { headers }: Request,
   { recipe, digest }: NamedDigest,
 ): Promise<Uint8Array | undefined> {
@@ -84,7 +86,11 @@ async function unkeptManifest(
   const made = recent.manifests.lookup(digest);
   const composed = made === undefined ? await compose() : undefined;
   if (made === undefined && composed === undefined) return undefined;
-  if (composed !== undefined) rememberAll(recent, composed);
+  if (composed === undefined) pulls.pulledAgain(digest);
+  else {
+    rememberAll(recent, composed);
+    for (const each of composed.pulled) pulls.pulled(each);
+  }
   if (kept.isWanted(digest) || composed?.isEarlier) {
     const whole = composed ?? (await compose());
     if (whole !== undefined) await kept.keep(whole);

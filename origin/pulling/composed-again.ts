@@ -4,9 +4,11 @@
 import { composeIndex } from "../../registry/image/image-index.ts";
 import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
-import type { Recipe } from "../../registry/naming/recipe.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import { canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Composition } from "../images/kept-images.ts";
 import type { KnownImages, KnownNames } from "../images/known-images.ts";
+import type { ImageSource, PulledImage } from "../pulled/pulled-image.ts";
 import type { AnsweredPins } from "../sources/answered-pins.ts";
 import { isUnsupported, omittedOf } from "./platform-images.ts";
 
@@ -19,6 +21,8 @@ export interface ComposedAgain {
 export interface FoundAgain extends Composition {
   /** The name leads to something newer by now: whoever asks for this has written its digest down. */
   readonly isEarlier: boolean;
+  /** What it was composed of, for whoever notes that it is pulled. */
+  readonly pulled: readonly PulledImage[];
 }
 
 /** What a name may stand for. */
@@ -50,13 +54,15 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
       const namesAt = await Promise.all(
         slice.map((pin) => Promise.all(recipes.map((recipe) => known.names(recipe, pin)))),
       );
-      for (const names of namesAt) {
+      for (const [place, names] of namesAt.entries()) {
         const what = JSON.stringify(names);
         if (tried.has(what)) continue;
         const isEarlier = tried.size > 0;
         tried.add(what);
+        const pin = slice[place];
+        if (pin === undefined) continue;
         for (const variant of variants) {
-          yield { ...(await composeEach(recipes, names, variant)), isEarlier };
+          yield { ...(await composeEach(recipes, names, pin, variant)), isEarlier };
         }
       }
     }
@@ -65,13 +71,18 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
   async function composeEach(
     recipes: readonly Recipe[],
     names: readonly (KnownNames | undefined)[],
+    pin: Pin,
     variant: Variant,
   ): Promise<Omit<Possible, "isEarlier">> {
     const images = await Promise.all(
-      names.map(async (each) => {
-        if (each?.kind !== "found") return undefined;
+      names.map(async (each, place) => {
+        const asked = recipes[place];
+        if (each?.kind !== "found" || asked === undefined) return undefined;
         const image = await known.compose(each.image, variant);
-        return image && { ...image, recipe: each.image.recipe };
+        if (image === undefined) return undefined;
+        const { packing } = image;
+        const of = { recipe: canonicalRecipe(asked), tag: null, pin, packing };
+        return { ...image, recipe: each.image.recipe, of };
       }),
     );
     const failed = recipes.flatMap((recipe, place) => {
@@ -91,10 +102,10 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
       for await (const possible of possibilities(name, variants)) {
         const { images, omitted, variant, isEarlier } = possible;
         const image = images.find(({ manifest }) => manifest.digest === digest);
-        if (image !== undefined) return { images: [image], manifest: image.manifest, isEarlier };
+        if (image !== undefined) return foundAgain([image], image.manifest, isEarlier);
         if (name.recipes.length < 2 || omitted === null || images.length === 0) continue;
         const index = await composeIndex(images, omitted, variant);
-        if (index.digest === digest) return { images, manifest: index, isEarlier };
+        if (index.digest === digest) return foundAgain(images, index, isEarlier);
       }
       return undefined;
     },
@@ -121,4 +132,19 @@ type Possible = {
   readonly isEarlier: boolean;
 };
 
-type PlatformImage = Composition["images"][number] & { readonly recipe: Recipe };
+type PlatformImage = Composition["images"][number] & {
+  readonly recipe: Recipe;
+  readonly of: ImageSource;
+};
+
+function foundAgain(
+  images: readonly PlatformImage[],
+  manifest: Composition["manifest"],
+  isEarlier: boolean,
+): FoundAgain {
+  const pulled = images.map((image) => ({
+    manifests: [...new Set([image.manifest.digest, manifest.digest])],
+    of: image.of,
+  }));
+  return { images, manifest, isEarlier, pulled };
+}

@@ -1,5 +1,6 @@
 // What becomes of an image before it is answered by tag: its pin is noted, at which it can be composed
-// again; it is kept or not; and it is tracked, to be made anew when its tag moves.
+// again; its pull is noted, which a collector goes by; it is kept or not; and it is tracked, to be made anew
+// when its tag moves.
 
 import { canonicalImage } from "../../registry/http/platforms.ts";
 import type { Variant } from "../../registry/image/variant.ts";
@@ -8,6 +9,8 @@ import type { Tag } from "../../registry/naming/reference.ts";
 import type { BuiltForPlatforms, PlatformBuild } from "../images/answer.ts";
 import type { KeptImages } from "../images/kept-images.ts";
 import type { RecentImages } from "../memory/recent-documents.ts";
+import type { PullNotes } from "../pulled/pull-notes.ts";
+import { pulledOf } from "../pulled/pulled-image.ts";
 import type { Tracked } from "../refresh/tracked.ts";
 import type { AnsweredPins } from "../sources/answered-pins.ts";
 
@@ -26,16 +29,18 @@ export interface KeepPulledOptions {
   readonly answered: Pick<AnsweredPins, "note">;
   readonly recent: RecentImages;
   readonly tracked: Pick<Tracked, "pulled">;
+  readonly pulls: Pick<PullNotes, "pulled">;
   readonly hasEdge: boolean;
 }
 
 export function createKeepPulled(options: KeepPulledOptions): KeepPulled {
-  const { kept, answered, recent, tracked, hasEdge } = options;
+  const { kept, answered, recent, tracked, pulls, hasEdge } = options;
   return async (built, { tag, variant, isKeptByEdge }) => {
     const { manifest, pinned, movedTo } = built;
     const builds = built.kind === "image" ? [built] : built.images;
     recent.manifests.store(manifest);
     await answered.note(pinned.pin);
+    for (const each of pulledOf(built, tag)) pulls.pulled(each);
     const isWanted = kept.isWanted(`${tag} ${variant} ${canonicalImage(built)}`);
     const isNeeded = hasEdge && !canEdgeCompose(built, builds);
     const images = builds.map((each) => each.built.image);

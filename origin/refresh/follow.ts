@@ -19,6 +19,8 @@ import type { KeptImages } from "../images/kept-images.ts";
 import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
 import type { Log } from "../log/log.ts";
 import { MAX_NAMES_PER_EVALUATION } from "../nix/look-up.ts";
+import type { PullNotes } from "../pulled/pull-notes.ts";
+import { pulledOf } from "../pulled/pulled-image.ts";
 import type { AnsweredPins } from "../sources/answered-pins.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import { ownDemand } from "../waiting/demand.ts";
@@ -29,6 +31,7 @@ export interface RefreshWork {
   readonly images: Images;
   readonly kept: Pick<KeptImages, "keep">;
   readonly answered: Pick<AnsweredPins, "note">;
+  readonly pulls: Pick<PullNotes, "pulled">;
   /** Gives a made image to the edge, if there is one. */
   readonly give: (image: AnsweredImage) => Promise<void>;
 }
@@ -60,7 +63,7 @@ export interface FollowOptions {
 export type Follower = (move: Move) => Promise<string | null>;
 
 export function createFollower(options: FollowOptions & RefreshWork): Follower {
-  const { tracked, log, now, quiet, lookups, images, kept, answered, give } = options;
+  const { tracked, log, now, quiet, lookups, images, kept, answered, pulls, give } = options;
 
   async function follow(move: Move): Promise<string | null> {
     const { tag, to, waiting } = move;
@@ -146,12 +149,10 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
       await answered.note(to.pin);
       const { manifest } = built.image;
       const isKept = image.isKept && (await kept.keep({ images: [built.image], manifest }));
-      await give({
-        tag,
-        variant,
-        answered: oneImage({ recipe, built: { ...built, movedTo: null } }),
-        isKept,
-      });
+      const answer = oneImage({ recipe, built: { ...built, movedTo: null } });
+      // It was, at the pin before, and will be.
+      for (const each of pulledOf(answer, tag)) pulls.pulled(each);
+      await give({ tag, variant, answered: answer, isKept });
       tracked.made(image, to.pin);
       log.debug({ ...facts, ms: now() - startedMs }, "refreshed an image");
       return { kind: "made" };

@@ -13,6 +13,8 @@
 //   answered/<sha256 hex>                    JSON of the pins at which images of a source were answered
 //   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
 //   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
+//   pulls/<day>/<uuid>                       JSON of the images an origin answered that day, and when (pulled/)
+//   pinned/<sha256 hex>                      JSON of an image that an operator has named, to be kept (pulled/)
 //   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given
 //   pushed/<sha256 hex>                      empty: the edge said it holds this blob
 //   staging/<process>/…                      unfinished files; those of dead processes are removed
@@ -46,8 +48,18 @@ export const LASTING = [
   "popularity",
   "outbox",
 ] as const;
-export const REMEMBERED = ["builds", "segments", "makings", "asked", "tracked", "pushed"] as const;
-export const COLLECTIONS = [...LASTING, ...REMEMBERED] as const;
+export const REMEMBERED = [
+  "builds",
+  "segments",
+  "makings",
+  "asked",
+  "tracked",
+  "pulls",
+  "pushed",
+] as const;
+/** What a person has said: as lasting, but nothing that a pull stores. */
+export const SAID = ["pinned"] as const;
+export const COLLECTIONS = [...LASTING, ...REMEMBERED, ...SAID] as const;
 export type Collection = (typeof COLLECTIONS)[number];
 
 /** What may be listed. */
@@ -80,6 +92,8 @@ export const storageKey = {
   answered: (sourceId: string) => key(`answered/${hashOf([sourceId])}`),
   popularity: (from: string) => key(`popularity/${hashOf([from])}`),
   tracked: (sourceId: string) => key(`tracked/${hashOf([sourceId])}`),
+  pulls: (day: string, id: string) => key(`pulls/${day}/${id}`),
+  pinned: (image: string) => key(`pinned/${hashOf([image])}`),
   outbox: (recipe: string, tag: Tag, variant: string) =>
     key(`outbox/${hashOf([recipe, tag, variant])}`),
   pushed: (edgeUrl: string, digest: Digest) => key(`pushed/${hashOf([edgeUrl, digest])}`),
@@ -114,10 +128,11 @@ export type StoredKey =
       readonly system: System;
       readonly name: PackageName;
     }
+  | { readonly collection: "asked"; readonly pin: Pin }
   | {
       readonly collection: Exclude<
         Collection,
-        "layers" | "manifests" | "makings" | "records" | "lookups"
+        "layers" | "manifests" | "makings" | "records" | "lookups" | "asked"
       >;
     };
 
@@ -143,8 +158,14 @@ export function parseStorageKey(text: string): StoredKey | undefined {
     }
     case "segments":
       return rest.length === 2 && b !== "" ? { collection } : undefined;
-    case "asked":
-      return rest.length === 3 && /^\d+$/.test(c) ? { collection } : undefined;
+    case "asked": {
+      const pin = rest.length === 3 && /^\d+$/.test(c) ? parsePin(a) : undefined;
+      return pin && { collection, pin };
+    }
+    case "pulls":
+      return rest.length === 2 && /^\d{4}-\d\d-\d\d$/.test(a) && /^[0-9a-f-]{36}$/.test(b)
+        ? { collection }
+        : undefined;
     case "builds":
     case "pins":
     case "answered":
@@ -152,6 +173,7 @@ export function parseStorageKey(text: string): StoredKey | undefined {
     case "tracked":
     case "outbox":
     case "pushed":
+    case "pinned":
       return rest.length === 1 && /^[0-9a-f]{64}$/.test(a) ? { collection } : undefined;
     case undefined:
       return undefined;

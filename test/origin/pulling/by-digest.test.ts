@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { createKeptImages } from "../../../origin/images/kept-images.ts";
 import type { Remade } from "../../../origin/images/lost-layers.ts";
 import { rememberImages } from "../../../origin/memory/recent-documents.ts";
+import { createPullNotes } from "../../../origin/pulled/pull-notes.ts";
 import type { Asker } from "../../../origin/pulling/asker.ts";
 import { type PullingByDigest, serveBlob } from "../../../origin/pulling/by-digest.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
@@ -28,6 +29,7 @@ function withoutImages(store: BlobStore) {
     ...{ store, recent: rememberImages() },
     again: { manifest: async () => undefined, config: async () => undefined },
     kept: createKeptImages({ store, now: () => 0, log: readableLog().log }),
+    pulls: createPullNotes({ store, now: () => 0, log: readableLog().log }),
     ...({ platforms: ["amd64"], zstd: "known" } as const),
   };
 }

@@ -4,6 +4,7 @@
 import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { createKeptImages } from "../../../origin/images/kept-images.ts";
 import { rememberImages } from "../../../origin/memory/recent-documents.ts";
+import type { PulledImage } from "../../../origin/pulled/pulled-image.ts";
 import { createKeepPulled } from "../../../origin/pulling/keep-pulled.ts";
 import type { Pin } from "../../../registry/naming/pin.ts";
 import { canonicalRecipe } from "../../../registry/naming/recipe.ts";
@@ -18,6 +19,7 @@ async function prepare(hasEdge: boolean) {
   let nowMs = 0;
   const noted: Pin[] = [];
   const tracked: (readonly [recipe: string, isKept: boolean])[] = [];
+  const pulled: PulledImage[] = [];
   const recent = rememberImages();
   const keep = createKeepPulled({
     kept: createKeptImages({ store, now: () => nowMs, log: readableLog().log }),
@@ -25,15 +27,36 @@ async function prepare(hasEdge: boolean) {
     tracked: {
       pulled: ({ recipe }, _pin, isKept) => void tracked.push([canonicalRecipe(recipe), isKept]),
     },
+    pulls: { pulled: (image) => void pulled.push(image) },
     ...{ recent, hasEdge },
   });
   const pass = (ms: number) => {
     nowMs += ms;
   };
-  return { store, keep, noted, tracked, recent, pass };
+  return { store, keep, noted, pulled, tracked, recent, pass };
 }
 
 describe("an image that is answered", () => {
+  test("is noted with what it takes to find all that it needs", async () => {
+    const { store, keep, pulled } = await prepare(true);
+    const { answered } = await stockImage(store, "git", { isKept: false });
+    await keep(answered, asked);
+    const { tag } = asked;
+    const { packing, manifest } = answered;
+    const of = { recipe: "cacert/git/iana-etc", tag, pin: answered.pinned.pin, packing };
+    expect(pulled).toStrictEqual([{ manifests: [manifest.digest], of }]);
+  });
+
+  test("of several platforms is noted for each of them, with the index", async () => {
+    const { store, keep, pulled } = await prepare(true);
+    const index = (await stockIndex(store, "perl")).answered;
+    assert(index.kind === "index");
+    await keep(index, asked);
+    expect(pulled.map(({ manifests }) => manifests)).toStrictEqual(
+      index.images.map(({ built }) => [built.image.manifest.digest, index.manifest.digest]),
+    );
+  });
+
   test("has its pin noted and is tracked; it is kept when it is pulled again", async () => {
     const { store, keep, noted, tracked, pass } = await prepare(true);
     const { answered } = await stockImage(store, "git", { isKept: false });

@@ -78,6 +78,7 @@ async function workshop(onEnd: Ending, names: readonly string[]) {
       refresh.start({
         ...{ lookups: lookups as Lookups, images, give: async () => {} },
         ...{ kept: { keep: async () => true }, answered: { note: async () => {} } },
+        pulls: { pulled: () => {} },
       }),
     begun,
     begins: (count: number) => until(`${count} are begun`, () => begun.length === count),

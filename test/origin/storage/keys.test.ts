@@ -37,13 +37,15 @@ const ROWS: readonly (readonly [key: string, of: StoredKey])[] = [
   [storageKey.record(packing, alone), { collection: "records", packing, output: path }],
   [storageKey.record(packing, several), { collection: "records", packing, output: null }],
   [storageKey.lookup(pin, system, name), { collection: "lookups", pin, system, name }],
-  [storageKey.asked(pin, system, name, 4096), { collection: "asked" }],
+  [storageKey.asked(pin, system, name, 4096), { collection: "asked", pin }],
   [storageKey.pin("source", tag), { collection: "pins" }],
   [storageKey.answered("source"), { collection: "answered" }],
   [storageKey.popularity("source"), { collection: "popularity" }],
   [storageKey.tracked("source"), { collection: "tracked" }],
   [storageKey.outbox("git", tag, "oci-gzip"), { collection: "outbox" }],
   [storageKey.pushed("http://edge", digest), { collection: "pushed" }],
+  [storageKey.pulls("2026-11-28", "8d1d3c5e-6c0e-4a43-8c1c-0f6d4d8f3a52"), { collection: "pulls" }],
+  [storageKey.pinned("git:latest"), { collection: "pinned" }],
 ];
 
 test.for(ROWS)("%s is read back", ([key, of]) => {
@@ -67,6 +69,7 @@ test.for([
   `lookups/${pin}/riscv64-linux/hello`,
   `lookups/main/${system}/hello`,
   `asked/${pin}/${system}/x`,
+  "pulls/yesterday/8d1d3c5e-6c0e-4a43-8c1c-0f6d4d8f3a52",
   "pins/latest",
 ])("%j is no key", (key) => {
   expect(parseStorageKey(key)).toBeUndefined();
