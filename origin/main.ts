@@ -7,6 +7,7 @@ import { createEdgeClient } from "./backfill/edge-client.ts";
 import { type Outbox, openOutbox } from "./backfill/outbox.ts";
 import { createPusher } from "./backfill/push.ts";
 import type { Config } from "./configuration/config.ts";
+import { collectOnTimer } from "./gc/on-timer.ts";
 import { createHeldPaths } from "./images/held-paths.ts";
 import { createImages } from "./images/images.ts";
 import { createKeptImages } from "./images/kept-images.ts";
@@ -151,6 +152,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     },
   });
   await packerReady;
+  const collector = collectOnTimer({ ...config, store, now, log, signal });
   const server = await serveApp(app, config);
 
   return {
@@ -160,7 +162,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     async close() {
       stop.abort(new Error("the origin is going down"));
       await Promise.all([server.close(), outbox?.close(), packer.close(), set.settled()]);
-      await refresh.settled();
+      await Promise.all([refresh.settled(), collector.settled()]);
       await Promise.all([tracked.close(), pulls.close(), layers.close()]);
     },
   };

@@ -2,13 +2,11 @@
 // mended.
 
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createEdgeClient } from "../backfill/edge-client.ts";
 import type { Config } from "../configuration/config.ts";
-import { openSubject, type Subject } from "../doctor/subject.ts";
+import type { Subject } from "../doctor/subject.ts";
 import type { OnChecked } from "../fsck/finding.ts";
 import { lookAtEdge, lookAtOrigin } from "../fsck/look.ts";
 import { type FsckReport, formatReport, problemOf } from "../fsck/page.ts";
@@ -16,11 +14,10 @@ import { openWorkshop, type Workshop } from "../fsck/workshop.ts";
 import { createLog } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openForReading, openStorage } from "../storage/open-storage.ts";
-import { debianSetNixConfig, nixpkgsAnswers } from "./host.ts";
-import { existingEnvironment, statePathOf } from "./local-environment.ts";
 import { fail, UsageError, wrongConfiguration } from "./process.ts";
 import { showProgress } from "./progress.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
+import { withSubject } from "./with-subject.ts";
 
 const HELP = `usage: npm run nixport -- fsck [--repair] [--only SIDE] [--json]
 
@@ -58,7 +55,7 @@ export const fsck: Subcommand = {
     if (only !== undefined && only !== "origin" && only !== "edge") {
       throw new UsageError(`--only is ${JSON.stringify(only)}: origin or edge`);
     }
-    const report = await withSubject(context, (subject) =>
+    const report = await withSubject(context, "fsck", (subject) =>
       look(subject, { repair, only: only ?? null }, context),
     );
     process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
@@ -135,24 +132,5 @@ async function withProgress<Result>(
     });
   } finally {
     progress.end();
-  }
-}
-
-/** What an origin on this machine would be started with; nothing is installed or made for it. */
-async function withSubject<Result>(
-  { env, signal }: CommandContext,
-  use: (subject: Subject) => Promise<Result>,
-): Promise<Result> {
-  const scratchPath = await mkdtemp(join(tmpdir(), "nixport-fsck-"));
-  try {
-    const subject = openSubject({
-      env: await existingEnvironment(env, scratchPath),
-      statePath: statePathOf(env),
-      isEdgeAssumed: !env.NIXPORT_EDGE_URL?.trim(),
-      ...{ nixpkgsAnswers, debianSetNixConfig, signal },
-    });
-    return await use(subject);
-  } finally {
-    await rm(scratchPath, { recursive: true, force: true });
   }
 }

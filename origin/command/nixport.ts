@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import { doctor } from "./doctor.ts";
 import { fsck } from "./fsck.ts";
+import { gc } from "./gc.ts";
 import { popularity } from "./popularity.ts";
 import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
 import { origin } from "./serve-origin.ts";
@@ -13,6 +14,7 @@ const SUBCOMMANDS = new Map<string, Subcommand>([
   ["origin", origin],
   ["doctor", doctor],
   ["fsck", fsck],
+  ["gc", gc],
   ["popularity", popularity],
   ["verify", verify],
 ]);

@@ -62,6 +62,10 @@ export interface Config extends StorageConfig {
   readonly popularityUrl: string | null;
   /** Null: what was counted of the package set is used for ever. */
   readonly popularityRefreshMs: number | null;
+  /** Null: what nobody needs is taken away by hand. */
+  readonly gcEveryMs: number | null;
+  readonly gcKeepMs: number;
+  readonly gcMaxBytes: number | null;
   readonly logStyle: LogStyle;
 }
 
@@ -71,7 +75,8 @@ export type ConfigResult =
 
 export const DEFAULT_PORT = 8788;
 export const MAX_PORT = 65_535;
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const MIB = 1024 ** 2;
 
 export function readConfig(env: EnvironmentVariables): ConfigResult {
@@ -143,6 +148,9 @@ function readNumbers({ integer }: Variables) {
     trackMs: DAY_MS * integer("NIXPORT_TRACK_DAYS", 7, 0, 365),
     popularityRefreshMs: DAY_MS * integer("NIXPORT_POPULARITY_REFRESH", 0, 0, 3650) || null,
     packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
+    gcEveryMs: HOUR_MS * integer("NIXPORT_GC_HOURS", 0, 0, 8760) || null,
+    gcKeepMs: DAY_MS * integer("NIXPORT_GC_KEEP_DAYS", 30, 1, 3650),
+    gcMaxBytes: integer("NIXPORT_GC_MAX_BYTES", null, 1, 1024 ** 5),
   };
 }
 

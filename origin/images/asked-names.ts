@@ -37,6 +37,12 @@ const MAX_SLOT_BYTES = 16 * 1024;
 
 const slotSchema = v.object({ name: v.string(), expressionsId: v.string(), lookup: v.unknown() });
 
+/** What a slot says of a name, by whatever expressions; undefined where another name has it. */
+export function parseSlot(bytes: Uint8Array, name: PackageName) {
+  const slot = v.safeParse(slotSchema, parseStoredJson(bytes));
+  return slot.success && slot.output.name === name ? slot.output : undefined;
+}
+
 export function openAskedNames({ store, expressionsId, log }: AskedNamesOptions): AskedNames {
   const keyOf = ({ pin, system, name }: AskedName) =>
     storageKey.asked(pin, system, name, MAX_SLOTS);
@@ -44,11 +50,8 @@ export function openAskedNames({ store, expressionsId, log }: AskedNamesOptions)
     async recall(asked) {
       const bytes = await store.lookup(keyOf(asked));
       if (bytes === undefined) return undefined;
-      const slot = v.safeParse(slotSchema, parseStoredJson(bytes));
-      if (!slot.success || slot.output.name !== asked.name) return undefined;
-      return slot.output.expressionsId === expressionsId
-        ? parseLookup(slot.output.lookup)
-        : undefined;
+      const slot = parseSlot(bytes, asked.name);
+      return slot?.expressionsId === expressionsId ? parseLookup(slot.lookup) : undefined;
     },
     async remember(asked, lookup) {
       const bytes = storedJson({ name: asked.name, expressionsId, lookup });

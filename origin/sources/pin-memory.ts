@@ -54,6 +54,11 @@ const storedSchema = v.object({
   ]),
 });
 
+export function parseStoredPin(bytes: Uint8Array): { readonly pin: Pin } | undefined {
+  const parsed = v.safeParse(storedSchema, parseStoredJson(bytes));
+  return parsed.success ? parsed.output : undefined;
+}
+
 /** Of all tags of all sources that this storage has served. */
 export async function rememberedPins(
   store: Pick<BlobStore, "list" | "lookup">,
@@ -61,8 +66,8 @@ export async function rememberedPins(
   const pins = new Set<Pin>();
   for await (const { key } of store.list("pins/")) {
     const bytes = await store.lookup(key);
-    const parsed = v.safeParse(storedSchema, bytes && parseStoredJson(bytes));
-    if (parsed.success) pins.add(parsed.output.pin);
+    const stored = bytes && parseStoredPin(bytes);
+    if (stored !== undefined) pins.add(stored.pin);
   }
   return pins;
 }

@@ -52,6 +52,7 @@ describe("readConfig", () => {
       failureMemoryMs: 60_000,
       trackMs: 604_800_000,
       ...{ packWorkers: null, popularityUrl: null, popularityRefreshMs: null },
+      ...{ gcEveryMs: null, gcKeepMs: 2_592_000_000, gcMaxBytes: null },
       logStyle: LOG_STYLE,
     });
   });
@@ -69,6 +70,9 @@ describe("readConfig", () => {
     [{ NIXPORT_FETCH_DEADLINE: "5" }, { fetchDeadlineMs: 5000 }],
     [{ NIXPORT_PIN_FRESH: "0" }, { pinFreshMs: 0 }],
     [{ NIXPORT_TRACK_DAYS: "2" }, { trackMs: 172_800_000 }],
+    [{ NIXPORT_GC_HOURS: "24" }, { gcEveryMs: 86_400_000 }],
+    [{ NIXPORT_GC_KEEP_DAYS: "1" }, { gcKeepMs: 86_400_000 }],
+    [{ NIXPORT_GC_MAX_BYTES: "5000" }, { gcMaxBytes: 5000 }],
     [{ NIXPORT_NIXPKGS_CONFIG: '{"a":["b"]}' }, { nixpkgsConfig: { a: ["b"] } }],
     [{ NIXPKGS_ALLOW_UNFREE: "1" }, { nixpkgsConfig: { allowUnfree: true } }],
     [{ NIXPKGS_ALLOW_BROKEN: "0" }, { nixpkgsConfig: {} }],

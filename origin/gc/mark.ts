@@ -1,0 +1,187 @@
+// What is kept of a storage: what the images need that were pulled lately or are pinned, and what is too
+// young to judge. Where that is more than there is room for, the images pulled longest ago are dropped.
+
+import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
+import { type CountKind, NO_POPULARITY, parsePopularity } from "../layers/popularity.ts";
+import { knownOf, type PinnedImage, pinnedImages, rememberKnown } from "../pulled/pinned-images.ts";
+import { type NotedPull, parsePullNotes } from "../pulled/pull-notes.ts";
+import { type PulledImage, pulledImageKey } from "../pulled/pulled-image.ts";
+import { parseStoredPin } from "../sources/pin-memory.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { listedKey, type StorageKey, storageKey } from "../storage/keys.ts";
+import { type Held, heldIn, type Inventory, notesOfLayers } from "./inventory.ts";
+import { type Ledger, openLedger } from "./ledger.ts";
+import { createNeeds, type Needs } from "./needs.ts";
+import { NEVER_SWEPT } from "./order.ts";
+import { isYoung, type Rules, wasPulledWithin } from "./rules.ts";
+
+export interface MarkOptions {
+  readonly store: Pick<BlobStore, "list" | "lookup" | "store">;
+  readonly inventory: Inventory;
+  readonly rules: Rules;
+  /** Whose blobs `pushed/` is of; null where nobody says. */
+  readonly edgeUrl: string | null;
+  /** Nothing is written. */
+  readonly isDryRun: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface Marked {
+  readonly kept: ReadonlySet<StorageKey>;
+  /** What would be kept if there were room. */
+  readonly overLimit: ReadonlySet<StorageKey>;
+  readonly images: ImageCounts;
+  readonly needs: Needs;
+}
+
+export interface ImageCounts {
+  readonly kept: number;
+  readonly overLimit: number;
+  /** Of which there is a note still, and nobody has pulled them for long enough. */
+  readonly old: number;
+}
+
+export async function mark(options: MarkOptions): Promise<Marked> {
+  const { store, inventory, rules, signal } = options;
+  const notes = await notesOfLayers(store, inventory, signal);
+  const ledger = openLedger({ ...options, notes });
+  const needs = createNeeds(store, inventory);
+  const pulls = await readPulls(options);
+  await addAlways(options, ledger, needs);
+  for (const { key, of, storedAtMs } of inventory.values()) {
+    if (isYoung(rules, storedAtMs)) ledger.add(await needs.value(key));
+    // Of what goes in this run the making stays: a pull that runs has its layers made again.
+    if (of.collection === "makings" && inventory.has(storageKey.layer(of.digest)))
+      ledger.add([key]);
+  }
+  for (const image of await pinnedNow(options, pulls)) await keepImage(ledger, needs, image);
+
+  const current = pulls.filter(({ pulledAtMs }) =>
+    wasPulledWithin(rules.keepMs, pulledAtMs, rules),
+  );
+  const limited = await keepWithinLimit(rules, ledger, needs, current);
+  await addPins(options, ledger);
+  const old = pulls.length - current.length;
+  return {
+    ...{ kept: ledger.kept, overLimit: limited.needed, needs },
+    images: {
+      kept: current.length - limited.dropped,
+      ...{ overLimit: limited.dropped, old },
+    },
+  };
+}
+
+/** Of each image its last one, the newest first. */
+async function readPulls({ store, inventory, signal }: MarkOptions): Promise<readonly NotedPull[]> {
+  const last = new Map<string, NotedPull>();
+  for (const { key } of heldIn(inventory, "pulls")) {
+    signal.throwIfAborted();
+    const bytes = await store.lookup(key);
+    for (const note of bytes === undefined ? [] : parsePullNotes(bytes)) {
+      const name = pulledImageKey(note);
+      if ((last.get(name)?.pulledAtMs ?? Number.NEGATIVE_INFINITY) < note.pulledAtMs) {
+        last.set(name, note);
+      }
+    }
+  }
+  return [...last.values()].sort((a, b) => b.pulledAtMs - a.pulledAtMs);
+}
+
+async function addAlways(options: MarkOptions, ledger: Ledger, needs: Needs): Promise<void> {
+  const { store, inventory, rules } = options;
+  for (const collection of NEVER_SWEPT) {
+    for (const { key } of heldIn(inventory, collection)) ledger.add(await needs.value(key));
+  }
+  // Whoever makes a record in their packing names them.
+  for (const { key } of heldIn(inventory, "popularity")) {
+    const text = Buffer.from((await store.lookup(key)) ?? []).toString();
+    ledger.add(COUNT_KINDS.flatMap((kind) => popularityBlobOf(text, kind)));
+  }
+  const lasting = [...heldIn(inventory, "pulls"), ...heldIn(inventory, "tracked")];
+  ledger.add(lasting.filter((each) => isInUse(rules, each)).map(({ key }) => key));
+  if (options.edgeUrl !== null) return;
+  const pushed = heldIn(inventory, "pushed").filter((each) => isInUse(rules, each));
+  ledger.add(pushed.map(({ key }) => key));
+}
+
+/** What a file counts it may leave to whoever names it in the configuration. */
+const COUNT_KINDS = ["references", "closures"] as const;
+
+function popularityBlobOf(text: string, kind: CountKind): readonly StorageKey[] {
+  const parsed = parsePopularity(text, kind);
+  const { id, text: blob } = parsed.kind === "popularity" ? parsed.popularity : NO_POPULARITY;
+  return blob === null ? [] : [listedKey(`layers/${id}`)];
+}
+
+/** What is written anew while it is of use. */
+function isInUse(rules: Rules, { storedAtMs }: Held): boolean {
+  return wasPulledWithin(rules.keepMs, storedAtMs, rules) || isYoung(rules, storedAtMs);
+}
+
+async function pinnedNow(
+  { store, isDryRun }: MarkOptions,
+  pulls: readonly NotedPull[],
+): Promise<readonly PulledImage[]> {
+  const pinned = await pinnedImages(store);
+  const known = pinned.map((each) => knownOf(each, pulls.map(withoutTime)));
+  const remember = async (each: PinnedImage, place: number) =>
+    await rememberKnown(store, each, known[place] ?? []);
+  if (!isDryRun) await Promise.all(pinned.map(remember));
+  return known.flat();
+}
+
+function withoutTime({ manifests, of }: NotedPull): PulledImage {
+  return { manifests, of };
+}
+
+async function keepImage(ledger: Ledger, needs: Needs, image: PulledImage): Promise<void> {
+  ledger.add(await needs.image(image));
+  if (image.of !== null) ledger.addPin(image.of.pin);
+}
+
+/** From the first that does not fit all that were pulled before it are dropped. */
+async function keepWithinLimit(
+  rules: Rules,
+  ledger: Ledger,
+  needs: Needs,
+  newestFirst: readonly NotedPull[],
+): Promise<{ readonly dropped: number; readonly needed: ReadonlySet<StorageKey> }> {
+  const { maxBytes, graceMs } = rules;
+  const needed = new Set<StorageKey>();
+  let dropped = 0;
+  for (const image of newestFirst) {
+    const keys = await needs.image(image);
+    const pin = image.of?.pin ?? null;
+    const isProtected = wasPulledWithin(graceMs, image.pulledAtMs, rules);
+    const fits = maxBytes === null || ledger.bytes() + ledger.moreBytes(keys, pin) <= maxBytes;
+    if (isProtected || (fits && dropped === 0)) {
+      await keepImage(ledger, needs, image);
+      continue;
+    }
+    dropped += 1;
+    for (const key of keys) needed.add(key);
+  }
+  return { dropped, needed };
+}
+
+/** A tag in use is written anew as often as it is resolved; where its source is gone, its images say. */
+async function addPins({ store, inventory, rules }: MarkOptions, ledger: Ledger): Promise<void> {
+  const held = await Promise.all(
+    heldIn(inventory, "pins").map(async (each) => {
+      const bytes = await store.lookup(each.key);
+      return { each, pin: bytes && parseStoredPin(bytes)?.pin };
+    }),
+  );
+  const revision = (pin: Pin) => configuredPin(pin, "");
+  const inUse = new Set([...ledger.pins].map(revision));
+  for (const { each, pin } of held) {
+    if (pin !== undefined && isInUse(rules, each)) inUse.add(revision(pin));
+  }
+  const kept = held.filter(({ each, pin }) =>
+    pin === undefined ? isInUse(rules, each) : inUse.has(revision(pin)),
+  );
+  ledger.add(kept.map(({ each }) => each.key));
+  for (const { of } of heldIn(inventory, "asked")) {
+    if (of.collection === "asked" && inUse.has(revision(of.pin))) ledger.addPin(of.pin);
+  }
+}
