@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { measureCold } from "./cold.ts";
 import { measureCombinations } from "./combinations.ts";
 import { measureFsck } from "./fsck.ts";
+import { measureGc } from "./gc.ts";
 import { measureGraph } from "./graph-rows.ts";
 import { measureKept } from "./kept.ts";
 import { measureMemory } from "./memory.ts";
@@ -34,6 +35,7 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
 const APART: Readonly<Record<string, (bench: Bench) => Promise<Section>>> = {
   nixpkgs: measureNixpkgs,
   fsck: measureFsck,
+  gc: measureGc,
 };
 const NAMES = [...Object.keys(PARTS), ...Object.keys(APART)];
 
