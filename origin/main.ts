@@ -112,9 +112,11 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const pulls = createPullNotes({ store, now, log });
   const answered = await openAnsweredPins({ store, sourceId: sourceId(source), log });
 
+  const { edgeUrl } = config;
+  const edge =
+    edgeUrl === null ? null : createEdgeClient({ url: edgeUrl, secretKeys, now, signal });
   let outbox: Outbox | null = null;
-  if (config.edgeUrl !== null) {
-    const edge = createEdgeClient({ url: config.edgeUrl, secretKeys, now, signal });
+  if (edge !== null) {
     outbox = await openOutbox({
       store,
       push: createPusher({ store, edge, packings: maker.packings, log }),
@@ -152,7 +154,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     },
   });
   await packerReady;
-  const collector = collectOnTimer({ ...config, store, now, log, signal });
+  const collector = collectOnTimer({ ...config, store, edge, now, log, signal });
   const server = await serveApp(app, config);
 
   return {

@@ -58,19 +58,19 @@ async function pageOfR2({ r2 }: Edge, { reads, cursor }: ValuesBody): Promise<Va
     return index === 0 || reads === "documents" || bytes <= MAX_BYTES_PER_PAGE;
   });
   const values: EdgeValue[] = [];
-  await overEach(objects, async ({ key, size }) => {
+  await overEach(objects, async ({ key, size, uploaded }) => {
     const parsed = parseR2Key(key);
+    const stored = { key, sizeBytes: size, storedAtMs: uploaded.getTime() };
     if (parsed === undefined || parsed.kind === "staging") {
-      values.push(unread(key, size, parsed));
+      values.push(unread(stored, parsed));
       return;
     }
     if (parsed.kind === "blob" && reads === "documents") {
-      values.push(tellValue(key, parsed, size, []));
+      values.push(tellValue(stored, parsed, []));
       return;
     }
     const object = await r2.get(key);
-    if (object !== null)
-      values.push(tellValue(key, parsed, size, await readObject(parsed, object)));
+    if (object !== null) values.push(tellValue(stored, parsed, await readObject(parsed, object)));
   });
   const isFolderDone = objects.length === listed.objects.length && !listed.truncated;
   if (!isFolderDone) return { values, cursor: `${place} ${objects.at(-1)?.key ?? ""}` };
@@ -87,9 +87,9 @@ async function pageOfKv({ kv }: Edge, { cursor }: ValuesBody): Promise<ValuesPag
     // Removed meanwhile.
     if (value === null) return;
     const bytes = new Uint8Array(value);
-    if (parsed === undefined) values.push(unread(key, bytes.length, parsed));
-    else
-      values.push(tellValue(key, parsed, bytes.length, await readKv(key, parsed, bytes, metadata)));
+    const stored = { key, sizeBytes: bytes.length, storedAtMs: null };
+    if (parsed === undefined) values.push(unread(stored, parsed));
+    else values.push(tellValue(stored, parsed, await readKv(key, parsed, bytes, metadata)));
   });
   return { values, cursor: listed.list_complete ? null : listed.cursor };
 }
@@ -181,9 +181,11 @@ function manifestKey(digest: Digest, sizeBytes: number): NamedValue {
 
 const NOWHERE = { collection: null, name: "" } as const;
 
-function tellValue(key: string, parsed: ParsedKey, sizeBytes: number, names: Reading): EdgeValue {
+type Stored = Pick<EdgeValue, "key" | "sizeBytes" | "storedAtMs">;
+
+function tellValue(stored: Stored, parsed: ParsedKey, names: Reading): EdgeValue {
   const state = names === null ? "damaged" : "whole";
-  return { key, ...placeOf(parsed), sizeBytes, state, names: names ?? [] };
+  return { ...stored, ...placeOf(parsed), state, names: names ?? [] };
 }
 
 function placeOf({ kind, name }: ParsedKey): OriginPlace {
@@ -201,9 +203,9 @@ function placeOf({ kind, name }: ParsedKey): OriginPlace {
   }
 }
 
-function unread(key: string, sizeBytes: number, parsed: ParsedKey | undefined): EdgeValue {
+function unread(stored: Stored, parsed: ParsedKey | undefined): EdgeValue {
   const state = parsed === undefined ? "unknown" : "unfinished";
-  return { key, ...NOWHERE, sizeBytes, state, names: [] };
+  return { ...stored, ...NOWHERE, state, names: [] };
 }
 
 async function digestOfStream(body: ReadableStream): Promise<Digest> {

@@ -3,6 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { createEdgeClient } from "../backfill/edge-client.ts";
 import type { Config } from "../configuration/config.ts";
 import type { Subject } from "../doctor/subject.ts";
 import { type Collected, collect } from "../gc/collect.ts";
@@ -23,7 +24,8 @@ const HELP = `usage: npm run nixport -- gc [--keep <duration>] [--max-bytes <siz
 
 Takes away all that no image needs which was pulled lately, from what the origin has stored, as the
 environment configures it for npm run origin: manifests, configs, layers and what is remembered of them,
-records, lookups, names, revisions. What goes is made again for whoever asks, with the same digest. Origins
+records, lookups, names, revisions; and at its edge the same of lookups, records and blobs, but for what the edge
+keeps by itself. What goes is made again for whoever asks, with the same digest. Origins
 may serve meanwhile. Exit code 1: it could not be done. 2: bad usage.
 
   --keep <duration>   images that were pulled within this time stay: 12h, 90m; 30d, unless
@@ -76,6 +78,7 @@ export const gc: Subcommand = {
 interface Stored {
   readonly config: Config;
   readonly store: BlobStore;
+  readonly isEdgeAssumed: boolean;
 }
 
 interface Said {
@@ -128,14 +131,14 @@ function namedImage(text: string): string {
   throw new UsageError(`${JSON.stringify(text)} is no image: shell/git, git:tag or git@sha256:…`);
 }
 
-async function openStored({ config, problems }: Subject): Promise<Stored> {
+async function openStored({ config, problems, isEdgeAssumed }: Subject): Promise<Stored> {
   if (config === null) fail(wrongConfiguration(problems));
   const { storagePath, bucket, logStyle } = config;
   // A misspelt place would be made, or found to be in order.
   if (bucket === null && !existsSync(storagePath)) fail(`nothing is stored at ${storagePath}`);
   const options = { now: Date.now, log: createLog({ ...logStyle, level: "warn" }) };
   const { store } = await openStorage(config, options);
-  return { config, store };
+  return { config, store, isEdgeAssumed };
 }
 
 interface PinChanges {
@@ -155,17 +158,22 @@ async function changePinned(store: BlobStore, { add, remove }: PinChanges): Prom
 }
 
 async function withProgress(
-  { config, store }: Stored,
+  { config, store, isEdgeAssumed }: Stored,
   limits: Limits,
   isDryRun: boolean,
   { signal }: CommandContext,
 ): Promise<Collected> {
+  const { edgeUrl, secretKeys } = config;
+  const edge =
+    edgeUrl === null ? null : createEdgeClient({ url: edgeUrl, secretKeys, now: Date.now, signal });
   const progress = showProgress(process.stderr, "values taken away:", Date.now);
+  const onSwept = (done: number, of: number) => progress.update(done, of, "");
   try {
-    const onSwept = (done: number, of: number) => progress.update(done, of, "");
-    const { edgeUrl } = config;
     const rules = rulesOf(limits, config);
-    return await collect({ store, rules, edgeUrl, isDryRun, onSwept, signal });
+    const collected = await collect({ store, rules, edge, isDryRun, onSwept, signal });
+    // Of a machine whose origin never had an edge beside it.
+    const isMissed = collected.edge !== null && "notTold" in collected.edge && isEdgeAssumed;
+    return isMissed ? { ...collected, edge: null } : collected;
   } finally {
     progress.end();
   }

@@ -66,15 +66,9 @@ export async function checkEdge(options: EdgeCheckOptions): Promise<EdgeChecked>
     if (value.names.length > 0) naming.push({ store, value });
   }
 
-  for (const store of ["kv", "r2"] as const) {
-    let cursor: string | null = null;
-    do {
-      signal.throwIfAborted();
-      const page: ValuesPage = await askPage(edge, { store, reads, cursor });
-      for (const value of page.values) note(store, value);
-      onValues(count, faults.length);
-      ({ cursor } = page);
-    } while (cursor !== null);
+  for await (const { store, values } of pagesOfEdge(edge, reads, signal)) {
+    for (const value of values) note(store, value);
+    onValues(count, faults.length);
   }
   for (const { store, value } of naming) {
     const missing = value.names.filter(({ key, sizeBytes }) => {
@@ -89,6 +83,23 @@ export async function checkEdge(options: EdgeCheckOptions): Promise<EdgeChecked>
     orphans: { blobs: orphans.length, uploads: unfinished },
   };
   return { checked, faults };
+}
+
+/** KV's before R2's. Throws NotTold where the edge does not answer. */
+export async function* pagesOfEdge(
+  edge: Pick<EdgeClient, "askValues">,
+  reads: ValuesBody["reads"],
+  signal: AbortSignal,
+): AsyncGenerator<{ readonly store: EdgeStore; readonly values: readonly EdgeValue[] }> {
+  for (const store of ["kv", "r2"] as const) {
+    let cursor: string | null = null;
+    do {
+      signal.throwIfAborted();
+      const page: ValuesPage = await askPage(edge, { store, reads, cursor });
+      yield { store, values: page.values };
+      ({ cursor } = page);
+    } while (cursor !== null);
+  }
 }
 
 async function askPage(edge: EdgeCheckOptions["edge"], body: ValuesBody): Promise<ValuesPage> {

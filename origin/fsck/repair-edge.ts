@@ -45,7 +45,7 @@ export async function repairEdge(options: EdgeRepairOptions): Promise<Repaired> 
       want(value, `${store}/${value.key}`);
     }
     for (const { missing } of faults) for (const { key } of missing) tried.add(key);
-    await removeAll(options.edge, removals);
+    await removeFromEdge(options.edge, removals);
     for (const told of await giveAll(options, wanted)) repairs.set(told, "made-again");
     const again = await options.check();
     ({ faults } = again);
@@ -54,8 +54,8 @@ export async function repairEdge(options: EdgeRepairOptions): Promise<Repaired> 
   return { repairs: [...repairs].map(([key, kind]) => ({ key, kind })), findings };
 }
 
-async function removeAll(
-  edge: EdgeClient,
+export async function removeFromEdge(
+  edge: Pick<EdgeClient, "postRemovals">,
   removals: Readonly<Record<EdgeStore, readonly string[]>>,
 ): Promise<void> {
   for (const store of ["kv", "r2"] as const) {

@@ -12,8 +12,8 @@ export interface TimedCollector {
 }
 
 export interface TimedCollectorOptions
-  extends Pick<CollectOptions, "store" | "signal">,
-    Pick<Config, "edgeUrl" | "gcEveryMs" | "gcKeepMs" | "gcMaxBytes"> {
+  extends Pick<CollectOptions, "store" | "edge" | "signal">,
+    Pick<Config, "gcEveryMs" | "gcKeepMs" | "gcMaxBytes"> {
   readonly now: () => number;
   readonly log: Pick<Log, "info" | "warn">;
 }

@@ -16,7 +16,16 @@ export function formatCollected(collected: Collected, isDryRun: boolean): string
   ];
   const { before, after } = bytes;
   const total = `${describeBytes(before)} stored, ${describeBytes(after)} ${isDryRun ? "would be left" : "left"}`;
-  return `${[said.join(", "), ...table([head, ...rows]), total].join("\n")}\n`;
+  const lines = [said.join(", "), ...table([head, ...rows]), total, ...atEdge(collected, isDryRun)];
+  return `${lines.join("\n")}\n`;
+}
+
+function atEdge({ edge }: Collected, isDryRun: boolean): readonly string[] {
+  if (edge === null) return [];
+  if ("notTold" in edge) return [`edge: ${edge.notTold}`];
+  const counts = Object.entries(edge.folders).map(([folder, each]) => `${folder} ${cell(each)}`);
+  const what = isDryRun ? "would go" : "gone";
+  return [`edge: ${counts.length === 0 ? "nothing" : counts.join(", ")} ${what}`];
 }
 
 function row(name: string, { kept, unneeded, overLimit }: CollectedValues): readonly string[] {

@@ -27,6 +27,8 @@ export interface EdgeValue extends OriginPlace {
   /** As the store has it. */
   readonly key: string;
   readonly sizeBytes: number;
+  /** By R2's own clock; KV tells none. */
+  readonly storedAtMs: number | null;
   /** `unfinished`: an upload that nothing names. `unknown`: no key of the edge's. */
   readonly state: "whole" | "damaged" | "unfinished" | "unknown";
   readonly names: readonly NamedValue[];
@@ -79,6 +81,8 @@ export const valuesPageSchema: v.GenericSchema<unknown, ValuesPage> = v.object({
       ...placeEntries,
       key: v.string(),
       sizeBytes: v.number(),
+      // An edge of an earlier version says nothing of it.
+      storedAtMs: v.optional(v.nullable(v.number()), null),
       state: v.picklist(["whole", "damaged", "unfinished", "unknown"]),
       names: v.array(
         v.object({ ...placeEntries, key: v.string(), sizeBytes: v.nullable(v.number()) }),

@@ -54,7 +54,7 @@ const rulesOf = (rules: Partial<Rules> = {}): Rules => ({
 
 function collectIn(store: BlobStore, rules: Partial<Rules> = {}, more = {}): Promise<Collected> {
   return collect({
-    ...{ store, rules: rulesOf(rules), edgeUrl: null, isDryRun: false, onSwept: () => {} },
+    ...{ store, rules: rulesOf(rules), edge: null, isDryRun: false, onSwept: () => {} },
     ...{ signal: new AbortController().signal, ...more },
   });
 }
