@@ -27,6 +27,7 @@ import { availableMemoryBytes, machineMemoryBytes } from "./nix/machine-memory.t
 import { logRuns, type OnSpawn } from "./nix/run-log.ts";
 import { openPackageSet } from "./package-set.ts";
 import { offerPopularity } from "./popularity/obtain.ts";
+import { openListedImages } from "./pulled/listed-images.ts";
 import { createPullNotes } from "./pulled/pull-notes.ts";
 import { createComposedAgain } from "./pulling/composed-again.ts";
 import { createKeepPulled } from "./pulling/keep-pulled.ts";
@@ -108,7 +109,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
   const recent = rememberImages();
   const images = createImages({ lookups, records, store, recent, log });
-  const kept = createKeptImages({ store, now, log });
+  const isListed = await openListedImages({ store, now, log });
+  const kept = createKeptImages({ store, isListed, now, log });
   const pulls = createPullNotes({ store, now, log });
   const answered = await openAnsweredPins({ store, sourceId: sourceId(source), log });
 

@@ -49,6 +49,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/popularity/crawl.test.ts",
   "test/origin/popularity/narinfo.test.ts",
   "test/origin/popularity/store-path-list.test.ts",
+  "test/origin/pulled/listed-images.test.ts",
   "test/origin/pulled/pinned-images.test.ts",
   "test/origin/pulled/pull-notes.test.ts",
   "test/origin/pulling/asker.test.ts",
