@@ -90,7 +90,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     throw error;
   });
   const { nix, pins, lookups, popularity, shortcoming } = set;
-  await offerPopularity(popularity, store);
+  const offer = () => offerPopularity(popularity, store);
+  await offer();
   const rootsDir = join(config.statePath, "gcroots");
   await clearRoots(rootsDir);
   const { storeDirectory } = nix;
@@ -106,7 +107,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const held = createHeldPaths({ ...config, nix, rootsDir, policy, memory, log, signal });
   const failures = rememberFailures<RecordFailure>({ forMs: config.failureMemoryMs, now });
   const parts = { nix, store, maker, held, failures };
-  const records = createRecords({ ...parts, maxClosureBytes: config.maxClosureBytes, signal });
+  const { maxClosureBytes } = config;
+  const records = createRecords({ ...parts, maxClosureBytes, offer, now, signal });
   const recent = rememberImages();
   const images = createImages({ lookups, records, store, recent, log });
   const isListed = await openListedImages({ store, now, log });

@@ -16,6 +16,7 @@ import { rememberFailures } from "../memory/failure-memory.ts";
 import { buildPolicy } from "../nix/build-policy.ts";
 import { availableMemoryBytes, machineMemoryBytes } from "../nix/machine-memory.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
+import { offerPopularity } from "../popularity/obtain.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { ALWAYS } from "../waiting/demand.ts";
 import { watchMemory } from "../waiting/memory-watch.ts";
@@ -65,6 +66,7 @@ export function openWorkshop(options: WorkshopOptions): Workshop {
       createRecords({
         ...{ nix, store, maker: makerWith(popularity), held, failures, signal },
         maxClosureBytes: config.maxClosureBytes,
+        ...{ offer: () => offerPopularity(popularity, store), now: Date.now },
       }),
     async close() {
       await packer.close();

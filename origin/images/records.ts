@@ -74,33 +74,49 @@ export interface RecordsOptions {
   readonly maxClosureBytes: number;
   /** By derivation, or by the key of the record. */
   readonly failures: FailureMemory<RecordFailure>;
+  /** Stores the popularity data that a record names, where a collector has taken them. */
+  readonly offer: () => Promise<void>;
+  readonly now: () => number;
   /** Aborted when the origin goes down. */
   readonly signal: AbortSignal;
 }
 
 const MAX_RECORDS_IN_MEMORY = 5000;
+/**
+ * For so long what was there is believed to be there still. A collector, here or at another origin, lets
+ * what is known of making a layer outlive it by more, so that meanwhile it is made again when asked for.
+ */
+export const BELIEVED_MS = 3_600_000;
+
+interface SeenRecord {
+  readonly record: PackageRecord;
+  /** In the storage, with its layers. */
+  readonly seenAtMs: number;
+}
 
 export function createRecords(options: RecordsOptions): Records {
   const { nix, store, maker, held, failures: remembered, maxClosureBytes, signal } = options;
+  const { offer, now } = options;
   const { packings } = maker;
-  const recent = recentValues<PackageRecord>(MAX_RECORDS_IN_MEMORY);
+  const recent = recentValues<SeenRecord>(MAX_RECORDS_IN_MEMORY);
   const keyOf = ({ part, form }: WantedPart) => storageKey.record(packings[form], part);
   const keyOfRecord = (record: PackageRecord) => storageKey.record(record.packing, record);
 
   async function keep(record: PackageRecord): Promise<void> {
+    await offer();
     await store.store(keyOfRecord(record), storedJson(record));
-    recent.store(keyOfRecord(record), record);
+    recent.store(keyOfRecord(record), { record, seenAtMs: now() });
   }
 
   async function recallAt(key: StorageKey): Promise<PackageRecord | undefined> {
     const known = recent.lookup(key);
-    if (known !== undefined) return known;
+    if (known !== undefined && now() - known.seenAtMs < BELIEVED_MS) return known.record;
     const bytes = await store.lookup(key);
     if (bytes === undefined) return undefined;
     const record = parsePackageRecord(parseStoredJson(bytes));
     // An operator may have cleared the layers alone: then the record is made again.
     if (record === undefined || !(await hasLayers(record))) return undefined;
-    recent.store(key, record);
+    recent.store(key, { record, seenAtMs: now() });
     return record;
   }
 
