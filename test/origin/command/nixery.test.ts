@@ -186,8 +186,9 @@ PORT=0
     const config = await configOf(started, "shell/git");
     expect(config.config.Cmd).toStrictEqual(["/bin/bash"]);
     const manifest = await (await fetch(`${started.url}/v2/shell/git/manifests/latest`)).json();
-    const { digest } = (manifest as { config: { digest: string } }).config;
-    const sent = await fetch(`${started.url}/v2/shell/git/blobs/${digest}`, { redirect: "manual" });
+    const [layer] = (manifest as { layers: readonly { digest: string }[] }).layers;
+    const blob = `${started.url}/v2/shell/git/blobs/${layer?.digest}`;
+    const sent = await fetch(blob, { redirect: "manual" });
     const layers = `${emulator.url}/${bucket}/layers/`;
     expect(sent.headers.get("Location")?.startsWith(layers)).toBe(true);
   });
