@@ -15,6 +15,7 @@ import {
 import { VARIANT_TYPES } from "../../registry/image/variant.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
+import { storedManifest } from "../images/stored-manifest.ts";
 import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
@@ -90,7 +91,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function pushIndex(entry: IndexEntry): Promise<number> {
-    const bytes = entry.isKept ? await present(storageKey.manifest(entry.index)) : null;
+    const bytes = entry.isKept ? await presentManifest(entry.index) : null;
     let uploads = 0;
     for (const image of entry.images) uploads += await pushImage(image);
     // What the pointers of its images say of the tag is all there is to say.
@@ -102,7 +103,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   }
 
   async function read(entry: ImageEntry): Promise<Contents> {
-    const manifest = entry.isKept ? await present(storageKey.manifest(entry.manifest)) : null;
+    const manifest = entry.isKept ? await presentManifest(entry.manifest) : null;
     const records = await Promise.all(
       entry.parts.map(async (part) => {
         const key = storageKey.record(entry.packing, part);
@@ -118,6 +119,12 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
       }),
     );
     return { manifest, records, lookups };
+  }
+
+  /** One that is damaged would be refused for ever. */
+  async function presentManifest(digest: Digest): Promise<Uint8Array> {
+    const bytes = await storedManifest(store, digest);
+    return bytes ?? stop({ kind: "dropped", reason: `${storageKey.manifest(digest)} is gone` });
   }
 
   async function present(key: StorageKey): Promise<Uint8Array> {

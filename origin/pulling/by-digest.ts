@@ -28,6 +28,7 @@ import type { NamedRecipe } from "../../registry/naming/recipe.ts";
 import { failureError } from "../failures/failures.ts";
 import type { Composition, KeptImages } from "../images/kept-images.ts";
 import type { LostLayers, Remade } from "../images/lost-layers.ts";
+import { storedManifest } from "../images/stored-manifest.ts";
 import type { RecentImages } from "../memory/recent-documents.ts";
 import type { PullNotes } from "../pulled/pull-notes.ts";
 import type { BlobLinks } from "../storage/blob-links.ts";
@@ -66,7 +67,7 @@ export async function serveManifest(
   named: NamedDigest,
 ): Promise<Response> {
   const { digest } = named;
-  const stored = await options.store.lookup(storageKey.manifest(digest));
+  const stored = await storedManifest(options.store, digest);
   if (stored !== undefined) options.pulls.pulledAgain(digest);
   const bytes = stored ?? (await unkeptManifest(options, request, named));
   if (bytes === undefined) {

@@ -310,6 +310,16 @@ describe("a push", () => {
     expect(kinds(edge)).not.toContain("pointers");
   });
 
+  test("gives up an image whose manifest is damaged, and removes that", async () => {
+    const { store, edge, push } = await prepare(onTestFinished);
+    const entry = await stocked(store, "htop");
+    const key = storageKey.manifest(entry.manifest);
+    await store.store(key, new TextEncoder().encode("{}"));
+    expect((await push(entry)).kind).toBe("dropped");
+    expect(kinds(edge)).not.toContain("manifest");
+    expect(await store.sizeBytes(key)).toBeUndefined();
+  });
+
   test("gives up an image whose record is unreadable", async () => {
     const { store, push } = await prepare(onTestFinished);
     const entry = await stocked(store, "htop");

@@ -186,6 +186,18 @@ describe("an image that is pulled once", limit, () => {
 });
 
 describe("an image that is pulled again", limit, () => {
+  test("is composed again where its manifest is damaged", async () => {
+    const house = await open(onTestFinished);
+    const { digest } = await get(house, tagged("amd64/p1/p2"));
+    house.pass(60_000);
+    await get(house, tagged("amd64/p1/p2"));
+    const [file = ""] = await filesOf(house, "manifests");
+    await writeFile(join(house.statePath, "origin/manifests", file), "{}");
+    const restarted = await restart(onTestFinished, house);
+    // Whoever gets it compares its digest.
+    await get(restarted, `/v2/amd64/p1/p2/manifests/${digest}`);
+  });
+
   const rows: readonly (readonly [title: string, afterMs: number, count: number])[] = [
     ["in the same minute", 59_000, 0],
     ["a minute later", 60_000, 1],
