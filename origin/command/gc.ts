@@ -10,6 +10,7 @@ import { type Collected, collect } from "../gc/collect.ts";
 import { formatCollected } from "../gc/page.ts";
 import { DEFAULT_GRACE_MS, type Rules } from "../gc/rules.ts";
 import { createLog } from "../log/log.ts";
+import { collectStore } from "../nix/collect-store.ts";
 import { imageName, pinImage, pinnedImages, unpinImage } from "../pulled/pinned-images.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openStorage } from "../storage/open-storage.ts";
@@ -19,7 +20,7 @@ import { showProgress } from "./progress.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
 import { withSubject } from "./with-subject.ts";
 
-const HELP = `usage: npm run nixport -- gc [--keep <duration>] [--max-bytes <size>] [--dry-run] [--json]
+const HELP = `usage: npm run nixport -- gc [--keep <duration>] [--max-bytes <size>] [--store] [--dry-run] [--json]
        npm run nixport -- gc --pin <image> | --unpin <image> | --pinned
 
 Takes away all that no image needs which was pulled lately, from what the origin has stored, as the
@@ -34,8 +35,10 @@ may serve meanwhile. Exit code 1: it could not be done. 2: bad usage.
                       (NIXPORT_GC_MAX_BYTES)
   --grace <duration>  what was written or pulled within this time stays in any case (1d). Less than two
                       hours is for a storage of which no origin serves
+  --store             then run Nix's own collector: what no root holds goes, of which origins have some for
+                      what they build and for their package sets
   --dry-run           only say what would go
-  --json              an object with collections, images and bytes
+  --json              an object with collections, images, bytes, edge and nixStore
 
   --pin <image>       keep an image at what its tag led to when it was pulled last: shell/git,
                       git:nixos-25.05, or under a digest: git@sha256:… The list lies in the storage
@@ -48,6 +51,7 @@ const OPTIONS = {
   "max-bytes": { type: "string" },
   grace: { type: "string" },
   "dry-run": { type: "boolean", default: false },
+  store: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   pin: { type: "string", multiple: true },
   unpin: { type: "string", multiple: true },
@@ -67,9 +71,10 @@ export const gc: Subcommand = {
       if (isOfList) return await changePinned(stored.store, pins);
       const isDryRun = values["dry-run"];
       const collected = await withProgress(stored, limits, isDryRun, context);
+      const nixStore = values.store ? await collectNix(subject, isDryRun, context) : null;
       return values.json
-        ? `${JSON.stringify(collected, null, 2)}\n`
-        : formatCollected(collected, isDryRun);
+        ? `${JSON.stringify({ ...collected, nixStore }, null, 2)}\n`
+        : formatCollected(collected, isDryRun) + (nixStore === null ? "" : `store: ${nixStore}\n`);
     });
     process.stdout.write(said);
   },
@@ -139,6 +144,18 @@ async function openStored({ config, problems, isEdgeAssumed }: Subject): Promise
   const options = { now: Date.now, log: createLog({ ...logStyle, level: "warn" }) };
   const { store } = await openStorage(config, options);
   return { config, store, isEdgeAssumed };
+}
+
+async function collectNix(
+  subject: Subject,
+  isDryRun: boolean,
+  { signal }: CommandContext,
+): Promise<string> {
+  const found = await subject.findNix();
+  if (found.kind !== "found") fail("no Nix that can be used: its store is as it was");
+  const collected = await collectStore(found.nix, isDryRun, signal);
+  if (collected.kind === "failed") fail(`Nix's collector failed: ${collected.reason}`);
+  return collected.said;
 }
 
 interface PinChanges {

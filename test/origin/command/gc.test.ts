@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { hexOf } from "../../registry/fixture.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
+import { askedStore, plantNix } from "../nix/fake-nix.ts";
 import { ended, start } from "./command.ts";
 
 /** A state whose origin has stored two layers that nothing names, the first of them long ago. */
@@ -52,6 +53,22 @@ describe("nixport gc", { timeout: 60_000 }, () => {
     const { stdout } = await run(statePath, "--pinned");
     expect(stdout).toBe("shell/git:latest (from its next pull on)\n");
     expect(await layersIn(statePath)).toHaveLength(2);
+  });
+
+  test("runs the collector of Nix when it is told to", async () => {
+    const statePath = await plantState(onTestFinished);
+    const folder = await plantNix(await temporaryDirectory(onTestFinished), {
+      version: "nix (Nix) 2.18.1",
+      realise: "echo /nix/store/x; echo '3 store paths deleted, 1.50 MiB freed'",
+    });
+    await writeFile(join(folder, "settings.json"), "{}");
+    const env = { NIXPORT_STATE: statePath, PATH: `${folder}:${process.env.PATH}` };
+    const dry = await ended(start(["gc", "--store", "--dry-run"], env));
+    expect(dry.stdout).toMatch(/\nstore: 1 store paths would go\n$/);
+    const done = await ended(start(["gc", "--store"], env));
+    expect(done.stdout).toMatch(/\nstore: 3 store paths deleted, 1\.50 MiB freed\n$/);
+    const asked = (await askedStore(folder)).filter((args) => args.startsWith("--gc"));
+    expect(asked).toStrictEqual(["--gc --print-dead", "--gc"]);
   });
 
   test.for([

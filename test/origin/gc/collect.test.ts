@@ -2,7 +2,7 @@
 // of the others; whatever ends it, and whoever pulls meanwhile.
 
 import { hash } from "node:crypto";
-import { cp, readdir, stat } from "node:fs/promises";
+import { cp, readdir, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { checkStorage } from "../../../origin/fsck/check.ts";
@@ -203,6 +203,23 @@ describe("a collection", () => {
     ).toStrictEqual([]);
   });
 
+  test("lets what is known of making a layer outlive it by the grace", async () => {
+    const state = await copyOf(onTestFinished);
+    const twoDaysAgo = Date.now() / 1000 - 2 * 86_400;
+    for (const key of (await filesIn(state)).keys()) {
+      await utimes(join(state, "origin", key), twoDaysAgo, twoDaysAgo);
+    }
+    const store = await openIn(state);
+    const makings = await keysOf(store, "makings/");
+    for (let run = 0; run < 2; run += 1) {
+      await collectIn(store, { keepMs: 0, nowMs: Date.now(), maxBytes: 0 });
+      expect(await keysOf(store, "makings/")).toStrictEqual(makings);
+    }
+    expect(await keysOf(store, "layers/")).toHaveLength(1);
+    await collectIn(store, { keepMs: 0, nowMs: Date.now() + 2 * DAY_MS });
+    expect(await keysOf(store, "makings/")).toStrictEqual([]);
+  });
+
   test("leaves the layers of a record that is stored while it runs", async () => {
     const state = await copyOf(onTestFinished);
     const store = await openIn(state);
@@ -227,7 +244,7 @@ describe("a collection", () => {
   });
 });
 
-async function keysOf(store: BlobStore, prefix: "records/" | "layers/") {
+async function keysOf(store: BlobStore, prefix: "records/" | "layers/" | "makings/") {
   const keys = [];
   for await (const { key } of store.list(prefix)) keys.push(key);
   return keys;
