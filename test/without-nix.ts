@@ -15,6 +15,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/failures/failures.test.ts",
   "test/origin/failures/host-error.test.ts",
   "test/origin/fsck/mend.test.ts",
+  "test/origin/gc/on-timer.test.ts",
   "test/origin/images/ground.test.ts",
   "test/origin/images/kept-images.test.ts",
   "test/origin/layers/bundles.test.ts",
@@ -76,4 +77,5 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/waiting/memory-watch.test.ts",
   "test/origin/waiting/slots.test.ts",
   "test/origin/words/public-text.test.ts",
+  "test/origin/words/quantities.test.ts",
 ];
