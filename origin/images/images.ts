@@ -137,14 +137,22 @@ function askedFor(
     .map((each) => ({ name: each.name, failure }));
 }
 
+/** Each takes as long as looking the names up. */
+const MAX_REEVALUATIONS = 4;
+
 export function createImages(options: ImagesOptions): Images {
   const { lookups, records, store, recent, log } = options;
   return {
     async build(recipe, pinned, variant, wait) {
       const { form } = VARIANT_TYPES[variant];
       let gathered = await gather(recipe, pinned, form, wait);
-      if (gathered.kind === "derivation-gone") {
-        // Evaluating writes the derivations again; gone a second time means a collector at work.
+      // Evaluating writes the derivations again, which nothing holds until they are realised: a collector
+      // that runs just then may take them once more, and one that is started all the time often does.
+      for (
+        let tries = 0;
+        gathered.kind === "derivation-gone" && tries < MAX_REEVALUATIONS;
+        tries++
+      ) {
         const system = systemOf(recipe.architecture);
         await lookups.evaluate(pinned, system, namesOf(recipe), wait.demand);
         gathered = await gather(recipe, pinned, form, wait);
