@@ -2,7 +2,7 @@
 // of the others; whatever ends it, and whoever pulls meanwhile.
 
 import { hash } from "node:crypto";
-import { cp, readdir, stat, utimes } from "node:fs/promises";
+import { cp, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { checkStorage } from "../../../origin/fsck/check.ts";
@@ -267,5 +267,18 @@ describe("an origin that serves meanwhile", () => {
     // Nothing is left of how to make them.
     house.pass(2 * 3_600_000);
     await pullWhole(house, "heavy");
+  });
+
+  test("stores again the popularity data that its records name", async () => {
+    const path = await plantSet(onTestFinished);
+    await writeFile(join(path, "popularity.json"), '{"shared": 7}');
+    const house = await startHouse(onTestFinished, path, await temporaryDirectory(onTestFinished));
+    await house.pull("hello");
+    const store = await openIn(house.statePath);
+    await collectIn(store, { keepMs: 0, graceMs: 0 });
+    expect(await keysOf(store, "layers/")).toStrictEqual([]);
+    house.pass(2 * 3_600_000);
+    await house.pull("hello");
+    expect(await faultsOf(store)).toStrictEqual([]);
   });
 });
