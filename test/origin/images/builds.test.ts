@@ -296,6 +296,8 @@ describe("builds beyond the limits", gated, () => {
     await leaver.ended;
     await until("the second has left", () => house.pending() === 1);
     const third = house.pull("three");
+    // Until then nobody needs the slot, and the one that was left would have it.
+    await until("the third is in the queue", () => toRealise(house) === 3);
     await set.open("one");
     await first;
     await set.running("three");
