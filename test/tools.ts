@@ -35,6 +35,9 @@ const TEST_TOOLS: readonly Tool[] = [
   // Makes the roots of other machines, which test/hosts runs in.
   ["mmdebstrap", "mmdebstrap"],
   ["patchelf", "patchelf"],
+  // Programs that Nix did not build.
+  ["gcc", "gcc"],
+  ["g++", "g++"],
 ];
 /** Up to bookworm docker.io has them. */
 const DOCKER_TOOLS: readonly Tool[] = [
