@@ -5,6 +5,7 @@
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { ReadableStore, StoredValue } from "../storage/blob-store.ts";
 import { COLLECTIONS, parseStorageKey, type StorageKey, type StoredKey } from "../storage/keys.ts";
+import { overEach } from "../storage/over-each.ts";
 import type { Checked, Counted, Finding, OnChecked } from "./finding.ts";
 import type { Named } from "./named-values.ts";
 import { type ReadValue, readValue } from "./read-value.ts";
@@ -30,9 +31,6 @@ interface Known {
   /** Outputs of which there is a record. */
   readonly recorded: Set<StorePath>;
 }
-
-/** Reads at a time: enough for a bucket far away, few enough to hold in memory. */
-const AT_ONCE = 16;
 
 export async function checkStorage(options: CheckOptions): Promise<Checked> {
   const { store, reads, onChecked, signal } = options;
@@ -160,15 +158,4 @@ function orphansOf(values: readonly Listed[], known: Known): Readonly<Record<str
 
 function sumOf(values: readonly StoredValue[]): number {
   return values.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-async function overEach<Item>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await work(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }

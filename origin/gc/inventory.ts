@@ -13,8 +13,8 @@ import {
   type StoredKey,
   storageKey,
 } from "../storage/keys.ts";
+import { overEach } from "../storage/over-each.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
-import { overEach } from "./over-each.ts";
 
 export interface Held extends StoredValue {
   readonly of: StoredKey;

@@ -4,10 +4,10 @@
 
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type Collection, parseStorageKey, type StorageKey, storageKey } from "../storage/keys.ts";
+import { overEach } from "../storage/over-each.ts";
 import type { Held, Inventory } from "./inventory.ts";
 import { createNeeds } from "./needs.ts";
 import { NAMED, NAMES } from "./order.ts";
-import { overEach } from "./over-each.ts";
 
 export interface SweepOptions {
   readonly store: Pick<BlobStore, "list" | "lookup" | "remember" | "remove">;
