@@ -103,7 +103,7 @@ async function readObject({ kind, name }: ParsedKey, object: R2ObjectBody): Prom
     case "pointer":
       return readPointer(await object.bytes(), object.customMetadata);
     case "pins":
-      return readPins(await object.text());
+      return readPins(await object.bytes());
     default:
       await object.body.cancel();
       return [];
@@ -122,7 +122,7 @@ async function readKv(
     case "pointer":
       return readPointer(bytes, metadata);
     case "pins":
-      return readPins(new TextDecoder().decode(bytes));
+      return readPins(bytes);
     case "record": {
       if (!(await hasDigest(bytes, metadata))) return null;
       const record = parsePackageRecord(parseJson(bytes));
@@ -162,8 +162,8 @@ async function readPointer(bytes: Uint8Array, facts: unknown): Promise<Reading> 
   return pointer === undefined ? null : [manifestKey(pointer.manifest.digest, bytes.length)];
 }
 
-function readPins(text: string): Reading {
-  return parseTagPins(text) === undefined ? null : [];
+function readPins(bytes: Uint8Array): Reading {
+  return parseTagPins(parseJson(bytes)) === undefined ? null : [];
 }
 
 function blob(digest: Digest, sizeBytes: number | null): NamedValue {

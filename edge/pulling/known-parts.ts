@@ -2,8 +2,7 @@
 // from KV. Records are accepted only when their layers are in R2, so what is composed of them never
 // names a missing layer.
 
-import * as v from "valibot";
-import { type TagPins, tagPinsSchema } from "../../registry/between/tag-pins.ts";
+import type { TagPins } from "../../registry/between/tag-pins.ts";
 import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
 import { parseFound } from "../../registry/image/lookup.ts";
 import { partsOf } from "../../registry/image/part.ts";
@@ -17,6 +16,7 @@ import { namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts"
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Edge } from "../request/edge.ts";
 import { kvKey } from "../storage/keys.ts";
+import { parseTagPins } from "../storage/tag-pins.ts";
 import { attemptKv } from "../storage/tiers.ts";
 
 /** KV's limit on one bulk read. */
@@ -34,11 +34,6 @@ export async function knownPins(edge: Edge, tag: Tag | null): Promise<KnownPins>
   const known = await attemptKv(edge, () => edge.kv.get(keys, "json"));
   const [latest, own] = keys.map((key) => parseTagPins(known?.get(key)));
   return { latest, own };
-}
-
-function parseTagPins(json: unknown): TagPins | undefined {
-  const parsed = v.safeParse(tagPinsSchema, json);
-  return parsed.success ? parsed.output : undefined;
 }
 
 /** Whether each of the names is a package on one of the platforms, at a pin that the tag has. */

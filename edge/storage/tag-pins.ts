@@ -9,6 +9,7 @@ import {
   type TagPins,
   tagPinsSchema,
 } from "../../registry/between/tag-pins.ts";
+import { parseJson } from "../../registry/http/json.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Edge } from "../request/edge.ts";
@@ -39,7 +40,8 @@ async function mergeInR2(edge: Edge, key: string, told: TagPins, most: number): 
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts += 1) {
     const object = await edge.r2.get(key);
     const text = await object?.text();
-    const merged = mergeTagPins(parseTagPins(text), told, most);
+    const stored = text === undefined ? undefined : parseTagPins(parseJson(text));
+    const merged = mergeTagPins(stored, told, most);
     const mergedText = JSON.stringify(merged);
     if (mergedText === text) return merged;
     const written = await edge.r2.put(key, mergedText, {
@@ -81,13 +83,8 @@ async function copyToKv(edge: Edge, key: string, pins: TagPins): Promise<void> {
   if ((await edge.kv.get(key)) !== text) await edge.kv.put(key, text);
 }
 
-export function parseTagPins(text: string | undefined): TagPins | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const parsed = v.safeParse(tagPinsSchema, JSON.parse(text));
-    return parsed.success ? parsed.output : undefined;
-  } catch {
-    // Unreadable is unknown: what is told now takes its place.
-    return undefined;
-  }
+/** Unreadable is unknown: what is told now takes its place. */
+export function parseTagPins(json: unknown): TagPins | undefined {
+  const parsed = v.safeParse(tagPinsSchema, json);
+  return parsed.success ? parsed.output : undefined;
 }
