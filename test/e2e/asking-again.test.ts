@@ -28,8 +28,8 @@ let host: string;
 const asked: Asked[] = [];
 let containerd: Containerd | undefined;
 let dockerd: Dockerd | undefined;
-const withoutContainerd = missingClient("containerd") || missingClient("ctr");
-const withoutDocker = missingClient("dockerd") || missingClient("docker");
+const withoutContainerd = missingClient("containerd", "ctr");
+const withoutDocker = missingClient("dockerd", "docker");
 
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-asking-again-"));

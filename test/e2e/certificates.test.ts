@@ -70,7 +70,7 @@ let image: string;
 const ports = { ours: 0, strange: 0 };
 const servers: Server[] = [];
 
-const missing = ["podman", "runc"].map(missingClient).find((reason) => reason !== false) ?? false;
+const missing = missingClient("podman", "runc");
 
 describe("podman run", skipWhere(missing), () => {
   beforeAll(async () => {

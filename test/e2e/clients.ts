@@ -34,11 +34,20 @@ const FOR_ROOT: ReadonlySet<string> = new Set([
   "dockerd",
 ]);
 
-/** Why the tests of a client cannot run here, or false. */
-export function missingClient(program: string): string | false {
-  if (FOR_ROOT.has(program) && process.getuid?.() !== 0) return `${program} is run as root`;
-  const { error } = spawnSync(program, ["--version"]);
-  return error === undefined ? false : `${program} is not installed`;
+/** Why the tests of a client, or of several, cannot run here, or false. */
+export function missingClient(...programs: readonly string[]): string | false {
+  for (const program of programs) {
+    if (FOR_ROOT.has(program) && process.getuid?.() !== 0) return `${program} is run as root`;
+    const { error } = spawnSync(program, ["--version"]);
+    if (error !== undefined) return `${program} is not installed`;
+  }
+  return false;
+}
+
+/** The same of those that unpack with owners, or mount. */
+export function missingAsRoot(...programs: readonly string[]): string | false {
+  if (process.getuid?.() !== 0) return "unpacking with owners and mounting needs root";
+  return missingClient(...programs);
 }
 
 export function skopeoCopy(registryUrl: string, image: string, target: string): ClientResult {

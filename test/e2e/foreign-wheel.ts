@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { missingClient } from "./clients.ts";
 import { run } from "./daemon.ts";
 
-export const missingCompilers = missingClient("gcc") || missingClient("g++");
+export const missingCompilers = missingClient("gcc", "g++");
 
 /** Without Python's headers, which the machine need not have: 1013 is the version of its interface. */
 const MODULE = `

@@ -56,7 +56,7 @@ describe("a program of anybody's", skipWhere(hidesHost), () => {
   });
 });
 
-const withoutContainerd = missingClient("containerd") || missingClient("ctr");
+const withoutContainerd = missingClient("containerd", "ctr");
 
 describe("NIXPORT_ZSTD=never", skipWhere(withoutContainerd), () => {
   test("gives a client that reads zstd gzip, at the edge and at the origin alone", async () => {

@@ -6,7 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { skipWhere } from "../skip-where.ts";
-import { get, missingClient, podmanOptions, podmanReset, runClient } from "./clients.ts";
+import {
+  get,
+  missingAsRoot,
+  missingClient,
+  podmanOptions,
+  podmanReset,
+  runClient,
+} from "./clients.ts";
 import { removeStorage, run } from "./daemon.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { startDockerd } from "./dockerd.ts";
@@ -42,11 +49,6 @@ afterAll(async () => {
   if (scratch) await removeStorage(scratch);
 });
 
-function missing(...programs: readonly string[]): string | false {
-  if (process.getuid?.() !== 0) return "unpacking with owners and mounting needs root";
-  return programs.map(missingClient).find((reason) => reason !== false) ?? false;
-}
-
 const linesOf = (output: string) => output.trim().split("\n");
 
 test("are one image in any order", async () => {
@@ -66,7 +68,7 @@ test("are one image in any order", async () => {
   }
 });
 
-describe("podman run", skipWhere(missing("podman", "runc")), () => {
+describe("podman run", skipWhere(missingAsRoot("podman", "runc")), () => {
   const podman = (options: readonly string[], image: string, script: string) => {
     const { code, stdout, stderr } = runClient("podman", [
       ...podmanOptions(scratch),
@@ -161,7 +163,7 @@ describe("podman run", skipWhere(missing("podman", "runc")), () => {
   });
 });
 
-describe("buildah bud", skipWhere(missing("buildah", "gcc")), () => {
+describe("buildah bud", skipWhere(missingAsRoot("buildah", "gcc")), () => {
   test("copies a foreign program into fhs, to where the image has a link, and runs it", async () => {
     const context = await mkdtemp(join(scratch, "context-"));
     await copyFile(join(foreign, "c"), join(context, "own"));
@@ -183,7 +185,7 @@ describe("buildah bud", skipWhere(missing("buildah", "gcc")), () => {
   });
 });
 
-describe("docker run", skipWhere(missing("dockerd", "docker")), () => {
+describe("docker run", skipWhere(missingAsRoot("dockerd", "docker")), () => {
   test("runs programs that Nix did not build, also on a read-only root", async () => {
     const dockerd = await startDockerd(await mkdtemp(join(scratch, "dockerd-")));
     try {
@@ -200,7 +202,7 @@ describe("docker run", skipWhere(missing("dockerd", "docker")), () => {
   });
 });
 
-describe("bubblewrap", skipWhere(missing("skopeo", "umoci", "bwrap")), () => {
+describe("bubblewrap", skipWhere(missingAsRoot("skopeo", "umoci", "bwrap")), () => {
   test("runs programs that Nix did not build on a root that umoci unpacked", async () => {
     const folder = await mkdtemp(join(scratch, "umoci-"));
     const source = ["--src-tls-verify=false", `docker://${host}/${IMAGE}`];

@@ -43,10 +43,7 @@ afterAll(async () => {
   if (scratch) await removeStorage(scratch);
 });
 
-const missing = (...programs: readonly string[]) =>
-  programs.map(missingClient).find((reason) => reason !== false) ?? false;
-
-describe("podman run", skipWhere(missing("podman", "runc")), () => {
+describe("podman run", skipWhere(missingClient("podman", "runc")), () => {
   const podman = (options: readonly string[], ...script: readonly string[]) => {
     const { code, stdout, stderr } = runClient("podman", [
       ...podmanOptions(scratch),
@@ -90,7 +87,7 @@ describe("podman run", skipWhere(missing("podman", "runc")), () => {
   });
 });
 
-describe("buildah bud", skipWhere(missing("buildah")), () => {
+describe("buildah bud", skipWhere(missingClient("buildah")), () => {
   test("collects garbage in one layer, and builds in the next", async () => {
     const context = await mkdtemp(join(scratch, "context-"));
     const lines = [`FROM ${image}`, `ENV ${OFFLINE.replace("=", '="')}"`, `RUN ${COLLECT}`];
@@ -107,7 +104,7 @@ describe("buildah bud", skipWhere(missing("buildah")), () => {
   });
 });
 
-describe("docker run", skipWhere(missing("dockerd", "docker")), () => {
+describe("docker run", skipWhere(missingClient("dockerd", "docker")), () => {
   test("keeps all that the image holds when garbage is collected", async () => {
     const folder = await mkdtemp(join(scratch, "dockerd-"));
     const dockerd = await startDockerd(folder);

@@ -204,7 +204,7 @@ function assertOwn(listing: Listing): void {
   expect(new Set(loaders.map((path) => basename(path)))).toStrictEqual(new Set([own]));
 }
 
-const withoutDocker = missingClient("dockerd") || missingClient("docker");
+const withoutDocker = missingClient("dockerd", "docker");
 
 describe("containerd", skipWhere(missingClient("ctr")), () => {
   test("takes the machine's own image out of an index", async () => {

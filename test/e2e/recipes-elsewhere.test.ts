@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { skipWhere } from "../skip-where.ts";
 import { makeCertificates } from "../stand-ins/tls.ts";
 import { NGINX } from "../tools.ts";
-import { missingClient, podmanOptions, podmanReset } from "./clients.ts";
+import { missingAsRoot, missingClient, podmanOptions, podmanReset } from "./clients.ts";
 import { startContainerd } from "./containerd.ts";
 import { removeStorage, run, startDaemon } from "./daemon.ts";
 import { type Deployment, deploy, freePort } from "./deployment.ts";
@@ -20,11 +20,6 @@ const LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
 let scratch: string;
 let deployment: Deployment;
 let host: string;
-
-function missing(...programs: readonly string[]): string | false {
-  if (process.getuid?.() !== 0) return "unpacking with owners and mounting needs root";
-  return programs.map(missingClient).find((reason) => reason !== false) ?? false;
-}
 
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-elsewhere-"));
@@ -41,7 +36,7 @@ afterAll(async () => {
 describe("Kubernetes", () => {
   test(
     "debugs with a user that is a number and not 0",
-    skipWhere(missing("skopeo", "podman")),
+    skipWhere(missingAsRoot("skopeo", "podman")),
     async () => {
       const image = take(example("debug", host), /--image=(\S+)/);
       const inspect = ["inspect", "--config", "--tls-verify=false", `docker://${image}`];
@@ -62,7 +57,7 @@ describe("Kubernetes", () => {
 
   test(
     "mounts an image twice, where no Nix is",
-    skipWhere(missing("skopeo", "umoci", "bwrap")),
+    skipWhere(missingAsRoot("skopeo", "umoci", "bwrap")),
     async () => {
       const pod = example("pod", host);
       const folder = await mkdtemp(join(scratch, "volume-"));
@@ -81,7 +76,7 @@ describe("Kubernetes", () => {
 });
 
 describe("a registry without TLS", () => {
-  test("is read by Podman as it is told", skipWhere(missing("podman")), async () => {
+  test("is read by Podman as it is told", skipWhere(missingAsRoot("podman")), async () => {
     const file = join(scratch, "registries.conf");
     const pull = [...podmanOptions(scratch), "pull", "--quiet", `${host}/hello`];
     await writeFile(file, "");
@@ -98,18 +93,22 @@ describe("a registry without TLS", () => {
     expect(await run("podman", images)).not.toContain(id);
   });
 
-  test("is read by containerd as it is told", skipWhere(missing("containerd", "ctr")), async () => {
-    const containerd = await startContainerd(join(scratch, "containerd"));
-    onTestFinished(() => containerd.stop());
-    // No other setting leads from that name to this registry.
-    const hosts = join(scratch, "hosts", REGISTRY);
-    await mkdir(hosts, { recursive: true });
-    await writeFile(join(hosts, "hosts.toml"), example("insecureContainerd", host));
-    const listing = await containerd.unpack(`${REGISTRY}/hello:latest`, "recipes", [
-      ...["--hosts-dir", join(scratch, "hosts")],
-    ]);
-    expect(listing.has("bin/hello")).toBe(true);
-  });
+  test(
+    "is read by containerd as it is told",
+    skipWhere(missingAsRoot("containerd", "ctr")),
+    async () => {
+      const containerd = await startContainerd(join(scratch, "containerd"));
+      onTestFinished(() => containerd.stop());
+      // No other setting leads from that name to this registry.
+      const hosts = join(scratch, "hosts", REGISTRY);
+      await mkdir(hosts, { recursive: true });
+      await writeFile(join(hosts, "hosts.toml"), example("insecureContainerd", host));
+      const listing = await containerd.unpack(`${REGISTRY}/hello:latest`, "recipes", [
+        ...["--hosts-dir", join(scratch, "hosts")],
+      ]);
+      expect(listing.has("bin/hello")).toBe(true);
+    },
+  );
 });
 
 const noNginx = !existsSync(NGINX) && "nginx is not installed";

@@ -29,10 +29,6 @@ let scratch: string;
 let deployment: Deployment;
 let host: string;
 
-function missing(...programs: readonly string[]): string | false {
-  return programs.map(missingClient).find((reason) => reason !== false) ?? false;
-}
-
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-jobs-"));
   deployment = await deploy();
@@ -76,8 +72,8 @@ async function plantWork(): Promise<string> {
 }
 
 const ENGINES = [
-  { name: "docker", start: startDocker, needs: missing("dockerd", "docker", "git") },
-  { name: "podman", start: startPodman, needs: missing("podman", "runc", "git") },
+  { name: "docker", start: startDocker, needs: missingClient("dockerd", "docker", "git") },
+  { name: "podman", start: startPodman, needs: missingClient("podman", "runc", "git") },
 ];
 
 for (const { name, needs, start: startEngine } of ENGINES) {

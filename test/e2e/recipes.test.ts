@@ -31,10 +31,6 @@ let scratch: string;
 let deployment: Deployment;
 let host: string;
 
-function missing(...programs: readonly string[]): string | false {
-  return programs.map(missingClient).find((reason) => reason !== false) ?? false;
-}
-
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), "nixport-builds-"));
   deployment = await deploy();
@@ -68,7 +64,7 @@ test("every block of the page has a name here", () => {
   expect(blocksOf("recipes.md").map(({ place }) => place)).toStrictEqual(Object.values(EXAMPLES));
 });
 
-describe("docker", skipWhere(missing("dockerd", "docker")), () => {
+describe("docker", skipWhere(missingClient("dockerd", "docker")), () => {
   let dockerd: Dockerd;
   beforeAll(async () => {
     const settings = JSON.parse(example("insecureDocker", REGISTRY));
@@ -119,7 +115,7 @@ describe("docker", skipWhere(missing("dockerd", "docker")), () => {
   });
 });
 
-describe("buildah bud", skipWhere(missing("buildah", "podman")), () => {
+describe("buildah bud", skipWhere(missingClient("buildah", "podman")), () => {
   beforeAll(async () => {
     const load = ["import", await plantSystem(), "docker.io/library/debian:12"];
     await run("podman", [...podmanOptions(scratch), ...load]);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { skipWhere } from "../skip-where.ts";
-import { missingClient, podmanOptions, podmanReset, runClient } from "./clients.ts";
+import { missingAsRoot, missingClient, podmanOptions, podmanReset, runClient } from "./clients.ts";
 import { removeStorage, run } from "./daemon.ts";
 import { type Deployment, deploy } from "./deployment.ts";
 import { startDockerd } from "./dockerd.ts";
@@ -38,12 +38,7 @@ afterAll(async () => {
   if (scratch) await removeStorage(scratch);
 });
 
-function missing(...programs: readonly string[]): string | false {
-  if (process.getuid?.() !== 0) return "unpacking with owners and mounting needs root";
-  return programs.map(missingClient).find((reason) => reason !== false) ?? false;
-}
-
-describe("podman run", skipWhere(missing("podman", "runc")), () => {
+describe("podman run", skipWhere(missingAsRoot("podman", "runc")), () => {
   const podman = (options: readonly string[], image: string, script: string, shell = "bash") => {
     const { code, stdout, stderr } = runClient("podman", [
       ...podmanOptions(scratch),
@@ -136,7 +131,7 @@ describe("podman run", skipWhere(missing("podman", "runc")), () => {
   });
 });
 
-describe("buildah bud", skipWhere(missing("buildah")), () => {
+describe("buildah bud", skipWhere(missingAsRoot("buildah")), () => {
   test("finds what is copied to /usr/local/bin, as a user that nobody knows", async () => {
     const context = await mkdtemp(join(scratch, "context-"));
     await writeFile(join(context, "app"), "#!/bin/sh\necho own\n", { mode: 0o755 });
@@ -159,7 +154,7 @@ describe("buildah bud", skipWhere(missing("buildah")), () => {
   });
 });
 
-describe("docker run", skipWhere(missing("dockerd", "docker")), () => {
+describe("docker run", skipWhere(missingAsRoot("dockerd", "docker")), () => {
   test("commits as anybody, also on a read-only root", async () => {
     const folder = await mkdtemp(join(scratch, "dockerd-"));
     const dockerd = await startDockerd(folder);
@@ -181,41 +176,45 @@ describe("docker run", skipWhere(missing("dockerd", "docker")), () => {
   });
 });
 
-describe("a root that nothing can be written to", skipWhere(missing("skopeo", "umoci")), () => {
-  let bundle: string;
-  beforeAll(async () => {
-    const folder = await mkdtemp(join(scratch, "umoci-"));
-    const source = ["--src-tls-verify=false", `docker://${host}/${IMAGE}`];
-    await run("skopeo", ["copy", "--quiet", ...source, `oci:${folder}/layout:image`]);
-    bundle = join(folder, "bundle");
-    await run("umoci", ["unpack", "--image", `${folder}/layout:image`, bundle]);
-  });
-  /** Where nobody can write to the root from outside either, so that no mount point can be made. */
-  const sealed = (program: string, args: readonly string[]) => {
-    const seal = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; exec "$@"';
-    const root = join(bundle, "rootfs");
-    return run("unshare", ["--mount", "sh", "-ec", seal, "sh", root, program, ...args]);
-  };
-  const script = "ls -d /proc/self /dev/null; touch /file 2>/dev/null || echo read-only";
-  const expected = "/dev/null\n/proc/self\nread-only\n";
+describe(
+  "a root that nothing can be written to",
+  skipWhere(missingAsRoot("skopeo", "umoci")),
+  () => {
+    let bundle: string;
+    beforeAll(async () => {
+      const folder = await mkdtemp(join(scratch, "umoci-"));
+      const source = ["--src-tls-verify=false", `docker://${host}/${IMAGE}`];
+      await run("skopeo", ["copy", "--quiet", ...source, `oci:${folder}/layout:image`]);
+      bundle = join(folder, "bundle");
+      await run("umoci", ["unpack", "--image", `${folder}/layout:image`, bundle]);
+    });
+    /** Where nobody can write to the root from outside either, so that no mount point can be made. */
+    const sealed = (program: string, args: readonly string[]) => {
+      const seal = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; exec "$@"';
+      const root = join(bundle, "rootfs");
+      return run("unshare", ["--mount", "sh", "-ec", seal, "sh", root, program, ...args]);
+    };
+    const script = "ls -d /proc/self /dev/null; touch /file 2>/dev/null || echo read-only";
+    const expected = "/dev/null\n/proc/self\nread-only\n";
 
-  test("is run by runc", skipWhere(missing("runc")), async () => {
-    const file = join(bundle, "config.json");
-    const config = JSON.parse(await readFile(file, "utf8"));
-    Object.assign(config.process, { terminal: false, args: ["/bin/bash", "-c", script] });
-    config.process.user = { uid: 65_532, gid: 65_532 };
-    config.root.readonly = true;
-    await writeFile(file, JSON.stringify(config));
-    const state = ["--root", join(bundle, "state")];
-    const name = `nixport-${process.pid}`;
-    const args = [...state, "run", "--bundle", bundle, name];
-    expect(await sealed("runc", args)).toBe(expected);
-  });
+    test("is run by runc", skipWhere(missingAsRoot("runc")), async () => {
+      const file = join(bundle, "config.json");
+      const config = JSON.parse(await readFile(file, "utf8"));
+      Object.assign(config.process, { terminal: false, args: ["/bin/bash", "-c", script] });
+      config.process.user = { uid: 65_532, gid: 65_532 };
+      config.root.readonly = true;
+      await writeFile(file, JSON.stringify(config));
+      const state = ["--root", join(bundle, "state")];
+      const name = `nixport-${process.pid}`;
+      const args = [...state, "run", "--bundle", bundle, name];
+      expect(await sealed("runc", args)).toBe(expected);
+    });
 
-  test("is entered by bubblewrap", skipWhere(missing("bwrap")), async () => {
-    const root = ["--ro-bind", join(bundle, "rootfs"), "/", "--dev", "/dev", "--proc", "/proc"];
-    const writable = ["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"];
-    const command = [...root, ...writable, "/bin/bash", "-c", script];
-    expect(await sealed("bwrap", command)).toBe(expected);
-  });
-});
+    test("is entered by bubblewrap", skipWhere(missingAsRoot("bwrap")), async () => {
+      const root = ["--ro-bind", join(bundle, "rootfs"), "/", "--dev", "/dev", "--proc", "/proc"];
+      const writable = ["--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"];
+      const command = [...root, ...writable, "/bin/bash", "-c", script];
+      expect(await sealed("bwrap", command)).toBe(expected);
+    });
+  },
+);

@@ -9,7 +9,7 @@ import { chooseVariant, VARIANT_HEADER } from "../../registry/http/negotiation.t
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import { namesOf, parseRepository } from "../../registry/naming/recipe.ts";
 import { skipWhere } from "../skip-where.ts";
-import { get, missingClient, podmanOptions } from "./clients.ts";
+import { get, missingAsRoot, podmanOptions } from "./clients.ts";
 import { type Containerd, startContainerd } from "./containerd.ts";
 import { removeStorage, run } from "./daemon.ts";
 import { type Deployment, deploy } from "./deployment.ts";
@@ -111,17 +111,12 @@ function found<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): Value {
   return value;
 }
 
-function missing(...programs: readonly string[]): string | false {
-  if (process.getuid?.() !== 0) return "unpacking with owners and mounting needs root";
-  return programs.map(missingClient).find((reason) => reason !== false) ?? false;
-}
-
 function copyToLayout(reference: string, layout: string): Promise<string> {
   const source = `docker://${reference}`;
   return run("skopeo", ["copy", "--src-tls-verify=false", source, `oci:${layout}:image`]);
 }
 
-describe("skopeo copy", skipWhere(missing("skopeo")), () => {
+describe("skopeo copy", skipWhere(missingAsRoot("skopeo")), () => {
   unpacksAll({
     // What it gets by itself, umoci is asked to unpack, which pulls with skopeo too.
     forms: ["by itself", "docker-gzip"],
@@ -132,7 +127,7 @@ describe("skopeo copy", skipWhere(missing("skopeo")), () => {
   });
 });
 
-describe("umoci unpack", skipWhere(missing("skopeo", "umoci")), () => {
+describe("umoci unpack", skipWhere(missingAsRoot("skopeo", "umoci")), () => {
   unpacksAll({
     // It reads no zstd. Docker's manifest is made one of OCI by skopeo, with the same layers.
     forms: ["oci-gzip", "docker-gzip"],
@@ -145,7 +140,7 @@ describe("umoci unpack", skipWhere(missing("skopeo", "umoci")), () => {
   });
 });
 
-describe("podman pull", skipWhere(missing("podman", "runc")), () => {
+describe("podman pull", skipWhere(missingAsRoot("podman", "runc")), () => {
   unpacksAll({
     // Also before the version that gets zstd by itself it unpacks it.
     forms: ["by itself", "oci-zstd", "docker-gzip"],
@@ -163,7 +158,7 @@ describe("podman pull", skipWhere(missing("podman", "runc")), () => {
   });
 });
 
-describe("ctr images pull", skipWhere(missing("containerd", "ctr")), () => {
+describe("ctr images pull", skipWhere(missingAsRoot("containerd", "ctr")), () => {
   let containerd: Containerd;
   let folder: string;
   beforeAll(async () => {
@@ -182,7 +177,7 @@ describe("ctr images pull", skipWhere(missing("containerd", "ctr")), () => {
   });
 });
 
-describe("docker pull", skipWhere(missing("dockerd", "docker")), () => {
+describe("docker pull", skipWhere(missingAsRoot("dockerd", "docker")), () => {
   let dockerd: Dockerd;
   let folder: string;
   beforeAll(async () => {

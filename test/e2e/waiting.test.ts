@@ -63,8 +63,7 @@ function waits({ pull, names }: RealClient): void {
   }
 }
 
-const skip = (...programs: readonly string[]) =>
-  skipWhere(hidesHost || (programs.map(missingClient).find((reason) => reason !== false) ?? false));
+const skip = (...programs: readonly string[]) => skipWhere(hidesHost || missingClient(...programs));
 
 describe("skopeo", skip("skopeo"), () => {
   waits({
