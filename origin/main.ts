@@ -4,6 +4,7 @@
 import { join } from "node:path";
 import { createApp } from "./app.ts";
 import { createEdgeClient } from "./backfill/edge-client.ts";
+import type { AnsweredImage } from "./backfill/entry.ts";
 import { type Outbox, openOutbox } from "./backfill/outbox.ts";
 import { createPusher } from "./backfill/push.ts";
 import type { Config } from "./configuration/config.ts";
@@ -127,15 +128,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       log,
     });
   }
-  refresh.start({
-    lookups,
-    images,
-    kept,
-    answered,
-    pulls,
-    give: async (image) => outbox?.add(image),
-  });
-  const { access, platforms, zstd } = config;
+  const give = async (image: AnsweredImage) => outbox?.add(image);
+  refresh.start({ lookups, images, kept, answered, pulls, give });
+  const { access, platforms, zstd, redirectStatus } = config;
   const app = createApp({
     ...{ platforms, zstd, pins, lookups },
     images: createTaggedImages({ pins, images, refresh, now }),
@@ -144,18 +139,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     lost: createLostLayers({ nix, maker, layers, held, signal }),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },
-    ...{
-      store,
-      ...{ recent, kept, pulls },
-      links,
-      redirectStatus: config.redirectStatus,
-      outbox,
-      access,
-      holds: config,
-      secretKeys,
-      log,
-      now,
-    },
+    ...{ store, links, redirectStatus, outbox, recent, kept, pulls },
+    ...{ access, holds: config, secretKeys, log, now },
   });
   await packerReady;
   const collector = collectOnTimer({ ...config, store, edge, now, log, signal });
