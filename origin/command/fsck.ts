@@ -1,7 +1,6 @@
 // `nixport fsck`: reads all that an origin and its edge have stored, says what is wrong with it, and has it
 // mended.
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createEdgeClient } from "../backfill/edge-client.ts";
@@ -14,10 +13,10 @@ import { openWorkshop, type Workshop } from "../fsck/workshop.ts";
 import { createLog } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openForReading, openStorage } from "../storage/open-storage.ts";
-import { fail, UsageError, wrongConfiguration } from "./process.ts";
+import { fail, UsageError } from "./process.ts";
 import { showProgress } from "./progress.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
-import { withSubject } from "./with-subject.ts";
+import { storedConfig, withSubject } from "./with-subject.ts";
 
 const HELP = `usage: npm run nixport -- fsck [--repair] [--only SIDE] [--json]
 
@@ -74,13 +73,9 @@ async function look(
   { repair, only }: Wish,
   { signal }: CommandContext,
 ): Promise<FsckReport> {
-  const { config, problems, isEdgeAssumed } = subject;
-  if (config === null) fail(wrongConfiguration(problems));
-  const { storagePath, edgeUrl, secretKeys } = config;
+  const config = storedConfig(subject);
+  const { edgeUrl, secretKeys } = config;
   if (only === "edge" && edgeUrl === null) fail("NIXPORT_EDGE_URL is not set: there is no edge");
-  // A misspelt place would be made, or found to be in order.
-  if (config.bucket === null && !existsSync(storagePath))
-    fail(`nothing is stored at ${storagePath}`);
   const options = { now: Date.now, log: createLog({ ...config.logStyle, level: "warn" }) };
   const own = repair ? (await openStorage(config, options)).store : null;
   const lookAtOwn = async () => {
@@ -100,7 +95,7 @@ async function look(
     lookAtEdge({ edge: client, store: own, onChecked, signal }),
   );
   // Of a machine whose origin never had an edge beside it.
-  const isMissed = "notTold" in edge && isEdgeAssumed && only === null;
+  const isMissed = "notTold" in edge && subject.isEdgeAssumed && only === null;
   return { origin, edge: isMissed ? { ...edge, isAssumed: true } : edge };
 }
 

@@ -1,7 +1,6 @@
 // `nixport gc`: takes away what an origin has stored and nobody has pulled for long, and keeps the list of
 // images that stay whether anybody pulls them or not.
 
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { createEdgeClient } from "../backfill/edge-client.ts";
 import type { Config } from "../configuration/config.ts";
@@ -15,10 +14,10 @@ import { imageName, pinImage, pinnedImages, unpinImage } from "../pulled/pinned-
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openStorage } from "../storage/open-storage.ts";
 import { parseByteCount, parseDuration } from "../words/quantities.ts";
-import { fail, UsageError, wrongConfiguration } from "./process.ts";
+import { fail, UsageError } from "./process.ts";
 import { showProgress } from "./progress.ts";
 import type { CommandContext, Subcommand } from "./subcommand.ts";
-import { withSubject } from "./with-subject.ts";
+import { storedConfig, withSubject } from "./with-subject.ts";
 
 const HELP = `usage: npm run nixport -- gc [--keep <duration>] [--max-bytes <size>] [--store] [--dry-run] [--json]
        npm run nixport -- gc --pin <image> | --unpin <image> | --pinned
@@ -136,14 +135,11 @@ function namedImage(text: string): string {
   throw new UsageError(`${JSON.stringify(text)} is no image: shell/git, git:tag or git@sha256:…`);
 }
 
-async function openStored({ config, problems, isEdgeAssumed }: Subject): Promise<Stored> {
-  if (config === null) fail(wrongConfiguration(problems));
-  const { storagePath, bucket, logStyle } = config;
-  // A misspelt place would be made, or found to be in order.
-  if (bucket === null && !existsSync(storagePath)) fail(`nothing is stored at ${storagePath}`);
-  const options = { now: Date.now, log: createLog({ ...logStyle, level: "warn" }) };
+async function openStored(subject: Subject): Promise<Stored> {
+  const config = storedConfig(subject);
+  const options = { now: Date.now, log: createLog({ ...config.logStyle, level: "warn" }) };
   const { store } = await openStorage(config, options);
-  return { config, store, isEdgeAssumed };
+  return { config, store, isEdgeAssumed: subject.isEdgeAssumed };
 }
 
 async function collectNix(
