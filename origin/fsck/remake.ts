@@ -22,8 +22,8 @@ import { NO_POPULARITY, type Popularity, parsePopularity } from "../layers/popul
 import type { BlobStore } from "../storage/blob-store.ts";
 import { parseStorageKey, type StorageKey, storageKey } from "../storage/keys.ts";
 import { ALWAYS } from "../waiting/demand.ts";
-import { knownNames, knownRecipes } from "./known-images.ts";
 import type { Wanted } from "./repair.ts";
+import { knownNames, knownRecipes } from "./told-images.ts";
 import type { Workshop } from "./workshop.ts";
 
 export interface RemakeOptions {

@@ -88,7 +88,7 @@ export function openBucket(
     try {
       return await fetch(url, { headers, redirect: "error", signal: deadline.signal });
     } finally {
-      // The body then takes what it takes.
+      // The body then takes what it takes; one that stops for five minutes fetch gives up itself.
       clearTimeout(timer);
     }
   }
