@@ -11,21 +11,20 @@ import {
   onTestFinished,
   test,
 } from "vitest";
-import { createEdgeClient, type EdgeClient } from "../../../origin/backfill/edge-client.ts";
+import type { EdgeClient } from "../../../origin/backfill/edge-client.ts";
 import { checkEdge } from "../../../origin/fsck/check-edge.ts";
 import { type Looked, lookAtEdge } from "../../../origin/fsck/look.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
 import { storedJson } from "../../../origin/storage/stored-json.ts";
-import { parseSecretKeys } from "../../../registry/between/token.ts";
 import { ingestPath } from "../../../registry/http/route.ts";
 import type { PackageName } from "../../../registry/naming/recipe.ts";
 import { temporaryDirectory } from "../../origin/fixture.ts";
 import { pinOf } from "../../registry/fixture.ts";
-import { NOW_MS } from "../controls.ts";
 import { imageOf, type Stock, stockOf } from "../stock.ts";
-import { operationsOf, SECRET, startWorld, type World } from "../world.ts";
+import { operationsOf, startWorld, type World } from "../world.ts";
+import { edgeClientOf, emptyStores, storesOf } from "./from-origin.ts";
 
 const PIN = pinOf("a".repeat(40));
 const IMAGES = ["git", "htop/git"];
@@ -37,17 +36,13 @@ let edge: EdgeClient;
 
 beforeAll(async () => {
   [world, stock] = await Promise.all([startWorld(), stockOf(["git", "htop"])]);
-  const secretKeys = parseSecretKeys(SECRET);
-  assert(typeof secretKeys !== "string");
-  edge = createEdgeClient({ url: world.edge.url, secretKeys, now: () => NOW_MS, signal });
+  edge = edgeClientOf(world, signal);
 });
 
 afterAll(() => world.close());
 
 beforeEach(async () => {
-  const [kv, r2] = await stores();
-  await Promise.all((await kv.list()).keys.map(({ name }) => kv.delete(name)));
-  await r2.delete((await r2.list()).objects.map(({ key }) => key));
+  await emptyStores(world);
   await world.backfill(stock, { tag: "latest", pin: PIN, repositories: IMAGES });
 });
 
@@ -80,7 +75,7 @@ async function look(store: BlobStore | null): Promise<Looked> {
 
 /** All keys of both stores, with what is under them. */
 async function contentOf(): Promise<Readonly<Record<string, string>>> {
-  const [kv, r2] = await stores();
+  const [kv, r2] = await storesOf(world);
   const content: Record<string, string> = {};
   for (const { name } of (await kv.list()).keys)
     content[`kv/${name}`] = (await kv.get(name, "text")) ?? "";
@@ -90,12 +85,9 @@ async function contentOf(): Promise<Readonly<Record<string, string>>> {
   return content;
 }
 
-const stores = () =>
-  Promise.all([world.edge.miniflare.getKVNamespace("KV"), world.edge.miniflare.getR2Bucket("R2")]);
-
 /** Changes one byte of the first value below a folder, and leaves what lies beside it. */
 async function damage(folder: string): Promise<string> {
-  const [kv, r2] = await stores();
+  const [kv, r2] = await storesOf(world);
   const [store = "", prefix = ""] = [folder.slice(0, 2), folder.slice(3)];
   const flipped = (text: string) => `${text.slice(0, 9)}~${text.slice(10)}`;
   if (store === "kv") {
@@ -150,7 +142,7 @@ describe("a check of an edge", () => {
 
   test("finds a digit of a record that is another, by the checksum beside it", async () => {
     const [store, before] = [await storeOf(), await contentOf()];
-    const [kv] = await stores();
+    const [kv] = await storesOf(world);
     const [{ name = "" } = {}] = (await kv.list({ prefix: "r/" })).keys;
     const { value, metadata } = await kv.getWithMetadata(name, "text");
     const changed = value?.replace(
@@ -165,7 +157,7 @@ describe("a check of an edge", () => {
 
   test("finds what names a blob that is gone, and has it given again", async () => {
     const [store, before] = [await storeOf(), await contentOf()];
-    const [, r2] = await stores();
+    const [, r2] = await storesOf(world);
     const [{ key = "" } = {}] = (await r2.list({ prefix: "blobs/" })).objects;
     await r2.delete(key);
     const { findings, repair } = await look(store);
@@ -182,7 +174,7 @@ describe("a check of an edge", () => {
 
   test("removes all that names what the origin has not either", async () => {
     const store = await openFilesystemStore(await temporaryDirectory(onTestFinished));
-    const [, r2] = await stores();
+    const [, r2] = await storesOf(world);
     const { objects } = await r2.list({ prefix: "blobs/" });
     await r2.delete(objects.map(({ key }) => key));
     const { repair } = await look(store);
@@ -195,7 +187,7 @@ describe("a check of an edge", () => {
   });
 
   test("counts blobs that nothing names, uploads and foreign keys, and leaves them", async () => {
-    const [kv, r2] = await stores();
+    const [kv, r2] = await storesOf(world);
     const { config } = await imageOf(stock, "htop");
     await world.push("PUT", ingestPath.blob(config.digest), config.bytes);
     await r2.put(`staging/${"a".repeat(64)}/upload`, "half");
@@ -209,7 +201,7 @@ describe("a check of an edge", () => {
   });
 
   test("is told of every value, page by page, with a few calls to the storage for each", async () => {
-    const [kv, r2] = await stores();
+    const [kv, r2] = await storesOf(world);
     const count = 205;
     const places = Array.from({ length: count }, (_, place) => String(place));
     await Promise.all(places.map((place) => kv.put(`x/${place}`, "x")));
@@ -236,14 +228,7 @@ describe("a check of an edge", () => {
   });
 
   test("says why an edge does not tell", async () => {
-    const secretKeys = parseSecretKeys("another secret than the edge's");
-    assert(typeof secretKeys !== "string");
-    const stranger = createEdgeClient({
-      url: world.edge.url,
-      secretKeys,
-      now: () => NOW_MS,
-      signal,
-    });
+    const stranger = edgeClientOf(world, signal, "another secret than the edge's");
     const looked = await lookAtEdge({
       ...{ edge: stranger, store: await storeOf(), onChecked: () => {}, signal },
     });

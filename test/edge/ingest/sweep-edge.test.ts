@@ -1,19 +1,18 @@
 // What an edge lets go with its origin: real KV and R2, and an origin's storage that has lost some of it.
 
 import { afterAll, assert, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
-import { createEdgeClient, type EdgeClient } from "../../../origin/backfill/edge-client.ts";
+import type { EdgeClient } from "../../../origin/backfill/edge-client.ts";
 import { lookAtEdge } from "../../../origin/fsck/look.ts";
 import { DAY_MS } from "../../../origin/gc/rules.ts";
 import { type SweptFolders, sweepEdge } from "../../../origin/gc/sweep-edge.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { type StorageKey, storageKey } from "../../../origin/storage/keys.ts";
-import { parseSecretKeys } from "../../../registry/between/token.ts";
 import type { PackageName } from "../../../registry/naming/recipe.ts";
 import { temporaryDirectory } from "../../origin/fixture.ts";
 import { pinOf, READS_ZSTD } from "../../registry/fixture.ts";
-import { NOW_MS } from "../controls.ts";
 import { type Stock, stockOf } from "../stock.ts";
-import { SECRET, startWorld, type World } from "../world.ts";
+import { startWorld, type World } from "../world.ts";
+import { edgeClientOf, emptyStores, storesOf } from "./from-origin.ts";
 
 const PIN = pinOf("a".repeat(40));
 const { signal } = new AbortController();
@@ -24,26 +23,20 @@ let edge: EdgeClient;
 
 beforeAll(async () => {
   [world, stock] = await Promise.all([startWorld(), stockOf(["git", "htop"])]);
-  const secretKeys = parseSecretKeys(SECRET);
-  assert(typeof secretKeys !== "string");
-  edge = createEdgeClient({ url: world.edge.url, secretKeys, now: () => NOW_MS, signal });
+  edge = edgeClientOf(world, signal);
 });
 
 afterAll(() => world.close());
 
-const stores = () =>
-  Promise.all([world.edge.miniflare.getKVNamespace("KV"), world.edge.miniflare.getR2Bucket("R2")]);
-
 beforeEach(async () => {
-  const [kv, r2] = await stores();
-  await Promise.all((await kv.list()).keys.map(({ name }) => kv.delete(name)));
-  await r2.delete((await r2.list()).objects.map(({ key }) => key));
+  await emptyStores(world);
   await world.backfill(stock, { tag: "latest", pin: PIN, repositories: ["git"] });
+  const [, r2] = await storesOf(world);
   await r2.put(`staging/${"0".repeat(64)}/upload`, "unfinished");
 });
 
 async function keysAt(): Promise<readonly string[]> {
-  const [kv, r2] = await stores();
+  const [kv, r2] = await storesOf(world);
   return [
     ...(await kv.list()).keys.map(({ name }) => `kv/${name}`),
     ...(await r2.list()).objects.map(({ key }) => `r2/${key}`),
