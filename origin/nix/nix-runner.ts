@@ -16,7 +16,7 @@ export type NixRunner = (
 ) => Promise<SpawnResult>;
 
 export interface NixLimits extends Omit<SpawnOptions, "env"> {
-  /** What was read so far is of a process that the daemon's end has ended: it is run once more. */
+  /** What was read so far is of a process that did not come to its end: it is run once more. */
   readonly onAgain?: () => void;
 }
 
@@ -54,7 +54,8 @@ export function nixRunner(options: NixRunnerOptions): NixRunner {
   };
   return async (program, args, limits) => {
     const result = await start(program, args, limits);
-    if (!wasCutOff(result) || !(await pause(DAEMON_RESTART_MS, limits.signal))) return result;
+    const isCutOff = lostItsDaemon(result) || metItself(result);
+    if (!isCutOff || !(await pause(DAEMON_RESTART_MS, limits.signal))) return result;
     limits.onAgain?.();
     return await start(program, args, limits);
   };
@@ -63,12 +64,20 @@ export function nixRunner(options: NixRunnerOptions): NixRunner {
 /** By then a daemon that was only restarted listens again. */
 const DAEMON_RESTART_MS = 1000;
 
-function wasCutOff(result: SpawnResult): boolean {
+function lostItsDaemon(result: SpawnResult): boolean {
   if (result.kind !== "exited" || result.code === 0) return false;
   // In either of Nix's formats.
   const log = createNixLog();
   for (const line of result.stderr.split("\n")) log.read(line);
   return lostDaemon(log.messages());
+}
+
+/**
+ * Where one of its threads fails, such as at a cache, Nix interrupts the others, and in 2.8 one that is
+ * unwinding already ends the process by that. It says "interrupted by the user", and no more of the cause.
+ */
+function metItself(result: SpawnResult): boolean {
+  return result.kind === "signalled" && /terminate called.*nix::Interrupted/.test(result.stderr);
 }
 
 /** Whether the time passed before the signal came. */
