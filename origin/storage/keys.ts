@@ -17,7 +17,7 @@
 //   pinned/<sha256 hex>                      JSON of an image that an operator has named, to be kept (pulled/)
 //   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given
 //   pushed/<sha256 hex>                      empty: the edge said it holds this blob
-//   staging/<process>/…                      unfinished files; those of dead processes are removed
+//   staging/<uuid>/…                         unfinished files of a process; those of dead ones are removed
 //
 // JSON has a checksum behind it (stored-json.ts), but where the name of a value is its digest.
 //

@@ -49,7 +49,7 @@ async function refusal(house: House, name: string): Promise<Refusal> {
 /** What packing has left in the storage's staging folders. */
 async function unfinished({ statePath }: House): Promise<readonly string[]> {
   const names = await readdir(join(statePath, "origin/staging"), { recursive: true });
-  return names.filter((name) => name.includes("/"));
+  return names.filter((name) => name.includes("/") && !name.endsWith("/lock"));
 }
 
 /** How often each program was started since it was last asked. */

@@ -3,7 +3,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
-import { mkdir, open, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,6 +22,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { type StorageKey, storageKey } from "../../../origin/storage/keys.ts";
+import { openStaging } from "../../../origin/storage/staging.ts";
 import type { PackageName } from "../../../registry/naming/recipe.ts";
 import {
   bytesOf,
@@ -21,7 +32,9 @@ import {
   streamed,
   testBlobStore,
 } from "../../contract/blob-store.ts";
+import { missingAsRoot } from "../../e2e/clients.ts";
 import { pinOf } from "../../registry/fixture.ts";
+import { skipWhere } from "../../skip-where.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { watchDisk } from "./disk.ts";
 
@@ -34,10 +47,14 @@ const WRITER = fileURLToPath(new URL("writer.ts", import.meta.url));
 const limit = { timeout: 30_000 };
 
 /** A process with a store of its own; resolves when it says that it has come to its moment. */
-async function startWriter(onEnd: Ending, root: string, moment: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [WRITER, root, moment], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+async function startWriter(
+  onEnd: Ending,
+  root: string,
+  moment: string,
+  launcher: readonly string[] = [],
+): Promise<ChildProcess> {
+  const [program = "", ...args] = [...launcher, process.execPath, WRITER, root, moment];
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
   onEnd(() => void child.kill("SIGKILL"));
   const [line] = await once(createInterface(child.stdout), "line");
   expect(line).toBe(moment);
@@ -174,9 +191,9 @@ describe("a filesystem store whose machine loses its power", limit, () => {
 });
 
 describe("openFilesystemStore", limit, () => {
-  test("keeps the unfinished files of a process that lives", async () => {
+  async function keepsHalf(launcher: readonly string[]): Promise<void> {
     const root = await temporaryDirectory(onTestFinished);
-    const child = await startWriter(onTestFinished, root, "half-staged");
+    const child = await startWriter(onTestFinished, root, "half-staged", launcher);
     const store = await openFilesystemStore(root);
     expect(await readdir(join(root, "staging"))).toHaveLength(2);
     // Told to go on, it finishes what it had begun.
@@ -184,24 +201,51 @@ describe("openFilesystemStore", limit, () => {
     const [code] = await once(child, "exit");
     expect(code).toBe(0);
     expect(Buffer.from((await store.lookup(layerKey("value"))) ?? []).toString()).toBe("whole");
-  });
+  }
 
-  test("removes what an earlier process of its own number left, as in a container", async () => {
-    const root = await temporaryDirectory(onTestFinished);
-    const left = join(root, "staging", `${process.pid}-0000`);
-    await mkdir(left, { recursive: true });
-    await writeFile(join(left, "file"), "x");
-    await openFilesystemStore(root);
-    await expect(stat(left)).rejects.toMatchObject({ code: "ENOENT" });
-  });
+  test("keeps the unfinished files of a process that lives", () => keepsHalf([]));
 
-  test("removes what no process could have made", async () => {
-    const root = await temporaryDirectory(onTestFinished);
-    await mkdir(join(root, "staging", "junk"), { recursive: true });
-    await writeFile(join(root, "staging", "file"), "x");
-    await openFilesystemStore(root);
-    const names = await readdir(join(root, "staging"));
-    expect(names.filter((name) => !name.startsWith(`${process.pid}-`))).toStrictEqual([]);
+  test(
+    "keeps those of one in another container, whose number here is nobody's",
+    skipWhere(missingAsRoot()),
+    () => keepsHalf(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]),
+  );
+
+  test.for([
+    ["folder", (path: string) => mkdir(path, { recursive: true })],
+    ["file", (path: string) => writeFile(path, "x")],
+  ] as const)(
+    "removes a %s that no living process can have made, after a day",
+    async ([, make]) => {
+      const root = await temporaryDirectory(onTestFinished);
+      await openFilesystemStore(root);
+      // As an earlier version called it.
+      const left = join(root, "staging", `${process.pid}-0000`);
+      await make(left);
+      await openFilesystemStore(root);
+      await stat(left);
+      const seconds = Date.now() / 1000 - 86_400;
+      await utimes(left, seconds, seconds);
+      await openFilesystemStore(root);
+      await expect(stat(left)).rejects.toMatchObject({ code: "ENOENT" });
+    },
+  );
+
+  test("keeps what was lately used where a filesystem has no locks, and makes its own anew", async () => {
+    const staging = join(await temporaryDirectory(onTestFinished), "staging");
+    let nowMs = Date.now();
+    const stagingPath = await openStaging(staging, () => nowMs);
+    const own = dirname(stagingPath());
+    await rm(join(own, "lock"));
+    nowMs += 20 * 3_600_000;
+    stagingPath();
+    nowMs += 20 * 3_600_000;
+    await openStaging(staging, () => nowMs);
+    await stat(own);
+    nowMs += 20 * 3_600_000;
+    await openStaging(staging, () => nowMs);
+    await expect(stat(own)).rejects.toMatchObject({ code: "ENOENT" });
+    await writeFile(stagingPath(), "x");
   });
 
   test("finds what an earlier one stored, as plain files under their keys", async () => {
@@ -217,7 +261,7 @@ describe("openFilesystemStore", limit, () => {
     const store = await openFilesystemStore(root);
     await store.store(layerKey("x"), bytesOf("x"));
     const [own = ""] = await readdir(join(root, "staging"));
-    expect(await readdir(join(root, "staging", own))).toStrictEqual([]);
+    expect(await readdir(join(root, "staging", own))).toStrictEqual(["lock"]);
   });
 
   test("leaves nothing unfinished behind a value that could not be stored", async () => {
@@ -234,7 +278,7 @@ describe("openFilesystemStore", limit, () => {
       code: "ENOTDIR",
     });
     const [own = ""] = await readdir(join(root, "staging"));
-    expect(await readdir(join(root, "staging", own))).toStrictEqual([]);
+    expect(await readdir(join(root, "staging", own))).toStrictEqual(["lock"]);
   });
 
   test("stores again where a folder of its own was removed", async () => {
@@ -263,7 +307,7 @@ describe("openFilesystemStore", limit, () => {
     expect(await store.create(layerKey("x"), bytesOf("second"))).toBe(false);
     expect(await store.lookup(layerKey("x"))).toStrictEqual(Buffer.from("first"));
     const [own = ""] = await readdir(join(root, "staging"));
-    expect(await readdir(join(root, "staging", own))).toStrictEqual([]);
+    expect(await readdir(join(root, "staging", own))).toStrictEqual(["lock"]);
   });
 
   test("lists files alone, not what else lies in a collection", async () => {
