@@ -2,6 +2,7 @@
 // which part depends on which.
 
 import { join } from "node:path";
+import type { Digest } from "../registry/naming/digest.ts";
 import { createApp } from "./app.ts";
 import { createEdgeClient } from "./backfill/edge-client.ts";
 import type { AnsweredImage } from "./backfill/entry.ts";
@@ -41,6 +42,7 @@ import { openAnsweredPins } from "./sources/answered-pins.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
 import { openStorage } from "./storage/open-storage.ts";
+import { ALWAYS } from "./waiting/demand.ts";
 import { watchMemory } from "./waiting/memory-watch.ts";
 import { openWebSite } from "./web/site.ts";
 
@@ -117,14 +119,16 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const pulls = createPullNotes({ store, now, log });
   const answered = await openAnsweredPins({ store, sourceId: sourceId(source), log });
 
+  const lost = createLostLayers({ nix, maker, layers, held, signal });
   const { edgeUrl } = config;
   const edge =
     edgeUrl === null ? null : createEdgeClient({ url: edgeUrl, secretKeys, now, signal });
   let outbox: Outbox | null = null;
   if (edge !== null) {
+    const remake = (digest: Digest) => lost.remake(digest, ALWAYS);
     outbox = await openOutbox({
       store,
-      push: createPusher({ store, edge, packings: maker.packings, log }),
+      push: createPusher({ store, edge, packings: maker.packings, remake, log }),
       log,
     });
   }
@@ -136,7 +140,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     images: createTaggedImages({ pins, images, refresh, now }),
     keep: createKeepPulled({ kept, answered, recent, tracked, pulls, hasEdge: outbox !== null }),
     again: createComposedAgain({ known: createKnownImages({ lookups, records }), answered }),
-    lost: createLostLayers({ nix, maker, layers, held, signal }),
+    lost,
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },
     ...{ store, links, redirectStatus, outbox, recent, kept, pulls },

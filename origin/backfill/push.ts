@@ -1,6 +1,7 @@
 // Gives the edge one image or index, in the order in which nothing it holds ever names what it lacks:
 // blobs, records, lookups, the manifest, pointers; an index after its images. Of what is not kept it gets
-// neither config nor manifest, and of the pointers the tag's alone. Sending anything twice is harmless.
+// neither config nor manifest, and of the pointers the tag's alone. Sending anything twice is harmless. A layer
+// that is gone, or damaged, is made again first.
 
 import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/between/backfill.ts";
 import type { TagPins } from "../../registry/between/tag-pins.ts";
@@ -15,12 +16,14 @@ import {
 import { VARIANT_TYPES } from "../../registry/image/variant.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
+import type { Remade } from "../images/lost-layers.ts";
 import { storedManifest } from "../images/stored-manifest.ts";
 import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
+import { removeDamaged } from "./damaged-layer.ts";
 import type { EdgeClient, PushResult } from "./edge-client.ts";
 import type { ImageEntry, IndexEntry, OutboxEntry } from "./entry.ts";
 
@@ -36,6 +39,8 @@ export interface PusherOptions {
   readonly store: BlobStore;
   readonly edge: EdgeClient;
   readonly packings: TagPins["packings"];
+  /** Makes a layer again that the storage has lost. */
+  readonly remake: (digest: Digest) => Promise<Remade>;
   readonly log: Log;
 }
 
@@ -70,7 +75,7 @@ class PushStopped extends Error {
   }
 }
 
-export function createPusher({ store, edge, packings, log }: PusherOptions): Pusher {
+export function createPusher({ store, edge, packings, remake, log }: PusherOptions): Pusher {
   let taken = recentValues<TakenRecord>(MAX_TAKEN);
 
   return async (entry) => {
@@ -165,13 +170,29 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
   async function pushBlob(digest: Digest): Promise<boolean> {
     const marker = storageKey.pushed(edge.url, digest);
     if ((await store.sizeBytes(marker)) !== undefined) return false;
-    const key = storageKey.layer(digest);
-    const sizeBytes = await store.sizeBytes(key);
-    if (sizeBytes === undefined) return stop({ kind: "dropped", reason: `${key} is gone` });
-    await succeed(edge.putBlob({ digest, sizeBytes, open: (range) => store.open(key, range) }));
+    let put = await putBlob(digest);
+    if (put.kind === "refused" && (await removeDamaged(store, digest))) {
+      log.error({ digest }, "a damaged layer is removed, and made again");
+      put = await putBlob(digest);
+    }
+    await succeed(put);
     await store.remember(marker, new Uint8Array());
-    log.debug({ digest, sizeBytes }, "uploaded");
+    log.debug({ digest }, "uploaded");
     return true;
+  }
+
+  async function putBlob(digest: Digest): Promise<PushResult> {
+    const key = storageKey.layer(digest);
+    const sizeBytes = (await store.sizeBytes(key)) ?? (await remadeBytes(digest));
+    return await edge.putBlob({ digest, sizeBytes, open: (range) => store.open(key, range) });
+  }
+
+  async function remadeBytes(digest: Digest): Promise<number> {
+    const remade = await remake(digest);
+    if (remade.kind === "remade") return remade.layer.sizeBytes;
+    const reason = `${storageKey.layer(digest)} is gone`;
+    if (remade.kind === "gone") return stop({ kind: "dropped", reason });
+    return stop({ kind: "retry", reason: `${reason}, and not made again: ${remade.kind}` });
   }
 
   async function pushDocuments(entry: ImageEntry, contents: Contents): Promise<void> {
@@ -220,7 +241,7 @@ export function createPusher({ store, edge, packings, log }: PusherOptions): Pus
     );
   }
 
-  async function succeed(pushing: Promise<PushResult>): Promise<void> {
+  async function succeed(pushing: PushResult | Promise<PushResult>): Promise<void> {
     const result = await pushing;
     if (result.kind === "accepted") return;
     // Whatever it is, the edge may have lost what it took: the next try sends all of it.

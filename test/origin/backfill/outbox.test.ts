@@ -36,7 +36,8 @@ async function open(onEnd: Ending, { store }: Storage, url: string): Promise<Ope
   const ending = new AbortController();
   const { signal } = ending;
   const edge = createEdgeClient({ url, secretKeys: SECRET_KEYS, now: () => NOW_MS, signal });
-  const push = createPusher({ store, edge, packings: PACKINGS, log });
+  const remake = async () => ({ kind: "gone" }) as const;
+  const push = createPusher({ store, edge, packings: PACKINGS, remake, log });
   const outbox = await openOutbox({ store, push, log, firstRetryMs: 1 });
   const stop = async () => {
     ending.abort();

@@ -5,12 +5,14 @@ import { createEdgeClient } from "../../../origin/backfill/edge-client.ts";
 import type { AnsweredImage, ImageEntry, OutboxEntry } from "../../../origin/backfill/entry.ts";
 import { openOutbox } from "../../../origin/backfill/outbox.ts";
 import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
+import type { Remade } from "../../../origin/images/lost-layers.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
 import { MAX_RECORDS_PER_BODY } from "../../../registry/between/backfill.ts";
 import { RegistryError } from "../../../registry/http/error.ts";
 import { COMPOSE_VERSION } from "../../../registry/image/compose.ts";
 import { recordLayers } from "../../../registry/image/record.ts";
+import type { Digest } from "../../../registry/naming/digest.ts";
 import { foundOf, recipeOf, recordOf } from "../../registry/fixture.ts";
 import { GROUND_LAYER, ingredientsOf, recordsOf } from "../../registry/pantry.ts";
 import { type Ending, readableLog } from "../fixture.ts";
@@ -29,6 +31,9 @@ interface Setting {
   readonly store: BlobStore;
   readonly edge: SmallEdge;
   readonly push: Pusher;
+  /** What layers were to be made of again; none can be but by what a test says. */
+  readonly remade: Digest[];
+  remaking: (digest: Digest) => Promise<Remade>;
 }
 
 async function prepare(onEnd: Ending): Promise<Setting> {
@@ -41,11 +46,17 @@ async function prepare(onEnd: Ending): Promise<Setting> {
     now: () => NOW_MS,
     signal,
   });
-  return {
-    store,
-    edge,
-    push: createPusher({ store, edge: client, packings: PACKINGS, log: readableLog().log }),
+  const remake = (digest: Digest) => {
+    setting.remade.push(digest);
+    return setting.remaking(digest);
   };
+  const { log } = readableLog();
+  const setting: Setting = {
+    ...{ store, edge, remade: [] },
+    push: createPusher({ store, edge: client, packings: PACKINGS, remake, log }),
+    remaking: async () => ({ kind: "gone" }),
+  };
+  return setting;
 }
 
 /** The entry that the outbox makes of an image. */
@@ -308,6 +319,59 @@ describe("a push", () => {
     expect(outcome.kind, JSON.stringify(outcome)).toBe("dropped");
     expect(kinds(edge)).not.toContain("manifest");
     expect(kinds(edge)).not.toContain("pointers");
+  });
+
+  const HTOP = recordLayers(recordOf("htop-3.2.2"))[0] ?? expect.unreachable();
+  const HTOP_KEY = storageKey.layer(HTOP.digest);
+  const damages: readonly [what: string, of: (bytes: Uint8Array) => Uint8Array][] = [
+    ["is cut short", (bytes) => bytes.subarray(0, bytes.length - 1)],
+    ["is empty", () => new Uint8Array()],
+    ["has a byte too many", (bytes) => Buffer.concat([bytes, Buffer.of(0)])],
+    ["has one bit flipped", (bytes) => bytes.map((byte, place) => (place === 1 ? byte ^ 1 : byte))],
+  ];
+
+  test.for(damages)("has a layer made again that %s, and goes on", async ([, damage]) => {
+    const setting = await prepare(onTestFinished);
+    const { store, edge, push, remade } = setting;
+    const entry = await stocked(store, "htop");
+    const bytes = (await store.lookup(HTOP_KEY)) ?? expect.unreachable();
+    await store.store(HTOP_KEY, damage(bytes));
+    setting.remaking = async () => {
+      expect(await store.sizeBytes(HTOP_KEY)).toBeUndefined();
+      await store.store(HTOP_KEY, bytes);
+      return { kind: "remade", layer: { ...HTOP, sizeBytes: bytes.length } };
+    };
+    expect((await push(entry)).kind).toBe("pushed");
+    expect(remade).toStrictEqual([HTOP.digest]);
+    expect(edge.blobs.get(HTOP.digest)).toStrictEqual(Buffer.from(bytes));
+  });
+
+  test("gives up an image whose layer is damaged and cannot be made, and leaves no damage", async () => {
+    const { store, push } = await prepare(onTestFinished);
+    const entry = await stocked(store, "htop");
+    await store.store(HTOP_KEY, new Uint8Array(5));
+    expect((await push(entry)).kind).toBe("dropped");
+    expect(await store.sizeBytes(HTOP_KEY)).toBeUndefined();
+  });
+
+  test("waits with an image whose layer cannot be made just now", async () => {
+    const setting = await prepare(onTestFinished);
+    const { store, push } = setting;
+    const entry = await stocked(store, "htop");
+    await store.remove(HTOP_KEY);
+    setting.remaking = async () => ({ kind: "cancelled" });
+    expect((await push(entry)).kind).toBe("retry");
+  });
+
+  test("keeps a layer that is whole, whatever an edge says of it", async () => {
+    const { store, edge, push, remade } = await prepare(onTestFinished);
+    const entry = await stocked(store, "htop");
+    edge.before = ({ digest }) => {
+      if (digest === HTOP.digest) throw new RegistryError("DIGEST_INVALID");
+    };
+    expect((await push(entry)).kind).toBe("retry");
+    expect(await store.sizeBytes(HTOP_KEY)).toBeGreaterThan(0);
+    expect(remade).toStrictEqual([]);
   });
 
   test("gives up an image whose manifest is damaged, and removes that", async () => {
