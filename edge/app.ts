@@ -15,6 +15,7 @@ import {
   type DocumentMemory,
 } from "./isolate/document-memory.ts";
 import type { Manifest } from "./isolate/manifest.ts";
+import { createOriginHealth, type OriginHealth } from "./isolate/origin-health.ts";
 import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
 import { createRefusals, type Refusals } from "./isolate/refusals.ts";
 import { createSeenOnce, type SeenOnce } from "./isolate/seen-once.ts";
@@ -37,6 +38,7 @@ export interface Isolate {
   readonly refreshes: Refreshes;
   readonly flights: BlobFlights;
   readonly refusals: Refusals;
+  readonly health: OriginHealth;
   /** What was logged of the environment, which is the same for every request. */
   readonly told: Set<string>;
 }
@@ -61,6 +63,7 @@ export function createIsolate(): Isolate {
     refreshes: createRefreshes(),
     flights: createBlobFlights(),
     refusals: createRefusals(),
+    health: createOriginHealth(),
     told: new Set(),
   };
 }
@@ -141,7 +144,11 @@ function createEdge(
     isolate.told.add(problem);
     log({ level: "error", event: "misconfigured", problem });
   }
-  const { originUrl, secretKeys, pinFreshMs, originWaitMs, platforms, zstd, logsPulls } = settings;
+  const { originUrls, secretKeys, pinFreshMs, originWaitMs, platforms, zstd, logsPulls } = settings;
+  const later: Edge["later"] = (event, work) => {
+    const logged = work().catch((cause) => log({ level: "warn", event: `${event} failed`, cause }));
+    context.executionCtx.waitUntil(logged);
+  };
   return {
     kv: env.KV,
     r2: env.R2,
@@ -161,9 +168,12 @@ function createEdge(
     now,
     log,
     origin: createOrigin({
-      url: originUrl,
-      secretKeys,
-      now,
+      urls: originUrls,
+      health: isolate.health,
+      ...{ secretKeys, now, later },
+      onPassedOver: (origin, forMs, cause) =>
+        log({ level: "warn", event: "origin passed over", origin, forMs, cause }),
+      onBack: (origin) => log({ level: "info", event: "origin is back", origin }),
       fetch: (request) => fetch(request),
       follows: settings.followsRedirects,
       onLost: (cause) =>
@@ -183,11 +193,6 @@ function createEdge(
       network,
       onFailure: (cause) => log({ level: "warn", event: "limit failed", cause }),
     }),
-    later(event, work) {
-      const logged = work().catch((cause) =>
-        log({ level: "warn", event: `${event} failed`, cause }),
-      );
-      context.executionCtx.waitUntil(logged);
-    },
+    later,
   };
 }

@@ -3,9 +3,10 @@
 
 import { CLIENT_HEADER, type SecretKey, signRequest } from "../../registry/between/token.ts";
 import { RegistryError } from "../../registry/http/error.ts";
+import { OriginFailure } from "./origin-error.ts";
 
 export interface AskOptions {
-  readonly url: string | undefined;
+  readonly url: string;
   readonly secretKeys: readonly SecretKey[];
   readonly now: () => number;
   readonly fetch: (request: Request) => Promise<Response>;
@@ -41,10 +42,8 @@ export function createAsk(options: AskOptions): Ask {
       if (asked.signal?.aborted) {
         throw new RegistryError("UNAVAILABLE", "nobody waits for it any more", { cause });
       }
-      const what = deadline.signal.aborted ? "did not answer in time" : "cannot be reached";
-      throw new RegistryError("UNAVAILABLE", `not cached here, and the origin ${what}; try again`, {
-        cause,
-      });
+      const what = deadline.signal.aborted ? " did not answer in time" : " cannot be reached";
+      throw new OriginFailure(what, cause);
     } finally {
       clearTimeout(timer);
     }
@@ -56,7 +55,6 @@ async function signedRequest(
   { method, path, headers, network }: Asked,
   signal: AbortSignal,
 ): Promise<Request> {
-  if (options.url === undefined) throw new Error("ORIGIN_URL names no origin");
   const url = new URL(path, options.url);
   const signed = { method, path: url.pathname, client: network };
   const token =

@@ -52,13 +52,17 @@ export function isUnknownTag(error: unknown): boolean {
   return v.is(unknownTagSchema, error.options.detail);
 }
 
+/** Nothing was said of what was asked for: another origin may do better. */
+export class OriginFailure extends RegistryError {
+  constructor(what: string, cause: unknown) {
+    super("UNAVAILABLE", `not cached here, and the origin${what}; try again`, { cause });
+  }
+}
+
 /** The origin was reached, and what it said counts for nothing. */
-export function unusable(what: string): RegistryError {
-  return new RegistryError(
-    "UNAVAILABLE",
-    "not cached here, and the origin's answer could not be used; try again",
-    { cause: new Error(`the origin answered ${what}`) },
-  );
+export function unusable(what: string): OriginFailure {
+  const cause = new Error(`the origin answered ${what}`);
+  return new OriginFailure("'s answer could not be used", cause);
 }
 
 async function readError(response: Response) {

@@ -3,10 +3,11 @@
 
 import { type Digest, toDigest } from "../../registry/naming/digest.ts";
 
-/** The same bytes; errors instead of ending when they are not those of the digest. */
+/** The same bytes; errors instead of ending when they are not those of the digest, which is told. */
 export function verifiedStream(
   body: ReadableStream<Uint8Array>,
   content: { readonly digest: Digest; readonly sizeBytes: number },
+  wasWrong: (why: Error) => void,
 ): ReadableStream<Uint8Array> {
   const hash = new crypto.DigestStream("SHA-256");
   const hashWriter = hash.getWriter();
@@ -23,7 +24,11 @@ export function verifiedStream(
     async flush(controller) {
       await hashWriter.close();
       const digest = toDigest(await hash.digest);
-      if (digest !== content.digest) throw new Error(`${content.digest} arrived as ${digest}`);
+      if (digest !== content.digest) {
+        const why = new Error(`${content.digest} arrived as ${digest}`);
+        wasWrong(why);
+        throw why;
+      }
       if (held !== undefined) controller.enqueue(held);
     },
   });

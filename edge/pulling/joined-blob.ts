@@ -6,7 +6,7 @@ import { readLimited } from "../../registry/http/body.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { ArrivingBlob, Room } from "../isolate/blob-flights.ts";
-import type { OriginBlob } from "../origin-client/origin.ts";
+import type { OriginBlob } from "../origin-client/origin-answer.ts";
 import { fixedLength } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
 
@@ -120,14 +120,16 @@ function roomFor(edge: Edge, { status, headers, body }: OriginBlob): Room | unde
 }
 
 async function readWhole(
-  { body }: OriginBlob,
+  { body, wasWrong }: OriginBlob,
   digest: Digest,
   sizeBytes: number,
 ): Promise<Uint8Array> {
   const bytes = await readLimited(body, sizeBytes);
   const arrived = bytes && (await digestOf(bytes));
-  if (bytes === undefined || arrived !== digest) throw new Error(`${digest} arrived as ${arrived}`);
-  return bytes;
+  if (bytes !== undefined && arrived === digest) return bytes;
+  const why = new Error(`${digest} arrived as ${arrived}`);
+  wasWrong(why);
+  throw why;
 }
 
 /** That the origin has no such blob is so for all; any other failure is of whom it met. */

@@ -11,7 +11,8 @@ import {
 } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
-import type { AskedBlob, OriginBlob } from "../origin-client/origin.ts";
+import type { AskedBlob } from "../origin-client/origin.ts";
+import type { OriginBlob } from "../origin-client/origin-answer.ts";
 import { unusable } from "../origin-client/origin-error.ts";
 import { fixedLength, verifiedStream } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
@@ -88,7 +89,8 @@ async function respond(request: Request, digest: Digest, answer: OriginBlob): Pr
     return refuse(answer, "no body");
   }
   if (plan.range === null) {
-    return new Response(verifiedStream(answer.body, { digest, sizeBytes }), plan);
+    const { body, wasWrong } = answer;
+    return new Response(verifiedStream(body, { digest, sizeBytes }, wasWrong), plan);
   }
   // A part cannot be hashed: its client hashes the whole it puts together.
   return new Response(fixedLength(answer.body, plan.range.length), unverified(plan));

@@ -10,6 +10,7 @@ export interface Env {
   readonly MISS_LIMIT?: RateLimit;
   readonly KEEP_LIMIT?: RateLimit;
   readonly ORIGIN_URL?: string;
+  readonly ORIGIN_URLS?: string;
   readonly NIXPORT_SECRET?: string;
   readonly PIN_FRESH_SECONDS?: string;
   readonly ORIGIN_WAIT_SECONDS?: string;
@@ -20,8 +21,8 @@ export interface Env {
 }
 
 export interface Settings {
-  /** Undefined where it names no origin: then every miss is 503. */
-  readonly originUrl: string | undefined;
+  /** Empty where it names no origin: then every miss is 503. */
+  readonly originUrls: readonly string[];
   readonly secretKeys: readonly SecretKey[];
   readonly pinFreshMs: number;
   readonly originWaitMs: number;
@@ -39,14 +40,13 @@ const DEFAULT_PIN_FRESH_SECONDS = 300;
 /** As long as an origin lets a build take, and a minute for what comes before it and after. */
 const DEFAULT_ORIGIN_WAIT_SECONDS = 660;
 const DEFAULT_PLATFORMS: Platforms = ["amd64"];
+/** Each may be asked for a miss, and a request of a Worker may ask 50 times in all on the free plan. */
+const MAX_ORIGINS = 8;
 
 export function readSettings(env: Env): Settings {
-  const { ORIGIN_URL, NIXPORT_SECRET, PIN_FRESH_SECONDS, ORIGIN_WAIT_SECONDS, PLATFORMS } = env;
+  const { NIXPORT_SECRET, PIN_FRESH_SECONDS, ORIGIN_WAIT_SECONDS, PLATFORMS } = env;
   const problems: string[] = [];
-  const originUrl = ORIGIN_URL && isRoot(ORIGIN_URL) ? ORIGIN_URL : undefined;
-  if (originUrl === undefined) {
-    problems.push("ORIGIN_URL: not like https://origin.example.org, without a path");
-  }
+  const originUrls = readOrigins(env, problems);
   const keys = NIXPORT_SECRET ? parseSecretKeys(NIXPORT_SECRET) : [];
   if (typeof keys === "string") problems.push(`NIXPORT_SECRET: ${keys}`);
 
@@ -72,7 +72,7 @@ export function readSettings(env: Env): Settings {
   const redirect = env.NIXPORT_REDIRECT || "follow";
   if (!/^(?:follow|never)$/.test(redirect)) problems.push("NIXPORT_REDIRECT: one of follow, never");
   return {
-    originUrl,
+    originUrls,
     secretKeys: typeof keys === "string" ? [] : keys,
     pinFreshMs,
     originWaitMs,
@@ -83,6 +83,20 @@ export function readSettings(env: Env): Settings {
     logsPulls: env.LOG_PULLS === "1",
     problem: problems.length > 0 ? problems.join("; ") : undefined,
   };
+}
+
+/** Several count instead of the one. Those that are none are told, and the others asked. */
+function readOrigins(env: Env, problems: string[]): readonly string[] {
+  const { ORIGIN_URL, ORIGIN_URLS } = env;
+  const name = ORIGIN_URLS ? "ORIGIN_URLS" : "ORIGIN_URL";
+  const texts = (ORIGIN_URLS || ORIGIN_URL || "").split(",").map((text) => text.trim());
+  const roots = texts.filter(isRoot).map((text) => new URL(text).origin);
+  if (roots.length < texts.length) {
+    problems.push(`${name}: not like https://origin.example.org, without a path`);
+  }
+  const urls = [...new Set(roots)];
+  if (urls.length > MAX_ORIGINS) problems.push(`${name}: ${MAX_ORIGINS} are asked, not more`);
+  return urls.slice(0, MAX_ORIGINS);
 }
 
 /** Requests are signed for their path at the origin, so it lies at the root of its host. */

@@ -24,6 +24,8 @@ export interface EdgeOptions {
   readonly port: number;
   readonly statePath: string;
   readonly originUrl: string;
+  /** Instead of the one. */
+  readonly originUrls?: readonly string[];
   readonly secret: string;
   readonly pinFreshSeconds?: number;
   readonly originWaitSeconds?: number;
@@ -69,6 +71,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     bindings: {
       ...bound.bindings,
       ORIGIN_URL: options.originUrl,
+      ...(options.originUrls && { ORIGIN_URLS: options.originUrls.join(",") }),
       NIXPORT_SECRET: options.secret,
       ...(options.pinFreshSeconds !== undefined && {
         PIN_FRESH_SECONDS: String(options.pinFreshSeconds),

@@ -18,6 +18,8 @@ export interface Controls {
   readonly slowKv?: boolean;
   /** Answers as an isolate would that has just started. */
   readonly coldMemory?: boolean;
+  /** Answers as the isolate of this name, which remembers nothing of others. */
+  readonly isolate?: string;
   /** Does not wait for what is done behind the answer. */
   readonly unsettled?: boolean;
   /** Has work behind the answer that lasts until the origin answers what it asks. */

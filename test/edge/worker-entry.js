@@ -13,7 +13,7 @@ import {
   R2_ANSWERED_PATH,
 } from "./controls.ts";
 
-const isolate = createIsolate();
+const isolates = new Map();
 const counted = new Map();
 
 export default {
@@ -27,7 +27,7 @@ export default {
     const url = new URL(request.url);
     if (controls.location) url.hostname = `${controls.location}.example`;
     const app = createApp({
-      isolate: controls.coldMemory ? createIsolate() : isolate,
+      isolate: controls.coldMemory ? createIsolate() : isolateOf(controls.isolate ?? ""),
       now: () => controls.nowMs ?? NOW_MS,
       log: writeLog,
       holdOf: (client) => scaled(holdOf(client), controls.secondMs ?? 1000),
@@ -58,6 +58,12 @@ export default {
     return answer;
   },
 };
+
+function isolateOf(name) {
+  const isolate = isolates.get(name) ?? createIsolate();
+  isolates.set(name, isolate);
+  return isolate;
+}
 
 function scaled(hold, secondMs) {
   return { ...hold, seconds: hold.seconds && (hold.seconds * secondMs) / 1000 };

@@ -1,6 +1,7 @@
 // An edge whose environment is wrong says so, and goes on with what it can do.
 
 import { expect, test } from "vitest";
+import { startFakeOrigin } from "../fake-origin.ts";
 import { manifestPath, startWorld } from "../world.ts";
 
 test.for(["", "origin.example", "http://127.0.0.1:1/below"])(
@@ -25,3 +26,18 @@ test.for(["", "origin.example", "http://127.0.0.1:1/below"])(
     expect(failed.cause.message).toMatch(/ORIGIN_URL names no origin/);
   },
 );
+
+test("asks those of several origins that are some, and says that others are none", async () => {
+  const origin = await startFakeOrigin();
+  const originUrls = ["origin.example", ` ${origin.url}/`, origin.url, "http://127.0.0.1:1/below"];
+  const world = await startWorld({ originUrls });
+  try {
+    expect((await world.pull(manifestPath("git", "latest"))).status).toBe(404);
+    expect(origin.asked).toHaveLength(1);
+    expect(world.origin.asked, "of the one that counts without them").toHaveLength(0);
+  } finally {
+    await Promise.all([world.close(), origin.stop()]);
+  }
+  const told = world.log.map((line) => JSON.parse(line)).find(({ problem }) => problem);
+  expect(told.problem).toMatch(/^ORIGIN_URLS: not like https:\S+, without a path$/);
+});
