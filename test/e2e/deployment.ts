@@ -27,12 +27,17 @@ export interface LogLine {
 export interface Part {
   readonly url: string;
   readonly pid: number;
+  /** Resolves when it answers; rejects where it ends before. */
+  readonly listening: Promise<unknown>;
   readonly log: readonly LogLine[];
   /** The first line that satisfies, of those already written or of those to come. */
   waitFor(what: (line: LogLine) => boolean): Promise<LogLine>;
+  isRunning(): boolean;
   /** Ends the process and waits for it. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
+
+export type PartName = "origin" | "edge";
 
 export interface Deployment {
   readonly statePath: string;
@@ -40,6 +45,8 @@ export interface Deployment {
   readonly edgeUrl: string;
   startOrigin(): Promise<Part>;
   startEdge(): Promise<Part>;
+  /** The same without waiting until it answers. */
+  launch(name: PartName): Part;
   close(): Promise<void>;
 }
 
@@ -64,19 +71,26 @@ export async function deploy(options: DeploymentOptions = {}): Promise<Deploymen
     ...options.env,
   };
   const parts = new Set<Part>();
-  const start = async (name: "origin" | "edge", url: string) => {
-    const part = await startPart(name, url, env, options.launcher ?? []);
+  const originUrl = `http://127.0.0.1:${port}`;
+  const edgeUrl = `http://127.0.0.1:${edgePort}`;
+  const urls = { origin: originUrl, edge: edgeUrl };
+  const launch = (name: PartName) => {
+    const part = launchPart(name, urls[name], env, options.launcher ?? []);
     parts.add(part);
     return part;
   };
-  const originUrl = `http://127.0.0.1:${port}`;
-  const edgeUrl = `http://127.0.0.1:${edgePort}`;
+  const start = async (name: PartName) => {
+    const part = launch(name);
+    await part.listening;
+    return part;
+  };
   return {
     statePath,
     originUrl,
     edgeUrl,
-    startOrigin: () => start("origin", originUrl),
-    startEdge: () => start("edge", edgeUrl),
+    startOrigin: () => start("origin"),
+    startEdge: () => start("edge"),
+    launch,
     async close() {
       await Promise.all([...parts].map((part) => part.stop()));
       await rm(statePath, { recursive: true, force: true });
@@ -84,12 +98,12 @@ export async function deploy(options: DeploymentOptions = {}): Promise<Deploymen
   };
 }
 
-async function startPart(
-  name: "origin" | "edge",
+function launchPart(
+  name: PartName,
   url: string,
   env: Readonly<Record<string, string>>,
   launcher: readonly string[],
-): Promise<Part> {
+): Part {
   const command = [...launcher, process.execPath, join(COMMANDS, `${name}.ts`)];
   const child = spawn(command[0] ?? "", command.slice(1), {
     env,
@@ -104,20 +118,20 @@ async function startPart(
   };
   createInterface(child.stdout).on("line", add);
   createInterface(child.stderr).on("line", add);
-  const part: Part = {
-    url,
-    pid: child.pid ?? 0,
-    log,
-    waitFor: (what) => waitForLine(child, log, lines, what),
+  const waitFor: Part["waitFor"] = (what) => waitForLine(child, log, lines, what);
+  const listening = waitFor(({ msg }) => msg?.startsWith(`${name} at `) ?? false);
+  // Whoever kills it while it starts waits for nothing.
+  listening.catch(() => undefined);
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
+  return {
+    ...{ url, pid: child.pid ?? 0, log, listening, waitFor, isRunning },
     async stop(signal = "SIGTERM") {
-      if (child.exitCode !== null || child.signalCode !== null) return;
+      if (!isRunning()) return;
       const ended = once(child, "exit");
       child.kill(signal);
       await ended;
     },
   };
-  await part.waitFor(({ msg }) => msg?.startsWith(`${name} at `) ?? false);
-  return part;
 }
 
 function waitForLine(
