@@ -20,6 +20,7 @@ import { createRecordMaker } from "./images/record-maker.ts";
 import { createRecords } from "./images/records.ts";
 import type { RecordFailure } from "./images/wanted-parts.ts";
 import { createPacker } from "./layers/packer.ts";
+import { watchEventLoop } from "./log/event-loop.ts";
 import type { Log } from "./log/log.ts";
 import { rememberFailures } from "./memory/failure-memory.ts";
 import { rememberImages } from "./memory/recent-documents.ts";
@@ -149,6 +150,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   await packerReady;
   const collector = collectOnTimer({ ...config, store, edge, now, log, signal });
   const server = await serveApp(app, config);
+  watchEventLoop({ log, signal });
 
   return {
     url: server.url,

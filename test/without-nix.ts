@@ -27,6 +27,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/layers/shared-chunks.test.ts",
   "test/origin/layers/tar.test.ts",
   "test/origin/layers/view.test.ts",
+  "test/origin/log/event-loop.test.ts",
   "test/origin/log/log-line.test.ts",
   "test/origin/memory/failure-memory.test.ts",
   "test/origin/memory/recent-documents.test.ts",
