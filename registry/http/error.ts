@@ -40,8 +40,9 @@ export interface ErrorOptions {
 
 const DEFAULT_RETRY_AFTER_SECONDS = 10;
 /**
- * RFC 9110 §11.6.1 wants a challenge with every 401. A scheme that no client knows: one of `Bearer`
- * would send clients to look for a server of tokens, and none of them gets one.
+ * RFC 9110 §11.6.1 wants a challenge with every 401, which those for clients bring themselves. Of others a
+ * scheme that no client knows: one of `Bearer` would send clients to look for a server of tokens, and none
+ * of them gets one.
  */
 const CHALLENGE = "Nixport";
 /** Clients print a message whole, and some give up on large error bodies. */
@@ -81,7 +82,9 @@ export function errorResponse(error: RegistryError, method: string): Response {
   if (error.status === 429 || error.status === 503) {
     response.set("Retry-After", String(retryAfterSeconds ?? DEFAULT_RETRY_AFTER_SECONDS));
   }
-  if (error.status === 401) response.set("WWW-Authenticate", CHALLENGE);
+  if (error.status === 401 && !response.has("WWW-Authenticate")) {
+    response.set("WWW-Authenticate", CHALLENGE);
+  }
   return new Response(method === "HEAD" ? null : body, { status: error.status, headers: response });
 }
 

@@ -22,7 +22,7 @@ export type Route =
       readonly digest: Digest;
     }
   | { readonly kind: "tags"; readonly repository: string; readonly recipe: NamedRecipe }
-  | { readonly kind: "referrers" };
+  | { readonly kind: "referrers"; readonly repository: string; readonly recipe: NamedRecipe };
 
 /** What the origin may ask of the edge. All but `part` and `blob` carry JSON or manifest bytes. */
 export type IngestRoute =
@@ -82,7 +82,7 @@ export function parseRoute(method: string, url: URL): Route {
   if (resource === "referrers") {
     // Nothing refers to a digest of another algorithm either.
     if (!isForeignDigest(last)) ownDigest(last);
-    return { kind: "referrers" };
+    return { kind: "referrers", repository, recipe: parsed.recipe };
   }
   return { kind: "blob", repository, recipe: parsed.recipe, digest: blobDigest(last) };
 }

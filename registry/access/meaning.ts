@@ -1,0 +1,80 @@
+// What a name means to the rules: the packages that an image of it holds, each by the one attribute that
+// it has in its set, whatever was written to get there.
+
+import * as v from "valibot";
+import type { CanonicalImage } from "../image/canonical.ts";
+import { type FoundPackage, packagesOf } from "../image/lookup.ts";
+import { RECIPE_WORDS, type RecipeWord } from "../naming/front-words.ts";
+import { type Pin, pinSchema } from "../naming/pin.ts";
+import { isImplicit, type NamedRecipe } from "../naming/recipe.ts";
+
+export interface Meaning {
+  /** At which the names were looked up. */
+  readonly pin: Pin;
+  readonly words: readonly RecipeWord[];
+  /** The attributes of what is named or what `shell` and `unix` stand for, but for what every image has. */
+  readonly named: readonly string[];
+  /** What comes with these besides, and what any of it calls itself: it may be refused, and need not be allowed. */
+  readonly held: readonly string[];
+  /** Names that lead to nothing, as they were written. */
+  readonly unknown: readonly string[];
+}
+
+/** Of an image, or of one for each platform, of which each may lack some of the packages. */
+export function meaningOf(
+  { words }: Pick<NamedRecipe, "words">,
+  images: readonly CanonicalImage[],
+  pin: Pin,
+  unknown: readonly string[] = [],
+): Meaning {
+  const ingredients = images.flatMap((image) => image.ingredients);
+  const own = ingredients.filter(
+    ({ name, neededBy }) => !isImplicit(name) && neededBy === undefined,
+  );
+  const contents = ingredients
+    .filter(({ name }) => !isImplicit(name))
+    .flatMap(({ found }) => packagesOf(found));
+  return {
+    pin,
+    words,
+    named: distinct(own.map(({ name }) => name)),
+    held: distinct(contents.flatMap((each) => [each.attribute, ownName(each)])),
+    unknown: distinct(unknown),
+  };
+}
+
+/** An alias is another attribute, but calls itself the same. */
+function ownName({ name, version }: FoundPackage): string {
+  const suffix = `-${version}`;
+  return version !== null && name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
+}
+
+function distinct(names: readonly string[]): readonly string[] {
+  return [...new Set(names)].sort();
+}
+
+const names = v.pipe(v.array(v.pipe(v.string(), v.maxLength(512))), v.maxLength(16_384));
+const meaningSchema: v.GenericSchema<unknown, Meaning> = v.object({
+  pin: pinSchema,
+  words: v.pipe(v.array(v.picklist(RECIPE_WORDS)), v.maxLength(RECIPE_WORDS.length)),
+  named: names,
+  held: names,
+  unknown: names,
+});
+const meaningsSchema = v.object({
+  meanings: v.pipe(v.array(meaningSchema), v.maxLength(64)),
+});
+
+/** As the origin tells the edge; undefined for anything else. */
+export function parseMeanings(json: unknown): readonly Meaning[] | undefined {
+  const parsed = v.safeParse(meaningsSchema, json);
+  return parsed.success ? parsed.output.meanings : undefined;
+}
+
+/**
+ * By which an edge asks, in a signed request for a manifest or a blob, what the name means and not for
+ * the content: `tag` where a tag is, a pin where it was, `digest` where an image of the name holds that.
+ */
+export const MEANING_HEADER = "Nixport-Meaning";
+/** Of an answer: no client wants one. */
+export const MAX_MEANINGS_BYTES = 1024 * 1024;
