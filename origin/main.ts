@@ -20,6 +20,7 @@ import { createRecordMaker } from "./images/record-maker.ts";
 import { createRecords } from "./images/records.ts";
 import type { RecordFailure } from "./images/wanted-parts.ts";
 import { createPacker } from "./layers/packer.ts";
+import { startViewThread } from "./layers/view-thread.ts";
 import { watchEventLoop } from "./log/event-loop.ts";
 import type { Log } from "./log/log.ts";
 import { rememberFailures } from "./memory/failure-memory.ts";
@@ -105,7 +106,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   });
   const packerReady = packer.start();
   const layers = createPackedLayers({ packer, store, log, signal });
-  const maker = createRecordMaker({ layers, popularity, storeDirectory });
+  const views = startViewThread(storeDirectory);
+  const maker = createRecordMaker({ layers, popularity, draw: views.draw });
   const policy = buildPolicy(config, nix.settings);
   log.info(describeBuilds(policy, nix.settings), "how packages are made");
   const held = createHeldPaths({ ...config, nix, rootsDir, policy, memory, log, signal });
@@ -158,7 +160,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     refreshed: () => refresh.settled(),
     async close() {
       stop.abort(new Error("the origin is going down"));
-      await Promise.all([server.close(), outbox?.close(), packer.close(), set.settled()]);
+      const threads = [packer.close(), views.close()];
+      await Promise.all([server.close(), outbox?.close(), ...threads, set.settled()]);
       await Promise.all([refresh.settled(), collector.settled()]);
       await Promise.all([tracked.close(), pulls.close(), layers.close()]);
     },

@@ -26,6 +26,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/layers/part-view.test.ts",
   "test/origin/layers/shared-chunks.test.ts",
   "test/origin/layers/tar.test.ts",
+  "test/origin/layers/view-thread.test.ts",
   "test/origin/layers/view.test.ts",
   "test/origin/log/event-loop.test.ts",
   "test/origin/log/log-line.test.ts",

@@ -9,6 +9,7 @@ import { createPackedLayers } from "../images/packed-layers.ts";
 import { createRecordMaker } from "../images/record-maker.ts";
 import { createRecords, type Records } from "../images/records.ts";
 import type { RecordFailure } from "../images/wanted-parts.ts";
+import { drawHere } from "../layers/draw-view.ts";
 import { createPacker } from "../layers/packer.ts";
 import { NO_POPULARITY, type Popularity } from "../layers/popularity.ts";
 import type { Log } from "../log/log.ts";
@@ -46,7 +47,7 @@ export function openWorkshop(options: WorkshopOptions): Workshop {
   const packer = createPacker({ storeDirectory, ...(workers !== null && { workers }) });
   const layers = createPackedLayers({ packer, store, log, signal });
   const makerWith = (popularity: Popularity) =>
-    createRecordMaker({ layers, popularity, storeDirectory });
+    createRecordMaker({ layers, popularity, draw: drawHere(storeDirectory) });
   const memory = watchMemory({
     ...{ log, signal, machineBytes: machineMemoryBytes(), availableBytes: availableMemoryBytes },
   });

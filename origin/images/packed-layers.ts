@@ -20,7 +20,7 @@ import type { Digest } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { GROUND_ID } from "../layers/base.ts";
 import { packerId } from "../layers/compression.ts";
-import { type ArchiveEntry, archiveEntries, packEntries } from "../layers/entries.ts";
+import { packEntries, packTar } from "../layers/entries.ts";
 import type { PackedLayer, SegmentTask } from "../layers/layer.ts";
 import { databaseId } from "../layers/nix-database.ts";
 import type { PackRequest } from "../layers/pack-job.ts";
@@ -46,8 +46,8 @@ export type Making = { readonly form: Form } & (
 
 export interface BundleToPack {
   readonly storePaths: readonly StorePath[];
-  /** The links of one part that lie in it too. */
-  readonly view: { readonly of: Part; readonly entries: readonly ArchiveEntry[] } | null;
+  /** The links of one part that lie in it too, as tar. */
+  readonly view: { readonly of: Part; readonly tar: Uint8Array } | null;
   readonly form: Form;
   /** What the paths take in the store: only for the order of work. */
   readonly sizeBytes: number;
@@ -124,10 +124,9 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
     const { storePaths, view, form, sizeBytes, group } = bundle;
     if (storePaths.length === 0) return await packView(bundle);
     const startedMs = performance.now();
-    const viewTar = view === null ? undefined : archiveEntries(view.entries);
     const segments = await Promise.all(storePaths.map((path) => findSegment(path, form)));
     const destination = store.stagingPath();
-    const request = { segments, viewTar, form, destination, sizeBytes, group, signal };
+    const request = { segments, viewTar: view?.tar, form, destination, sizeBytes, group, signal };
     const packed = await packToFile(request);
     const layer = layerOf(packed);
     remember(bundle, packed);
@@ -155,7 +154,7 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
 
   /** Some kilobytes of links: the threads are for more. */
   async function packView(bundle: BundleToPack): Promise<LayerRecord> {
-    const { bytes, ...packed } = packEntries(bundle.view?.entries ?? [], bundle.form);
+    const { bytes, ...packed } = packTar(bundle.view?.tar ?? new Uint8Array(), bundle.form);
     await store.store(storageKey.layer(packed.digest), bytes);
     remember(bundle, { ...packed, segments: [] });
     return layerOf(packed);

@@ -19,11 +19,10 @@ import { GROUND_ID } from "../layers/base.ts";
 import { type Bundle, CUT_VERSION, cutLevels } from "../layers/bundles.ts";
 import type { ClosureGraph, ValidClosure } from "../layers/closure.ts";
 import { packerId } from "../layers/compression.ts";
-import { databaseId, nixDatabase } from "../layers/nix-database.ts";
-import { readPartView } from "../layers/part-view.ts";
+import type { DrawnView, DrawResult, DrawView } from "../layers/draw-view.ts";
+import { databaseId } from "../layers/nix-database.ts";
 import type { Popularity } from "../layers/popularity.ts";
 import { UnpackableError } from "../layers/tar.ts";
-import type { PackageView, ViewResult } from "../layers/view.ts";
 import type { Making, PackedLayers } from "./packed-layers.ts";
 
 export type MadeRecord =
@@ -46,16 +45,14 @@ export interface RecordMaker {
 export interface RecordMakerOptions {
   readonly layers: PackedLayers;
   readonly popularity: Popularity;
-  /** Where the files of `/nix/store` really are. */
-  readonly storeDirectory: string;
+  readonly draw: DrawView;
 }
 
 export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
-  const { layers, popularity, storeDirectory } = options;
-  const viewOf = (part: Part, closure: ValidClosure): ViewResult => {
-    const result = readPartView(part, pathsOf(closure), storeDirectory);
-    if (part.kind !== "database" || result.kind !== "view") return result;
-    return { kind: "view", view: { ...result.view, entries: nixDatabase(closure, part.outputs) } };
+  const { layers, popularity, draw } = options;
+  const viewOf = (part: Part, closure: ValidClosure): Promise<DrawResult> => {
+    const database = part.kind === "database" ? closure : null;
+    return draw({ part, closure: pathsOf(closure), database });
   };
   const packings: Readonly<Record<Form, PackingId>> = {
     zstd: packingId("zstd", popularity),
@@ -67,7 +64,7 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
     { part, closure, view, form }: Contents,
   ): Promise<readonly LayerRecord[]> {
     const sizes = new Map(closure.map(({ path, narSizeBytes }) => [path, narSizeBytes]));
-    const ownView = view === null ? null : { of: part, entries: view };
+    const ownView = view === null ? null : { of: part, tar: view };
     return Promise.all(
       bundles.map(({ storePaths, holdsView }) => {
         const sizeBytes = storePaths.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
@@ -77,7 +74,7 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
     );
   }
 
-  async function fill(view: PackageView, contents: Contents): Promise<PackageRecord> {
+  async function fill(view: DrawnView, contents: Contents): Promise<PackageRecord> {
     const { part, closure, form } = contents;
     const hasView = contents.view !== null;
     const [fine = [], ...coarser] = cutLevels(closure, part, popularity, hasView);
@@ -109,11 +106,11 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
 
     async make(graph, part, form) {
       const closure = closureOf(graph, part.outputs);
-      const result = viewOf(part, closure);
-      if (result.kind === "unfit") return { kind: "unpackable", reason: result.reason };
-      const { view } = result;
       try {
-        const contents = { part, closure, view: view.entries, form };
+        const result = await viewOf(part, closure);
+        if (result.kind === "unfit") return { kind: "unpackable", reason: result.reason };
+        const { view } = result;
+        const contents = { part, closure, view: view.tar, form };
         return { kind: "record", record: await fill(view, contents) };
       } catch (error) {
         if (!(error instanceof UnpackableError)) throw error;
@@ -131,10 +128,10 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
         storePaths: members.flatMap((place) => paths[place] ?? []),
       }));
       const view = bundles.some(({ holdsView }) => holdsView)
-        ? readPartView(part, paths, storeDirectory)
+        ? await draw({ part, closure: paths, database: null })
         : null;
-      const entries = view?.kind === "view" ? view.view.entries : null;
-      const packed = await packBundles(bundles, { part, closure: [], view: entries, form });
+      const tar = view?.kind === "view" ? view.view.tar : null;
+      const packed = await packBundles(bundles, { part, closure: [], view: tar, form });
       const filled = cut.map((bundle, index) => ({ ...bundle, layer: packed[index] ?? null }));
       return { ...record, coarser: record.coarser.with(level - 1, filled) };
     },
@@ -144,7 +141,7 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
       switch (making.kind) {
         case "bundle": {
           const { storePaths, viewOf: owner } = making;
-          const contents = contentsOf(owner, graph, form, viewOf);
+          const contents = await contentsOf(owner, graph, form, viewOf);
           if (contents === undefined) return undefined;
           const holdsView = owner !== null;
           return (await packBundles([{ storePaths, holdsView }], contents))[0];
@@ -162,21 +159,21 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
 interface Contents {
   readonly part: Part;
   readonly closure: ClosureGraph;
-  readonly view: PackageView["entries"];
+  readonly view: DrawnView["tar"];
   readonly form: Form;
 }
 
 /** For a layer with the view of its owner, if it has one; undefined where that cannot be shown. */
-function contentsOf(
+async function contentsOf(
   owner: Part | null,
   graph: ValidClosure,
   form: Form,
-  viewOf: (part: Part, closure: ValidClosure) => ViewResult,
-): Contents | undefined {
+  viewOf: (part: Part, closure: ValidClosure) => Promise<DrawResult>,
+): Promise<Contents | undefined> {
   if (owner === null) return { part: NO_PART, closure: graph, view: null, form };
-  const result = viewOf(owner, closureOf(graph, owner.outputs));
+  const result = await viewOf(owner, closureOf(graph, owner.outputs));
   if (result.kind === "unfit") return undefined;
-  return { part: owner, closure: graph, view: result.view.entries, form };
+  return { part: owner, closure: graph, view: result.view.tar, form };
 }
 
 /** Of layers that are made again without knowing whose they were. */

@@ -38,7 +38,11 @@ export function packEntries(
   form: Form,
   owner?: Owner,
 ): PackedEntries {
-  const tar = archiveEntries(entries, owner);
+  return packTar(archiveEntries(entries, owner), form);
+}
+
+/** Of the tar bytes of entries. */
+export function packTar(tar: Uint8Array, form: Form): PackedEntries {
   const pieces: Uint8Array[] = [];
   const output = createOutput((bytes) => pieces.push(bytes));
   output.addTar(tar);

@@ -63,7 +63,8 @@ export function settle({ request, resolve, reject }: Job, answer: WorkerAnswer):
   }
 }
 
-function withCode(error: unknown, code: string | undefined): unknown {
+/** As it was in its thread: the code, such as ENOSPC, says whose fault it is. */
+export function withCode(error: unknown, code: string | undefined): unknown {
   return error instanceof Error && code !== undefined ? Object.assign(error, { code }) : error;
 }
 

@@ -24,6 +24,7 @@ import { composeImage, type ImageComposed } from "../images/compose-image.ts";
 import { createPackedLayers } from "../images/packed-layers.ts";
 import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";
 import type { ValidClosure } from "../layers/closure.ts";
+import { drawHere } from "../layers/draw-view.ts";
 import { createPacker } from "../layers/packer.ts";
 import { NO_POPULARITY, type Popularity, parsePopularity } from "../layers/popularity.ts";
 import { STORE_DIRECTORY } from "../layers/tar.ts";
@@ -84,7 +85,7 @@ async function build(request: BuildRequest, options: LayoutOptions): Promise<Lay
       },
       signal: new AbortController().signal,
     });
-    const maker = createRecordMaker({ layers, popularity, storeDirectory });
+    const maker = createRecordMaker({ layers, popularity, draw: drawHere(storeDirectory) });
     const packing = maker.packings[form];
     const { recipe, ingredients } = wanted;
     const records = await makeRecords(ingredients, request.closure, form, maker);

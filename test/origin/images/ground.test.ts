@@ -5,6 +5,7 @@ import { createPackedLayers } from "../../../origin/images/packed-layers.ts";
 import { createRecordMaker } from "../../../origin/images/record-maker.ts";
 import { BASE_ENTRIES, GROUND_ID } from "../../../origin/layers/base.ts";
 import { packerId } from "../../../origin/layers/compression.ts";
+import { drawHere } from "../../../origin/layers/draw-view.ts";
 import { archiveEntries, packEntries } from "../../../origin/layers/entries.ts";
 import { databaseId } from "../../../origin/layers/nix-database.ts";
 import { createPacker } from "../../../origin/layers/packer.ts";
@@ -31,7 +32,7 @@ test("the packing id has the ground's bytes in it, and how databases of Nix are 
   const digest = await digestOf(archiveEntries(BASE_ENTRIES));
   expect(digest.startsWith(`sha256:${GROUND_ID}`)).toBe(true);
   const { layers } = await openLayers();
-  const options = { layers, popularity: NO_POPULARITY, storeDirectory: "/nix/store" };
+  const options = { layers, popularity: NO_POPULARITY, draw: drawHere("/nix/store") };
   const { packings } = createRecordMaker(options);
   for (const form of FORMS) {
     const facts = packings[form].split(".");
@@ -49,7 +50,7 @@ test("a layer that was packed when the ground was another is packed anew", async
   const known = storageKey.build(packerId("zstd"), [], GROUND);
   await store.store(known, Buffer.from(JSON.stringify(before)));
 
-  const view = { of: GROUND, entries: BASE_ENTRIES };
+  const view = { of: GROUND, tar: archiveEntries(BASE_ENTRIES) };
   const bundle = { storePaths: [], view, form: "zstd", sizeBytes: 0, group: "ground" } as const;
   const layer = await layers.bundle(bundle);
   expect(layer.digest).toBe(packEntries(BASE_ENTRIES, "zstd").digest);
