@@ -1,8 +1,10 @@
 // Real clients pull images of real packages through the edge, from nothing.
 
+import { execFile } from "node:child_process";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST } from "../../registry/image/media-type.ts";
 import { digestHex, digestOf } from "../../registry/naming/digest.ts";
@@ -32,6 +34,16 @@ afterAll(async () => {
   await deployment?.close();
   if (missingClient("podman") === false) podmanReset(scratch);
   await rm(scratch, { recursive: true, force: true });
+});
+
+describe("npm run smoke", () => {
+  test("finds nothing wrong with an edge, for an image that it has yet to have made", async () => {
+    const command = join(import.meta.dirname, "../../origin/command/smoke.ts");
+    const args = ["--json", "--cold", "tree", "--image", "shell/git", deployment.edgeUrl];
+    const { stdout } = await promisify(execFile)(process.execPath, [command, ...args]);
+    const { checks } = JSON.parse(stdout) as { checks: { outcome: string }[] };
+    expect(checks.filter(({ outcome }) => outcome !== "ok")).toStrictEqual([]);
+  });
 });
 
 describe("skopeo copy", skipWhere(missingClient("skopeo")), () => {
