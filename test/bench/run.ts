@@ -21,6 +21,7 @@ import {
   removeScratch,
   type Workbench,
 } from "./workbench.ts";
+import { measureWorld } from "./world.ts";
 
 const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = {
   packing: measurePacking,
@@ -30,6 +31,7 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
   memory: measureMemory,
   graph: measureGraph,
   pulls: measurePulls,
+  world: measureWorld,
 };
 /** They need no package set, or bring their own. */
 const APART: Readonly<Record<string, (bench: Bench) => Promise<Section>>> = {
