@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import { measureCold } from "./cold.ts";
 import { measureCombinations } from "./combinations.ts";
+import { measureCost } from "./cost.ts";
 import { measureFsck } from "./fsck.ts";
 import { measureGc } from "./gc.ts";
 import { measureGraph } from "./graph-rows.ts";
@@ -32,6 +33,7 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
   graph: measureGraph,
   pulls: measurePulls,
   world: measureWorld,
+  cost: measureCost,
 };
 /** They need no package set, or bring their own. */
 const APART: Readonly<Record<string, (bench: Bench) => Promise<Section>>> = {
