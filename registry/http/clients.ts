@@ -171,7 +171,7 @@ export const CLIENTS: readonly Client[] = [
     zstdFrom: null,
     headersWaitSeconds: null,
     asksAgain: NOTHING,
-    tried: "0.20.7",
+    tried: "0.20.7, 0.22.1",
     seen: "pulls zstd into archives as it is; crane validate takes every layer for gzip",
   },
 ];

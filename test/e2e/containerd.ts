@@ -6,6 +6,8 @@ import { type Daemon, run, startDaemon } from "./daemon.ts";
 import { type Listing, listDirectory } from "./listing.ts";
 
 export interface Containerd extends Daemon {
+  /** What a command of ctr prints. */
+  command(args: readonly string[]): Promise<string>;
   /** Pulls, lists and forgets an image. Snapshots belong to a namespace: another unpacks anew. */
   unpack(reference: string, namespace: string, how?: readonly string[]): Promise<Listing>;
 }
@@ -38,6 +40,7 @@ export async function startContainerd(folder: string): Promise<Containerd> {
   });
   return {
     ...daemon,
+    command: (args) => ctr(...args),
     async unpack(reference, namespace, how = ["--plain-http"]) {
       const images = ["--namespace", namespace, "images"];
       await ctr(...images, "pull", ...how, reference);

@@ -30,6 +30,7 @@ const PROGRAMS = {
     ...{ from: "github.com/containerd/containerd/v2", version: "v2.3.7" },
     main: "containerd-resolver.go",
   },
+  crane: { from: "github.com/google/go-containerregistry/cmd/crane", version: "v0.22.1" },
   /** An emulator of Google Cloud Storage. */
   "fake-gcs-server": { from: "github.com/fsouza/fake-gcs-server", version: "v1.56.1" },
   oras: { from: "oras.land/oras/cmd/oras", version: "v1.3.6" },
