@@ -68,9 +68,9 @@ async function assertEnded(builder: readonly number[]): Promise<void> {
 }
 
 describe("a build that is pulled through the edge", { ...limit, ...skipWhere(hidesHost) }, () => {
-  test("is started once for twenty clients", async () => {
+  test("is started once for two hundred clients, who all get the same", async () => {
     const { deployment, origin } = await start(onTestFinished);
-    const pulls = Array.from({ length: 20 }, () =>
+    const pulls = Array.from({ length: 200 }, () =>
       pullManifest(deployment.edgeUrl, nameOf("one/two")),
     );
     await Promise.all([set.running("one"), set.running("two")]);
