@@ -90,7 +90,8 @@ async function respond(request: Request, digest: Digest, answer: OriginBlob): Pr
   }
   if (plan.range === null) {
     const { body, wasWrong } = answer;
-    return new Response(verifiedStream(body, { digest, sizeBytes }, wasWrong), plan);
+    const onWrong = (why: string) => wasWrong(new Error(why));
+    return new Response(verifiedStream(body, { digest, sizeBytes, onWrong }), plan);
   }
   // A part cannot be hashed: its client hashes the whole it puts together.
   return new Response(fixedLength(answer.body, plan.range.length), unverified(plan));
