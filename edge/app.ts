@@ -14,6 +14,7 @@ import {
   type Document,
   type DocumentMemory,
 } from "./isolate/document-memory.ts";
+import { createFillClaims, type FillClaims } from "./isolate/fill-claims.ts";
 import type { Manifest } from "./isolate/manifest.ts";
 import { createOriginHealth, type OriginHealth } from "./isolate/origin-health.ts";
 import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
@@ -37,6 +38,7 @@ export interface Isolate {
   readonly vainTries: VainTries;
   readonly refreshes: Refreshes;
   readonly flights: BlobFlights;
+  readonly fills: FillClaims;
   readonly refusals: Refusals;
   readonly health: OriginHealth;
   /** What was logged of the environment, which is the same for every request. */
@@ -47,6 +49,8 @@ export interface AppOptions {
   readonly isolate: Isolate;
   readonly now: () => number;
   readonly log: (line: LogLine) => void;
+  /** The location's own; tests have one that keeps nothing. */
+  readonly cache?: Cache;
   readonly originDeadlinesMs?: OriginDeadlines;
   /** By the table of clients; tests have other seconds. */
   readonly holdOf?: typeof holdOf;
@@ -62,6 +66,7 @@ export function createIsolate(): Isolate {
     vainTries: createVainTries(),
     refreshes: createRefreshes(),
     flights: createBlobFlights(),
+    fills: createFillClaims(),
     refusals: createRefusals(),
     health: createOriginHealth(),
     told: new Set(),
@@ -132,7 +137,7 @@ function boundary(edge: Edge, request: Request, error: unknown): RegistryError {
 }
 
 function createEdge(
-  { isolate, now, log, originDeadlinesMs, holdOf: hold = holdOf }: AppOptions,
+  { isolate, now, log, cache, originDeadlinesMs, holdOf: hold = holdOf }: AppOptions,
   context: AppContext,
 ): Edge {
   const { env } = context;
@@ -152,7 +157,7 @@ function createEdge(
   return {
     kv: env.KV,
     r2: env.R2,
-    cache: caches.default,
+    cache: cache ?? caches.default,
     host: new URL(url).hostname,
     memory: isolate.memory,
     configs: isolate.configs,
@@ -160,6 +165,7 @@ function createEdge(
     vainTries: isolate.vainTries,
     refreshes: isolate.refreshes,
     flights: isolate.flights,
+    fills: isolate.fills,
     secretKeys,
     pinFreshMs,
     platforms,

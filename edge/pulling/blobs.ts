@@ -1,9 +1,9 @@
-// Blobs by digest: Cache API, R2, what can be composed again, origin. GET is one R2 operation whatever
-// the range; HEAD never moves a body. What the origin streams is verified on its way and never written.
+// Blobs by digest: the location's cache, R2, what can be composed again, the origin. GET is one R2
+// operation whatever the range; HEAD never moves a body. What the origin streams is verified on its way and never written.
 
 import { cancelBody } from "../../registry/http/body.ts";
 import {
-  hasBody,
+  bytesResponse,
   planBlob,
   type RequestedRange,
   requestedRange,
@@ -11,24 +11,20 @@ import {
 } from "../../registry/http/content.ts";
 import { digestHeaders } from "../../registry/http/platforms.ts";
 import type { Route } from "../../registry/http/route.ts";
-import { type Digest, digestOf } from "../../registry/naming/digest.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
 import { canonicalRecipe } from "../../registry/naming/recipe.ts";
 import type { Document } from "../isolate/document-memory.ts";
+import { verifiedStream } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
-import { cacheKey, r2Key } from "../storage/keys.ts";
+import { cacheSmallBlob, fillCache, isCompared } from "../storage/blob-cache.ts";
+import { isIntact, removeCorruptBlob } from "../storage/corrupt-blob.ts";
+import { r2Key } from "../storage/keys.ts";
 import { attempt } from "../storage/tiers.ts";
 import { askedName } from "./by-digest.ts";
+import { fromCache, MAX_READ_WHOLE_BYTES } from "./cached-blob.ts";
 import { type AskedName, composeConfig } from "./composed-again.ts";
 import { rememberComposed } from "./keeping.ts";
 import { serveOriginBlob } from "./origin-blob.ts";
-
-/**
- * Only small blobs go into the location's cache: views, grounds and configs, the most frequent ones,
- * where a far bucket's round trip is nearly the whole answer. They are read whole, so that filling
- * needs no tee(), which would hold a large layer in memory for the slower of two readers, and hashed,
- * as manifests are: what any of these holds must not be what a cache once got wrong.
- */
-const MAX_CACHED_BYTES = 256 * 1024;
 
 type BlobRoute = Extract<Route, { kind: "blob" }>;
 
@@ -41,7 +37,7 @@ export async function serveBlob(
   if (local !== undefined) return local;
   const name = askedName(edge, request.headers, recipe);
   const config = await configAgain(edge, name, digest);
-  if (config !== undefined) return documentResponse(request, config);
+  if (config !== undefined) return bytesResponse(request, digest, config.bytes);
   const asked = digestHeaders(edge.platforms, name.variant);
   return serveOriginBlob(edge, request, { repository, digest, asked });
 }
@@ -50,7 +46,7 @@ function fromMemory(edge: Edge, request: Request, digest: Digest): Response | un
   const config = edge.configs.lookup(digest);
   if (config === undefined) return undefined;
   edge.trace.hit("memory");
-  return documentResponse(request, config);
+  return bytesResponse(request, digest, config.bytes);
 }
 
 async function fromStorage(
@@ -61,9 +57,12 @@ async function fromStorage(
   if (request.method === "HEAD" || settledBy(request.headers, digest) !== null) {
     return headFromR2(edge, request, digest);
   }
+  const cached = await fromCache(edge, request, digest);
+  if (cached !== undefined) return cached;
   const range = requestedRange(request, digest);
-  if (range !== null) return rangeFromR2(edge, request, digest, range);
-  return (await fromCache(edge, request, digest)) ?? (await wholeFromR2(edge, request, digest));
+  return range === null
+    ? wholeFromR2(edge, request, digest)
+    : rangeFromR2(edge, request, digest, range);
 }
 
 /**
@@ -87,15 +86,6 @@ async function configAgain(
   return composed.images[0]?.config;
 }
 
-function documentResponse(request: Request, { digest, bytes }: Document): Response {
-  const plan = planBlob(request, { digest, sizeBytes: bytes.length });
-  if (!hasBody(request, plan)) return new Response(null, plan);
-  const { offset, length } = plan.range ?? { offset: 0, length: bytes.length };
-  // Never of shared memory, which is all that the type of a body leaves out.
-  const part = bytes.subarray(offset, offset + length) as Uint8Array<ArrayBuffer>;
-  return new Response(part, plan);
-}
-
 async function headFromR2(
   edge: Edge,
   request: Request,
@@ -107,22 +97,6 @@ async function headFromR2(
   return new Response(null, planBlob(request, { digest, sizeBytes: object.size }));
 }
 
-async function fromCache(
-  edge: Edge,
-  request: Request,
-  digest: Digest,
-): Promise<Response | undefined> {
-  const key = cacheKey.blob(edge.host, digest);
-  const cached = await attempt(edge, "cache", () => edge.cache.match(key));
-  if (!cached) return undefined;
-  const bytes = await attempt(edge, "cache", () => cached.bytes());
-  if (bytes === undefined) return undefined;
-  const remove = () => edge.cache.delete(key);
-  if (!(await isIntact(edge, "cache", digest, bytes, remove))) return undefined;
-  edge.trace.hit("cache");
-  return new Response(bytes, planBlob(request, { digest, sizeBytes: bytes.length }));
-}
-
 async function wholeFromR2(
   edge: Edge,
   request: Request,
@@ -130,37 +104,30 @@ async function wholeFromR2(
 ): Promise<Response | undefined> {
   const object = await attempt(edge, "r2", () => edge.r2.get(r2Key.blob(digest)));
   if (!object) return undefined;
+  if (object.size <= MAX_READ_WHOLE_BYTES) return readWhole(edge, request, digest, object);
+  edge.trace.hit("r2");
   const plan = planBlob(request, { digest, sizeBytes: object.size });
-  if (object.size > MAX_CACHED_BYTES) {
-    edge.trace.hit("r2");
+  if (isCompared(object, digest)) {
+    fillCache(edge, digest, object.size);
     return new Response(object.body, plan);
   }
-  const bytes = await attempt(edge, "r2", () => object.bytes());
-  if (bytes === undefined) return undefined;
-  const remove = () => edge.r2.delete(r2Key.blob(digest));
-  if (!(await isIntact(edge, "r2", digest, bytes, remove))) return undefined;
-  edge.trace.hit("r2");
-  edge.later("fill cache", () =>
-    edge.cache.put(
-      cacheKey.blob(edge.host, digest),
-      new Response(bytes, { headers: plan.headers }),
-    ),
-  );
-  return new Response(bytes, plan);
+  // Put there by other hands than the edge's.
+  const onWrong = () => removeCorruptBlob(edge, "r2", digest);
+  const { size: sizeBytes } = object;
+  return new Response(verifiedStream(object.body, { digest, sizeBytes, onWrong }), plan);
 }
 
-/** Removed where it is not, or it would be found again and again. */
-async function isIntact(
+async function readWhole(
   edge: Edge,
-  tier: "cache" | "r2",
+  request: Request,
   digest: Digest,
-  bytes: Uint8Array,
-  remove: () => Promise<unknown>,
-): Promise<boolean> {
-  if ((await digestOf(bytes)) === digest) return true;
-  edge.log({ level: "error", event: "corrupt blob removed", tier, digest });
-  edge.later(`remove from ${tier}`, remove);
-  return false;
+  object: R2ObjectBody,
+): Promise<Response | undefined> {
+  const bytes = await attempt(edge, "r2", () => object.bytes());
+  if (bytes === undefined || !(await isIntact(edge, "r2", digest, bytes))) return undefined;
+  edge.trace.hit("r2");
+  cacheSmallBlob(edge, digest, bytes);
+  return bytesResponse(request, digest, bytes);
 }
 
 /**
@@ -189,6 +156,8 @@ async function rangeFromR2(
     return undefined;
   }
   edge.trace.hit("r2");
+  // A part that is asked for once is no reason to read all of a large layer.
+  if (edge.fills.isAskedAgain(digest, edge.now())) fillCache(edge, digest, object.size);
   return new Response(body, plan);
 }
 

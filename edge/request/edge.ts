@@ -5,6 +5,7 @@ import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
 import type { BlobFlights } from "../isolate/blob-flights.ts";
 import type { Document, DocumentMemory } from "../isolate/document-memory.ts";
+import type { FillClaims } from "../isolate/fill-claims.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
 import type { SeenOnce } from "../isolate/seen-once.ts";
@@ -34,6 +35,7 @@ export interface Edge {
   readonly vainTries: VainTries;
   readonly refreshes: Refreshes;
   readonly flights: BlobFlights;
+  readonly fills: FillClaims;
   readonly origin: Origin;
   /** Empty without a secret: then nothing is ingested. */
   readonly secretKeys: readonly SecretKey[];

@@ -21,7 +21,8 @@
 //   └── staging/<sha256 hex>/<upload>           a large blob being assembled, not yet verified
 //
 //   the Cache API: what one location has of it by itself, and may lose at any moment
-//   ├── cached-blobs/<digest>                   small blobs, and configs that were composed here
+//   ├── cached-blobs/<digest>                   blobs, and configs that were composed here
+//   ├── filling/<digest>                        empty, for a minute: such a blob is being put there
 //   ├── composed/<digest>                       manifest or index bytes that were composed here
 //   └── seen/<sha256 hex>                       when what is not kept was first asked for
 
@@ -120,6 +121,7 @@ function parsed(key: string, folders: typeof KV_FOLDERS): ParsedKey | undefined 
  */
 export const cacheKey = {
   blob: (host: string, digest: Digest) => `https://${host}/cached-blobs/${digest}`,
+  filling: (host: string, digest: Digest) => `https://${host}/filling/${digest}`,
   composed: (host: string, digest: Digest) => `https://${host}/composed/${digest}`,
   seen: async (host: string, what: string) => `https://${host}/seen/${await sha256Hex(what)}`,
 };

@@ -3,6 +3,7 @@
 
 import { FOLLOW, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
 import {
+  bytesResponse,
   type ContentPlan,
   hasBody,
   manifestResponse,
@@ -129,13 +130,13 @@ export async function serveBlob(
   const { store, recent } = options;
   const { digest } = named;
   const made = recent.configs.lookup(digest);
-  if (made !== undefined) return documentResponse(request, digest, made);
+  if (made !== undefined) return bytesResponse(request, digest, made);
   const key = storageKey.layer(digest);
   const sizeBytes =
     (await store.sizeBytes(key)) ?? sizeOf(await remake(options, request, digest, asker));
   if (sizeBytes === undefined) {
     const config = await configAgain(options, request, named);
-    if (config !== undefined) return documentResponse(request, digest, config);
+    if (config !== undefined) return bytesResponse(request, digest, config);
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }
   const plan = planBlob(request, { digest, sizeBytes });
@@ -174,15 +175,6 @@ async function configAgain(
   if (image === undefined) return undefined;
   options.recent.configs.store(image.config);
   return image.config.bytes;
-}
-
-function documentResponse(request: Request, digest: Digest, bytes: Uint8Array): Response {
-  const plan = planBlob(request, { digest, sizeBytes: bytes.length });
-  if (!hasBody(request, plan)) return new Response(null, plan);
-  const { offset, length } = plan.range ?? { offset: 0, length: bytes.length };
-  // Never of shared memory, which is all that the type of a body leaves out.
-  const part = bytes.subarray(offset, offset + length) as Uint8Array<ArrayBuffer>;
-  return new Response(part, plan);
 }
 
 function remake(

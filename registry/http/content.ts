@@ -75,7 +75,17 @@ export function planBlob(request: Asking, { digest, sizeBytes }: Content): Conte
   return planContent(request, { headers, version: digest, type: OCTET_STREAM, sizeBytes });
 }
 
-/** The same of bytes that were not compared with their digest: of them no cache may keep a copy. */
+/** A small blob of which all is at hand. */
+export function bytesResponse(request: Asking, digest: Digest, bytes: Uint8Array): Response {
+  const plan = planBlob(request, { digest, sizeBytes: bytes.length });
+  if (!hasBody(request, plan)) return new Response(null, plan);
+  const { offset, length } = plan.range ?? { offset: 0, length: bytes.length };
+  // Never of shared memory, which is all that the type of a body leaves out.
+  const part = bytes.subarray(offset, offset + length) as Uint8Array<ArrayBuffer>;
+  return new Response(part, plan);
+}
+
+/** A plan for bytes that were not compared with their digest: of them no cache may keep a copy. */
 export function unverified(plan: ContentPlan): ContentPlan {
   plan.headers.set("Cache-Control", VOLATILE);
   return plan;

@@ -6,6 +6,12 @@ export interface Controls {
   readonly hang?: readonly ("kv" | "r2")[];
   /** Has R2 give another range than it is asked for. */
   readonly wrongRange?: boolean;
+  /** Has R2's second answer to this request end early. */
+  readonly cutsSecondRead?: boolean;
+  /** The location's cache takes everything and keeps nothing. */
+  readonly forgetfulCache?: boolean;
+  /** What comes out of the location's cache: ends early, or is other bytes. */
+  readonly copies?: "cut" | "wrong";
   /** A number is what it lets pass under one key, for ever. */
   readonly limiter?: "fails" | "refuses" | number;
   /** What may be kept; a number as of the limiter, under one key, for ever. */

@@ -30,6 +30,8 @@ export default {
       isolate: controls.coldMemory ? createIsolate() : isolateOf(controls.isolate ?? ""),
       now: () => controls.nowMs ?? NOW_MS,
       log: writeLog,
+      ...(controls.forgetfulCache && { cache: FORGETFUL }),
+      ...(controls.copies && { cache: damaging(controls.copies) }),
       holdOf: (client) => scaled(holdOf(client), controls.secondMs ?? 1000),
       originDeadlinesMs: { manifestMs: controls.deadlineMs ?? 20_000, blobMs: 20_000 },
     });
@@ -69,7 +71,28 @@ function scaled(hold, secondMs) {
   return { ...hold, seconds: hold.seconds && (hold.seconds * secondMs) / 1000 };
 }
 
-function misled({ R2: bucket, ORIGIN_URL }, { overtakenBy, tellsOfR2, wrongRange }) {
+const FORGETFUL = {
+  match: async () => undefined,
+  put: async (_key, response) => void (await response.bytes()),
+  delete: async () => false,
+};
+
+function damaging(how) {
+  const cache = caches.default;
+  const damage = (bytes) => (how === "cut" ? bytes.slice(1) : bytes.map((byte) => byte ^ 1));
+  return {
+    async match(key) {
+      const copy = await cache.match(key);
+      return copy && new Response(new Response(damage(await copy.bytes())).body, copy);
+    },
+    put: (key, response) => cache.put(key, response),
+    delete: (key) => cache.delete(key),
+  };
+}
+
+function misled({ R2: bucket, ORIGIN_URL }, controls) {
+  const { overtakenBy, tellsOfR2, wrongRange, cutsSecondRead } = controls;
+  if (cutsSecondRead) return cutting(bucket);
   if (tellsOfR2) {
     return {
       async get(...args) {
@@ -94,6 +117,20 @@ function misled({ R2: bucket, ORIGIN_URL }, { overtakenBy, tellsOfR2, wrongRange
       const { customMetadata } = newer;
       await bucket.put(key, await newer.arrayBuffer(), { customMetadata });
       return object;
+    },
+  };
+}
+
+function cutting(bucket) {
+  let reads = 0;
+  return {
+    async get(...args) {
+      const object = await bucket.get(...args);
+      reads += 1;
+      if (reads < 2) return object;
+      const { checksums, size } = object;
+      await object.body.cancel();
+      return { checksums, size, body: new Response(new Uint8Array(size / 2)).body };
     },
   };
 }

@@ -1,0 +1,33 @@
+// Which blobs this isolate lately began to put into its location's cache, and of which a part was
+// asked for: plain data, bounded, and for a minute.
+
+import type { Digest } from "../../registry/naming/digest.ts";
+
+export interface FillClaims {
+  /** Whether the caller is to fill: nobody of this isolate was within the last minute. */
+  claim(digest: Digest, nowMs: number): boolean;
+  /** Whether another part of it was asked for within the last minute. */
+  isAskedAgain(digest: Digest, nowMs: number): boolean;
+}
+
+/** As long as the location's own mark lives. A fill that has failed is tried again after it. */
+export const FILL_LIFE_MS = 60_000;
+const MAX_BLOBS = 10_000;
+
+export function createFillClaims(): FillClaims {
+  const claimed = new Map<Digest, number>();
+  const asked = new Map<Digest, number>();
+  return {
+    claim: (digest, nowMs) => !notedWithin(claimed, digest, nowMs),
+    isAskedAgain: (digest, nowMs) => notedWithin(asked, digest, nowMs),
+  };
+}
+
+/** Whether it was, and notes it where it was not. */
+function notedWithin(untilMs: Map<Digest, number>, digest: Digest, nowMs: number): boolean {
+  if (nowMs < (untilMs.get(digest) ?? 0)) return true;
+  // Forgetting all of them costs one more look into the cache each: cheaper than keeping an order.
+  if (untilMs.size >= MAX_BLOBS) untilMs.clear();
+  untilMs.set(digest, nowMs + FILL_LIFE_MS);
+  return false;
+}
