@@ -2,10 +2,16 @@
 
 import { getConnInfo } from "@hono/node-server/conninfo";
 import { Hono } from "hono";
+import { passGate } from "../registry/access/gate.ts";
+import { MEANING_HEADER } from "../registry/access/meaning.ts";
+import { answerToken, isTokenRequest } from "../registry/access/token-endpoint.ts";
 import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
 import { isBelowV2, parseRoute, type Route } from "../registry/http/route.ts";
+import { answerMeaning } from "./access/answer-meaning.ts";
+import { type Guard, identifyingFor } from "./access/guard.ts";
+import { type FindingMeanings, meaningsFor } from "./access/meanings.ts";
 import { failureError } from "./failures/failures.ts";
 import { hostFailureOf } from "./failures/host-error.ts";
 import { type Asker, type Asking, askerOf } from "./pulling/asker.ts";
@@ -18,6 +24,9 @@ import type { WebSite } from "./web/site.ts";
 export interface AppOptions extends Asking, PullingByTag, PullingByDigest, ListingTags {
   /** Who may pull: anyone, or only an edge that signs its requests. */
   readonly access: "anyone" | "edge";
+  /** Who of them may pull what; null: all of them everything. */
+  readonly guard: Guard | null;
+  readonly finding: FindingMeanings;
   /** What is not below /v2, for anyone: whoever names a folder for it wants it seen. */
   readonly web: WebSite | null;
 }
@@ -54,11 +63,24 @@ async function answer(
 ): Promise<Response> {
   try {
     const url = new URL(request.url);
+    const asker = await askerOf(options, request, url.pathname, address);
+    const identifying = options.guard && identifyingFor(options.guard, url, asker);
+    if (identifying && isTokenRequest(url)) {
+      authorise(options, asker);
+      return await answerToken(identifying, request, url);
+    }
     if (options.web !== null && !isBelowV2(url)) return await options.web.serve(request, url);
     const route = parseRoute(request.method, url);
-    const asker = await askerOf(options, request, url.pathname, address);
     authorise(options, asker);
-    return await serve(options, request, route, asker, note);
+    const meanings = meaningsFor(options.finding, request, asker);
+    if (asker.isKnown) {
+      if (request.headers.has(MEANING_HEADER)) return await answerMeaning(meanings, request, route);
+      return await serve(options, request, route, asker, note);
+    }
+    const answer = () => serve(options, request, route, asker, note);
+    return identifying
+      ? await passGate({ identifying, meanings }, request, route, answer)
+      : await answer();
   } catch (error) {
     if (error instanceof RegistryError) {
       note.refused(error);

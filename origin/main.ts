@@ -2,7 +2,9 @@
 // which part depends on which.
 
 import { join } from "node:path";
+import { createHoldings } from "../registry/access/holdings.ts";
 import type { Digest } from "../registry/naming/digest.ts";
+import { createGuard } from "./access/guard.ts";
 import { createApp } from "./app.ts";
 import { createEdgeClient } from "./backfill/edge-client.ts";
 import type { AnsweredImage } from "./backfill/entry.ts";
@@ -137,17 +139,29 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   }
   const give = async (image: AnsweredImage) => outbox?.add(image);
   refresh.start({ lookups, images, kept, answered, pulls, give });
+  const again = createComposedAgain({ known: createKnownImages({ lookups, records }), answered });
   const { access, platforms, zstd, redirectStatus } = config;
   const app = createApp({
     ...{ platforms, zstd, pins, lookups },
     images: createTaggedImages({ pins, images, refresh, now }),
     keep: createKeepPulled({ kept, answered, recent, tracked, pulls, hasEdge: outbox !== null }),
-    again: createComposedAgain({ known: createKnownImages({ lookups, records }), answered }),
+    again,
     lost,
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },
     ...{ store, links, redirectStatus, outbox, recent, kept, pulls },
     ...{ access, holds: config, secretKeys, log, now },
+    guard: config.policy && createGuard(config.policy, secretKeys, now),
+    finding: {
+      platforms,
+      pins,
+      lookups,
+      again,
+      recent,
+      holdings: createHoldings(),
+      holds: config,
+      now,
+    },
   });
   await packerReady;
   const collector = collectOnTimer({ ...config, store, edge, now, log, signal });

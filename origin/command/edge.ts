@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { DEFAULT_PORT, MAX_PORT } from "../configuration/config.ts";
 import { readLogStyle } from "../configuration/log-style.ts";
 import { readPlatforms } from "../configuration/platforms.ts";
+import { readPolicyText } from "../configuration/policy.ts";
 import { openVariables } from "../configuration/variables.ts";
 import { readZstdUse } from "../configuration/zstd.ts";
 import { lineWriter } from "../log/log.ts";
@@ -23,6 +24,7 @@ Answers docker pull at http://127.0.0.1:8787 from what is cached, and asks the o
   NIXPORT_SECRET      shared with the origin (else one is made in the state)
   NIXPORT_PLATFORMS   what a name without a platform is answered for, as at the origin
   NIXPORT_ZSTD        for whom zstd is: known (clients that read it), or never
+  NIXPORT_POLICY      who may pull what, as at the origin: JSON, or a file of it
   NIXPORT_REDIRECT    never: the origin streams what it keeps in a bucket
   PIN_FRESH_SECONDS   for how long a tag's revision counts as fresh (300)
   ORIGIN_WAIT_SECONDS for how long it waits for an image that is being built (660)
@@ -44,6 +46,7 @@ await endWith(async () => {
   const originWaitSeconds = integer("ORIGIN_WAIT_SECONDS", undefined, 0, MAX_SECONDS);
   const platforms = readPlatforms(variables);
   const zstd = readZstdUse(variables);
+  const policy = readPolicyText(variables);
   // What else it says is for the origin's clients.
   const redirect = variables.text("NIXPORT_REDIRECT") === "never" ? "never" : "follow";
   const style = readLogStyle(variables);
@@ -68,6 +71,7 @@ await endWith(async () => {
     onLog: (line) => writeLine(`${line}\n`),
     ...(platforms !== undefined && { platforms }),
     ...(zstd !== undefined && { zstd }),
+    ...(policy !== undefined && { policy }),
     ...(pinFreshSeconds !== undefined && { pinFreshSeconds }),
     ...(originWaitSeconds !== undefined && { originWaitSeconds }),
   });

@@ -32,6 +32,8 @@ export interface EdgeOptions {
   readonly platforms?: Platforms;
   readonly zstd?: ZstdUse;
   readonly redirect?: "follow" | "never";
+  /** Who may pull what, as JSON; absent, everybody everything. */
+  readonly policy?: string;
   /** Another module than the Worker's own, such as one that wraps it in a test. */
   readonly entryPath?: string;
   /** A line for each pull by tag that is answered from what is cached. */
@@ -82,6 +84,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       ...(options.logPulls && { LOG_PULLS: "1" }),
       ...(options.platforms && { PLATFORMS: formatPlatforms(options.platforms) }),
       ...(options.zstd && { NIXPORT_ZSTD: options.zstd }),
+      ...(options.policy && { NIXPORT_POLICY: options.policy }),
       ...(options.redirect && { NIXPORT_REDIRECT: options.redirect }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],

@@ -4,6 +4,7 @@
 
 import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
+import type { AccessSettings } from "../../registry/access/settings.ts";
 import { parseSecretKeys, type SecretKey } from "../../registry/between/token.ts";
 import type { RedirectStatus } from "../../registry/http/content.ts";
 import type { ZstdUse } from "../../registry/http/negotiation.ts";
@@ -15,6 +16,7 @@ import type { Source } from "../sources/source.ts";
 import type { StorageConfig } from "../storage/storage.ts";
 import { readLogStyle } from "./log-style.ts";
 import { readPlatforms } from "./platforms.ts";
+import { readPolicy } from "./policy.ts";
 import { readNixpkgsConfig, readSource } from "./source.ts";
 import { readStorage } from "./storage.ts";
 import { type EnvironmentVariables, openVariables, type Variables } from "./variables.ts";
@@ -37,6 +39,8 @@ export interface Config extends StorageConfig {
   readonly webPath: string | null;
   readonly secretKeys: readonly SecretKey[];
   readonly access: "anyone" | "edge";
+  /** Who may pull what by themselves; null: whoever reaches the origin. */
+  readonly policy: AccessSettings | null;
   /** Absent: the origin works alone. */
   readonly edgeUrl: string | null;
   readonly build: SourceBuilds;
@@ -87,6 +91,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
   const zstd = readZstdUse(variables);
   const config = {
     ...readAccess(variables),
+    policy: readPolicy(variables),
     ...readNumbers(variables),
     ...readPlaces(variables),
     ...readBuilds(variables),

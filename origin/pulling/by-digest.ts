@@ -45,7 +45,7 @@ export interface PullingByDigest {
   readonly links: BlobLinks | null;
   readonly redirectStatus: RedirectStatus;
   readonly recent: RecentImages;
-  readonly again: ComposedAgain;
+  readonly again: Pick<ComposedAgain, "manifest" | "config">;
   readonly kept: KeptImages;
   readonly lost: LostLayers;
   readonly pulls: PullNotes;

@@ -1,7 +1,8 @@
 // What is asked for by its digest and not kept: composed again from the name it is asked under, of what
 // is stored, at the pins that images were answered at, and taken only if it has that digest.
 
-import { composeIndex } from "../../registry/image/image-index.ts";
+import type { CanonicalImage } from "../../registry/image/canonical.ts";
+import { type ComposedIndex, composeIndex } from "../../registry/image/image-index.ts";
 import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
@@ -16,6 +17,15 @@ export interface ComposedAgain {
   /** With nothing but what the digest takes: of an index its images, of an image itself. */
   manifest(name: AskedName, digest: Digest): Promise<FoundAgain | undefined>;
   config(name: AskedName, digest: Digest): Promise<Composition | undefined>;
+  /** All that a name may stand for at the pins that are known, the newest first, in every form. */
+  all(recipes: readonly Recipe[]): AsyncIterable<PossibleAt>;
+}
+
+/** What a name stands for at a pin: images for some platforms, and their index where there is one. */
+export interface PossibleAt {
+  readonly images: readonly PlatformImage[];
+  readonly index: ComposedIndex | undefined;
+  readonly pin: Pin;
 }
 
 export interface FoundAgain extends Composition {
@@ -44,7 +54,7 @@ const PINS_AT_ONCE = 8;
 export function createComposedAgain({ known, answered }: ComposedAgainOptions): ComposedAgain {
   /** Newest pin first; pins at which the names lead to the same are one. */
   async function* possibilities(
-    { recipes }: AskedName,
+    recipes: readonly Recipe[],
     variants: readonly Variant[],
   ): AsyncGenerator<Possible> {
     const pins = answered.newest();
@@ -62,7 +72,7 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
         const pin = slice[place];
         if (pin === undefined) continue;
         for (const variant of variants) {
-          yield { ...(await composeEach(recipes, names, pin, variant)), isEarlier };
+          yield { ...(await composeEach(recipes, names, pin, variant)), isEarlier, pin };
         }
       }
     }
@@ -73,7 +83,7 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
     names: readonly (KnownNames | undefined)[],
     pin: Pin,
     variant: Variant,
-  ): Promise<Omit<Possible, "isEarlier">> {
+  ): Promise<Omit<Possible, "isEarlier" | "pin">> {
     const images = await Promise.all(
       names.map(async (each, place) => {
         const asked = recipes[place];
@@ -82,7 +92,7 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
         if (image === undefined) return undefined;
         const { packing } = image;
         const of = { recipe: canonicalRecipe(asked), tag: null, pin, packing };
-        return { ...image, recipe: each.image.recipe, of };
+        return { ...image, recipe: each.image.recipe, canonical: each.image, of };
       }),
     );
     const failed = recipes.flatMap((recipe, place) => {
@@ -99,13 +109,12 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
   return {
     async manifest(name, digest) {
       const variants = [name.variant, ...VARIANTS.filter((each) => each !== name.variant)];
-      for await (const possible of possibilities(name, variants)) {
-        const { images, omitted, variant, isEarlier } = possible;
+      for await (const possible of possibilities(name.recipes, variants)) {
+        const { images, isEarlier } = possible;
         const image = images.find(({ manifest }) => manifest.digest === digest);
         if (image !== undefined) return foundAgain([image], image.manifest, isEarlier);
-        if (name.recipes.length < 2 || omitted === null || images.length === 0) continue;
-        const index = await composeIndex(images, omitted, variant);
-        if (index.digest === digest) return foundAgain(images, index, isEarlier);
+        const index = await indexOf(possible, name.recipes);
+        if (index?.digest === digest) return foundAgain(images, index, isEarlier);
       }
       return undefined;
     },
@@ -113,13 +122,27 @@ export function createComposedAgain({ known, answered }: ComposedAgainOptions): 
       // All variants of one form name one config, and mostly those of the other form too.
       const { form } = VARIANT_TYPES[name.variant];
       const other = VARIANTS.filter((each) => VARIANT_TYPES[each].form !== form).slice(0, 1);
-      for await (const { images } of possibilities(name, [name.variant, ...other])) {
+      for await (const { images } of possibilities(name.recipes, [name.variant, ...other])) {
         const image = images.find(({ config }) => config.digest === digest);
         if (image !== undefined) return { images: [image], manifest: image.manifest };
       }
       return undefined;
     },
+    async *all(recipes) {
+      for await (const possible of possibilities(recipes, VARIANTS)) {
+        const { images, pin } = possible;
+        yield { images, index: await indexOf(possible, recipes), pin };
+      }
+    },
   };
+}
+
+async function indexOf(
+  { images, omitted, variant }: Possible,
+  recipes: readonly Recipe[],
+): Promise<ComposedIndex | undefined> {
+  if (recipes.length < 2 || omitted === null || images.length === 0) return undefined;
+  return composeIndex(images, omitted, variant);
 }
 
 type Possible = {
@@ -130,10 +153,12 @@ type Possible = {
   readonly variant: Variant;
   /** Than what the name leads to at the newest pin that has it. */
   readonly isEarlier: boolean;
+  readonly pin: Pin;
 };
 
 type PlatformImage = Composition["images"][number] & {
   readonly recipe: Recipe;
+  readonly canonical: CanonicalImage;
   readonly of: ImageSource;
 };
 
