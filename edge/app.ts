@@ -1,11 +1,20 @@
 // One request: environment to dependencies, to the route's handler, to one error boundary.
 
 import { type Context, Hono } from "hono";
+import { passGate } from "../registry/access/gate.ts";
+import { answerToken, isTokenRequest } from "../registry/access/token-endpoint.ts";
 import { clientOf } from "../registry/http/clients.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
 import { holdOf } from "../registry/http/hold.ts";
 import { chooseVariant } from "../registry/http/negotiation.ts";
 import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/http/route.ts";
+import {
+  type AccessMemory,
+  createAccessMemory,
+  type Guarding,
+  identifyingFor,
+} from "./access/guard.ts";
+import { createMeanings } from "./access/meanings.ts";
 import { handle } from "./handle.ts";
 import { ingest } from "./ingest/ingest.ts";
 import { type BlobFlights, createBlobFlights } from "./isolate/blob-flights.ts";
@@ -41,6 +50,7 @@ export interface Isolate {
   readonly fills: FillClaims;
   readonly refusals: Refusals;
   readonly health: OriginHealth;
+  readonly access: AccessMemory;
   /** What was logged of the environment, which is the same for every request. */
   readonly told: Set<string>;
 }
@@ -69,6 +79,7 @@ export function createIsolate(): Isolate {
     fills: createFillClaims(),
     refusals: createRefusals(),
     health: createOriginHealth(),
+    access: createAccessMemory(),
     told: new Set(),
   };
 }
@@ -83,20 +94,36 @@ async function answer(options: AppOptions, context: AppContext): Promise<Respons
   const request = context.req.raw;
   const startedMs = options.now();
   const edge = createEdge(options, context);
-  const response = await respond(edge, request, startedMs);
+  const { isolate } = options;
+  const memory = isolate.access;
+  const { NIXPORT_POLICY: policy, LOGIN_LIMIT: limiter } = context.env;
+  const network = clientNetworkOf(request.headers);
+  const guarding = { memory, policy, limiter, network, told: isolate.told };
+  const response = await respond(edge, request, startedMs, guarding);
   edge.trace.writeTo(response.headers);
   return response;
 }
 
-async function respond(edge: Edge, request: Request, startedMs: number): Promise<Response> {
+async function respond(
+  edge: Edge,
+  request: Request,
+  startedMs: number,
+  guarding: Guarding,
+): Promise<Response> {
   try {
     const url = new URL(request.url);
     // Parsed before anything is read: a wrong path or name costs no storage access.
     if (isIngest(url)) {
       return await ingest(edge, request, url, parseIngestRoute(request.method, url));
     }
+    const identifying = identifyingFor(guarding, edge, url);
+    if (identifying && isTokenRequest(url)) return await answerToken(identifying, request, url);
     const route = parseRoute(request.method, url);
-    const response = await handle(edge, request, route);
+    const answered = () => handle(edge, request, route);
+    const meanings = createMeanings(edge, guarding.memory);
+    const response = identifying
+      ? await passGate({ identifying, meanings }, request, route, answered)
+      : await answered();
     if (edge.logsPulls) logPull(edge, { request, route, response, startedMs });
     return response;
   } catch (error) {

@@ -2,6 +2,7 @@
 // of an answer only what was checked goes on. Absence is what the origin itself says in a registry
 // error; everything else that is no content is 503.
 
+import type { Meaning } from "../../registry/access/meaning.ts";
 import { FOLLOW, NEVER, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
 import { cancelBody } from "../../registry/http/body.ts";
 import { answeredWithin, RESPOND_ASYNC } from "../../registry/http/prefer.ts";
@@ -9,6 +10,7 @@ import type { Digest } from "../../registry/naming/digest.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Asked } from "./ask.ts";
 import { follow, isRedirect } from "./follow.ts";
+import { type AskedMeaning, askMeaning, readMeanings } from "./meanings.ts";
 import {
   type OriginBlob,
   type OriginManifest,
@@ -44,6 +46,11 @@ export interface Origin {
   refresh(repository: string, tag: Tag, asked: AskedHeaders): Promise<string | undefined>;
   /** Resolves where the origin has a tag list for a name, which is the edge's own to write. */
   listsTags(repository: string, asked: AskedHeaders): Promise<void>;
+  /**
+   * What a name means at a tag, at a pin, or where an image of it holds a digest: at least one, but for a
+   * digest that none holds.
+   */
+  meanings(name: AskedMeaning, asked: AskedHeaders): Promise<readonly Meaning[]>;
   blob(method: "GET" | "HEAD", blob: AskedBlob, range: string | null): Promise<OriginBlob>;
   /** The whole, also for others that wait for it: its client's leaving does not end it. */
   wholeBlob(blob: AskedBlob): Promise<OriginBlob>;
@@ -173,6 +180,10 @@ export function createOrigin(options: OriginOptions): Origin {
         if (response.status !== 200) throw await originError(response);
         await cancelBody(response.body);
       });
+    },
+    meanings(name, wanted) {
+      const { rest, headers } = askMeaning(name);
+      return whenMade(name.repository, rest, { ...wanted, ...headers }, readMeanings);
     },
     blob(method, blob, range) {
       const asked = blobAsked(blob, method === "HEAD" ? null : range);

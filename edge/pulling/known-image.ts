@@ -12,7 +12,7 @@ import type { Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
-import { knownNames, knownPins, knownRecords } from "./known-parts.ts";
+import { type KnownPins, knownNames, knownPins, knownRecords } from "./known-parts.ts";
 
 export interface PlatformImage extends ComposedImage {
   readonly recipe: Recipe;
@@ -104,16 +104,20 @@ async function candidates(edge: Edge, tag: Tag, variant: Variant): Promise<reado
   // Composers of two versions give one image two digests: what the origin has now counts.
   const composer = (latest ?? own)?.composeVersion;
   if (composer !== COMPOSE_VERSION) return [];
-  const revision = parsePin(tag);
-  const configId = latest?.pins[0] === undefined ? "" : configIdOf(latest.pins[0].pin);
-  const commit = revision && configuredPin(revision, configId);
-  // A tag that is a pin needs no resolving; the time says that anything else is newer.
-  const pins = commit === undefined ? (own?.pins ?? []) : [{ pin: commit, resolvedAtMs: 0 }];
-
+  const pins = pinsOf({ latest, own }, tag);
   const { form } = VARIANT_TYPES[variant];
   const usable = [latest, own].filter((each) => each?.composeVersion === COMPOSE_VERSION);
   const packings = new Set(usable.flatMap((each) => each?.packings[form] ?? []));
   return [...packings].flatMap((packing) =>
     pins.map((resolved, index) => ({ resolved, isNewest: index === 0, packing })),
   );
+}
+
+/** At which a tag may be answered here, the newest first. */
+export function pinsOf({ latest, own }: KnownPins, tag: Tag): readonly ResolvedPin[] {
+  const revision = parsePin(tag);
+  const configId = latest?.pins[0] === undefined ? "" : configIdOf(latest.pins[0].pin);
+  const commit = revision && configuredPin(revision, configId);
+  // A tag that is a pin needs no resolving; the time says that anything else is newer.
+  return commit === undefined ? (own?.pins ?? []) : [{ pin: commit, resolvedAtMs: 0 }];
 }

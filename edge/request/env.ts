@@ -9,6 +9,7 @@ export interface Env {
   readonly R2: R2Bucket;
   readonly MISS_LIMIT?: RateLimit;
   readonly KEEP_LIMIT?: RateLimit;
+  readonly LOGIN_LIMIT?: RateLimit;
   readonly ORIGIN_URL?: string;
   readonly ORIGIN_URLS?: string;
   readonly NIXPORT_SECRET?: string;
@@ -18,6 +19,7 @@ export interface Env {
   readonly NIXPORT_ZSTD?: string;
   readonly NIXPORT_REDIRECT?: string;
   readonly LOG_PULLS?: string;
+  readonly NIXPORT_POLICY?: string;
 }
 
 export interface Settings {

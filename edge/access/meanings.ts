@@ -1,0 +1,131 @@
+// What names mean to the rules of who may pull what, and which of a name's images hold a digest: from what
+// is known here, else from the origin, which builds nothing for it.
+
+import type { AskedFor, Meanings } from "../../registry/access/gate.ts";
+import { heldBy } from "../../registry/access/held.ts";
+import type { Held } from "../../registry/access/holdings.ts";
+import { type Meaning, meaningOf } from "../../registry/access/meaning.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import { formatPlatforms, PLATFORMS_HEADER, recipesOf } from "../../registry/http/platforms.ts";
+import type { CanonicalImage } from "../../registry/image/canonical.ts";
+import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
+import { VARIANT_TYPES, VARIANTS } from "../../registry/image/variant.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import { canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
+import type { AskedMeaning } from "../origin-client/meanings.ts";
+import { composeEach, compositionOf, pinsOf } from "../pulling/known-image.ts";
+import { knownNames, knownPins } from "../pulling/known-parts.ts";
+import type { Edge } from "../request/edge.ts";
+import type { AccessMemory } from "./guard.ts";
+
+const MAX_MEANINGS = 5000;
+/** Looked at before all the others, since they are nearly always enough. */
+const NEWEST_PINS = 4;
+
+type Recipes = readonly [Recipe, ...Recipe[]];
+
+export function createMeanings(edge: Edge, memory: AccessMemory): Meanings {
+  const recipes = ({ recipe }: AskedFor): Recipes => recipesOf(recipe, edge.platforms);
+
+  function remember(name: string, meaning: Meaning): Meaning {
+    // Forgetting all of them costs each a read more: cheaper than keeping an order.
+    if (memory.meanings.size >= MAX_MEANINGS) memory.meanings.clear();
+    memory.meanings.set(`${meaning.pin} ${name}`, meaning);
+    return meaning;
+  }
+
+  /** At the newest of these pins at which all names are known here. */
+  async function knownMeaning(each: Recipes, pins: readonly Pin[]): Promise<Meaning | undefined> {
+    const name = keyOf(each);
+    const remembered = pins.flatMap((pin) => memory.meanings.get(`${pin} ${name}`) ?? [])[0];
+    if (remembered !== undefined || pins.length === 0) return remembered;
+    const named = await knownNames(edge, each, pins);
+    for (const [place, images] of named.entries()) {
+      const pin = pins[place];
+      const whole = images.filter((image) => image !== undefined);
+      if (pin !== undefined && whole.length === each.length) {
+        return remember(name, meaningOf(each[0], whole, pin));
+      }
+    }
+    return undefined;
+  }
+
+  async function askOrigin(
+    { repository }: AskedFor,
+    where: AskedMeaning["where"],
+  ): Promise<readonly Meaning[]> {
+    await edge.misses.admitPull();
+    const asked = { [PLATFORMS_HEADER]: formatPlatforms(edge.platforms) };
+    return edge.trace.time("origin", () => edge.origin.meanings({ repository, where }, asked));
+  }
+
+  async function only(name: AskedFor, where: AskedMeaning["where"]): Promise<Meaning> {
+    const [meaning] = await askOrigin(name, where);
+    if (meaning !== undefined) return remember(keyOf(recipes(name)), meaning);
+    throw new RegistryError("UNAVAILABLE", `what ${name.repository} means is not known`);
+  }
+
+  return {
+    async atTag(name, tag) {
+      const pins = pinsOf(await knownPins(edge, tag), tag).map(({ pin }) => pin);
+      return (await knownMeaning(recipes(name), pins)) ?? only(name, { kind: "tag", tag });
+    },
+    async atPin(name, pin) {
+      return (await knownMeaning(recipes(name), [pin])) ?? only(name, { kind: "pin", pin });
+    },
+    async *holding(name, digest) {
+      const each = recipes(name);
+      const key = keyOf(each);
+      const compose = () => heldByAll(edge, each);
+      yield* memory.holdings.holding(key, digest, compose, edge.now());
+      for (const meaning of await askOrigin(name, { kind: "digest", digest })) {
+        memory.holdings.note(key, { meaning, digests: new Set([digest]) });
+        yield meaning;
+      }
+    },
+    given(name, meaning, digest) {
+      const manifest = edge.memory.lookup(digest);
+      if (manifest === undefined) return;
+      memory.holdings.note(keyOf(recipes(name)), heldBy(meaning, manifest));
+    },
+  };
+}
+
+function keyOf(recipes: readonly Recipe[]): string {
+  return recipes.map(canonicalRecipe).join(" ");
+}
+
+/** All that can be composed here of a name, the newest pin first, in every form. */
+async function* heldByAll(edge: Edge, recipes: Recipes): AsyncGenerator<Held> {
+  const { latest } = await knownPins(edge, null);
+  if (latest?.composeVersion !== COMPOSE_VERSION) return;
+  const pins = latest.pins.map(({ pin }) => pin);
+  for (const some of [pins.slice(0, NEWEST_PINS), pins.slice(NEWEST_PINS)]) {
+    const named = await knownNames(edge, recipes, some);
+    for (const [place, images] of named.entries()) {
+      const pin = some[place];
+      if (pin === undefined || images.every((image) => image === undefined)) continue;
+      yield* heldAt(edge, recipes, images, { pin, packings: latest.packings });
+    }
+  }
+}
+
+async function* heldAt(
+  edge: Edge,
+  recipes: Recipes,
+  named: readonly (CanonicalImage | undefined)[],
+  { pin, packings }: { readonly pin: Pin; readonly packings: Packings },
+): AsyncGenerator<Held> {
+  const whole = named.filter((image) => image !== undefined);
+  const meaning = meaningOf(recipes[0], whole, pin);
+  for (const variant of VARIANTS) {
+    const packing = packings[VARIANT_TYPES[variant].form];
+    const composed = await composeEach(edge, named, packing, variant);
+    const images = composed.filter((image) => image !== undefined);
+    for (const { manifest } of images) yield heldBy(meaning, manifest);
+    if (images.length < 2 || images.length < recipes.length) continue;
+    yield heldBy(meaning, (await compositionOf(images, variant)).manifest);
+  }
+}
+
+type Packings = NonNullable<Awaited<ReturnType<typeof knownPins>>["latest"]>["packings"];
