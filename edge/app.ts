@@ -26,6 +26,7 @@ import {
 import { createFillClaims, type FillClaims } from "./isolate/fill-claims.ts";
 import type { Manifest } from "./isolate/manifest.ts";
 import { createOriginHealth, type OriginHealth } from "./isolate/origin-health.ts";
+import { createPullsToTell, type PullsToTell } from "./isolate/pulls-to-tell.ts";
 import { createRefreshes, type Refreshes } from "./isolate/refresh-claims.ts";
 import { createRefusals, type Refusals } from "./isolate/refusals.ts";
 import { createSeenOnce, type SeenOnce } from "./isolate/seen-once.ts";
@@ -51,6 +52,7 @@ export interface Isolate {
   readonly refusals: Refusals;
   readonly health: OriginHealth;
   readonly access: AccessMemory;
+  readonly pulls: PullsToTell;
   /** What was logged of the environment, which is the same for every request. */
   readonly told: Set<string>;
 }
@@ -80,6 +82,7 @@ export function createIsolate(): Isolate {
     refusals: createRefusals(),
     health: createOriginHealth(),
     access: createAccessMemory(),
+    pulls: createPullsToTell(),
     told: new Set(),
   };
 }
@@ -193,6 +196,7 @@ function createEdge(
     refreshes: isolate.refreshes,
     flights: isolate.flights,
     fills: isolate.fills,
+    pulls: originUrls.length === 0 || secretKeys.length === 0 ? null : isolate.pulls,
     secretKeys,
     pinFreshMs,
     platforms,

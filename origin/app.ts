@@ -8,7 +8,7 @@ import { answerToken, isTokenRequest } from "../registry/access/token-endpoint.t
 import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
-import { isBelowV2, parseRoute, type Route } from "../registry/http/route.ts";
+import { isBelowV2, isTold, parseRoute, type Route } from "../registry/http/route.ts";
 import { answerMeaning } from "./access/answer-meaning.ts";
 import { type Guard, identifyingFor } from "./access/guard.ts";
 import { type FindingMeanings, meaningsFor } from "./access/meanings.ts";
@@ -19,6 +19,7 @@ import { type PullingByDigest, serveBlob, serveManifest } from "./pulling/by-dig
 import { type PullingByTag, serveTag } from "./pulling/by-tag.ts";
 import { openPullNote, type PullNote } from "./pulling/pull-note.ts";
 import { type ListingTags, serveTagList } from "./pulling/tag-list.ts";
+import { takeToldPulls } from "./pulling/told-pulls.ts";
 import type { WebSite } from "./web/site.ts";
 
 export interface AppOptions extends Asking, PullingByTag, PullingByDigest, ListingTags {
@@ -70,6 +71,7 @@ async function answer(
       return await answerToken(identifying, request, url);
     }
     if (options.web !== null && !isBelowV2(url)) return await options.web.serve(request, url);
+    if (isTold(url)) return await takeToldPulls(options, request, url.pathname);
     const route = parseRoute(request.method, url);
     authorise(options, asker);
     const meanings = meaningsFor(options.finding, request, asker);

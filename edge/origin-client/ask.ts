@@ -3,6 +3,7 @@
 
 import { CLIENT_HEADER, type SecretKey, signRequest } from "../../registry/between/token.ts";
 import { RegistryError } from "../../registry/http/error.ts";
+import { digestOf } from "../../registry/naming/digest.ts";
 import { OriginFailure } from "./origin-error.ts";
 
 export interface AskOptions {
@@ -13,9 +14,11 @@ export interface AskOptions {
 }
 
 export interface Asked {
-  readonly method: "GET" | "HEAD";
+  readonly method: "GET" | "HEAD" | "POST";
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The token binds it. */
+  readonly body?: string;
   readonly deadlineMs: number;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal?: AbortSignal;
@@ -52,11 +55,12 @@ export function createAsk(options: AskOptions): Ask {
 
 async function signedRequest(
   options: AskOptions,
-  { method, path, headers, network }: Asked,
+  { method, path, headers, body, network }: Asked,
   signal: AbortSignal,
 ): Promise<Request> {
   const url = new URL(path, options.url);
-  const signed = { method, path: url.pathname, client: network };
+  const bodyDigest = body && (await digestOf(new TextEncoder().encode(body)));
+  const signed = { method, path: url.pathname, bodyDigest, client: network };
   const token =
     options.secretKeys.length > 0 &&
     (await signRequest(options.secretKeys, "edge", signed, options.now()));
@@ -69,6 +73,7 @@ async function signedRequest(
       // A coded body would be decoded on the way, and its length and digest would not match.
       "Accept-Encoding": "identity",
     },
+    ...(body && { body }),
     redirect: "manual",
     signal,
   });

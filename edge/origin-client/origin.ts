@@ -1,11 +1,13 @@
-// What is asked of the origin, by `ask.ts` alone, and of which of several, as `origins.ts` says. A request carries nothing of the client's but a range;
-// of an answer only what was checked goes on. Absence is what the origin itself says in a registry
-// error; everything else that is no content is 503.
+// What is asked of the origin, by `ask.ts` alone, and of which of several, as `origins.ts` says. A request
+// carries nothing of the client's but a range; of an answer only what was checked goes on. Absence is what
+// the origin itself says in a registry error; everything else that is no content is 503.
 
 import type { Meaning } from "../../registry/access/meaning.ts";
+import type { PulledBody, PulledImage } from "../../registry/between/pulled-images.ts";
 import { FOLLOW, NEVER, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
 import { cancelBody } from "../../registry/http/body.ts";
 import { answeredWithin, RESPOND_ASYNC } from "../../registry/http/prefer.ts";
+import { PULLED_PATH } from "../../registry/http/route.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Asked } from "./ask.ts";
@@ -54,6 +56,8 @@ export interface Origin {
   blob(method: "GET" | "HEAD", blob: AskedBlob, range: string | null): Promise<OriginBlob>;
   /** The whole, also for others that wait for it: its client's leaving does not end it. */
   wholeBlob(blob: AskedBlob): Promise<OriginBlob>;
+  /** Of images that were answered without it. */
+  tellPulled(images: readonly PulledImage[]): Promise<void>;
 }
 
 /** Blobs are the same under every name; but what is not kept is composed again from the name. */
@@ -88,6 +92,9 @@ const DEADLINES: OriginDeadlines = { manifestMs: 120_000, blobMs: 30_000 };
  * that give up after 30 s then hear from the second.
  */
 const FOR_ONE_OF_SEVERAL: OriginDeadlines = { manifestMs: 20_000, blobMs: 10_000 };
+/** Work behind an answer is cut short after 30 s. */
+const TELL_DEADLINE_MS = 10_000;
+
 export function createOrigin(options: OriginOptions): Origin {
   const { manifestMs, blobMs } = deadlinesOf(options);
   const { held, network } = options;
@@ -207,6 +214,18 @@ export function createOrigin(options: OriginOptions): Origin {
           getBlob(one, { ...asked, signal }),
         );
       return whileHeld(attempt, { ...held, left: stays });
+    },
+    async tellPulled(images) {
+      const told: PulledBody = { images };
+      const body = JSON.stringify(told);
+      const headers = { "Content-Type": "application/json" };
+      const asked = { method: "POST", path: PULLED_PATH, headers, body } as const;
+      await origins.each(({ ask }) =>
+        ask({ ...asked, deadlineMs: TELL_DEADLINE_MS }, async (response) => {
+          await cancelBody(response.body);
+          if (!response.ok) throw unusable(`status ${response.status}`);
+        }),
+      );
     },
   };
 }

@@ -36,6 +36,8 @@ export interface Turn {
 export interface Origins {
   /** Has them attempt it one after the other, until one gives an answer that counts. */
   inTurn<Result>(turn: Turn, attempt: (origin: OneOrigin) => Promise<Result>): Promise<Result>;
+  /** Has each of them attempt it, whatever the others say; throws what one of them could not do. */
+  each(attempt: (origin: OneOrigin) => Promise<void>): Promise<void>;
   /** What it gave was found to be wrong later. */
   distrust(url: string, why: Error): void;
 }
@@ -109,6 +111,12 @@ export function createOrigins(options: OriginsOptions): Origins {
       if (whyNot === undefined && turn.length === urls.length) throw absence;
       const message = `${absence.message}, and not every origin can be asked for it; try again`;
       throw new RegistryError("UNAVAILABLE", message, { cause: whyNot?.cause });
+    },
+    async each(attempt) {
+      const told = urls.map((url) => attempt({ url, ask: createAsk({ ...options, url }) }));
+      for (const result of await Promise.allSettled(told)) {
+        if (result.status === "rejected") throw result.reason;
+      }
     },
     distrust: failed,
   };

@@ -11,6 +11,7 @@ import { lookupManifest } from "../storage/manifests.ts";
 import type { ManifestRoute } from "./by-tag.ts";
 import { type AskedName, composeManifest } from "./composed-again.ts";
 import { keepComposed, keepNow, noteAsked, rememberComposed } from "./keeping.ts";
+import { tellComposed, tellDigest } from "./telling.ts";
 
 export async function serveDigest(
   edge: Edge,
@@ -39,6 +40,7 @@ async function fromStorage(
   const found = await lookupManifest(edge, digest);
   if (found === undefined) return undefined;
   edge.trace.hit(found.tier);
+  tellDigest(edge, digest);
   if (found.tier === "cache") {
     const compose = () => composeManifest(edge, name, digest);
     noteAsked(edge, digest, compose, (composed) => keepComposed(edge, composed));
@@ -55,6 +57,7 @@ async function composedAgain(
   if (composed === undefined) return undefined;
   edge.trace.hit("composed");
   rememberComposed(edge, composed);
+  tellComposed(edge, null, { ...composed, recipes: name.recipes });
   const keep = () => keepComposed(edge, composed);
   if (composed.isEarlier) keepNow(edge, keep);
   else noteAsked(edge, digest, async () => composed, keep);

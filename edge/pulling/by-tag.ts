@@ -28,6 +28,7 @@ import { healPointer, lookupPointer, removePointer, storePointer } from "../stor
 import { forgetTagPins } from "../storage/tag-pins.ts";
 import { keepComposed, noteAsked, rememberComposed } from "./keeping.ts";
 import { composeKnown } from "./known-image.ts";
+import { tellComposed, tellTag } from "./telling.ts";
 
 export type ManifestRoute = Extract<Route, { kind: "manifest" }>;
 
@@ -78,6 +79,8 @@ async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefin
   const { pointer, tier } = found;
   edge.trace.hit(tier);
   edge.memory.store(pointer.manifest);
+  const recipes = wantedRecipes(wanted.image);
+  tellTag(edge, name, { ...pointer, recipes, manifests: [pointer.manifest.digest] });
   if (tier === "r2") edge.later("fill kv", () => healPointer(edge, name, pointer));
   return { ...pointer, warning: refreshStale(edge, kept(wanted), pointer.resolvedAtMs, true) };
 }
@@ -90,6 +93,7 @@ async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const { manifest, resolved, packing, isNewest } = known;
   edge.trace.hit("composed");
   rememberComposed(edge, known);
+  tellComposed(edge, name, { ...known, recipes, pin: resolved.pin });
   const pointer = { manifest, ...resolved, packing, omitted: undefined };
   noteAsked(
     edge,
@@ -117,6 +121,8 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const found = first === undefined ? undefined : await lookupManifest(edge, first);
   if (index === undefined || found === undefined) return undefined;
   edge.trace.hit(found.tier);
+  const manifests = [found.manifest.digest, index.manifest.digest] as const;
+  tellTag(edge, name, { ...index, recipes: wantedRecipes(image), manifests });
   const warning = refreshStale(edge, kept(wanted), index.resolvedAtMs, true);
   const { pin, packing } = index;
   return { manifest: found.manifest, pin, packing, warning, omitted: undefined };

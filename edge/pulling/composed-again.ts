@@ -3,8 +3,10 @@
 // a client asks for with each pull.
 
 import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
+import type { PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
 import type { Recipe } from "../../registry/naming/recipe.ts";
 import type { Edge } from "../request/edge.ts";
 import { type Composition, composeEach, compositionOf, type PlatformImage } from "./known-image.ts";
@@ -24,6 +26,8 @@ export interface AskedName {
 export interface ComposedAgain extends Composition {
   /** The name leads to something newer by now: whoever asks for this has written its digest down. */
   readonly isEarlier: boolean;
+  readonly pin: Pin;
+  readonly packing: PackingId;
 }
 
 /** With nothing but what the digest takes: of an index its images, of an image itself. */
@@ -34,12 +38,12 @@ export async function composeManifest(
 ): Promise<ComposedAgain | undefined> {
   const variants = [name.variant, ...VARIANTS.filter((each) => each !== name.variant)];
   for await (const possible of possibilities(edge, name.recipes, variants)) {
-    const { images, variant, isEarlier } = possible;
+    const { images, variant, ...of } = possible;
     const image = images.find(({ manifest }) => manifest.digest === digest);
-    if (image !== undefined) return { ...(await compositionOf([image], variant)), isEarlier };
+    if (image !== undefined) return { ...(await compositionOf([image], variant)), ...of };
     if (images.length < 2 || images.length < name.recipes.length) continue;
     const index = await compositionOf(images, variant);
-    if (index.manifest.digest === digest) return { ...index, isEarlier };
+    if (index.manifest.digest === digest) return { ...index, ...of };
   }
   return undefined;
 }
@@ -66,6 +70,8 @@ interface Possible {
   readonly variant: Variant;
   /** Than what the name leads to at the newest pin that has it. */
   readonly isEarlier: boolean;
+  readonly pin: Pin;
+  readonly packing: PackingId;
 }
 
 /** Newest pin first; pins at which the names lead to the same are one. */
@@ -80,15 +86,18 @@ async function* possibilities(
   const pins = latest.pins.map(({ pin }) => pin);
   const tried = new Set<string>();
   for (const some of [pins.slice(0, NEWEST_PINS), pins.slice(NEWEST_PINS)]) {
-    for (const named of await knownNames(edge, recipes, some)) {
+    for (const [place, named] of (await knownNames(edge, recipes, some)).entries()) {
+      const pin = some[place];
       const what = JSON.stringify(named);
-      if (tried.has(what) || named.every((image) => image === undefined)) continue;
+      if (pin === undefined || tried.has(what) || named.every((image) => image === undefined))
+        continue;
       const isEarlier = tried.size > 0;
       tried.add(what);
       for (const variant of variants) {
         const packing = packings[VARIANT_TYPES[variant].form];
         const images = await composeEach(edge, named, packing, variant);
-        yield { images: images.filter((image) => image !== undefined), variant, isEarlier };
+        const composed = images.filter((image) => image !== undefined);
+        yield { images: composed, variant, isEarlier, pin, packing };
       }
     }
   }

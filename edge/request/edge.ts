@@ -7,6 +7,7 @@ import type { BlobFlights } from "../isolate/blob-flights.ts";
 import type { Document, DocumentMemory } from "../isolate/document-memory.ts";
 import type { FillClaims } from "../isolate/fill-claims.ts";
 import type { Manifest } from "../isolate/manifest.ts";
+import type { PullsToTell } from "../isolate/pulls-to-tell.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
 import type { SeenOnce } from "../isolate/seen-once.ts";
 import type { VainTries } from "../isolate/vain-tries.ts";
@@ -36,6 +37,8 @@ export interface Edge {
   readonly refreshes: Refreshes;
   readonly flights: BlobFlights;
   readonly fills: FillClaims;
+  /** Null where there is no origin that hears of them. */
+  readonly pulls: PullsToTell | null;
   readonly origin: Origin;
   /** Empty without a secret: then nothing is ingested. */
   readonly secretKeys: readonly SecretKey[];

@@ -1,11 +1,12 @@
 // What is kept of a storage: what the images need that were pulled lately or are pinned, and what is too
 // young to judge. Where that is more than there is room for, the images pulled longest ago are dropped.
 
+import type { PulledImage } from "../../registry/between/pulled-images.ts";
 import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
 import { type CountKind, NO_POPULARITY, parsePopularity } from "../layers/popularity.ts";
 import { knownOf, type PinnedImage, pinnedImages, rememberKnown } from "../pulled/pinned-images.ts";
 import { type NotedPull, parsePullNotes } from "../pulled/pull-notes.ts";
-import { type PulledImage, pulledImageKey } from "../pulled/pulled-image.ts";
+import { pulledImageKey } from "../pulled/pulled-image.ts";
 import { parseStoredPin } from "../sources/pin-memory.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { listedKey, type StorageKey, storageKey } from "../storage/keys.ts";

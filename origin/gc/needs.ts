@@ -1,6 +1,7 @@
 // What an image needs of the storage: its lookups at its pin, the records that these lead to in its packing,
 // their layers; and where it is kept, its manifests and configs. What a value names is told by the check.
 
+import type { ImageSource, PulledImage } from "../../registry/between/pulled-images.ts";
 import { canonicalImageOf, canonicalName } from "../../registry/image/canonical.ts";
 import {
   type Found,
@@ -21,7 +22,6 @@ import {
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { namedBy } from "../fsck/named-values.ts";
 import { MAX_SLOTS, parseSlot } from "../images/asked-names.ts";
-import type { ImageSource, PulledImage } from "../pulled/pulled-image.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";

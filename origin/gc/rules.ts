@@ -1,5 +1,6 @@
 // What a collector goes by: how long, how much, and what counts as young.
 
+import { TELL_AGAIN_MS } from "../../registry/between/pulled-images.ts";
 import { NOTED_WITHIN_MS } from "../pulled/pull-notes.ts";
 
 export interface Rules {
@@ -19,7 +20,7 @@ export function isYoung({ graceMs, nowMs }: Rules, storedAtMs: number): boolean 
   return nowMs - storedAtMs < graceMs;
 }
 
-/** Of a pull, whose note may say an earlier time. */
+/** Of a pull, whose note may say an earlier time, and an edge that answers it tells of it less often. */
 export function wasPulledWithin(ms: number, pulledAtMs: number, { nowMs }: Rules): boolean {
-  return ms > 0 && nowMs - pulledAtMs < ms + NOTED_WITHIN_MS;
+  return ms > 0 && nowMs - pulledAtMs < ms + NOTED_WITHIN_MS + TELL_AGAIN_MS;
 }

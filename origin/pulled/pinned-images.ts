@@ -2,6 +2,7 @@
 // storage, so that all origins of it and every collector go by the same.
 
 import * as v from "valibot";
+import { type PulledImage, pulledImageSchema } from "../../registry/between/pulled-images.ts";
 import { recipesOf } from "../../registry/http/platforms.ts";
 import { parseDigest } from "../../registry/naming/digest.ts";
 import { ARCHITECTURES, canonicalRecipe, parseRepository } from "../../registry/naming/recipe.ts";
@@ -9,7 +10,7 @@ import { LATEST, parseTag } from "../../registry/naming/reference.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { storageKey } from "../storage/keys.ts";
 import { parseStoredJson, storedJson } from "../storage/stored-json.ts";
-import { type PulledImage, pulledImageKey, pulledImageSchema } from "./pulled-image.ts";
+import { pulledImageKey } from "./pulled-image.ts";
 
 export interface PinnedImage {
   /** `shell/git:latest`, or with a digest behind an @: as `imageName` has it. */

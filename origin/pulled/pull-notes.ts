@@ -4,13 +4,14 @@
 
 import { randomUUID } from "node:crypto";
 import * as v from "valibot";
+import { type PulledImage, pulledImageSchema } from "../../registry/between/pulled-images.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { Log } from "../log/log.ts";
 import { type RecentValues, recentValues } from "../memory/recent-values.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson, storedJson } from "../storage/stored-json.ts";
-import { type PulledImage, pulledImageKey, pulledImageSchema } from "./pulled-image.ts";
+import { pulledImageKey } from "./pulled-image.ts";
 
 export interface PullNotes {
   /** It is answered. Of an image that is pulled all the time a note is written once in an hour. */

@@ -1,43 +1,9 @@
-// An image that was answered, as a note of its pull has it: what it takes to tell all that it needs of the
-// storage.
+// An image that was answered, as a note of its pull has it.
 
-import * as v from "valibot";
-import { tagSchema } from "../../registry/between/backfill.ts";
-import { digestSchema, type PackingId, packingIdSchema } from "../../registry/image/record.ts";
-import type { Digest } from "../../registry/naming/digest.ts";
-import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
+import type { PulledImage } from "../../registry/between/pulled-images.ts";
 import { canonicalRecipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { BuiltForPlatforms } from "../images/answer.ts";
-
-export interface PulledImage {
-  /** Under which it was answered: of an image its manifest, and the index that names it. */
-  readonly manifests: readonly Digest[];
-  /** Null of a manifest that was asked for by its digest, and is kept. */
-  readonly of: ImageSource | null;
-}
-
-/** What an image is composed of. */
-export interface ImageSource {
-  /** With the names as they were asked, by which the lookups are stored. */
-  readonly recipe: string;
-  /** Null where it was asked for by its digest. */
-  readonly tag: Tag | null;
-  readonly pin: Pin;
-  readonly packing: PackingId;
-}
-
-export const pulledImageSchema: v.GenericSchema<unknown, PulledImage> = v.object({
-  manifests: v.array(digestSchema),
-  of: v.nullable(
-    v.object({
-      recipe: v.string(),
-      tag: v.nullable(tagSchema),
-      pin: pinSchema,
-      packing: packingIdSchema,
-    }),
-  ),
-});
 
 /** Tells it from every other. */
 export function pulledImageKey({ manifests, of }: PulledImage): string {

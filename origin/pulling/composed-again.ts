@@ -1,6 +1,7 @@
 // What is asked for by its digest and not kept: composed again from the name it is asked under, of what
 // is stored, at the pins that images were answered at, and taken only if it has that digest.
 
+import type { ImageSource, PulledImage } from "../../registry/between/pulled-images.ts";
 import type { CanonicalImage } from "../../registry/image/canonical.ts";
 import { type ComposedIndex, composeIndex } from "../../registry/image/image-index.ts";
 import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
@@ -9,7 +10,6 @@ import type { Pin } from "../../registry/naming/pin.ts";
 import { canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Composition } from "../images/kept-images.ts";
 import type { KnownImages, KnownNames } from "../images/known-images.ts";
-import type { ImageSource, PulledImage } from "../pulled/pulled-image.ts";
 import type { AnsweredPins } from "../sources/answered-pins.ts";
 import { isUnsupported, omittedOf } from "./platform-images.ts";
 

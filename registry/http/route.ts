@@ -87,6 +87,13 @@ export function parseRoute(method: string, url: URL): Route {
   return { kind: "blob", repository, recipe: parsed.recipe, digest: blobDigest(last) };
 }
 
+/** What an edge tells its origin: an extension of a registry's routes (distribution specification, "Extensions"). */
+export const PULLED_PATH = "/v2/_nixport/pulled";
+
+export function isTold(url: URL): boolean {
+  return url.pathname === PULLED_PATH;
+}
+
 const INGEST = "/ingest/";
 const POSTED = ["records", "lookups", "pointers", "values", "removals"] as const;
 

@@ -4,6 +4,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { PULLED_PATH } from "../../registry/http/route.ts";
 
 export interface Asked {
   readonly method: string;
@@ -22,6 +24,8 @@ export type Answering = (asked: Asked, response: ServerResponse) => Told | "by h
 export interface FakeOrigin {
   readonly url: string;
   readonly asked: Asked[];
+  /** The bodies of what the edge has told it of pulls. */
+  readonly told: string[];
   /** Undefined from it is the registry's 404. */
   answering: Answering;
   stop(): Promise<void>;
@@ -32,22 +36,29 @@ export async function startFakeOrigin(): Promise<FakeOrigin> {
   let server: Server | undefined;
   let port = 0;
   const asked: Asked[] = [];
+  const told: string[] = [];
 
-  function serve(request: IncomingMessage, response: ServerResponse): void {
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === PULLED_PATH) {
+      told.push(await text(request));
+      response.writeHead(204).end();
+      return;
+    }
     const one = { method: request.method ?? "", path: request.url ?? "", headers: request.headers };
     asked.push(one);
-    const told = origin.answering(one, response) ?? registryError(404, "MANIFEST_UNKNOWN", "none");
-    if (told === "by hand") return;
-    response.writeHead(told.status, {
-      "Content-Length": Buffer.byteLength(told.body ?? ""),
-      ...told.headers,
+    const answer =
+      origin.answering(one, response) ?? registryError(404, "MANIFEST_UNKNOWN", "none");
+    if (answer === "by hand") return;
+    response.writeHead(answer.status, {
+      "Content-Length": Buffer.byteLength(answer.body ?? ""),
+      ...answer.headers,
     });
-    response.end(request.method === "HEAD" ? undefined : told.body);
+    response.end(request.method === "HEAD" ? undefined : answer.body);
   }
 
   async function start(): Promise<void> {
     if (server !== undefined) return;
-    server = createServer(serve).listen(port, "127.0.0.1");
+    server = createServer((...args) => void serve(...args)).listen(port, "127.0.0.1");
     await once(server, "listening");
     port = (server.address() as AddressInfo).port;
   }
@@ -55,7 +66,7 @@ export async function startFakeOrigin(): Promise<FakeOrigin> {
   await start();
   const origin: FakeOrigin = {
     url: `http://127.0.0.1:${port}`,
-    asked,
+    ...{ asked, told },
     answering: () => undefined,
     start,
     async stop() {

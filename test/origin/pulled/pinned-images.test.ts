@@ -9,8 +9,8 @@ import {
   rememberKnown,
   unpinImage,
 } from "../../../origin/pulled/pinned-images.ts";
-import type { PulledImage } from "../../../origin/pulled/pulled-image.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import type { PulledImage } from "../../../registry/between/pulled-images.ts";
 import { digestOfText, packingIdOf, pinOf, tagOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
 

@@ -6,8 +6,8 @@ import {
   type NotedPull,
   parsePullNotes,
 } from "../../../origin/pulled/pull-notes.ts";
-import type { PulledImage } from "../../../origin/pulled/pulled-image.ts";
 import type { StorageKey } from "../../../origin/storage/keys.ts";
+import type { PulledImage } from "../../../registry/between/pulled-images.ts";
 import { digestOfText, packingIdOf, pinOf, tagOf } from "../../registry/fixture.ts";
 import { readableLog } from "../fixture.ts";
 

@@ -4,8 +4,8 @@
 import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { createKeptImages } from "../../../origin/images/kept-images.ts";
 import { rememberImages } from "../../../origin/memory/recent-documents.ts";
-import type { PulledImage } from "../../../origin/pulled/pulled-image.ts";
 import { createKeepPulled } from "../../../origin/pulling/keep-pulled.ts";
+import type { PulledImage } from "../../../registry/between/pulled-images.ts";
 import type { Pin } from "../../../registry/naming/pin.ts";
 import { canonicalRecipe } from "../../../registry/naming/recipe.ts";
 import { pinOf, tagOf } from "../../registry/fixture.ts";
