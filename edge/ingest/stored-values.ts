@@ -17,7 +17,15 @@ import { parseManifest } from "../../registry/image/named-blobs.ts";
 import { parsePackageRecord, popularityBlob, recordLayers } from "../../registry/image/record.ts";
 import { type Digest, digestHex, digestOf, toDigest } from "../../registry/naming/digest.ts";
 import type { Edge } from "../request/edge.ts";
-import { kvKey, type ParsedKey, parseKvKey, parseR2Key, R2_ORDER, r2Key } from "../storage/keys.ts";
+import {
+  copyOf,
+  kvKey,
+  type ParsedKey,
+  parseKvKey,
+  parseR2Key,
+  R2_ORDER,
+  r2Key,
+} from "../storage/keys.ts";
 import { parsePointer } from "../storage/pointers.ts";
 import { parseTagPins } from "../storage/tag-pins.ts";
 import { acceptedResponse, type DocumentMetadata, parseBody } from "./ingest-documents.ts";
@@ -38,10 +46,25 @@ export async function tellValues(edge: Edge, json: unknown): Promise<Response> {
 }
 
 export async function removeValues(edge: Edge, json: unknown): Promise<Response> {
-  const { store, keys } = parseBody(removalsBodySchema, json);
-  if (store === "r2") await edge.r2.delete([...keys]);
-  else await overEach(keys, (key) => edge.kv.delete(key));
+  const { store, keys, storedBeforeMs } = parseBody(removalsBodySchema, json);
+  if (store === "kv") await overEach(keys, (key) => edge.kv.delete(key));
+  else await edge.r2.delete([...(await storedBefore(edge, keys, storedBeforeMs))]);
   return acceptedResponse(200);
+}
+
+/** R2 removes under no condition: what is stored between the look and the removal is stored again when it is missed. */
+async function storedBefore(
+  edge: Edge,
+  keys: readonly string[],
+  beforeMs: number | null,
+): Promise<readonly string[]> {
+  if (beforeMs === null) return keys;
+  const before: string[] = [];
+  await overEach(keys, async (key) => {
+    const object = await edge.r2.head(key);
+    if (object !== null && object.uploaded.getTime() <= beforeMs) before.push(key);
+  });
+  return before;
 }
 
 /** A page may end before R2's own does, so the cursor is the last key of it and the folder it is in. */
@@ -60,7 +83,7 @@ async function pageOfR2({ r2 }: Edge, { reads, cursor }: ValuesBody): Promise<Va
   const values: EdgeValue[] = [];
   await overEach(objects, async ({ key, size, uploaded }) => {
     const parsed = parseR2Key(key);
-    const stored = { key, sizeBytes: size, storedAtMs: uploaded.getTime() };
+    const stored = { key, copyOf: null, sizeBytes: size, storedAtMs: uploaded.getTime() };
     if (parsed === undefined || parsed.kind === "staging") {
       values.push(unread(stored, parsed));
       return;
@@ -87,7 +110,7 @@ async function pageOfKv({ kv }: Edge, { cursor }: ValuesBody): Promise<ValuesPag
     // Removed meanwhile.
     if (value === null) return;
     const bytes = new Uint8Array(value);
-    const stored = { key, sizeBytes: bytes.length, storedAtMs: null };
+    const stored = { key, copyOf: copyOf(key), sizeBytes: bytes.length, storedAtMs: null };
     if (parsed === undefined) values.push(unread(stored, parsed));
     else values.push(tellValue(stored, parsed, await readKv(key, parsed, bytes, metadata)));
   });
@@ -181,7 +204,7 @@ function manifestKey(digest: Digest, sizeBytes: number): NamedValue {
 
 const NOWHERE = { collection: null, name: "" } as const;
 
-type Stored = Pick<EdgeValue, "key" | "sizeBytes" | "storedAtMs">;
+type Stored = Pick<EdgeValue, "key" | "copyOf" | "sizeBytes" | "storedAtMs">;
 
 function tellValue(stored: Stored, parsed: ParsedKey, names: Reading): EdgeValue {
   const state = names === null ? "damaged" : "whole";

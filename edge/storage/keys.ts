@@ -86,6 +86,13 @@ export function parseKvKey(key: string): ParsedKey | undefined {
   return key === kvKey.latestPins ? { kind: "pins", name: "" } : parsed(key, KV_FOLDERS);
 }
 
+/** Where R2 has what KV holds a copy of; null of what is KV's alone. */
+export function copyOf(kvKey: string): string | null {
+  const [folder = "", name] = [kvKey.slice(0, 2), kvKey.slice(2)];
+  const copied = Object.hasOwn(COPIED_FOLDERS, folder) ? COPIED_FOLDERS[folder] : undefined;
+  return kvKey === "latest-pins" ? r2Key.latestPins : copied ? copied + name : null;
+}
+
 export function parseR2Key(key: string): ParsedKey | undefined {
   if (key === r2Key.latestPins) return { kind: "pins", name: "" };
   const found = parsed(key, R2_FOLDERS);
@@ -96,6 +103,9 @@ export function parseR2Key(key: string): ParsedKey | undefined {
 
 const KV_FOLDERS: Readonly<Record<string, ParsedKey["kind"]>> = {
   ...{ p: "pointer", t: "pins", l: "lookup", r: "record", m: "manifest" },
+};
+const COPIED_FOLDERS: Readonly<Record<string, string>> = {
+  ...{ "p/": "pointers/", "t/": "tags/", "m/": "manifests/" },
 };
 const R2_FOLDERS: Readonly<Record<string, ParsedKey["kind"]>> = {
   ...{ blobs: "blob", manifests: "manifest", pointers: "pointer", tags: "pins" },

@@ -24,9 +24,9 @@ const HELP = `usage: npm run nixport -- gc [--keep <duration>] [--max-bytes <siz
 
 Takes away all that no image needs which was pulled lately, from what the origin has stored, as the
 environment configures it for npm run origin: manifests, configs, layers and what is remembered of them,
-records, lookups, names, revisions; and at its edge the same of lookups, records and blobs, but for what the edge
-keeps by itself. What goes is made again for whoever asks, with the same digest. Origins
-may serve meanwhile. Exit code 1: it could not be done. 2: bad usage.
+records, lookups, names, revisions; and the same at its edge, which tells of the pulls that it answers. What goes
+is made again for whoever asks, with the same digest. Origins may serve meanwhile. Exit code 1: it could not be
+done. 2: bad usage.
 
   --keep <duration>   images that were pulled within this time stay: 12h, 90m; 30d, unless
                       NIXPORT_GC_KEEP_DAYS says otherwise

@@ -57,11 +57,12 @@ export async function repairEdge(options: EdgeRepairOptions): Promise<Repaired> 
 export async function removeFromEdge(
   edge: Pick<EdgeClient, "postRemovals">,
   removals: Readonly<Record<EdgeStore, readonly string[]>>,
+  storedBeforeMs: number | null = null,
 ): Promise<void> {
   for (const store of ["kv", "r2"] as const) {
     for (let first = 0; first < removals[store].length; first += MAX_REMOVALS_PER_BODY) {
       const keys = removals[store].slice(first, first + MAX_REMOVALS_PER_BODY);
-      const result = await edge.postRemovals({ store, keys });
+      const result = await edge.postRemovals({ store, keys, storedBeforeMs });
       if (result.kind === "blobs-missing") throw new NotTold("the edge removes nothing");
       if (result.kind !== "accepted") throw new NotTold(result.message);
     }

@@ -55,7 +55,8 @@ export async function collect(options: CollectOptions): Promise<Collected> {
   const gone = isDryRun
     ? new Set([...inventory.keys()].filter((key) => !marked.kept.has(key)))
     : await sweep({ ...options, inventory, kept: marked.kept });
-  const edge = options.edge && (await atEdge({ ...options, edge: options.edge, gone }));
+  const { answers } = marked;
+  const edge = options.edge && (await atEdge({ ...options, edge: options.edge, gone, answers }));
   return { ...report(inventory, marked, gone), edge };
 }
 

@@ -32,7 +32,15 @@ export interface Marked {
   /** What would be kept if there were room. */
   readonly overLimit: ReadonlySet<StorageKey>;
   readonly images: ImageCounts;
+  readonly answers: Answers;
   readonly needs: Needs;
+}
+
+/** What the images that stay were answered with, and under which tags: of these an edge keeps what it has. */
+export interface Answers {
+  /** Digests. */
+  readonly manifests: ReadonlySet<string>;
+  readonly tags: ReadonlySet<string>;
 }
 
 export interface ImageCounts {
@@ -55,7 +63,8 @@ export async function mark(options: MarkOptions): Promise<Marked> {
     if (of.collection === "makings" && inventory.has(storageKey.layer(of.digest)))
       ledger.add([key]);
   }
-  for (const image of await pinnedNow(options, pulls)) await keepImage(ledger, needs, image);
+  const pinned = await pinnedNow(options, pulls);
+  for (const image of pinned) await keepImage(ledger, needs, image);
 
   const current = pulls.filter(({ pulledAtMs }) =>
     wasPulledWithin(rules.keepMs, pulledAtMs, rules),
@@ -65,10 +74,18 @@ export async function mark(options: MarkOptions): Promise<Marked> {
   const old = pulls.length - current.length;
   return {
     ...{ kept: ledger.kept, overLimit: limited.needed, needs },
+    answers: answersOf([...pinned, ...limited.kept]),
     images: {
-      kept: current.length - limited.dropped,
-      ...{ overLimit: limited.dropped, old },
+      kept: limited.kept.length,
+      ...{ overLimit: current.length - limited.kept.length, old },
     },
+  };
+}
+
+function answersOf(images: readonly PulledImage[]): Answers {
+  return {
+    manifests: new Set(images.flatMap(({ manifests }) => manifests)),
+    tags: new Set(images.flatMap(({ of }) => of?.tag ?? [])),
   };
 }
 
@@ -146,23 +163,25 @@ async function keepWithinLimit(
   ledger: Ledger,
   needs: Needs,
   newestFirst: readonly NotedPull[],
-): Promise<{ readonly dropped: number; readonly needed: ReadonlySet<StorageKey> }> {
+): Promise<{ readonly kept: readonly NotedPull[]; readonly needed: ReadonlySet<StorageKey> }> {
   const { maxBytes, graceMs } = rules;
   const needed = new Set<StorageKey>();
-  let dropped = 0;
+  const kept: NotedPull[] = [];
+  let isFull = false;
   for (const image of newestFirst) {
     const keys = await needs.image(image);
     const pin = image.of?.pin ?? null;
     const isProtected = wasPulledWithin(graceMs, image.pulledAtMs, rules);
     const fits = maxBytes === null || ledger.bytes() + ledger.moreBytes(keys, pin) <= maxBytes;
-    if (isProtected || (fits && dropped === 0)) {
+    if (isProtected || (fits && !isFull)) {
       await keepImage(ledger, needs, image);
+      kept.push(image);
       continue;
     }
-    dropped += 1;
+    isFull = true;
     for (const key of keys) needed.add(key);
   }
-  return { dropped, needed };
+  return { kept, needed };
 }
 
 /** A tag in use is written anew as often as it is resolved; where its source is gone, its images say. */

@@ -1,6 +1,5 @@
-// An edge lets go what its origin has let go: lookups, records, and blobs that nothing names any more which it
-// keeps. What it keeps by itself, pointers and manifests with all that they name, stays: of pulls of these its
-// origin does not hear.
+// An edge lets go what its origin has let go: lookups, records, and what it keeps of images that nobody has
+// pulled for long, pointers, manifests and pins of tags; and then what nothing names any more.
 
 import type { EdgeStore, EdgeValue } from "../../registry/between/stored-values.ts";
 import type { EdgeClient } from "../backfill/edge-client.ts";
@@ -8,6 +7,8 @@ import { pagesOfEdge } from "../fsck/check-edge.ts";
 import { removeFromEdge } from "../fsck/repair-edge.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { listedKey, parseStorageKey, type StorageKey } from "../storage/keys.ts";
+import { createEdgeAnswers } from "./edge-answers.ts";
+import type { Answers } from "./mark.ts";
 import { isYoung, type Rules } from "./rules.ts";
 
 export type SweptEdge = Pick<EdgeClient, "url" | "askValues" | "postRemovals">;
@@ -18,6 +19,8 @@ export interface SweepEdgeOptions {
   readonly rules: Rules;
   /** What the origin's own storage has lost, or would lose. */
   readonly gone: ReadonlySet<StorageKey>;
+  /** Of the images that stay. */
+  readonly answers: Answers;
   readonly isDryRun: boolean;
   readonly signal: AbortSignal;
 }
@@ -27,34 +30,34 @@ export type SweptFolders = Readonly<
   Record<string, { readonly values: number; readonly bytes: number }>
 >;
 
+interface Removal {
+  readonly store: EdgeStore;
+  readonly value: Pick<EdgeValue, "key" | "sizeBytes">;
+}
+
 /** Throws NotTold where the edge does not answer. */
 export async function sweepEdge(options: SweepEdgeOptions): Promise<SweptFolders> {
-  const { edge, rules, isDryRun, signal } = options;
+  const { edge, rules, answers, isDryRun, signal } = options;
+  const kept = createEdgeAnswers();
   const named = new Set<string>();
-  const removals: Record<EdgeStore, string[]> = { kv: [], r2: [] };
-  const folders: Record<string, { values: number; bytes: number }> = {};
+  const letGo: Removal[] = [];
   const unnamed: EdgeValue[] = [];
-
-  function remove(store: EdgeStore, { key, sizeBytes }: EdgeValue): void {
-    removals[store].push(key);
-    const folder = `${store}/${key.split("/")[0]}`;
-    const { values, bytes } = folders[folder] ?? { values: 0, bytes: 0 };
-    folders[folder] = { values: values + 1, bytes: bytes + sizeBytes };
-  }
-
   for await (const { store, values } of pagesOfEdge(edge, "documents", signal)) {
     for (const value of values) {
+      if (kept.take(store, value)) continue;
       if (mayGoUnnamed(store, value, rules)) unnamed.push(value);
-      else if (await isLetGo(options, store, value)) remove(store, value);
+      else if (await isLetGo(options, store, value)) letGo.push({ store, value });
       else for (const { key } of value.names) named.add(key);
     }
   }
+  const judged = kept.judge(rules, answers);
+  const removals = [...judged.unneeded, ...letGo];
   for (const value of unnamed) {
-    const isNeeded = named.has(value.key) || (await isAtOrigin(options, value));
-    if (!isNeeded) remove("r2", value);
+    const isNamed = named.has(value.key) || judged.named.has(value.key);
+    if (!isNamed && !(await isAtOrigin(options, value))) removals.push({ store: "r2", value });
   }
-  if (!isDryRun) await removeFromEdge(edge, removals);
-  return folders;
+  if (!isDryRun) await removeInOrder(options, removals);
+  return countFolders(removals);
 }
 
 /** Blobs, marks of outputs, uploads that nobody finished; unless another may be about to name them. */
@@ -85,4 +88,33 @@ async function isAtOrigin(
   if (collection === null || parseStorageKey(key) === undefined) return false;
   if (gone.has(listedKey(key))) return false;
   return (await store.sizeBytes(listedKey(key))) !== undefined;
+}
+
+/** What was stored again since it was looked at stays: whoever did so names it next. */
+async function removeInOrder(
+  { edge, rules, signal }: SweepEdgeOptions,
+  removals: readonly Removal[],
+): Promise<void> {
+  const storedBeforeMs = rules.nowMs - rules.graceMs;
+  let rest = removals;
+  while (rest.length > 0) {
+    signal.throwIfAborted();
+    const [first] = rest;
+    const end = rest.findIndex(({ store }) => store !== first?.store);
+    const keys = rest.slice(0, end < 0 ? rest.length : end).map(({ value }) => value.key);
+    const none: Record<EdgeStore, readonly string[]> = { kv: [], r2: [] };
+    const some = first === undefined ? none : { ...none, [first.store]: keys };
+    await removeFromEdge(edge, some, storedBeforeMs);
+    rest = rest.slice(keys.length);
+  }
+}
+
+function countFolders(removals: readonly Removal[]): SweptFolders {
+  const folders: Record<string, { values: number; bytes: number }> = {};
+  for (const { store, value } of removals) {
+    const folder = `${store}/${value.key.split("/")[0]}`;
+    const { values, bytes } = folders[folder] ?? { values: 0, bytes: 0 };
+    folders[folder] = { values: values + 1, bytes: bytes + value.sizeBytes };
+  }
+  return folders;
 }

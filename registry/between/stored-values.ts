@@ -26,6 +26,8 @@ export interface OriginPlace {
 export interface EdgeValue extends OriginPlace {
   /** As the store has it. */
   readonly key: string;
+  /** Of what KV has a copy of: its key in R2. Null of what is one of the two's alone. */
+  readonly copyOf: string | null;
   readonly sizeBytes: number;
   /** By R2's own clock; KV tells none. */
   readonly storedAtMs: number | null;
@@ -50,6 +52,8 @@ export interface ValuesPage {
 export interface RemovalsBody {
   readonly store: EdgeStore;
   readonly keys: readonly string[];
+  /** What R2 has stored since then stays: it was not what was looked at. Null: all of them go. */
+  readonly storedBeforeMs: number | null;
 }
 
 /** KV removes one key with each call, and a Worker may make a thousand calls. */
@@ -68,6 +72,8 @@ export const valuesBodySchema: v.GenericSchema<unknown, ValuesBody> = v.object({
 export const removalsBodySchema: v.GenericSchema<unknown, RemovalsBody> = v.object({
   store: storeSchema,
   keys: v.pipe(v.array(keySchema), v.maxLength(MAX_REMOVALS_PER_BODY)),
+  // An origin of an earlier version says nothing of it.
+  storedBeforeMs: v.optional(v.nullable(v.number()), null),
 });
 
 const placeEntries = {
@@ -81,7 +87,8 @@ export const valuesPageSchema: v.GenericSchema<unknown, ValuesPage> = v.object({
       ...placeEntries,
       key: v.string(),
       sizeBytes: v.number(),
-      // An edge of an earlier version says nothing of it.
+      // An edge of an earlier version says nothing of either.
+      copyOf: v.optional(v.nullable(v.string()), null),
       storedAtMs: v.optional(v.nullable(v.number()), null),
       state: v.picklist(["whole", "damaged", "unfinished", "unknown"]),
       names: v.array(
