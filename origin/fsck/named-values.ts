@@ -49,9 +49,7 @@ export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8
       return ofLookup(bytes);
     case "outbox":
       return ofOutboxEntry(key, bytes);
-    // A file as whoever wrote it has laid it out.
     case "popularity":
-      return parseJson(bytes) === undefined ? UNREADABLE : FREE_TO_LEAD_NOWHERE;
     case "pins":
     case "answered":
     case "builds":

@@ -53,9 +53,8 @@ function isSure({ collection }: StoredKey, bytes: Uint8Array): boolean {
   switch (collection) {
     case "layers":
     case "manifests":
-    // Empty; and a file of the package set, as it has it.
+    // Empty.
     case "pushed":
-    case "popularity":
       return true;
     default:
       return hasChecksum(bytes);

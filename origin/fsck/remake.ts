@@ -21,6 +21,7 @@ import type { Records } from "../images/records.ts";
 import { NO_POPULARITY, type Popularity, parsePopularity } from "../layers/popularity.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { parseStorageKey, type StorageKey, storageKey } from "../storage/keys.ts";
+import { readStoredText } from "../storage/stored-json.ts";
 import { ALWAYS } from "../waiting/demand.ts";
 import type { Wanted } from "./repair.ts";
 import { knownNames, knownRecipes } from "./told-images.ts";
@@ -170,9 +171,9 @@ async function keep(
 /** All data by which layers may be cut, with none at all among them. */
 async function popularitiesOf(store: BlobStore): Promise<readonly Popularity[]> {
   const known = new Map<string, Popularity>([[NO_POPULARITY.id, NO_POPULARITY]]);
-  const add = (bytes: Uint8Array | undefined) => {
-    if (bytes === undefined) return;
-    const parsed = parsePopularity(Buffer.from(bytes).toString());
+  const add = (text: string | undefined) => {
+    if (text === undefined) return;
+    const parsed = parsePopularity(text);
     if (parsed.kind === "popularity") known.set(parsed.popularity.id, parsed.popularity);
   };
   const seen = new Set<string>();
@@ -181,8 +182,12 @@ async function popularitiesOf(store: BlobStore): Promise<readonly Popularity[]> 
     if (of?.collection !== "records" || seen.has(of.packing)) continue;
     seen.add(of.packing);
     const blob = popularityBlob(of.packing);
-    if (blob !== null) add(await store.lookup(storageKey.layer(blob)));
+    const bytes = blob === null ? undefined : await store.lookup(storageKey.layer(blob));
+    add(bytes && Buffer.from(bytes).toString());
   }
-  for await (const { key } of store.list("popularity/")) add(await store.lookup(key));
+  for await (const { key } of store.list("popularity/")) {
+    const bytes = await store.lookup(key);
+    add(bytes && readStoredText(bytes));
+  }
   return [...known.values()];
 }

@@ -10,6 +10,7 @@ import { pulledImageKey } from "../pulled/pulled-image.ts";
 import { parseStoredPin } from "../sources/pin-memory.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { listedKey, type StorageKey, storageKey } from "../storage/keys.ts";
+import { readStoredText } from "../storage/stored-json.ts";
 import { type Held, heldIn, type Inventory, notesOfLayers } from "./inventory.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { createNeeds, type Needs } from "./needs.ts";
@@ -112,7 +113,8 @@ async function addAlways(options: MarkOptions, ledger: Ledger, needs: Needs): Pr
   }
   // Whoever makes a record in their packing names them.
   for (const { key } of heldIn(inventory, "popularity")) {
-    const text = Buffer.from((await store.lookup(key)) ?? []).toString();
+    const bytes = await store.lookup(key);
+    const text = (bytes && readStoredText(bytes)) ?? "";
     ledger.add(COUNT_KINDS.flatMap((kind) => popularityBlobOf(text, kind)));
   }
   const lasting = [...heldIn(inventory, "pulls"), ...heldIn(inventory, "tracked")];

@@ -20,6 +20,7 @@ import type { PinnedTag, Pins } from "../sources/pins.ts";
 import { type Source, sourceId } from "../sources/source.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
+import { readStoredText, storedText } from "../storage/stored-json.ts";
 import { readDataFile, readDataOf } from "./data-file.ts";
 import { PopularityProblem } from "./problem.ts";
 import type { CountedSet } from "./small-set.ts";
@@ -82,13 +83,13 @@ async function carriedOrKept(options: ObtainOptions): Promise<Own> {
   const { source, store, log } = options;
   const key = storageKey.popularity(`carried by ${lastingId(source)}`);
   const carried = await readCarried(options);
-  if (carried.kind === "read") await store.store(key, Buffer.from(carried.text));
+  if (carried.kind === "read") await store.store(key, storedText(carried.text));
   if (carried.kind === "none") await store.remove(key);
   if (carried.kind === "read" || carried.kind === "none") return carried;
-  const kept = await store.lookup(key);
+  const kept = await recallText(store, key);
   if (kept !== undefined) {
     log.warn({ reason: carried.reason }, "popularity data kept from an earlier start");
-    return { kind: "read", text: Buffer.from(kept).toString() };
+    return { kind: "read", text: kept };
   }
   if (carried.kind === "invalid") throw new PopularityProblem(carried.reason);
   return carried;
@@ -113,13 +114,13 @@ async function readOrRecall(url: string, { store, log, signal }: ObtainOptions) 
   try {
     const text = await readDataOf(url, signal);
     const popularity = parsed(text, url);
-    await store.store(key, Buffer.from(text));
+    await store.store(key, storedText(text));
     return popularity;
   } catch (error) {
-    const kept = await store.lookup(key);
+    const kept = await recallText(store, key);
     if (!(error instanceof PopularityProblem) || kept === undefined) throw error;
     log.warn({ reason: error.message }, "popularity data kept from an earlier start");
-    return parsed(Buffer.from(kept).toString(), url);
+    return parsed(kept, url);
   }
 }
 
@@ -129,7 +130,7 @@ async function recallOrCount(
 ): Promise<Popularity> {
   const { source, refreshMs, store, log, now } = options;
   const key = keyOf(source);
-  const text = await recallCounted(store, source);
+  const text = await recallText(store, key);
   const kept = text === undefined ? undefined : parsePopularity(text, "closures");
   const known = kept?.kind === "popularity" ? kept : undefined;
   const isDue = refreshMs !== null && now() - (known?.countedAtMs ?? 0) >= refreshMs;
@@ -140,14 +141,14 @@ async function recallOrCount(
     case "counted": {
       const own = formatPopularity(counted.data, now());
       const data = known === undefined ? await keepFirst(store, key, own) : own;
-      if (known !== undefined) await store.store(key, Buffer.from(own));
+      if (known !== undefined) await store.store(key, storedText(own));
       log.info({ packages: counted.data.counted }, "counted what the set's packages share");
       return parsed(data, "the package set");
     }
     case "too-large":
       log.info({ reason: counted.reason }, "no popularity data: the set is too large to count");
       // The next starts need not find out again.
-      if (known === undefined) await store.store(key, Buffer.from(formatPopularity(null, now())));
+      if (known === undefined) await store.store(key, storedText(formatPopularity(null, now())));
       break;
     case "failed":
       log.warn({ reason: counted.reason }, "no popularity data: the set cannot be counted");
@@ -163,22 +164,25 @@ async function recallOrCount(
  * data are other layers.
  */
 async function keepFirst(
-  store: Pick<BlobStore, "create" | "lookup">,
+  store: Pick<BlobStore, "create" | "lookup" | "store">,
   key: StorageKey,
   own: string,
 ): Promise<string> {
-  if (await store.create(key, Buffer.from(own))) return own;
-  const first = await store.lookup(key);
-  return first === undefined ? own : Buffer.from(first).toString();
+  const bytes = storedText(own);
+  if (await store.create(key, bytes)) return own;
+  const first = await recallText(store, key);
+  // Damaged, it is what this one was counted for.
+  if (first === undefined) await store.store(key, bytes);
+  return first ?? own;
 }
 
-/** What was counted of a source at an earlier start, as a file has it. */
-async function recallCounted(
+/** As it was read or counted at an earlier start: with a digit changed it would be other layers. */
+async function recallText(
   store: Pick<BlobStore, "lookup">,
-  source: Source,
+  key: StorageKey,
 ): Promise<string | undefined> {
-  const bytes = await store.lookup(keyOf(source));
-  return bytes && Buffer.from(bytes).toString();
+  const bytes = await store.lookup(key);
+  return bytes && readStoredText(bytes);
 }
 
 function keyOf(source: Source): StorageKey {

@@ -11,7 +11,7 @@
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to, and last loaded at
 //   answered/<sha256 hex>                    JSON of the pins at which images of a source were answered
-//   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
+//   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them (with a checksum)
 //   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
 //   pulls/<day>/<uuid>                       JSON of the images an origin answered that day, and when (pulled/)
 //   pinned/<sha256 hex>                      JSON of an image that an operator has named, to be kept (pulled/)
