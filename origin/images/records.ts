@@ -142,11 +142,13 @@ export function createRecords(options: RecordsOptions): Records {
     }
   }
 
+  /** One that a disk has cut short is as good as gone. */
   async function hasLayers(record: PackageRecord): Promise<boolean> {
-    const sizes = await Promise.all(
-      recordLayers(record).map((layer) => store.sizeBytes(storageKey.layer(layer.digest))),
+    const whole = recordLayers(record).map(
+      async ({ digest, sizeBytes }) =>
+        (await store.sizeBytes(storageKey.layer(digest))) === sizeBytes,
     );
-    return sizes.every((size) => size !== undefined);
+    return (await Promise.all(whole)).every(Boolean);
   }
 
   async function coarsenOne({ record, level }: CutOfRecord): Promise<CoarsenedRecord> {

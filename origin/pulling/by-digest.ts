@@ -10,6 +10,7 @@ import {
   planBlob,
   type RedirectStatus,
   redirectResponse,
+  unverified,
 } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { chooseVariant, type ZstdUse } from "../../registry/http/negotiation.ts";
@@ -29,8 +30,11 @@ import type { NamedRecipe } from "../../registry/naming/recipe.ts";
 import { failureError } from "../failures/failures.ts";
 import type { Composition, KeptImages } from "../images/kept-images.ts";
 import type { LostLayers, Remade } from "../images/lost-layers.ts";
+import { openStoredBlob } from "../images/stored-blob.ts";
 import { storedManifest } from "../images/stored-manifest.ts";
+import type { Log } from "../log/log.ts";
 import type { RecentImages } from "../memory/recent-documents.ts";
+import { DISK_FAILS } from "../nix/hindrance.ts";
 import type { PullNotes } from "../pulled/pull-notes.ts";
 import type { BlobLinks } from "../storage/blob-links.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
@@ -49,6 +53,7 @@ export interface PullingByDigest {
   readonly kept: KeptImages;
   readonly lost: LostLayers;
   readonly pulls: PullNotes;
+  readonly log: Log;
   /** What a name may stand for, unless the edge says. */
   readonly platforms: Platforms;
   readonly zstd: ZstdUse;
@@ -120,17 +125,32 @@ function askedName(
   return { recipes: recipesOf(recipe, asked ?? platforms), variant: chooseVariant(headers, zstd) };
 }
 
-/** A layer that was evicted is made again, which takes as long as packing it. */
+/** A layer that was evicted, or is damaged, is made again, which takes as long as packing it. */
 export async function serveBlob(
   options: PullingByDigest,
   request: Request,
   named: NamedDigest,
   asker: Asker,
 ): Promise<Response> {
-  const { store, recent } = options;
   const { digest } = named;
-  const made = recent.configs.lookup(digest);
+  const made = options.recent.configs.lookup(digest);
   if (made !== undefined) return bytesResponse(request, digest, made);
+  const response =
+    (await serveStoredBlob(options, request, named, asker)) ??
+    (await serveStoredBlob(options, request, named, asker));
+  if (response !== undefined) return response;
+  throw failureError({ kind: "host-failed", reason: DISK_FAILS });
+}
+
+/** Undefined where it is damaged, and is there no more. */
+async function serveStoredBlob(
+  options: PullingByDigest,
+  request: Request,
+  named: NamedDigest,
+  asker: Asker,
+): Promise<Response | undefined> {
+  const { store } = options;
+  const { digest } = named;
   const key = storageKey.layer(digest);
   const sizeBytes =
     (await store.sizeBytes(key)) ?? sizeOf(await remake(options, request, digest, asker));
@@ -143,9 +163,29 @@ export async function serveBlob(
   const link = isContent(plan) && (await linkFor(options, request, key, asker));
   if (link) return redirectResponse(digest, link, options.redirectStatus);
   if (!hasBody(request, plan)) return new Response(null, plan);
-  const body = await store.open(key, plan.range);
-  if (body === undefined) throw new RegistryError("BLOB_UNKNOWN", `blob ${digest} is gone`);
-  return new Response(body, plan);
+  // A part cannot be hashed: its client hashes the whole that it puts together.
+  if (plan.range !== null) {
+    const part = await store.open(key, plan.range);
+    if (part !== undefined) return new Response(part, unverified(plan));
+    throw gone(digest);
+  }
+  const blob = await openStoredBlob(options, digest, sizeBytes);
+  switch (blob.kind) {
+    case "bytes":
+      return bytesResponse(request, digest, blob.bytes);
+    case "stream":
+      return new Response(blob.stream, plan);
+    case "absent":
+      throw gone(digest);
+    case "damaged":
+      return undefined;
+    default:
+      return blob satisfies never;
+  }
+}
+
+function gone(digest: Digest): RegistryError {
+  return new RegistryError("BLOB_UNKNOWN", `blob ${digest} is gone`);
 }
 
 function isContent({ status }: ContentPlan): boolean {

@@ -25,11 +25,12 @@ const ASKER = { isKnown: false, client: "x" };
 
 /** Nothing was made lately, and nothing can be composed. */
 function withoutImages(store: BlobStore) {
+  const { log } = readableLog();
   return {
-    ...{ store, recent: rememberImages() },
+    ...{ store, recent: rememberImages(), log },
     again: { manifest: async () => undefined, config: async () => undefined },
-    kept: createKeptImages({ store, now: () => 0, log: readableLog().log }),
-    pulls: createPullNotes({ store, now: () => 0, log: readableLog().log }),
+    kept: createKeptImages({ store, now: () => 0, log }),
+    pulls: createPullNotes({ store, now: () => 0, log }),
     ...({ platforms: ["amd64"], zstd: "known" } as const),
   };
 }
