@@ -7,6 +7,7 @@ import {
   NO_FILES,
   NO_MEMORY,
   NO_SPACE,
+  NOT_ALLOWED,
   READ_ONLY,
   readHostFailure,
 } from "../nix/hindrance.ts";
@@ -17,6 +18,8 @@ const CODES: Readonly<Record<string, string>> = {
   ENOSPC: NO_SPACE,
   EDQUOT: NO_SPACE,
   EROFS: READ_ONLY,
+  EACCES: NOT_ALLOWED,
+  EPERM: NOT_ALLOWED,
   EIO: DISK_FAILS,
   ESTALE: DISK_FAILS,
   ENODEV: DISK_FAILS,

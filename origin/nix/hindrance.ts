@@ -60,6 +60,7 @@ export const NO_SPACE = "no space is left on its disk";
 export const NO_MEMORY = "it is out of memory";
 export const NO_FILES = "too many files are open";
 export const READ_ONLY = "its disk can only be read";
+export const NOT_ALLOWED = "its files may not be read or written";
 /** SQLite says the same of both. */
 export const DISK_FAILS = "its disk fails, or is full";
 const NO_DAEMON = "the Nix daemon does not answer";

@@ -11,6 +11,8 @@ const rows: readonly (readonly [title: string, error: unknown, reason: string | 
   ["a full disk", coded("ENOSPC"), "no space is left on its disk"],
   ["a full quota", coded("EDQUOT"), "no space is left on its disk"],
   ["a disk that can only be read", coded("EROFS"), "its disk can only be read"],
+  ["a file that is somebody else's", coded("EACCES"), "its files may not be read or written"],
+  ["a file that nobody may change", coded("EPERM"), "its files may not be read or written"],
   ["a disk that fails", coded("EIO"), "its disk fails, or is full"],
   ["too many files", coded("EMFILE"), "too many files are open"],
   ["no room for a process", not("EAGAIN"), "it is out of memory"],
