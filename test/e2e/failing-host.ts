@@ -1,7 +1,8 @@
 // A host of the origin's own that a test makes fail: its store, its state and its daemon's TMPDIR are
 // small disks in a private mount namespace, and its Nix daemon is started again whenever it has ended,
-// as a service manager does it.
+// as a service manager does it. The origin is root, but what a file's modes forbid it may not do.
 
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
@@ -21,7 +22,11 @@ export interface FailingHost {
   /** Where a path of the origin's is to be found from outside. */
   place(path: string): Promise<string>;
   /** Takes all that is left of the disk with a folder of the origin's in it; the result gives it back. */
-  fill(path: string): Promise<() => Promise<void>>;
+  fill(path: string, butBytes?: number): Promise<() => Promise<void>>;
+  /** From now on that folder's disk can only be read; the result has it take all again. */
+  keepFromWriting(path: string): Promise<() => Promise<void>>;
+  /** As `chmod -R` has it, of a folder of the origin's; the result gives everything back. */
+  forbid(path: string, modes: string): Promise<() => Promise<void>>;
   /** Ends the daemon, with what it serves; a new one is there in a moment, unless it is to stay away. */
   killDaemon(): Promise<void>;
   keepDaemonAway(): Promise<() => Promise<void>>;
@@ -53,7 +58,7 @@ setpriv --pdeathsig KILL sh -c '
 until [ -S /nix/var/nix/daemon-socket/socket ]; do sleep 0.1; done
 echo $$ >"$1/origin.pid"
 shift
-exec "$@"`;
+exec setpriv --bounding-set -dac_override,-dac_read_search "$@"`;
 
 export async function openFailingHost(onEnd: Ending): Promise<FailingHost> {
   const folder = await mkdtemp(join(tmpdir(), "nixport-host-"));
@@ -83,15 +88,33 @@ export async function openFailingHost(onEnd: Ending): Promise<FailingHost> {
       // The host's build users would be shared with the daemon of the machine.
       NIX_CONFIG: "build-users-group =\nsandbox = false\nsubstituters =\ndownload-attempts = 1\n",
     },
-    async fill(path) {
-      const file = join(await place(path), "filling");
+    async fill(path, butBytes = 0) {
+      const folder = await place(path);
+      const file = join(folder, "filling");
+      const spare = join(folder, "spare");
+      await writeFile(spare, new Uint8Array(butBytes));
       const handle = await open(file, "w");
       for (const sizeBytes of [1 << 20, 1 << 12]) {
         const zeros = new Uint8Array(sizeBytes);
         while (await handle.write(zeros).catch(() => undefined)) {}
       }
       await handle.close();
+      await rm(spare);
       return () => rm(file);
+    },
+    async keepFromWriting(path) {
+      const pid = await numberIn("origin.pid");
+      const inside = (...command: readonly string[]) =>
+        run("nsenter", ["--target", `${pid}`, "--mount", ...command]);
+      // A disk with a file that is open for writing cannot be made so: it is covered by itself.
+      inside("mount", "--bind", path, path);
+      inside("mount", "-o", "remount,bind,ro", path);
+      return async () => inside("umount", path);
+    },
+    async forbid(path, modes) {
+      const folder = await place(path);
+      run("chmod", ["-R", modes, folder]);
+      return async () => run("chmod", ["-R", "u+rwX", folder]);
     },
     async keepDaemonAway() {
       await writeFile(away, "");
@@ -110,6 +133,11 @@ export async function openFailingHost(onEnd: Ending): Promise<FailingHost> {
       return children.filter((_, place) => commands[place]?.startsWith(command));
     },
   };
+}
+
+function run(program: string, args: readonly string[]): void {
+  const { status, stderr } = spawnSync(program, args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")}: ${stderr}`);
 }
 
 /**
@@ -185,9 +213,10 @@ let
 in {
   cacert = plain "cacert";
   iana-etc = plain "iana-etc";
-  ${["stored", "store-full", "unstorable", "daemonless", "jobless"]
+  ${["stored", "store-full", "unstorable", "unwritable", "forbidden", "daemonless", "jobless"]
     .map((name) => `${name} = plain "${name}";`)
     .join("\n  ")}
+  half-stored = make "half-stored-1.0" "cp ${folder}/noise $out/noise";
   tmp-full = make "tmp-full-1.0" "dd if=/dev/zero of=scratch bs=1M count=1; echo > $out/file";
   # At the first attempt it waits to be killed with the daemon.
   cut-off = make "cut-off-1.0" "if [ ! -e ${folder}/begun ]; then echo $$ > ${folder}/begun; exec sleep 1000; fi; echo > $out/file";

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { createRandom } from "../bench/random.ts";
 import { endOfFile } from "../origin/fixture.ts";
 import { until } from "../origin/images/gated-set.ts";
 import { skipWhere } from "../skip-where.ts";
@@ -23,6 +24,8 @@ import {
 } from "./failing-host.ts";
 
 const FETCHED = "what is fetched\n";
+/** That no packing makes smaller. */
+const NOISE_BYTES = 4 << 20;
 const sha256 = createHash("sha256").update(FETCHED).digest("hex");
 
 const atEnd = endOfFile();
@@ -65,6 +68,33 @@ const faults: readonly (readonly [what: string, fault: Fault])[] = [
       reason: "host-failed",
       says: FULL,
       begin: () => host.fill(deployment.statePath),
+    },
+  ],
+  [
+    "a storage with room for less than a layer",
+    {
+      name: "half-stored",
+      reason: "host-failed",
+      says: FULL,
+      begin: () => host.fill(deployment.statePath, NOISE_BYTES / 2),
+    },
+  ],
+  [
+    "a storage that can only be read",
+    {
+      name: "unwritable",
+      reason: "host-failed",
+      says: /its disk can only be read/,
+      begin: () => host.keepFromWriting(join(deployment.statePath, "origin")),
+    },
+  ],
+  [
+    "a storage that may only be read",
+    {
+      name: "forbidden",
+      reason: "host-failed",
+      says: /its files may not be read or written/,
+      begin: () => host.forbid(join(deployment.statePath, "origin"), "a-w"),
     },
   ],
   [
@@ -175,6 +205,9 @@ describe("a host that fails", skipWhere(missingHost()), () => {
   beforeAll(async () => {
     host = await openFailingHost(atEnd);
     [closed, expired] = [await lateServer(atEnd, FETCHED), await lateServer(atEnd, FETCHED)];
+    const random = createRandom(1);
+    const noise = Uint8Array.from({ length: NOISE_BYTES }, () => random.below(256));
+    await writeFile(join(host.folder, "noise"), noise);
     const packages = join(host.folder, "set");
     await mkdir(packages);
     const fetched = {
@@ -220,6 +253,19 @@ describe("a host that fails", skipWhere(missingHost()), () => {
     kill(builder);
     await pulling;
     expect(origin.log.slice(before).filter(({ level }) => level === 50)).toStrictEqual([]);
+  });
+
+  test("keeps what may not be read from being told as gone", async () => {
+    const { layers } = await pullManifest(deployment.originUrl, "stored");
+    const [layer] = layers;
+    const path = `/v2/stored/blobs/${layer?.digest}`;
+    const allow = await host.forbid(join(deployment.statePath, "origin/layers"), "a-rwx");
+    const refused = await get(deployment.originUrl, path);
+    await allow();
+    expect(await refused.text()).toMatch(/its files may not be read or written/);
+    expect(refused.status).toBe(503);
+    const { status, headers } = await get(deployment.originUrl, path, { method: "HEAD" });
+    expect([status, headers.get("content-length")]).toStrictEqual([200, String(layer?.size)]);
   });
 
   test("leaves nothing half-written", async () => {
