@@ -68,7 +68,7 @@ export async function mark(options: MarkOptions): Promise<Marked> {
   for (const image of pinned) await keepImage(ledger, needs, image);
 
   const current = pulls.filter(({ pulledAtMs }) =>
-    wasPulledWithin(rules.keepMs, pulledAtMs, rules),
+    [rules.keepMs, rules.graceMs].some((ms) => wasPulledWithin(ms, pulledAtMs, rules)),
   );
   const limited = await keepWithinLimit(rules, ledger, needs, current);
   await addPins(options, ledger);

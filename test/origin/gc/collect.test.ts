@@ -68,7 +68,7 @@ async function faultsOf(store: BlobStore): Promise<readonly unknown[]> {
 async function filesIn(state: string): Promise<ReadonlyMap<string, number>> {
   const root = join(state, "origin");
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
+  const files = entries.filter((entry) => entry.isFile() && entry.name !== "lock");
   const paths = files.map((file) => join(file.parentPath, file.name));
   return new Map(
     await Promise.all(
@@ -182,6 +182,22 @@ describe("a collection", () => {
     const before = await filesIn(state);
     await collectIn(await openIn(state), { keepMs: 0, nowMs: Date.now() });
     expect([...(await filesIn(state)).keys()]).toStrictEqual([...before.keys()]);
+  });
+
+  test("keeps what was pulled within the grace, whatever else is said", async () => {
+    const state = await copyOf(onTestFinished);
+    const longAgo = Date.now() / 1000 - 90 * 86_400;
+    for (const key of (await filesIn(state)).keys()) {
+      await utimes(join(state, "origin", key), longAgo, longAgo);
+    }
+    const store = await openIn(state);
+    // Half a day after the last pull.
+    const nowMs = endMs - 1.5 * DAY_MS;
+    const { images } = await collectIn(store, { keepMs: 0, maxBytes: 0, nowMs });
+    expect(images).toStrictEqual({ kept: 1, overLimit: 0, old: 2 });
+    const house = await startHouse(onTestFinished, setPath, state);
+    await pullWhole(house, "hullo");
+    expect(house.packed()).toStrictEqual([]);
   });
 
   test("leaves nothing that names what is not there, wherever it is ended", async () => {
