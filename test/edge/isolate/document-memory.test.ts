@@ -38,6 +38,19 @@ test("counts a manifest once, however often it is stored", () => {
   expect(memory.lookup(a.digest)).toBe(a);
 });
 
+test("forgets what it was given a day ago, however often it was asked for", () => {
+  let nowMs = 0;
+  const memory = createDocumentMemory(undefined, () => nowMs);
+  const manifest = manifestOf("a", 10);
+  memory.store(manifest);
+  nowMs = 86_399_999;
+  expect(memory.lookup(manifest.digest)).toBe(manifest);
+  nowMs += 1;
+  expect(memory.lookup(manifest.digest)).toBeUndefined();
+  memory.store(manifest);
+  expect(memory.lookup(manifest.digest)).toBe(manifest);
+});
+
 test("does not give room to one that would take that of many", () => {
   const memory = createDocumentMemory();
   const large = manifestOf("large", 256 * 1024 + 1);
