@@ -78,7 +78,8 @@ export function createMeanings(edge: Edge, memory: AccessMemory): Meanings {
       const key = keyOf(each);
       const compose = () => heldByAll(edge, each);
       yield* memory.holdings.holding(key, digest, compose, edge.now());
-      for (const meaning of await askOrigin(name, { kind: "digest", digest })) {
+      const told = await askOrigin(name, { kind: "digest", digest }).catch(noneIfAbsent);
+      for (const meaning of told) {
         memory.holdings.note(key, { meaning, digests: new Set([digest]) });
         yield meaning;
       }
@@ -89,6 +90,12 @@ export function createMeanings(edge: Edge, memory: AccessMemory): Meanings {
       memory.holdings.note(keyOf(recipes(name)), heldBy(meaning, manifest));
     },
   };
+}
+
+/** An origin that has no such thing knows of no image that holds it. */
+function noneIfAbsent(error: unknown): readonly Meaning[] {
+  if (error instanceof RegistryError && error.status === 404) return [];
+  throw error;
 }
 
 function keyOf(recipes: readonly Recipe[]): string {
@@ -122,9 +129,9 @@ async function* heldAt(
     const packing = packings[VARIANT_TYPES[variant].form];
     const composed = await composeEach(edge, named, packing, variant);
     const images = composed.filter((image) => image !== undefined);
-    for (const { manifest } of images) yield heldBy(meaning, manifest);
+    for (const { manifest } of images) yield heldBy(meaning, manifest, packing);
     if (images.length < 2 || images.length < recipes.length) continue;
-    yield heldBy(meaning, (await compositionOf(images, variant)).manifest);
+    yield heldBy(meaning, (await compositionOf(images, variant)).manifest, packing);
   }
 }
 

@@ -97,7 +97,7 @@ async function* heldByAll(
       images.map(({ canonical }) => canonical),
       pin,
     );
-    for (const { manifest } of images) yield heldBy(meaning, manifest);
+    for (const { manifest, of } of images) yield heldBy(meaning, manifest, of.packing);
     if (index !== undefined) yield heldBy(meaning, index);
   }
 }

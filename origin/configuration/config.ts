@@ -99,6 +99,9 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     popularityUrl: url("NIX_POPULARITY_URL", ["http", "https", "file"]),
     logStyle: readLogStyle(variables),
   };
+  if (config.policy !== null && config.bucket?.redirect === "public") {
+    variables.problem("NIXPORT_REDIRECT is public: what NIXPORT_POLICY keeps for some is not");
+  }
   if (problems.length > 0 || !source || !platforms || !zstd) return { kind: "invalid", problems };
   return { kind: "config", config: { ...config, source, platforms, zstd } };
 }

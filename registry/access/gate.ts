@@ -57,6 +57,7 @@ export async function passGate(
   if (reach === "nothing") throw refuse();
   if (reach === "everything") return unshared(await answer());
   const may = (meaning: Meaning) => mayPull(rules, visitor, meaning);
+  const deciding = { may, isAnonymous: visitor.kind === "anonymous", refuse, answer };
 
   switch (route.kind) {
     case "tags":
@@ -66,17 +67,18 @@ export async function passGate(
     case "manifest": {
       const { reference } = route;
       return reference.kind === "tag"
-        ? byTag(gate, { ...route, tag: reference.tag }, { may, refuse, answer })
-        : byDigest(gate, { ...route, digest: reference.digest }, { may, refuse, answer });
+        ? byTag(gate, { ...route, tag: reference.tag }, deciding)
+        : byDigest(gate, { ...route, digest: reference.digest }, deciding);
     }
     case "blob":
-      return byDigest(gate, route, { may, refuse, answer });
+      return byDigest(gate, route, deciding);
     default:
       return route satisfies never;
   }
 }
 
 interface Deciding {
+  readonly isAnonymous: boolean;
   readonly may: (meaning: Meaning) => boolean;
   readonly refuse: () => RegistryError;
   readonly answer: () => Promise<Response>;
@@ -109,7 +111,7 @@ async function byTag(
 async function byDigest(
   gate: Gate,
   name: AskedFor & { readonly kind: string; readonly digest: Digest },
-  { may, refuse, answer }: Deciding,
+  { may, isAnonymous, refuse, answer }: Deciding,
 ): Promise<Response> {
   let isKnown = false;
   for await (const meaning of gate.meanings.holding(name, name.digest)) {
@@ -119,7 +121,8 @@ async function byDigest(
     if (name.kind === "manifest") gate.meanings.given(name, meaning, name.digest);
     return unshared(response);
   }
-  if (isKnown) throw refuse();
+  // Of nobody in particular it may be what it would have as somebody.
+  if (isKnown || isAnonymous) throw refuse();
   const code = name.kind === "blob" ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN";
   throw new RegistryError(code, `no image of ${name.repository} that is known has ${name.digest}`);
 }

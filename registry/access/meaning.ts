@@ -38,15 +38,16 @@ export function meaningOf(
     pin,
     words,
     named: distinct(own.map(({ name }) => name)),
-    held: distinct(contents.flatMap((each) => [each.attribute, ownName(each)])),
+    held: distinct(contents.flatMap((each) => [each.attribute, ...ownNames(each)])),
     unknown: distinct(unknown),
   };
 }
 
-/** An alias is another attribute, but calls itself the same. */
-function ownName({ name, version }: FoundPackage): string {
+/** An alias is another attribute, but calls itself the same; some with their version, some without. */
+function ownNames({ name, version }: FoundPackage): readonly string[] {
+  const [bare = name] = name.split(/-(?=[0-9])/);
   const suffix = `-${version}`;
-  return version !== null && name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
+  return [bare, version !== null && name.endsWith(suffix) ? name.slice(0, -suffix.length) : name];
 }
 
 function distinct(names: readonly string[]): readonly string[] {

@@ -56,11 +56,7 @@ export function parseAccess(text: string): ParsedAccess {
   const json = parseJson(text);
   if (json === undefined) return invalid(["not JSON"]);
   const parsed = v.safeParse(writtenSchema, json);
-  if (!parsed.success) {
-    return invalid(
-      parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "it"}: ${issue.message}`),
-    );
-  }
+  if (!parsed.success) return invalid(parsed.issues.map(describe));
   const { output } = parsed;
   const problems = [...repeated(output), ...strangers(output)];
   const rules = output.rules.map((rule, place) =>
@@ -77,6 +73,13 @@ export function parseAccess(text: string): ParsedAccess {
       url: output.url === undefined ? null : new URL(output.url).origin,
     },
   };
+}
+
+/** Never what was received: it may be a password in the wrong place. */
+function describe(issue: v.BaseIssue<unknown>): string {
+  const place = v.getDotPath(issue) ?? "it";
+  if (issue.kind !== "schema") return `${place}: ${issue.message}`;
+  return `${place}: ${issue.expected === "never" ? "no such field" : `expected ${issue.expected}`}`;
 }
 
 function invalid(problems: readonly string[]): ParsedAccess {

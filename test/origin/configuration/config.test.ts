@@ -36,6 +36,7 @@ describe("readConfig", () => {
   test("has a default for everything but the package source", () => {
     expect(configOf(SOURCE)).toStrictEqual({
       ...{ host: "127.0.0.1", port: 8788, access: "anyone", edgeUrl: null, secretKeys: [] },
+      policy: null,
       source: { kind: "nixpkgs", url: NIXPKGS_URL, channel: "nixos-unstable" },
       nixpkgsConfig: {},
       platforms: [process.arch === "arm64" ? "arm64" : "amd64"],

@@ -1,0 +1,175 @@
+// Who may pull what from an origin by itself: a package set with more than one way to everything, and a
+// policy that is asked by each of them.
+
+import { realpath, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { hashPassword } from "../../../registry/access/password.ts";
+import { endOfFile, temporaryDirectory } from "../fixture.ts";
+import { plantFrontSet } from "../front-set.ts";
+import { type House, type Pulled, REPOSITORY_PREFIX, startHouse } from "../house.ts";
+
+const atEnd = endOfFile();
+let house: House;
+let setPath: string;
+let policy: string;
+
+const basic = (name: string) => ({ Authorization: `Basic ${btoa(`${name}:a password`)}` });
+const ALL = basic("all");
+const SOME = basic("some");
+const REST = basic("rest");
+
+/** `hello` is what some may not have and others may, by every name that leads to it. */
+const MORE_NAMES = `
+  hi = house.hello;
+  Greeter = house.hello;
+  "hello+" = house.hello;
+  deep.down.hello = house.hello;
+  pkgs = house;
+  nixportImages = {
+    greeting.contents = [ house.hello ];
+    tooling.contents = [ house.tools ];
+  };
+`;
+
+beforeAll(async () => {
+  const inner = await realpath(await plantFrontSet(atEnd));
+  const path = await temporaryDirectory(atEnd);
+  await writeFile(
+    join(path, "default.nix"),
+    `let house = import ${inner}; in house // {${MORE_NAMES}}`,
+  );
+  const password = await hashPassword("a password", 1000);
+  policy = JSON.stringify({
+    users: { all: { password }, some: { password }, rest: { password } },
+    rules: [
+      { who: "all", allow: { names: "*" } },
+      { who: "some", allow: { packages: ["hullo", "sh", "nested.*", "shell", "tooling"] } },
+      { who: "rest", allow: { names: "*" }, deny: { packages: ["hello", "nested", "nano"] } },
+      { who: "anonymous", allow: { names: ["sh", "hullo/sh"] } },
+    ],
+  });
+  setPath = path;
+  house = await startHouse(atEnd, path, await temporaryDirectory(atEnd), {
+    NIXPORT_POLICY: policy,
+  });
+});
+
+async function ask(name: string, headers: Readonly<Record<string, string>>, what: string) {
+  const response = await house.request(`/v2/${REPOSITORY_PREFIX}${name}/${what}`, { headers });
+  return { response, text: await response.text() };
+}
+
+const tag = (name: string, headers: Readonly<Record<string, string>>) =>
+  ask(name, headers, "manifests/latest");
+
+describe("a policy", () => {
+  test.for([
+    // Whatever leads to a package that is refused, or that is not among those that are allowed.
+    ["hello", "refused", "refused"],
+    ["hi", "refused", "refused"],
+    ["greeter", "refused", "refused"],
+    ["0--47reeter", "refused", "refused"],
+    ["hello--2b", "refused", "refused"],
+    ["pkgs.hello", "refused", "refused"],
+    ["pkgs.pkgs.hello", "refused", "unknown"],
+    ["hello.out", "refused", "refused"],
+    ["deep.down.hello", "refused", "refused"],
+    ["sh/hello", "refused", "refused"],
+    ["hello/sh", "refused", "refused"],
+    ["cacert/hello", "refused", "refused"],
+    ["nonroot/hello", "refused", "refused"],
+    ["greeting", "refused", "refused"],
+    ["hullo/greeting", "refused", "refused"],
+    ["nested.inner", "given", "refused"],
+    ["nested.0--49nner", "given", "refused"],
+    ["pkgs.nested.inner", "given", "refused"],
+    ["shell/sh", "given", "refused"],
+    ["nano", "given", "refused"],
+    ["hullo", "given", "given"],
+    ["hullo.out", "given", "given"],
+    ["pkgs.hullo", "given", "given"],
+    ["hullo/hullo", "given", "given"],
+    ["sh/hullo", "given", "given"],
+    ["nonroot/hullo", "given", "given"],
+    ["tooling", "given", "given"],
+    ["tools", "refused", "given"],
+    ["unheard-of", "refused", "unknown"],
+    ["nested.unheard-of", "unknown", "refused"],
+  ] as const)("of %s: %s to some, %s to the rest", async ([name, some, rest]) => {
+    const statuses = { given: 200, refused: 403, unknown: 404 } as const;
+    for (const [headers, expected] of [
+      [SOME, some],
+      [REST, rest],
+    ] as const) {
+      const { response, text } = await tag(name, headers);
+      expect(response.status, text).toBe(statuses[expected]);
+    }
+  });
+});
+
+/** What somebody gets of a digest under a name, by GET, by HEAD and in part. */
+async function statusesOf(name: string, headers: Readonly<Record<string, string>>, what: string) {
+  const path = `/v2/${REPOSITORY_PREFIX}${name}/${what}`;
+  const answers = await Promise.all([
+    house.request(path, { headers }),
+    house.request(path, { headers, method: "HEAD" }),
+    house.request(path, { headers: { ...headers, Range: "bytes=0-1" } }),
+  ]);
+  await Promise.all(answers.map((answer) => answer.body?.cancel()));
+  return answers.map(({ status }) => status);
+}
+
+describe("a digest", () => {
+  let hello: Pulled;
+  let hullo: Pulled;
+  /** Layers of one image that the other has not, and of both. */
+  let own: string;
+  let shared: string;
+
+  beforeAll(async () => {
+    hello = await house.pull("hello", ALL);
+    hullo = await house.pull("hullo", ALL);
+    const others = new Set(hullo.manifest.layers.map(({ digest }) => digest));
+    const digests = hello.manifest.layers.map(({ digest }) => digest);
+    own = digests.find((digest) => !others.has(digest)) ?? "";
+    shared = digests.find((digest) => others.has(digest)) ?? "";
+  });
+
+  const given = [200, 200, 206];
+  const refused = [403, 403, 403];
+  const unknown = [404, 404, 404];
+
+  test("of an image is given under a name of that image, to whom may have it", async () => {
+    const manifest = `manifests/${hullo.digest}`;
+    expect(await statusesOf("hullo", SOME, manifest)).toStrictEqual([200, 200, 200]);
+    expect(await statusesOf("pkgs.hullo", SOME, manifest)).toStrictEqual([200, 200, 200]);
+    expect(await statusesOf("sh", SOME, manifest)).toStrictEqual(unknown);
+    expect(await statusesOf("hello", SOME, `manifests/${hello.digest}`)).toStrictEqual(refused);
+    expect(await statusesOf("hullo", SOME, `manifests/${hello.digest}`)).toStrictEqual(unknown);
+    expect(await statusesOf("hullo", ALL, `manifests/${hello.digest}`)).toStrictEqual([
+      200, 200, 200,
+    ]);
+  });
+
+  test("of a layer or a config is given where an image of the name holds it", async () => {
+    expect(await statusesOf("hullo", SOME, `blobs/${shared}`)).toStrictEqual(given);
+    expect(await statusesOf("hullo", SOME, `blobs/${own}`)).toStrictEqual(unknown);
+    expect(await statusesOf("hello", SOME, `blobs/${own}`)).toStrictEqual(refused);
+    expect(await statusesOf("hello", SOME, `blobs/${shared}`)).toStrictEqual(refused);
+    const config = `blobs/${hullo.manifest.config.digest}`;
+    expect(await statusesOf("hullo", SOME, config)).toStrictEqual(given);
+    expect(await statusesOf("sh", SOME, config)).toStrictEqual(unknown);
+    expect(await statusesOf("hullo", {}, config)).toStrictEqual([401, 401, 401]);
+  });
+
+  test("is given by an origin that has just started, and remembers nothing", async () => {
+    const again = await startHouse(atEnd, setPath, house.statePath, { NIXPORT_POLICY: policy });
+    for (const what of [`manifests/${hullo.digest}`, `blobs/${hullo.manifest.config.digest}`]) {
+      const path = `/v2/${REPOSITORY_PREFIX}hullo/${what}`;
+      const response = await again.request(path, { headers: SOME });
+      expect(response.status, await response.text()).toBe(200);
+    }
+    await again.origin.close();
+  });
+});
