@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { doctor } from "./doctor.ts";
 import { fsck } from "./fsck.ts";
 import { gc } from "./gc.ts";
+import { password } from "./password.ts";
 import { popularity } from "./popularity.ts";
 import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
 import { origin } from "./serve-origin.ts";
@@ -15,6 +16,7 @@ const SUBCOMMANDS = new Map<string, Subcommand>([
   ["doctor", doctor],
   ["fsck", fsck],
   ["gc", gc],
+  ["password", password],
   ["popularity", popularity],
   ["verify", verify],
 ]);
