@@ -4,14 +4,25 @@
 import type { Edge } from "../request/edge.ts";
 import type { TimedStep } from "../request/trace.ts";
 
-/** An error of a tier is a miss, never an answer: it is logged, and the next tier is asked. */
+/**
+ * Far beyond what either takes from the other end of the world: whoever waits for longer had better ask the
+ * next tier, while the client still waits.
+ */
+const PATIENCE_MS = 5000;
+
+/**
+ * An error of a tier is a miss, never an answer: it is logged, and the next tier is asked. So is one that
+ * does not answer.
+ */
 export async function attempt<Result>(
   edge: Edge,
   step: TimedStep,
   work: () => Promise<Result>,
 ): Promise<Result | undefined> {
   try {
-    return await edge.trace.time(step, work);
+    const result = await edge.trace.time(step, () => within(PATIENCE_MS, work()));
+    if (result === "slow") throw new Error(`no answer within ${PATIENCE_MS} ms`);
+    return result;
   } catch (cause) {
     edge.log({ level: "warn", event: `${step} failed`, cause });
     return undefined;
