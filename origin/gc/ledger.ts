@@ -1,32 +1,37 @@
 // What is kept, and how many bytes that is. Whoever adds a value adds what is remembered of it as well.
 
-import type { Pin } from "../../registry/naming/pin.ts";
+import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import type { Inventory } from "./inventory.ts";
 
 export interface Ledger {
   add(keys: Iterable<StorageKey>): void;
-  /** What names were asked at it. */
+  /** What names were asked at it, and which tags have it. */
   addPin(pin: Pin): void;
   /** What adding all this would add. */
   moreBytes(keys: Iterable<StorageKey>, pin: Pin | null): number;
   readonly kept: ReadonlySet<StorageKey>;
-  readonly pins: ReadonlySet<Pin>;
   bytes(): number;
 }
 
 export interface LedgerOptions {
   readonly inventory: Inventory;
   readonly notes: ReadonlyMap<StorageKey | undefined, readonly StorageKey[]>;
+  /** By revision, whatever the configuration: what is remembered of tags. */
+  readonly tags: ReadonlyMap<Pin, readonly StorageKey[]>;
   /** Null where it is not known which edge was given a blob. */
   readonly edgeUrl: string | null;
 }
 
-export function openLedger({ inventory, notes, edgeUrl }: LedgerOptions): Ledger {
+export function openLedger({ inventory, notes, tags, edgeUrl }: LedgerOptions): Ledger {
   const kept = new Set<StorageKey>();
   const pins = new Set<Pin>();
   const asked = askedByPin(inventory);
   let bytes = 0;
+
+  function keysOf(pin: Pin): readonly StorageKey[] {
+    return [...(asked.get(pin) ?? []), ...(tags.get(configuredPin(pin, "")) ?? [])];
+  }
 
   function companionsOf(key: StorageKey): readonly StorageKey[] {
     const of = inventory.get(key)?.of;
@@ -47,7 +52,6 @@ export function openLedger({ inventory, notes, edgeUrl }: LedgerOptions): Ledger
 
   return {
     kept,
-    pins,
     bytes: () => bytes,
     add(keys) {
       for (const key of keys) addOne(key);
@@ -55,7 +59,7 @@ export function openLedger({ inventory, notes, edgeUrl }: LedgerOptions): Ledger
     addPin(pin) {
       if (pins.has(pin)) return;
       pins.add(pin);
-      for (const key of asked.get(pin) ?? []) addOne(key);
+      for (const key of keysOf(pin)) addOne(key);
     },
     moreBytes(keys, pin) {
       let more = 0;
@@ -65,7 +69,7 @@ export function openLedger({ inventory, notes, edgeUrl }: LedgerOptions): Ledger
         for (const each of companionsOf(key)) more += sizeOf(each);
       }
       if (pin === null || pins.has(pin)) return more;
-      return (asked.get(pin) ?? []).reduce((sum, key) => sum + sizeOf(key), more);
+      return keysOf(pin).reduce((sum, key) => sum + sizeOf(key), more);
     },
   };
 }

@@ -54,10 +54,12 @@ export interface ImageCounts {
 export async function mark(options: MarkOptions): Promise<Marked> {
   const { store, inventory, rules, signal } = options;
   const notes = await notesOfLayers(store, inventory, signal);
-  const ledger = openLedger({ ...options, notes });
+  const pins = await readPins(options);
+  const ledger = openLedger({ ...options, notes, tags: tagsByRevision(pins) });
   const needs = createNeeds(store, inventory);
   const pulls = await readPulls(options);
   await addAlways(options, ledger, needs);
+  addPinsInUse(options, ledger, pins);
   for (const { key, of, storedAtMs } of inventory.values()) {
     if (isYoung(rules, storedAtMs)) ledger.add(await needs.value(key));
     // Of what goes in this run the making stays: a pull that runs has its layers made again.
@@ -71,7 +73,6 @@ export async function mark(options: MarkOptions): Promise<Marked> {
     [rules.keepMs, rules.graceMs].some((ms) => wasPulledWithin(ms, pulledAtMs, rules)),
   );
   const limited = await keepWithinLimit(rules, ledger, needs, current);
-  await addPins(options, ledger);
   const old = pulls.length - current.length;
   return {
     ...{ kept: ledger.kept, overLimit: limited.needed, needs },
@@ -186,24 +187,40 @@ async function keepWithinLimit(
   return { kept, needed };
 }
 
+interface HeldPin {
+  readonly key: StorageKey;
+  /** Of the files alone; undefined where it cannot be read. */
+  readonly revision: Pin | undefined;
+  readonly isInUse: boolean;
+}
+
 /** A tag in use is written anew as often as it is resolved; where its source is gone, its images say. */
-async function addPins({ store, inventory, rules }: MarkOptions, ledger: Ledger): Promise<void> {
-  const held = await Promise.all(
+async function readPins({ store, inventory, rules }: MarkOptions): Promise<readonly HeldPin[]> {
+  return Promise.all(
     heldIn(inventory, "pins").map(async (each) => {
       const bytes = await store.lookup(each.key);
-      return { each, pin: bytes && parseStoredPin(bytes)?.pin };
+      const pin = bytes && parseStoredPin(bytes)?.pin;
+      const revision = pin && configuredPin(pin, "");
+      return { key: each.key, revision, isInUse: isInUse(rules, each) };
     }),
   );
-  const revision = (pin: Pin) => configuredPin(pin, "");
-  const inUse = new Set([...ledger.pins].map(revision));
-  for (const { each, pin } of held) {
-    if (pin !== undefined && isInUse(rules, each)) inUse.add(revision(pin));
+}
+
+function tagsByRevision(pins: readonly HeldPin[]): ReadonlyMap<Pin, readonly StorageKey[]> {
+  const tags = new Map<Pin, StorageKey[]>();
+  for (const { key, revision } of pins) {
+    if (revision !== undefined) tags.set(revision, [...(tags.get(revision) ?? []), key]);
   }
-  const kept = held.filter(({ each, pin }) =>
-    pin === undefined ? isInUse(rules, each) : inUse.has(revision(pin)),
-  );
-  ledger.add(kept.map(({ each }) => each.key));
+  return tags;
+}
+
+function addPinsInUse({ inventory }: MarkOptions, ledger: Ledger, pins: readonly HeldPin[]): void {
+  const used = pins.filter((each) => each.isInUse);
+  ledger.add(used.map(({ key }) => key));
+  const revisions = new Set(used.flatMap(({ revision }) => revision ?? []));
   for (const { of } of heldIn(inventory, "asked")) {
-    if (of.collection === "asked" && inUse.has(revision(of.pin))) ledger.addPin(of.pin);
+    if (of.collection === "asked" && revisions.has(configuredPin(of.pin, ""))) {
+      ledger.addPin(of.pin);
+    }
   }
 }
