@@ -50,8 +50,6 @@ export interface PackageSetOptions {
 }
 
 const DAY_MS = 86_400_000;
-/** One of nixpkgs takes some 300 MB in the store. */
-const MAX_TREES = 50;
 
 /** Throws a NotReady, a StoreProblem or a PopularityProblem where a person must do something first. */
 export async function openPackageSet(options: PackageSetOptions): Promise<PackageSet> {
@@ -62,7 +60,13 @@ export async function openPackageSet(options: PackageSetOptions): Promise<Packag
   const trees = await openTrees({
     ...{ nix, env, folder: join(config.statePath, "sources"), maxQueue: config.maxQueue },
     ...{ deadlineMs: config.fetchDeadlineMs, keepMs: Math.max(config.trackMs, DAY_MS) },
-    ...{ maxTrees: MAX_TREES, pinsOfTags: () => rememberedPins(store), log, now, signal },
+    ...{
+      maxTrees: config.keptRevisions,
+      pinsOfTags: () => rememberedPins(store),
+      log,
+      now,
+      signal,
+    },
   });
   await trees.prune();
   const tags = rememberPins({

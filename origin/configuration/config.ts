@@ -62,6 +62,8 @@ export interface Config extends StorageConfig {
   readonly failureMemoryMs: number;
   /** 0: no image is tracked. */
   readonly trackMs: number;
+  /** Of a package set, besides those that tags have. */
+  readonly keptRevisions: number;
   readonly packWorkers: number | null;
   readonly popularityUrl: string | null;
   /** Null: what was counted of the package set is used for ever. */
@@ -154,6 +156,8 @@ function readNumbers({ integer }: Variables) {
     pinFreshMs: 1000 * integer("NIXPORT_PIN_FRESH", 300, 0, 86_400 * 30),
     failureMemoryMs: 1000 * integer("NIXPORT_FAILURE_MEMORY", 60, 0, 86_400),
     trackMs: DAY_MS * integer("NIXPORT_TRACK_DAYS", 7, 0, 365),
+    // One of nixpkgs takes some 300 MB in the store.
+    keptRevisions: integer("NIXPORT_KEPT_REVISIONS", 50, 0, 10_000),
     popularityRefreshMs: DAY_MS * integer("NIXPORT_POPULARITY_REFRESH", 0, 0, 3650) || null,
     packWorkers: integer("NIXPORT_PACK_WORKERS", 0, 0, 256) || null,
     gcEveryMs: HOUR_MS * integer("NIXPORT_GC_HOURS", 0, 0, 8760) || null,

@@ -4,19 +4,23 @@
 import { hash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
 import { endOfFile } from "../origin/fixture.ts";
 import { skipWhere } from "../skip-where.ts";
 import { missingWorld, openWorld, type World } from "../stand-ins/world.ts";
 import { get, pullManifest } from "./clients.ts";
-import { type Deployment, deploy } from "./deployment.ts";
+import { type Deployment, deploy, type Part } from "./deployment.ts";
 
 const atEnd = endOfFile();
 let world: World;
 let deployment: Deployment;
+let origin: Part;
 
+const NIXPORT = fileURLToPath(new URL("../../origin/command/nixport.ts", import.meta.url));
 const CACHED = ["shell/git/htop", "python3packages.numpy", "nodejs", "bash_5"];
 const BUILT = "uncached-tool";
+const LATER = ["curl", "perl", "jq"];
 
 describe("a store that is collected all the time", skipWhere(missingWorld()), () => {
   beforeAll(async () => {
@@ -25,7 +29,7 @@ describe("a store that is collected all the time", skipWhere(missingWorld()), ()
       launcher: world.launcher,
       env: { ...world.env, NIXERY_CHANNEL: "nixos-unstable", NIXPORT_PACK_WORKERS: "1" },
     });
-    await deployment.startOrigin();
+    origin = await deployment.startOrigin();
   });
   afterAll(() => deployment?.close());
 
@@ -65,5 +69,32 @@ describe("a store that is collected all the time", skipWhere(missingWorld()), ()
       freed: expect.toSatisfy((count: number) => count > 20),
     });
     expect(await readdir(join(deployment.statePath, "gcroots"))).toStrictEqual([]);
+  });
+
+  test("breaks none when it is the command that has it collected, and keeps the package set", async () => {
+    const env = { NIXPORT_STATE: deployment.statePath, NIXERY_CHANNEL: "nixos-unstable" };
+    const said: string[] = [];
+    const gc = async (...args: readonly string[]): Promise<string> => {
+      const result = await world.run([process.execPath, NIXPORT, "gc", "--store", ...args], env);
+      assert(result.kind === "exited", result.kind);
+      // Nix 2.8 gives up where a derivation that it is about to delete is written again just then.
+      if (result.code !== 0) expect(result.stderr).toMatch(/Nix's collector failed/);
+      const [, store = ""] = /^store: (.*)$/m.exec(result.stdout) ?? [];
+      said.push(store);
+      return store;
+    };
+    let isDone = false;
+    const collecting = (async () => {
+      while (!isDone) await gc();
+    })();
+    for (const name of LATER) await pullWhole(name);
+    isDone = true;
+    await collecting;
+    await gc();
+    expect(said.some((store) => /^[1-9]\d* store paths? deleted/.test(store))).toBe(true);
+    expect(await gc("--dry-run")).toBe("0 store paths would go");
+    // A new name needs the files of the set again, which no forge is asked for.
+    await pullWhole("tree");
+    expect(origin.log.filter(({ msg }) => msg === "fetching the package set")).toHaveLength(1);
   });
 });
