@@ -56,7 +56,8 @@ export async function collect(options: CollectOptions): Promise<Collected> {
     ? new Set([...inventory.keys()].filter((key) => !marked.kept.has(key)))
     : await sweep({ ...options, inventory, kept: marked.kept });
   const { answers } = marked;
-  const edge = options.edge && (await atEdge({ ...options, edge: options.edge, gone, answers }));
+  const edge =
+    options.edge && (await atEdge({ ...options, edge: options.edge, inventory, gone, answers }));
   return { ...report(inventory, marked, gone), edge };
 }
 

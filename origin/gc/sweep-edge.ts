@@ -7,6 +7,7 @@ import { pagesOfEdge } from "../fsck/check-edge.ts";
 import { removeFromEdge } from "../fsck/repair-edge.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { listedKey, parseStorageKey, type StorageKey } from "../storage/keys.ts";
+import { overEach } from "../storage/over-each.ts";
 import { createEdgeAnswers } from "./edge-answers.ts";
 import type { Answers } from "./mark.ts";
 import { isYoung, type Rules } from "./rules.ts";
@@ -17,7 +18,9 @@ export interface SweepEdgeOptions {
   readonly edge: SweptEdge;
   readonly store: Pick<BlobStore, "sizeBytes">;
   readonly rules: Rules;
-  /** What the origin's own storage has lost, or would lose. */
+  /** What the origin's own storage had when it was listed: of that it is not asked once more. */
+  readonly inventory: { has(key: StorageKey): boolean };
+  /** What it has lost since, or would lose. */
   readonly gone: ReadonlySet<StorageKey>;
   /** Of the images that stay. */
   readonly answers: Answers;
@@ -43,19 +46,21 @@ export async function sweepEdge(options: SweepEdgeOptions): Promise<SweptFolders
   const letGo: Removal[] = [];
   const unnamed: EdgeValue[] = [];
   for await (const { store, values } of pagesOfEdge(edge, "documents", signal)) {
-    for (const value of values) {
-      if (kept.take(store, value)) continue;
+    await overEach(values, async (value) => {
+      if (kept.take(store, value)) return;
       if (mayGoUnnamed(store, value, rules)) unnamed.push(value);
       else if (await isLetGo(options, store, value)) letGo.push({ store, value });
       else for (const { key } of value.names) named.add(key);
-    }
+    });
   }
   const judged = kept.judge(rules, answers);
+  // Lookups, then records: so they are called.
+  letGo.sort((a, b) => (a.value.key < b.value.key ? -1 : 1));
   const removals = [...judged.unneeded, ...letGo];
-  for (const value of unnamed) {
+  await overEach(unnamed, async (value) => {
     const isNamed = named.has(value.key) || judged.named.has(value.key);
     if (!isNamed && !(await isAtOrigin(options, value))) removals.push({ store: "r2", value });
-  }
+  });
   if (!isDryRun) await removeInOrder(options, removals);
   return countFolders(removals);
 }
@@ -81,12 +86,13 @@ async function isLetGo(
 }
 
 async function isAtOrigin(
-  { store, gone }: SweepEdgeOptions,
+  { store, inventory, gone }: SweepEdgeOptions,
   { collection, name }: EdgeValue,
 ): Promise<boolean> {
   const key = `${collection}/${name}`;
   if (collection === null || parseStorageKey(key) === undefined) return false;
   if (gone.has(listedKey(key))) return false;
+  if (inventory.has(listedKey(key))) return true;
   return (await store.sizeBytes(listedKey(key))) !== undefined;
 }
 

@@ -64,6 +64,8 @@ interface Sweep {
   readonly graceMs?: number;
   readonly nowMs?: number;
   readonly isDryRun?: boolean;
+  /** What the origin had, by a listing. */
+  readonly listed?: readonly StorageKey[];
   readonly gone?: readonly StorageKey[];
   /** Of which images pulls say that they stay, by their digests. */
   readonly pulled?: readonly Digest[];
@@ -73,12 +75,12 @@ interface Sweep {
 /** Against a storage that has these values alone; where nothing else is said, git was pulled lately. */
 async function sweep(has: readonly StorageKey[], options: Sweep = {}): Promise<SweptFolders> {
   const { graceMs = 0, nowMs = Date.now() + 1000, isDryRun = false, gone = [] } = options;
-  const { pulled = [git], tags = ["latest"] } = options;
+  const { pulled = [git], tags = ["latest"], listed = [] } = options;
   const store = await openFilesystemStore(await temporaryDirectory(onTestFinished));
   for (const key of has) await store.store(key, new Uint8Array());
   const rules = { keepMs: DAY_MS, graceMs, maxBytes: null, nowMs };
   const answers = { manifests: new Set(pulled), tags: new Set(tags) };
-  const more = { gone: new Set(gone), answers, isDryRun, signal };
+  const more = { inventory: new Set(listed), gone: new Set(gone), answers, isDryRun, signal };
   return sweepEdge({ edge: options.edge ?? edge, store, rules, ...more });
 }
 
@@ -102,6 +104,8 @@ test("an edge lets nothing go that its origin has, but what nobody finished", as
   expect(before.filter((key) => !after.includes(key))).toStrictEqual([
     expect.stringMatching(/^r2\/staging\//),
   ]);
+  // Of what was listed the storage is not asked once more.
+  expect(await sweep([], { listed: all() })).toStrictEqual({});
 });
 
 test("an edge lets go of what its origin has not, but for what an image needs that it keeps", async () => {
