@@ -1,7 +1,8 @@
 // One request: environment to dependencies, to the route's handler, to one error boundary.
 
 import { type Context, Hono } from "hono";
-import { passGate } from "../registry/access/gate.ts";
+import type { Identifying } from "../registry/access/credentials.ts";
+import { type Gate, passGate } from "../registry/access/gate.ts";
 import { answerToken, isTokenRequest } from "../registry/access/token-endpoint.ts";
 import { clientOf } from "../registry/http/clients.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
@@ -123,15 +124,19 @@ async function respond(
     if (identifying && isTokenRequest(url)) return await answerToken(identifying, request, url);
     const route = parseRoute(request.method, url);
     const answered = () => handle(edge, request, route);
-    const meanings = createMeanings(edge, guarding.memory);
-    const response = identifying
-      ? await passGate({ identifying, meanings }, request, route, answered)
-      : await answered();
+    const response =
+      identifying === null
+        ? await answered()
+        : await passGate(gateOf(edge, guarding, identifying), request, route, answered);
     if (edge.logsPulls) logPull(edge, { request, route, response, startedMs });
     return response;
   } catch (error) {
     return errorResponse(boundary(edge, request, error), request.method);
   }
+}
+
+function gateOf(edge: Edge, { memory }: Guarding, identifying: Identifying): Gate {
+  return { identifying, meanings: createMeanings(edge, memory) };
 }
 
 interface Answered {

@@ -55,6 +55,8 @@ export function parseAccess(text: string): ParsedAccess {
   if (text.length > MAX_SETTINGS_LENGTH) return invalid([`longer than ${MAX_SETTINGS_LENGTH}`]);
   const json = parseJson(text);
   if (json === undefined) return invalid(["not JSON"]);
+  // Else a list would be an object without fields, and so let in who has an account, of whom there is none.
+  if (Array.isArray(json)) return invalid(["it: expected Object"]);
   const parsed = v.safeParse(writtenSchema, json);
   if (!parsed.success) return invalid(parsed.issues.map(describe));
   const { output } = parsed;

@@ -258,6 +258,13 @@ describe("readConfig", () => {
     [{ NIXPORT_ZSTD: "always" }, /^NIXPORT_ZSTD is "always": one of known, never$/],
     [{ NIXPORT_ACCESS: "everyone" }, /^NIXPORT_ACCESS is "everyone": anyone or edge/],
     [{ NIXPORT_ACCESS: "edge" }, /^NIXPORT_ACCESS is edge: NIXPORT_SECRET/],
+    [{ NIXPORT_POLICY: "{" }, /^NIXPORT_POLICY: not JSON$/],
+    [{ NIXPORT_POLICY: '{"rules":[{"who":"me"}]}' }, /^NIXPORT_POLICY: rules\.0\.who: "me"/],
+    [{ NIXPORT_POLICY: "/nowhere/policy.json" }, /^NIXPORT_POLICY is neither JSON .*ENOENT$/],
+    [
+      { ...BUCKET, NIXPORT_REDIRECT: "public", NIXPORT_POLICY: "{}" },
+      /^NIXPORT_REDIRECT is public: what NIXPORT_POLICY keeps/,
+    ],
     [{ NIXPORT_LOG_LEVEL: "loud" }, /^NIXPORT_LOG_LEVEL is "loud": one of/],
     [
       { NIXPORT_BUILD: "sometimes" },
