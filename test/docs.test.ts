@@ -91,7 +91,7 @@ function documentedRows(): readonly Row[] {
  */
 const NOT_FOR_OPERATORS = new Set([
   ...["NIX_ATTRS_JSON_FILE", "NIX_BUILD_CORES"],
-  ...["KV", "R2", "MISS_LIMIT", "KEEP_LIMIT", "NIXPORT_PARENT"],
+  ...["KV", "R2", "MISS_LIMIT", "KEEP_LIMIT", "LOGIN_LIMIT", "NIXPORT_PARENT"],
 ]);
 
 /** The names that the configuration asks for where nothing is set, which are all it knows. */

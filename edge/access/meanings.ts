@@ -13,6 +13,7 @@ import { VARIANT_TYPES, VARIANTS } from "../../registry/image/variant.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import { canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
 import type { AskedMeaning } from "../origin-client/meanings.ts";
+import { unusable } from "../origin-client/origin-error.ts";
 import { composeEach, compositionOf, pinsOf } from "../pulling/known-image.ts";
 import { knownNames, knownPins } from "../pulling/known-parts.ts";
 import type { Edge } from "../request/edge.ts";
@@ -59,19 +60,25 @@ export function createMeanings(edge: Edge, memory: AccessMemory): Meanings {
     return edge.trace.time("origin", () => edge.origin.meanings({ repository, where }, asked));
   }
 
-  async function only(name: AskedFor, where: AskedMeaning["where"]): Promise<Meaning> {
-    const [meaning] = await askOrigin(name, where);
-    if (meaning !== undefined) return remember(keyOf(recipes(name)), meaning);
-    throw new RegistryError("UNAVAILABLE", `what ${name.repository} means is not known`);
+  function rememberFirst(name: AskedFor, told: readonly Meaning[]): Meaning | undefined {
+    const [meaning] = told;
+    return meaning && remember(keyOf(recipes(name)), meaning);
   }
 
   return {
     async atTag(name, tag) {
       const pins = pinsOf(await knownPins(edge, tag), tag).map(({ pin }) => pin);
-      return (await knownMeaning(recipes(name), pins)) ?? only(name, { kind: "tag", tag });
+      const known = await knownMeaning(recipes(name), pins);
+      if (known !== undefined) return known;
+      const meaning = rememberFirst(name, await askOrigin(name, { kind: "tag", tag }));
+      if (meaning !== undefined) return meaning;
+      throw unusable("no word of what a name means");
     },
     async atPin(name, pin) {
-      return (await knownMeaning(recipes(name), [pin])) ?? only(name, { kind: "pin", pin });
+      const known = await knownMeaning(recipes(name), [pin]);
+      if (known !== undefined) return known;
+      const told = await askOrigin(name, { kind: "pin", pin }).catch(noneIfAbsent);
+      return rememberFirst(name, told);
     },
     async *holding(name, digest) {
       const each = recipes(name);
@@ -92,7 +99,7 @@ export function createMeanings(edge: Edge, memory: AccessMemory): Meanings {
   };
 }
 
-/** An origin that has no such thing knows of no image that holds it. */
+/** What no origin knows of. */
 function noneIfAbsent(error: unknown): readonly Meaning[] {
   if (error instanceof RegistryError && error.status === 404) return [];
   throw error;

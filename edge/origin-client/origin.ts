@@ -190,7 +190,9 @@ export function createOrigin(options: OriginOptions): Origin {
     },
     meanings(name, wanted) {
       const { rest, headers } = askMeaning(name);
-      return whenMade(name.repository, rest, { ...wanted, ...headers }, readMeanings);
+      const maybeElsewhere = name.where.kind !== "tag";
+      const asked = { ...wanted, ...headers };
+      return whenMade(name.repository, rest, asked, readMeanings, maybeElsewhere);
     },
     blob(method, blob, range) {
       const asked = blobAsked(blob, method === "HEAD" ? null : range);

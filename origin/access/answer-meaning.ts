@@ -17,6 +17,8 @@ export async function answerMeaning(
   route: Route,
 ): Promise<Response> {
   const found = await find(meanings, parsePin(headers.get(MEANING_HEADER) ?? ""), route);
+  // Of several origins another may know.
+  if (found.length === 0) throw new RegistryError("NAME_UNKNOWN", "nothing is known of it here");
   return jsonResponse({ meanings: found }, method);
 }
 
@@ -34,7 +36,7 @@ async function find(
     case "blob":
       return all(meanings.holding(route, route.digest));
     case "manifest": {
-      if (pin !== undefined) return [await meanings.atPin(route, pin)];
+      if (pin !== undefined) return one(await meanings.atPin(route, pin));
       const { reference } = route;
       return reference.kind === "tag"
         ? [await meanings.atTag(route, reference.tag)]
@@ -43,6 +45,10 @@ async function find(
     default:
       return route satisfies never;
   }
+}
+
+function one(meaning: Meaning | undefined): readonly Meaning[] {
+  return meaning === undefined ? [] : [meaning];
 }
 
 async function all(found: AsyncIterable<Meaning>): Promise<readonly Meaning[]> {

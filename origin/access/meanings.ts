@@ -5,7 +5,6 @@ import type { AskedFor, Meanings } from "../../registry/access/gate.ts";
 import { heldBy } from "../../registry/access/held.ts";
 import type { Held, Holdings } from "../../registry/access/holdings.ts";
 import { type Meaning, meaningOf } from "../../registry/access/meaning.ts";
-import { RegistryError } from "../../registry/http/error.ts";
 import {
   PLATFORMS_HEADER,
   type Platforms,
@@ -63,9 +62,7 @@ export function meaningsFor(options: FindingMeanings, request: Request, asker: A
       for (const recipe of recipes(name)) {
         const system = systemOf(recipe.architecture);
         const known = await lookups.known(pin, system, namesOf(recipe));
-        if (known === undefined) {
-          throw new RegistryError("UNAVAILABLE", `what ${name.repository} means is not known yet`);
-        }
+        if (known === undefined) return undefined;
         found.push(known);
       }
       return readMeaning(recipes(name), found, pin);

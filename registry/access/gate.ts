@@ -25,7 +25,8 @@ export interface AskedFor {
 export interface Meanings {
   /** Where the tag is, or was when this was last heard of. */
   atTag(name: AskedFor, tag: Tag): Promise<Meaning>;
-  atPin(name: AskedFor, pin: Pin): Promise<Meaning>;
+  /** Undefined where nobody has looked them up at it. */
+  atPin(name: AskedFor, pin: Pin): Promise<Meaning | undefined>;
   /** Those of its images that have the digest, or hold what has it. */
   holding(name: AskedFor, digest: Digest): AsyncIterable<Meaning>;
   /** A manifest was given to somebody who may have it, and asks for what it names next. */
@@ -134,8 +135,10 @@ async function meaningAt(
   response: Response,
 ): Promise<Meaning> {
   try {
-    if (pin === undefined) throw new RegistryError("UNAVAILABLE", "an answer without its revision");
-    return await meanings.atPin(name, pin);
+    const meaning = pin && (await meanings.atPin(name, pin));
+    if (meaning !== undefined) return meaning;
+    const what = `what ${name.repository} means at the revision that answers is not known`;
+    throw new RegistryError("UNAVAILABLE", what);
   } catch (error) {
     await cancelBody(response.body);
     throw error;

@@ -73,7 +73,9 @@ describe("npm run deploy", () => {
     process.stdout.write(`the Worker of ${name || "the top level"} has ${kib} KiB\n`);
     const bindings = namesIn(deployed.get("")?.said ?? "");
     expect(namesIn(said)).toStrictEqual(bindings);
-    expect(bindings).toEqual(expect.arrayContaining(["KV", "R2", "MISS_LIMIT", "KEEP_LIMIT"]));
+    expect(bindings).toEqual(
+      expect.arrayContaining(["KV", "R2", "MISS_LIMIT", "KEEP_LIMIT", "LOGIN_LIMIT"]),
+    );
     expect(said).toContain(`env.R2 (${bucket}) `);
     expect(said).toContain(`env.ORIGIN_URL ("${origin}")`);
   });
