@@ -7,21 +7,20 @@ import type { Held } from "../../registry/access/holdings.ts";
 import { type Meaning, meaningOf } from "../../registry/access/meaning.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { formatPlatforms, PLATFORMS_HEADER, recipesOf } from "../../registry/http/platforms.ts";
-import type { CanonicalImage } from "../../registry/image/canonical.ts";
-import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
-import { VARIANT_TYPES, VARIANTS } from "../../registry/image/variant.ts";
+import { VARIANTS } from "../../registry/image/variant.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import { canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
 import type { AskedMeaning } from "../origin-client/meanings.ts";
 import { unusable } from "../origin-client/origin-error.ts";
-import { composeEach, compositionOf, pinsOf } from "../pulling/known-image.ts";
+import { possibilities } from "../pulling/composed-again.ts";
+import { compositionOf, pinsOf } from "../pulling/known-image.ts";
 import { knownNames, knownPins } from "../pulling/known-parts.ts";
 import type { Edge } from "../request/edge.ts";
 import type { AccessMemory } from "./guard.ts";
 
 const MAX_MEANINGS = 5000;
-/** Looked at before all the others, since they are nearly always enough. */
-const NEWEST_PINS = 4;
+/** Six times what a name has led to lately. */
+const MAX_COMPOSED = 6 * VARIANTS.length;
 
 type Recipes = readonly [Recipe, ...Recipe[]];
 
@@ -109,37 +108,20 @@ function keyOf(recipes: readonly Recipe[]): string {
   return recipes.map(canonicalRecipe).join(" ");
 }
 
-/** All that can be composed here of a name, the newest pin first, in every form. */
+/**
+ * What can be composed here of a name, the newest pin first, in every form; with the reads of a few pins,
+ * for a request may make no more than 50. What is older the origin has to tell.
+ */
 async function* heldByAll(edge: Edge, recipes: Recipes): AsyncGenerator<Held> {
-  const { latest } = await knownPins(edge, null);
-  if (latest?.composeVersion !== COMPOSE_VERSION) return;
-  const pins = latest.pins.map(({ pin }) => pin);
-  for (const some of [pins.slice(0, NEWEST_PINS), pins.slice(NEWEST_PINS)]) {
-    const named = await knownNames(edge, recipes, some);
-    for (const [place, images] of named.entries()) {
-      const pin = some[place];
-      if (pin === undefined || images.every((image) => image === undefined)) continue;
-      yield* heldAt(edge, recipes, images, { pin, packings: latest.packings });
-    }
-  }
-}
-
-async function* heldAt(
-  edge: Edge,
-  recipes: Recipes,
-  named: readonly (CanonicalImage | undefined)[],
-  { pin, packings }: { readonly pin: Pin; readonly packings: Packings },
-): AsyncGenerator<Held> {
-  const whole = named.filter((image) => image !== undefined);
-  const meaning = meaningOf(recipes[0], whole, pin);
-  for (const variant of VARIANTS) {
-    const packing = packings[VARIANT_TYPES[variant].form];
-    const composed = await composeEach(edge, named, packing, variant);
-    const images = composed.filter((image) => image !== undefined);
+  let count = 0;
+  for await (const possible of possibilities(edge, recipes, VARIANTS)) {
+    const { named, images, variant, pin, packing } = possible;
+    const meaning = meaningOf(recipes[0], named, pin);
     for (const { manifest } of images) yield heldBy(meaning, manifest, packing);
-    if (images.length < 2 || images.length < recipes.length) continue;
-    yield heldBy(meaning, (await compositionOf(images, variant)).manifest, packing);
+    if (images.length > 1 && images.length === recipes.length) {
+      yield heldBy(meaning, (await compositionOf(images, variant)).manifest, packing);
+    }
+    count += 1;
+    if (count === MAX_COMPOSED) return;
   }
 }
-
-type Packings = NonNullable<Awaited<ReturnType<typeof knownPins>>["latest"]>["packings"];

@@ -2,6 +2,7 @@
 // pins that are known, and taken only if it has that digest. A manifest or an index, or a config, which
 // a client asks for with each pull.
 
+import type { CanonicalImage } from "../../registry/image/canonical.ts";
 import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
 import type { PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
@@ -64,7 +65,10 @@ export async function composeConfig(
   return undefined;
 }
 
-interface Possible {
+/** What a name stands for at a pin, in one form. */
+export interface Possible {
+  /** What its names lead to, for each platform for which all are known. */
+  readonly named: readonly CanonicalImage[];
   /** Of the platforms for which everything is known. */
   readonly images: readonly PlatformImage[];
   readonly variant: Variant;
@@ -75,7 +79,7 @@ interface Possible {
 }
 
 /** Newest pin first; pins at which the names lead to the same are one. */
-async function* possibilities(
+export async function* possibilities(
   edge: Edge,
   recipes: readonly Recipe[],
   variants: readonly Variant[],
@@ -97,7 +101,8 @@ async function* possibilities(
         const packing = packings[VARIANT_TYPES[variant].form];
         const images = await composeEach(edge, named, packing, variant);
         const composed = images.filter((image) => image !== undefined);
-        yield { images: composed, variant, isEarlier, pin, packing };
+        const whole = named.filter((image) => image !== undefined);
+        yield { named: whole, images: composed, variant, isEarlier, pin, packing };
       }
     }
   }
