@@ -1,10 +1,10 @@
-// Which origins lately failed whoever asked them, and for how long each is passed over: a circuit breaker
+// Which origins lately failed whoever asked them, and are passed over while others answer: a circuit breaker
 // for each, as plain data. This isolate's own experience, since nobody else's would come sooner.
 
 export interface OriginHealth {
   /** Whether it is asked in its turn. */
   isTrusted(url: string): boolean;
-  /** Gives for how long it is passed over where that begins now; undefined where it was so before. */
+  /** Gives after how long it is looked at, where it is passed over from now on; undefined where it was before. */
   failed(url: string, nowMs: number): number | undefined;
   /** It did what it was asked. Whether it was passed over until now. */
   answered(url: string): boolean;

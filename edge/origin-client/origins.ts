@@ -1,5 +1,5 @@
 // Which of several origins is asked, and which when that one fails: in the order that an image has of its
-// own (ranking.ts), without those that lately failed, and until one gives an answer that counts for all.
+// own (ranking.ts), those that lately failed last, and until one gives an answer that counts for all.
 
 import * as v from "valibot";
 import { cancelBody } from "../../registry/http/body.ts";
@@ -71,23 +71,22 @@ export function createOrigins(options: OriginsOptions): Origins {
     }
   }
 
-  /** All of them where none is trusted: then to ask is worth a try. */
+  /** Those that lately failed come last: none of them is waited for while another answers. */
   function asked(ranked: readonly string[]): readonly string[] {
     const trusted = ranked.filter((url) => health.isTrusted(url));
-    if (trusted.length === 0) return ranked;
-    for (const url of ranked) {
+    const others = ranked.filter((url) => !trusted.includes(url));
+    for (const url of others) {
       if (health.claimTrial(url, now())) later("trial", () => trial(url));
     }
-    return trusted;
+    return [...trusted, ...others];
   }
 
   return {
     async inTurn({ repository, maybeElsewhere, signal }, attempt) {
-      const turn = asked(await ranking(urls, repository));
       let failure: RegistryError | undefined;
       let hindrance: RegistryError | undefined;
       let absence: RegistryError | undefined;
-      for (const url of turn) {
+      for (const url of asked(await ranking(urls, repository))) {
         try {
           const result = await attempt({ url, ask: createAsk({ ...options, url }) });
           succeeded(url, health.answered(url));
@@ -108,9 +107,9 @@ export function createOrigins(options: OriginsOptions): Origins {
       // What an origin says of itself tells more than that another cannot be reached.
       const whyNot = hindrance ?? failure;
       if (absence === undefined) throw whyNot ?? nowhere();
-      if (whyNot === undefined && turn.length === urls.length) throw absence;
+      if (whyNot === undefined) throw absence;
       const message = `${absence.message}, and not every origin can be asked for it; try again`;
-      throw new RegistryError("UNAVAILABLE", message, { cause: whyNot?.cause });
+      throw new RegistryError("UNAVAILABLE", message, { cause: whyNot.cause });
     },
     async each(attempt) {
       const told = urls.map((url) => attempt({ url, ask: createAsk({ ...options, url }) }));

@@ -12,6 +12,7 @@ import { hidesHost, SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
 import { skipWhere } from "../skip-where.ts";
 import { missingBlobs, type PulledManifest, pullManifest } from "./clients.ts";
 import { type Deployment, deploy, type Part } from "./deployment.ts";
+import { letThrough } from "./gate.ts";
 
 let packages: string;
 let gate: string;
@@ -50,7 +51,7 @@ describe("an origin killed", skipWhere(hidesHost), () => {
 
     origin = await deployment.startOrigin();
     const again = pullManifest(deployment.originUrl, "slow");
-    await letThrough(again);
+    await letThrough(gate, again);
     await assertWhole(deployment.originUrl, await again);
   });
 
@@ -111,28 +112,6 @@ async function assertStorageWhole(): Promise<void> {
   const { origin: own, edge } = JSON.parse(stdout);
   expect(own.findings).toStrictEqual([]);
   expect(edge.findings).toStrictEqual([]);
-}
-
-/** Writes to the gate for as long as builders wait at it. */
-async function letThrough(until: Promise<unknown>): Promise<void> {
-  const done = until.then(
-    () => true,
-    () => true,
-  );
-  for (;;) {
-    const opened = open(gate, "w").then(async (file) => {
-      await file.write("go\n").catch(() => undefined);
-      await file.close();
-      return false;
-    });
-    if (await Promise.race([done, opened])) {
-      // A reader of one's own ends an open that no builder answers any more.
-      const reader = await open(gate, "r+");
-      await opened;
-      await reader.close();
-      return;
-    }
-  }
 }
 
 async function writeSet(salt: string): Promise<string> {
