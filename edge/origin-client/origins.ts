@@ -48,12 +48,14 @@ export function createOrigins(options: OriginsOptions): Origins {
   const { urls, health, now, later } = options;
 
   function failed(url: string, cause: unknown): void {
+    // Nobody would be asked before it.
+    if (urls.length === 1) return;
     const forMs = health.failed(url, now());
-    if (forMs !== undefined && urls.length > 1) options.onPassedOver(url, forMs, cause);
+    if (forMs !== undefined) options.onPassedOver(url, forMs, cause);
   }
 
   function succeeded(url: string, wasPassedOver: boolean): void {
-    if (wasPassedOver && urls.length > 1) options.onBack(url);
+    if (wasPassedOver) options.onBack(url);
   }
 
   /** Behind an answer, so that no client waits for one that is still gone. */

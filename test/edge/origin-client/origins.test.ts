@@ -185,6 +185,17 @@ describe("an origin that is stopped", () => {
   });
 });
 
+test("an only origin is asked what is asked, and nothing to see whether it is there", async () => {
+  const alone = await startWorld();
+  await alone.origin.stop();
+  expect((await alone.pull(manifestPath(NAME, "latest"))).status).toBe(503);
+  await alone.origin.start();
+  const controls = { nowMs: NOW_MS + 60_000 };
+  expect((await alone.pull(manifestPath(NAME, "latest"), { controls })).status).toBe(404);
+  expect(askedOf(alone.origin)).toStrictEqual([`GET ${manifestPath(NAME, "latest")}`]);
+  await alone.close();
+});
+
 describe("an origin that hangs", () => {
   test.for([manifestPath(NAME, "latest"), "/v2/git/tags/list"])(
     "is waited for once for %s, and no longer than leaves time for another",
