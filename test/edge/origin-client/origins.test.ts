@@ -262,7 +262,7 @@ describe("an origin that", () => {
     first.answering = () => ({ status: 200, body: LARGE.toReversed() });
     const path = blobOf(await digestOf(LARGE));
     await expect((await pull(path)).bytes()).rejects.toThrow();
-    expect(await (await pull(path)).bytes()).toStrictEqual(LARGE);
+    expect(Buffer.compare(await (await pull(path)).bytes(), LARGE)).toBe(0);
   });
 
   const hindered = [
