@@ -39,11 +39,13 @@ export const PACKINGS: TagPins["packings"] = {
 };
 
 /**
- * Of these packages, and of what the front words need that stand in front of them. `edition` gives the same packages other bytes, as a new revision of their source would. */
-export async function stockOf(names: readonly string[], edition = ""): Promise<Stock> {
+ * Of these packages, and of what the front words need that stand in front of them. `edition` gives the same
+ * packages other bytes, as a new revision of their source would; `lines` makes layers larger.
+ */
+export async function stockOf(names: readonly string[], edition = "", lines = 20): Promise<Stock> {
   const blobs = new Map<Digest, Uint8Array>([[POPULARITY_DIGEST, POPULARITY]]);
   const layer = async (text: string): Promise<LayerRecord> => {
-    const bytes = new TextEncoder().encode(`${text}\n`.repeat(20));
+    const bytes = new TextEncoder().encode(`${text}\n`.repeat(lines));
     const digest = await digestOf(bytes);
     blobs.set(digest, bytes);
     return {
