@@ -1,10 +1,12 @@
 // Every client that there is against one edge: by tag, by digest, for another platform than the
-// machine's, and the same again with the origin gone. The table of docs/clients.md comes of it.
+// machine's, logged in where that is asked for, and all the same with the origin gone. The table of
+// docs/clients.md comes of it.
 
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
+import { hashPassword } from "../../registry/access/password.ts";
 import { VARIANT_HEADER } from "../../registry/http/negotiation.ts";
 import { FORMS } from "../../registry/image/record.ts";
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
@@ -18,11 +20,14 @@ import { type Deployment, deploy, type Part } from "./deployment.ts";
 import { type RegistryProxy, startProxy } from "./proxy.ts";
 import { PULLING_CLIENTS, type StartedClient } from "./pulling-clients.ts";
 
-const COLUMNS = ["by tag", "by digest", "other platform", "origin gone"] as const;
+const COLUMNS = ["by tag", "by digest", "other platform", "logged in", "origin gone"] as const;
 type Column = (typeof COLUMNS)[number];
 const NAME = "greeting";
 const PAGE = "docs/clients.md";
+const ACCOUNT = { user: "alice", password: "correct horse" };
 const OWN: Architecture = process.arch === "arm64" ? "arm64" : "amd64";
+/** As they say it: by the status, by its name, or in the registry's own words. */
+const REFUSED = /401|unauthorized|log in|authorization failed/i;
 const OTHER: Architecture = OWN === "amd64" ? "arm64" : "amd64";
 const SYSTEM = process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux";
 
@@ -50,6 +55,9 @@ let deployment: Deployment;
 let origin: Part;
 /** In front of the edge: it notes what was fetched. */
 let proxy: RegistryProxy;
+/** Another edge of the same origin, which lets nobody in who does not log in. */
+let shut: Deployment;
+let shutProxy: RegistryProxy;
 /** Of both platforms in all forms, by the digests of their manifests. */
 const images = new Map<string, Image>();
 const started = new Map<string, StartedClient>();
@@ -61,10 +69,18 @@ beforeAll(async () => {
   const packages = join(scratch, "set");
   await mkdir(packages);
   await writeFile(join(packages, "default.nix"), SET);
-  const env = { NIXPORT_PLATFORMS: "linux/amd64,linux/arm64" };
+  const env = {
+    NIXPORT_PLATFORMS: "linux/amd64,linux/arm64",
+    NIXPORT_SECRET: "a secret of these tests",
+  };
   deployment = await deploy({ packages, env });
-  [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
+  const { port: PORT } = new URL(deployment.originUrl);
+  shut = await deploy({ packages, env: { ...env, PORT, NIXPORT_POLICY: await policy() } });
+  const edges = [deployment.startEdge(), shut.startEdge()];
+  origin = await deployment.startOrigin();
+  await Promise.all(edges);
   proxy = await startProxy(deployment.edgeUrl);
+  shutProxy = await startProxy(shut.edgeUrl);
   for (const variant of VARIANTS) {
     for (const architecture of ARCHITECTURES) {
       const { digest, config, layers } = await pullForm(`${architecture}/${NAME}`, variant);
@@ -83,10 +99,14 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const client of started.values()) await client.stop?.();
-  await proxy?.close();
-  await deployment?.close();
+  for (const each of [shutProxy, proxy, shut, deployment]) await each?.close();
   if (scratch) await removeStorage(scratch);
 });
+
+async function policy(): Promise<string> {
+  const { user, password } = ACCOUNT;
+  return JSON.stringify({ users: { [user]: { password: await hashPassword(password, 1000) } } });
+}
 
 async function pullForm(name: string, variant: Variant): Promise<PulledManifest> {
   const headers = { [VARIANT_HEADER]: variant };
@@ -96,20 +116,30 @@ async function pullForm(name: string, variant: Variant): Promise<PulledManifest>
   return pullManifest(deployment.edgeUrl, `${name}@${tagged.headers.get("Docker-Content-Digest")}`);
 }
 
-/** Has a client pull, and looks whether it fetched all of the image for a platform. */
-async function pulls(name: string, reference: string, architecture?: Architecture) {
+const hostOf = ({ url }: RegistryProxy) => new URL(url).host;
+
+function clientOf(name: string): StartedClient {
   const client = started.get(name);
   assert(client);
-  const from = proxy.answers.length;
-  await client.pull(`${new URL(proxy.url).host}/${reference}`, architecture);
-  const fetched = new Set(proxy.answers.slice(from).map(({ digest }) => digest));
+  return client;
+}
+
+/** Has a client pull, and looks whether it fetched all of the image for a platform. */
+async function pulls(
+  name: string,
+  reference: string,
+  architecture?: Architecture,
+  through = proxy,
+): Promise<void> {
+  const from = through.answers.length;
+  await clientOf(name).pull(`${hostOf(through)}/${reference}`, architecture);
+  const fetched = new Set(through.answers.slice(from).map(({ digest }) => digest));
   const wanted = architecture ?? OWN;
-  const chosen = [...images].filter(
-    ([digest, image]) => fetched.has(digest) && image.architecture === wanted,
-  );
-  expect(chosen.length, `the manifests for ${wanted} that it fetched`).toBe(1);
-  const missing = chosen.flatMap(([, { blobs }]) => blobs.filter((blob) => !fetched.has(blob)));
-  expect(missing, "the blobs that it did not fetch").toStrictEqual([]);
+  // Of manifests Docker's engine keeps what it has forgotten the image of.
+  const isWhole = (image: Image) =>
+    image.architecture === wanted && image.blobs.every((blob) => fetched.has(blob));
+  const whole = [...images.values()].filter(isWhole);
+  expect(whole.length, `of the image for ${wanted} it fetched ${[...fetched]}`).toBeGreaterThan(0);
 }
 
 /** Of the machine's own image, in the form that every client reads. */
@@ -131,6 +161,14 @@ describe.each(PULLING_CLIENTS)("$name", ({ name, missing }) => {
   test.for(WAYS)("pulls, %s", skipWhere(missing), async ([what, pull]) => {
     await pull(name);
     seen.get(name)?.what.add(what);
+  });
+
+  test("is let in when it has logged in, and not before", skipWhere(missing), async () => {
+    const pull = (reference: string) => pulls(name, reference, undefined, shutProxy);
+    await expect(pull(`${NAME}:latest`)).rejects.toThrow(REFUSED);
+    await clientOf(name).login(hostOf(shutProxy), ACCOUNT);
+    for (const reference of [`${NAME}:latest`, `${NAME}@${ownDigest()}`]) await pull(reference);
+    seen.get(name)?.what.add("logged in");
   });
 });
 
