@@ -3,6 +3,8 @@
 // origin says is unknown. One at a time per image and isolate, and no more often than the spacing
 // allows: a hot stale tag must not flood an origin.
 
+import { isYounger } from "../../registry/between/age.ts";
+
 export interface Refreshes {
   /** Whether the caller is to refresh now. */
   claim(key: string, nowMs: number): boolean;
@@ -18,18 +20,19 @@ const CLAIM_LIFE_MS = 120_000;
 const MAX_KEYS = 10_000;
 
 export function createRefreshes(): Refreshes {
-  const notBeforeMs = new Map<string, number>();
+  const resting = new Map<string, { readonly atMs: number; readonly forMs: number }>();
   const warnings = new Map<string, string>();
   return {
     claim(key, nowMs) {
-      if (nowMs < (notBeforeMs.get(key) ?? 0)) return false;
+      const rest = resting.get(key);
+      if (rest && isYounger(rest.atMs, nowMs, rest.forMs)) return false;
       // Forgetting all of them costs one more HEAD each: cheaper than keeping an order.
-      if (notBeforeMs.size >= MAX_KEYS) notBeforeMs.clear();
-      notBeforeMs.set(key, nowMs + CLAIM_LIFE_MS);
+      if (resting.size >= MAX_KEYS) resting.clear();
+      resting.set(key, { atMs: nowMs, forMs: CLAIM_LIFE_MS });
       return true;
     },
     release(key, nowMs, warning) {
-      notBeforeMs.set(key, nowMs + SPACING_MS);
+      resting.set(key, { atMs: nowMs, forMs: SPACING_MS });
       if (warnings.size >= MAX_KEYS) warnings.clear();
       if (warning === undefined) warnings.delete(key);
       else warnings.set(key, warning);

@@ -1,6 +1,7 @@
 // A pull by tag: pointer, composition, origin, in this order. A stale answer is given at once and
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
+import { isYounger } from "../../registry/between/age.ts";
 import { KEPT_HEADER } from "../../registry/between/keeping.ts";
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
 import { chooseVariant } from "../../registry/http/negotiation.ts";
@@ -168,9 +169,9 @@ function staleness(
 ): string | undefined {
   if (parsePin(tag) !== undefined) return undefined;
   if (!isNewest) return movedWarning(tag);
-  const ageMs = edge.now() - resolvedAtMs;
-  if (ageMs < edge.pinFreshMs) return undefined;
-  return staleWarning(`${tag} was last resolved ${describeAge(ageMs)} ago; it is being refreshed`);
+  if (isYounger(resolvedAtMs, edge.now(), edge.pinFreshMs)) return undefined;
+  const age = describeAge(edge.now() - resolvedAtMs);
+  return staleWarning(`${tag} was last resolved ${age} ago; it is being refreshed`);
 }
 
 /** What is kept here is to be replaced by what is newer, which the origin else gives once it is pulled again. */

@@ -4,7 +4,7 @@
 
 import { RegistryError } from "../../registry/http/error.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
-import type { Refusals } from "../isolate/refusals.ts";
+import { REFUSED_SECONDS, type Refusals } from "../isolate/refusals.ts";
 
 /** Both throw TOOMANYREQUESTS beyond the limit. */
 export interface MissLimit {
@@ -24,8 +24,6 @@ export interface MissLimitOptions {
 
 /** As clients fetch layers in pieces, or larger ones. */
 const PIECE_BYTES = 4 * 1024 * 1024;
-/** The limit's own period, which wrangler.toml says. */
-const RETRY_AFTER_SECONDS = 60;
 
 export function createMissLimit(options: MissLimitOptions): MissLimit {
   const { limiter, network = "unknown", refusals, now } = options;
@@ -42,7 +40,7 @@ export function createMissLimit(options: MissLimitOptions): MissLimit {
   return {
     async admitPull() {
       if (await isAdmitted(network)) return;
-      refusals.add(network, now() + 1000 * RETRY_AFTER_SECONDS);
+      refusals.add(network, now());
       throw tooMany();
     },
     async admitBlob(digest, offset) {
@@ -56,5 +54,5 @@ export function createMissLimit(options: MissLimitOptions): MissLimit {
 
 function tooMany(): RegistryError {
   const message = "too many pulls of what is not cached here; slow down";
-  return new RegistryError("TOOMANYREQUESTS", message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+  return new RegistryError("TOOMANYREQUESTS", message, { retryAfterSeconds: REFUSED_SECONDS });
 }

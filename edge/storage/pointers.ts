@@ -74,7 +74,7 @@ export async function storePointer(edge: Edge, name: ImageName, pointer: Pointer
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts += 1) {
     const object = await edge.r2.get(key);
     const stored = object === null ? undefined : await parseObject(object);
-    if (stored !== undefined && stored.resolvedAtMs > pointer.resolvedAtMs) {
+    if (stored !== undefined && isNewer(stored, pointer, edge.now())) {
       await copyToKv(edge, name, stored);
       return;
     }
@@ -88,6 +88,11 @@ export async function storePointer(edge: Edge, name: ImageName, pointer: Pointer
     }
   }
   throw new Error("a pointer changed at every attempt to write it");
+}
+
+/** What was resolved after now was so before the clock was set back: it gives way to whatever comes. */
+function isNewer(stored: Pointer, told: Pointer, nowMs: number): boolean {
+  return stored.resolvedAtMs > told.resolvedAtMs && stored.resolvedAtMs <= nowMs;
 }
 
 /** R2 first, from which KV would be healed. */

@@ -41,7 +41,7 @@ async function mergeInR2(edge: Edge, key: string, told: TagPins, most: number): 
     const object = await edge.r2.get(key);
     const text = await object?.text();
     const stored = text === undefined ? undefined : parseTagPins(parseJson(text));
-    const merged = mergeTagPins(stored, told, most);
+    const merged = mergeTagPins(stored && untilNow(stored, edge.now()), told, most);
     const mergedText = JSON.stringify(merged);
     if (mergedText === text) return merged;
     const written = await edge.r2.put(key, mergedText, {
@@ -60,6 +60,14 @@ function mergeTagPins(stored: TagPins | undefined, told: TagPins, most: number):
   if (stored === undefined) return { ...told, pins: newestPins(told.pins, most) };
   const { packings, composeVersion } = newestMs(told) < newestMs(stored) ? stored : told;
   return { pins: newestPins([...told.pins, ...stored.pins], most), packings, composeVersion };
+}
+
+/** What was resolved after now was so before the clock was set back: it gives way to whatever comes. */
+function untilNow(stored: TagPins, nowMs: number): TagPins {
+  const pins = stored.pins.map((each) =>
+    each.resolvedAtMs > nowMs ? { ...each, resolvedAtMs: 0 } : each,
+  );
+  return { ...stored, pins };
 }
 
 function newestMs({ pins }: TagPins): number {

@@ -2,6 +2,7 @@
 // the rest is realised together and then packed. A record is kept under its outputs and packing, never
 // under a pin: a channel that moves makes only anew what really changed.
 
+import { isYounger } from "../../registry/between/age.ts";
 import type { CutOfRecord } from "../../registry/image/cuts.ts";
 import { type Ingredient, packagesIn } from "../../registry/image/part.ts";
 import {
@@ -110,7 +111,7 @@ export function createRecords(options: RecordsOptions): Records {
 
   async function recallAt(key: StorageKey): Promise<PackageRecord | undefined> {
     const known = recent.lookup(key);
-    if (known !== undefined && now() - known.seenAtMs < BELIEVED_MS) return known.record;
+    if (known && isYounger(known.seenAtMs, now(), BELIEVED_MS)) return known.record;
     const bytes = await store.lookup(key);
     if (bytes === undefined) return undefined;
     const record = parsePackageRecord(parseStoredJson(bytes));

@@ -2,6 +2,7 @@
 // or a thousand that pull the same broken image, cost one attempt. Never for what may go better by
 // itself.
 
+import { isYounger } from "../../registry/between/age.ts";
 import { recentValues } from "./recent-values.ts";
 
 export interface FailureMemory<Failure> {
@@ -21,16 +22,14 @@ export function rememberFailures<Failure>({
   forMs,
   now,
 }: FailureMemoryOptions): FailureMemory<Failure> {
-  const recent = recentValues<{ readonly failure: Failure; readonly untilMs: number }>(
-    MAX_FAILURES,
-  );
+  const recent = recentValues<{ readonly failure: Failure; readonly atMs: number }>(MAX_FAILURES);
   return {
     lookup(key) {
       const known = recent.lookup(key);
-      return known !== undefined && now() < known.untilMs ? known.failure : undefined;
+      return known && isYounger(known.atMs, now(), forMs) ? known.failure : undefined;
     },
     store(key, failure) {
-      recent.store(key, { failure, untilMs: now() + forMs });
+      recent.store(key, { failure, atMs: now() });
     },
   };
 }

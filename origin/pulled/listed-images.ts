@@ -1,6 +1,7 @@
 // Whether an image that is asked for is on an operator's list, so that it is kept from its first pull on. The
 // list is read at a start, and behind requests when it was read a minute ago: a person has changed it.
 
+import { isYounger } from "../../registry/between/age.ts";
 import { canonicalImage, recipesOf } from "../../registry/http/platforms.ts";
 import { ARCHITECTURES, parseRepository, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Log } from "../log/log.ts";
@@ -34,7 +35,7 @@ export async function openListedImages(options: ListedImagesOptions): Promise<Is
 
   await read();
   return (what) => {
-    if (now() - readAtMs >= READ_AFTER_MS) void read();
+    if (!isYounger(readAtMs, now(), READ_AFTER_MS)) void read();
     const [tag = "", , image] = what.split(" ");
     return listed.has(image === undefined ? what : `${tag} ${image}`);
   };

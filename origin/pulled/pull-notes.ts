@@ -4,6 +4,7 @@
 
 import { randomUUID } from "node:crypto";
 import * as v from "valibot";
+import { isYounger } from "../../registry/between/age.ts";
 import { type PulledImage, pulledImageSchema } from "../../registry/between/pulled-images.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { Log } from "../log/log.ts";
@@ -84,7 +85,7 @@ export function createPullNotes({ store, now, log }: PullNotesOptions): PullNote
     }
     const name = pulledImageKey(image);
     const before = page.notes.get(name);
-    if (before !== undefined && pulledAtMs - before.pulledAtMs < NOTED_WITHIN_MS) return;
+    if (before && isYounger(before.pulledAtMs, pulledAtMs, NOTED_WITHIN_MS)) return;
     page.notes.set(name, { ...image, pulledAtMs });
     page.isWritten = false;
     timer ??= setTimeout(write, WRITE_AFTER_MS).unref();

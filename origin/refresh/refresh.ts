@@ -3,6 +3,7 @@
 // without anyone waiting. Until an image is there, its earlier pin answers; what a forge or a cache
 // keeps from being made is tried again.
 
+import { isYounger } from "../../registry/between/age.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
@@ -165,7 +166,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
       const move = moves.get(image.tag);
       if (move?.to.pin !== to.pin) return undefined;
       const standIn = move.waiting.get(imageKey(image))?.standIn;
-      if (standIn === undefined || now() >= standIn.untilMs) return undefined;
+      if (standIn === undefined || isOver(standIn.untilMs, now())) return undefined;
       const whyEarlier = hindered.reasonOf(image.tag);
       return { ...standIn.pinned, ...(whyEarlier !== undefined && { whyEarlier }) };
     },
@@ -180,4 +181,10 @@ export function createRefresh(options: RefreshOptions): Refresh {
     },
     settled: () => running,
   };
+}
+
+/** Of a stand-in; with a clock that was set back meanwhile it would last as much longer. */
+function isOver(untilMs: number, nowMs: number): boolean {
+  if (untilMs === Number.POSITIVE_INFINITY) return false;
+  return !isYounger(untilMs - STAND_IN_MS, nowMs, STAND_IN_MS);
 }

@@ -6,6 +6,7 @@
 // and one the edge composed by itself once its pointer is that old. What nobody pulls is forgotten.
 
 import * as v from "valibot";
+import { isYounger } from "../../registry/between/age.ts";
 import { packageNameSchema, tagSchema } from "../../registry/between/backfill.ts";
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import { RECIPE_WORDS } from "../../registry/naming/front-words.ts";
@@ -121,7 +122,9 @@ export async function openTracked(options: TrackedOptions): Promise<Tracked> {
       const known = images.get(name);
       const isKept = isKeptNow || (known?.isKept ?? false);
       const isFresh =
-        known?.pin === pin && known.isKept === isKept && now() - known.pulledAtMs < RENEW_AFTER_MS;
+        known?.pin === pin &&
+        known.isKept === isKept &&
+        isYounger(known.pulledAtMs, now(), RENEW_AFTER_MS);
       images.delete(name);
       images.set(name, isFresh ? known : { recipe, tag, variant, pin, isKept, pulledAtMs: now() });
       const [oldest] = images.keys();

@@ -1,6 +1,7 @@
 // Tags whose source does not answer: why, and how long each is left alone before it is asked again,
 // twice as long after each failure.
 
+import { isYounger } from "../../registry/between/age.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { recentValues } from "../memory/recent-values.ts";
 
@@ -20,20 +21,24 @@ const MAX_RETRY_MS = 300_000;
 export function createFailingTags(now: () => number): FailingTags {
   const failing = recentValues<{
     readonly count: number;
-    readonly untilMs: number;
+    readonly atMs: number;
+    readonly delayMs: number;
     readonly reason: string;
   } | null>(MAX_TAGS);
   return {
     add(tag, reason) {
       const count = (failing.lookup(tag)?.count ?? 0) + 1;
       const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (count - 1), MAX_RETRY_MS);
-      failing.store(tag, { count, untilMs: now() + delayMs, reason });
+      failing.store(tag, { count, atMs: now(), delayMs, reason });
       return delayMs;
     },
     remove(tag) {
       if (failing.lookup(tag)) failing.store(tag, null);
     },
     reasonOf: (tag) => failing.lookup(tag)?.reason,
-    isResting: (tag) => now() < (failing.lookup(tag)?.untilMs ?? 0),
+    isResting(tag) {
+      const last = failing.lookup(tag);
+      return last ? isYounger(last.atMs, now(), last.delayMs) : false;
+    },
   };
 }

@@ -2,6 +2,7 @@
 // One process per question at a time, and its answer counts for a moment, failure or not: neither a
 // flood of unknown tags nor a remote that hangs piles processes up.
 
+import { isYounger } from "../../registry/between/age.ts";
 import { gitReason } from "../nix/git-words.ts";
 import { GIT_MISSING, isMissing, runGit } from "./git-process.ts";
 import type { RemoteRefs } from "./refs.ts";
@@ -118,12 +119,13 @@ function rememberBriefly<Answer>(
   ask: () => Promise<Answer>,
 ): () => Promise<Answer> {
   let asked: Promise<Answer> | undefined;
-  let untilMs = Number.POSITIVE_INFINITY;
+  let answeredAtMs: number | undefined;
   return () => {
-    if (asked !== undefined && now() < untilMs) return asked;
-    untilMs = Number.POSITIVE_INFINITY;
+    const isFresh = answeredAtMs === undefined || isYounger(answeredAtMs, now(), ANSWER_LIFE_MS);
+    if (asked !== undefined && isFresh) return asked;
+    answeredAtMs = undefined;
     asked = ask().finally(() => {
-      untilMs = now() + ANSWER_LIFE_MS;
+      answeredAtMs = now();
     });
     return asked;
   };

@@ -2,6 +2,7 @@
 // reading it is not, so it is read again only when it looks changed.
 
 import { realpath } from "node:fs/promises";
+import { isYounger } from "../../registry/between/age.ts";
 import type { Resolution } from "./source.ts";
 import { lookAtTree, type TreeLook } from "./tree-signature.ts";
 
@@ -46,7 +47,7 @@ interface Reading {
 
 export function openLocalTree({ path, withGit, pin, now }: LocalTreeOptions): LocalTree {
   let last: Reading | undefined;
-  let restUntilMs = 0;
+  let rest = { atMs: 0, forMs: 0 };
   const look = (realPath: string, maxEntries: number) => lookAtTree(realPath, maxEntries, withGit);
 
   async function resolveAtOnce(): Promise<Resolution | undefined> {
@@ -58,14 +59,14 @@ export function openLocalTree({ path, withGit, pin, now }: LocalTreeOptions): Lo
   }
 
   async function resolve(): Promise<Resolution> {
-    if (last !== undefined && now() < restUntilMs) return last.resolution;
+    if (last !== undefined && isYounger(rest.atMs, now(), rest.forMs)) return last.resolution;
     const realPath = await realpath(path);
     const startedMs = now();
     const seen = await look(realPath, MAX_ENTRIES);
     const lookedMs = now() - startedMs;
     const resolution = await read(realPath, seen);
     const spentMs = seen.kind === "seen" ? lookedMs : now() - startedMs;
-    restUntilMs = now() + REST_FACTOR * spentMs;
+    rest = { atMs: now(), forMs: REST_FACTOR * spentMs };
     return resolution;
   }
 

@@ -1,6 +1,7 @@
 // Which pin a tag has now. An earlier pin is answered at once, however old, and asked for again
 // behind the answer: only a tag never resolved before makes anyone wait for a remote.
 
+import { isYounger } from "../../registry/between/age.ts";
 import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log/log.ts";
@@ -134,7 +135,7 @@ export function rememberPins(options: PinsOptions): Pins {
         if (result === undefined) throw new Error("a joined call gives one result per item");
         return result;
       }
-      if (now() - known.resolvedAtMs >= staleAfterMs) refreshBehind(tag);
+      if (!isYounger(known.resolvedAtMs, now(), staleAfterMs)) refreshBehind(tag);
       const reason = failing.reasonOf(tag);
       return reason === undefined ? known : { ...known, outdated: reason };
     },

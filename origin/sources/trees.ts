@@ -2,6 +2,7 @@
 // of its own, and kept until no tag in use needs them. Evaluations are given the store path, so
 // that none of them asks the network, also after a restart or with the forge down.
 
+import { isYounger } from "../../registry/between/age.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { recentValues } from "../memory/recent-values.ts";
@@ -96,7 +97,7 @@ export async function openTrees(options: TreesOptions): Promise<Trees> {
   }
 
   async function noteUse(key: string): Promise<void> {
-    if (now() - (used.lookup(key) ?? 0) < USE_NOTED_MS) return;
+    if (isYounger(used.lookup(key) ?? Number.NEGATIVE_INFINITY, now(), USE_NOTED_MS)) return;
     used.store(key, now());
     await roots.noteUse(key, now());
   }

@@ -2,6 +2,7 @@
 // some minutes (V4, with the RSA key of a service account). Google's library signs no HEAD.
 
 import { createHash } from "node:crypto";
+import { isYounger } from "../../registry/between/age.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { StorageKey } from "./keys.ts";
 
@@ -47,8 +48,8 @@ export function signedLinks(options: SignedLinksOptions): BlobLinks {
     async to(key, method) {
       const name = `${method} ${key}`;
       const known = signed.lookup(name);
-      if (known !== undefined && now() - known.atMs < REUSE_MS) return known.url;
-      if (now() - failedMs < RETRY_MS) return undefined;
+      if (known && isYounger(known.atMs, now(), REUSE_MS)) return known.url;
+      if (isYounger(failedMs, now(), RETRY_MS)) return undefined;
       try {
         const atMs = now();
         const url = await signUrl(options, key, method, atMs);

@@ -19,7 +19,8 @@ export function movedWarning(tag: string, why?: string): string {
 }
 
 export function describeAge(ageMs: number): string {
-  const seconds = Math.round(ageMs / 1000);
+  // A clock that was set back leaves what is older than nothing.
+  const seconds = Math.max(0, Math.round(ageMs / 1000));
   if (seconds < 120) return `${seconds} s`;
   const minutes = Math.round(ageMs / 60_000);
   if (minutes < 120) return `${minutes} min`;

@@ -26,6 +26,13 @@ test("a refresh that was cut short counts for two minutes", () => {
   expect(refreshes.claim("a", NOW_MS + 120_000)).toBe(true);
 });
 
+test("neither counts for longer where the clock is set back", () => {
+  const refreshes = createRefreshes();
+  refreshes.claim("a", NOW_MS);
+  refreshes.release("b", NOW_MS);
+  for (const key of ["a", "b"]) expect(refreshes.claim(key, NOW_MS - 3_600_000)).toBe(true);
+});
+
 test("ten thousand keys are remembered, and then none of them", () => {
   const refreshes = createRefreshes();
   for (let key = 0; key < 10_000; key += 1) expect(refreshes.claim(`${key}`, NOW_MS)).toBe(true);
