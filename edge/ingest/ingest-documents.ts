@@ -16,6 +16,7 @@ import { popularityBlob, recordLayers } from "../../registry/image/record.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
+import { storeDocument } from "../storage/document.ts";
 import { kvKey, r2Key } from "../storage/keys.ts";
 import { manifestInR2, storeManifest } from "../storage/manifests.ts";
 import { storePointer } from "../storage/pointers.ts";
@@ -31,7 +32,7 @@ export async function ingestRecords(edge: Edge, json: unknown): Promise<Response
     ...[...popularity].map((digest) => ({ digest, sizeBytes: null })),
   ]);
   await overEach(records, async (record) => {
-    await putDocument(edge, await kvKey.record(record, record.packing), record);
+    await storeDocument(edge, await kvKey.record(record, record.packing), record);
     await Promise.all(
       outputsBrought(record).map((path) => edge.r2.put(r2Key.output(path), record.packing)),
     );
@@ -55,21 +56,9 @@ export async function ingestLookups(edge: Edge, json: unknown): Promise<Response
     });
   }
   await overEach(lookups, ({ name, found }) =>
-    putDocument(edge, kvKey.lookup(pin, system, name), found),
+    storeDocument(edge, kvKey.lookup(pin, system, name), found),
   );
   return acceptedResponse(200);
-}
-
-/** A change of a digit would be believed by all who compose: its digest tells (stored-values.ts). */
-async function putDocument(edge: Edge, key: string, document: unknown): Promise<void> {
-  const bytes = new TextEncoder().encode(JSON.stringify(document));
-  const metadata: DocumentMetadata = { digest: await digestOf(bytes) };
-  await edge.kv.put(key, bytes, { metadata });
-}
-
-/** Beside a record or a lookup; those of earlier versions have none. */
-export interface DocumentMetadata {
-  readonly digest: Digest;
 }
 
 export async function ingestManifest(

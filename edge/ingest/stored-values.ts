@@ -17,6 +17,7 @@ import { parseManifest } from "../../registry/image/named-blobs.ts";
 import { parsePackageRecord, popularityBlob, recordLayers } from "../../registry/image/record.ts";
 import { type Digest, digestHex, digestOf, toDigest } from "../../registry/naming/digest.ts";
 import type { Edge } from "../request/edge.ts";
+import { isAsStored } from "../storage/document.ts";
 import {
   copyOf,
   kvKey,
@@ -28,7 +29,7 @@ import {
 } from "../storage/keys.ts";
 import { parsePointer } from "../storage/pointers.ts";
 import { parseTagPins } from "../storage/tag-pins.ts";
-import { acceptedResponse, type DocumentMetadata, parseBody } from "./ingest-documents.ts";
+import { acceptedResponse, parseBody } from "./ingest-documents.ts";
 import { overEach } from "./presence.ts";
 
 /** Each value is a call to the storage, of which a request may make a thousand. */
@@ -147,7 +148,7 @@ async function readKv(
     case "pins":
       return readPins(bytes);
     case "record": {
-      if (!(await hasDigest(bytes, metadata))) return null;
+      if (!(await isAsStored(bytes, metadata))) return null;
       const record = parsePackageRecord(parseJson(bytes));
       if (record === undefined || (await kvKey.record(record, record.packing)) !== key) return null;
       const popularity = popularityBlob(record.packing);
@@ -157,7 +158,7 @@ async function readKv(
       ];
     }
     case "lookup": {
-      if (!(await hasDigest(bytes, metadata))) return null;
+      if (!(await isAsStored(bytes, metadata))) return null;
       const found = parseFound(parseJson(bytes));
       const outputs = found && outputPathsOf(found).map((path) => r2Key.output(path));
       return outputs?.map((output) => ({ key: output, sizeBytes: null, ...NOWHERE })) ?? null;
@@ -165,11 +166,6 @@ async function readKv(
     default:
       return [];
   }
-}
-
-async function hasDigest(bytes: Uint8Array, metadata: unknown): Promise<boolean> {
-  const { digest } = (metadata ?? {}) as Partial<DocumentMetadata>;
-  return digest === undefined || (await digestOf(bytes)) === digest;
 }
 
 async function readManifest(hex: string, bytes: Uint8Array): Promise<Reading> {

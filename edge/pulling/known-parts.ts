@@ -3,6 +3,7 @@
 // names a missing layer.
 
 import type { TagPins } from "../../registry/between/tag-pins.ts";
+import { parseJson } from "../../registry/http/json.ts";
 import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
 import { parseFound } from "../../registry/image/lookup.ts";
 import { partsOf } from "../../registry/image/part.ts";
@@ -15,6 +16,7 @@ import type { Pin } from "../../registry/naming/pin.ts";
 import { namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Edge } from "../request/edge.ts";
+import { readDocument } from "../storage/document.ts";
 import { kvKey } from "../storage/keys.ts";
 import { parseTagPins } from "../storage/tag-pins.ts";
 import { attemptKv } from "../storage/tiers.ts";
@@ -31,8 +33,9 @@ export interface KnownPins {
 export async function knownPins(edge: Edge, tag: Tag | null): Promise<KnownPins> {
   const ownKey = tag === null ? [] : [kvKey.tagPins(tag)];
   const keys = [kvKey.latestPins, ...ownKey];
-  const known = await attemptKv(edge, () => edge.kv.get(keys, "json"));
-  const [latest, own] = keys.map((key) => parseTagPins(known?.get(key)));
+  // As text, for one that is damaged must not take the other with it.
+  const known = await attemptKv(edge, () => edge.kv.get(keys, "text"));
+  const [latest, own] = keys.map((key) => parseTagPins(parseJson(known?.get(key) ?? "")));
   return { latest, own };
 }
 
@@ -99,9 +102,19 @@ async function readJson(
     keys.slice(index * MAX_KEYS_PER_READ, (index + 1) * MAX_KEYS_PER_READ),
   );
   const maps = await attemptKv(edge, () =>
-    Promise.all(slices.map((slice) => edge.kv.get<unknown>(slice, "json"))),
+    Promise.all(slices.map((slice) => edge.kv.getWithMetadata(slice, "text"))),
   );
-  return new Map((maps ?? []).flatMap((map) => [...map]));
+  const documents = (maps ?? []).flatMap((map) => [...map]);
+  return new Map(
+    await Promise.all(
+      documents.map(async ([key, found]) => {
+        // Unlike what their types say, a local KV gives null for what it has not.
+        const text = found?.value ?? null;
+        const json = text === null ? null : await readDocument(edge, key, text, found.metadata);
+        return [key, json] as const;
+      }),
+    ),
+  );
 }
 
 /** The values of all keys in their order; undefined if one is absent or not what it should be. */
