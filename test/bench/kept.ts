@@ -3,10 +3,10 @@
 
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { type RunningEdge, startEdge } from "../../origin/command/workerd.ts";
 import { OCI_MANIFEST } from "../../registry/image/media-type.ts";
 import { freePort } from "../e2e/deployment.ts";
+import { drained } from "./drained.ts";
 import { median } from "./measure.ts";
 import { type Manifest, pullManifest, startOrigin } from "./origins.ts";
 import { createRandom, shuffle } from "./random.ts";
@@ -21,7 +21,6 @@ const SMALLEST = 2;
 const LIMIT = 0.1;
 /** Of those that are composed again by an edge that has just started. */
 const COMPOSED_AGAIN = 100;
-const BACKFILL_DEADLINE_MS = 120_000;
 const SECRET = "a secret of the benchmark";
 const HEADERS = { Accept: OCI_MANIFEST, "User-Agent": "containerd/v2.1.0" };
 
@@ -128,15 +127,6 @@ async function get(url: string, method: "GET" | "HEAD" = "GET") {
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${url}: HTTP ${response.status} ${text}`);
   return { text, headers: response.headers, ms: performance.now() - startedMs };
-}
-
-/** Until the edge has everything. */
-async function drained(storagePath: string): Promise<void> {
-  const deadlineMs = performance.now() + BACKFILL_DEADLINE_MS;
-  while ((await readdir(join(storagePath, "outbox"))).length > 0) {
-    if (performance.now() > deadlineMs) throw new Error("the outbox is not emptied");
-    await pause(200);
-  }
 }
 
 async function storedAtOrigin(storagePath: string): Promise<Stored> {

@@ -15,6 +15,7 @@ import { measurePacking } from "./packing.ts";
 import { killAll } from "./processes.ts";
 import { measurePulls } from "./pulls.ts";
 import { printBars, printSection, type Section } from "./report.ts";
+import { measureUnderLoad } from "./under-load.ts";
 import {
   type Bench,
   makeScratch,
@@ -34,6 +35,7 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
   pulls: measurePulls,
   world: measureWorld,
   cost: measureCost,
+  load: measureUnderLoad,
 };
 /** They need no package set, or bring their own. */
 const APART: Readonly<Record<string, (bench: Bench) => Promise<Section>>> = {
