@@ -46,6 +46,7 @@ export function createEdgeAnswers(): EdgeAnswers {
 
   return {
     take(store, { key: own, copyOf, sizeBytes, storedAtMs, state, names }) {
+      if (copyOf === undefined) return false;
       const key = store === "r2" ? own : copyOf;
       if (key === null || ![POINTERS, MANIFESTS, TAGS].some((each) => key.startsWith(each))) {
         return false;

@@ -26,8 +26,11 @@ export interface OriginPlace {
 export interface EdgeValue extends OriginPlace {
   /** As the store has it. */
   readonly key: string;
-  /** Of what KV has a copy of: its key in R2. Null of what is one of the two's alone. */
-  readonly copyOf: string | null;
+  /**
+   * Of what KV has a copy of: its key in R2. Null of what is one of the two's alone. An edge of an earlier
+   * version says nothing of it, and tells of no pulls.
+   */
+  readonly copyOf?: string | null | undefined;
   readonly sizeBytes: number;
   /** By R2's own clock; KV tells none. */
   readonly storedAtMs: number | null;
@@ -87,8 +90,8 @@ export const valuesPageSchema: v.GenericSchema<unknown, ValuesPage> = v.object({
       ...placeEntries,
       key: v.string(),
       sizeBytes: v.number(),
-      // An edge of an earlier version says nothing of either.
-      copyOf: v.optional(v.nullable(v.string()), null),
+      copyOf: v.optional(v.nullable(v.string())),
+      // An edge of an earlier version says nothing of it.
       storedAtMs: v.optional(v.nullable(v.number()), null),
       state: v.picklist(["whole", "damaged", "unfinished", "unknown"]),
       names: v.array(

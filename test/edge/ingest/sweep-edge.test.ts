@@ -232,6 +232,22 @@ test("what is stored again while it is about to go stays, with all that it names
   expect(left).toHaveLength(2);
 });
 
+test("an edge that tells of no pulls yet lets go of nothing that it keeps", async () => {
+  const before = answersIn(await keysAt());
+  const earlier: NonNullable<Sweep["edge"]> = {
+    ...edge,
+    async askValues(body) {
+      const asked = await edge.askValues(body);
+      if (asked.kind !== "page") return asked;
+      const values = asked.page.values.map(({ copyOf: _, ...value }) => value);
+      return { kind: "page", page: { ...asked.page, values } };
+    },
+  };
+  await sweep(all(), { edge: earlier, pulled: [], tags: [] });
+  expect(answersIn(await keysAt())).toStrictEqual(before);
+  expect(await faults()).toStrictEqual([]);
+});
+
 test("what is damaged is left to a check", async () => {
   const [, r2] = await storesOf(world);
   const [{ key = "" } = {}] = (await r2.list({ prefix: "manifests/" })).objects;
