@@ -1,15 +1,9 @@
 // Blobs by digest: the location's cache, R2, what can be composed again, the origin. GET is one R2
 // operation whatever the range; HEAD never moves a body. What the origin streams is verified on its way and never written.
 
-import { cancelBody } from "../../registry/http/body.ts";
-import {
-  bytesResponse,
-  planBlob,
-  type RequestedRange,
-  requestedRange,
-  settledBy,
-} from "../../registry/http/content.ts";
+import { bytesResponse, planBlob, settledBy } from "../../registry/http/content.ts";
 import { digestHeaders } from "../../registry/http/platforms.ts";
+import { requestedRange, requestedRanges } from "../../registry/http/ranges.ts";
 import type { Route } from "../../registry/http/route.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import { canonicalRecipe } from "../../registry/naming/recipe.ts";
@@ -20,6 +14,7 @@ import { cacheSmallBlob, fillCache, isCompared } from "../storage/blob-cache.ts"
 import { isIntact, removeCorruptBlob } from "../storage/corrupt-blob.ts";
 import { r2Key } from "../storage/keys.ts";
 import { attempt } from "../storage/tiers.ts";
+import { rangeFromR2, severalParts } from "./blob-ranges.ts";
 import { askedName } from "./by-digest.ts";
 import { fromCache, MAX_READ_WHOLE_BYTES } from "./cached-blob.ts";
 import { type AskedName, composeConfig } from "./composed-again.ts";
@@ -56,6 +51,10 @@ async function fromStorage(
 ): Promise<Response | undefined> {
   if (request.method === "HEAD" || settledBy(request.headers, digest) !== null) {
     return headFromR2(edge, request, digest);
+  }
+  if ((requestedRanges(request, digest)?.length ?? 0) > 1) {
+    const several = await severalParts(edge, request, digest);
+    if (several !== "given whole") return several;
   }
   const cached = await fromCache(edge, request, digest);
   if (cached !== undefined) return cached;
@@ -128,66 +127,4 @@ async function readWhole(
   edge.trace.hit("r2");
   cacheSmallBlob(edge, digest, bytes);
   return bytesResponse(request, digest, bytes);
-}
-
-/**
- * R2 is asked for the range before the size is known, and tells the size with what it gives; the
- * plan made of that is what R2 did. Only a range that cannot be satisfied takes a second operation,
- * for the size that 416 must tell.
- */
-async function rangeFromR2(
-  edge: Edge,
-  request: Request,
-  digest: Digest,
-  range: RequestedRange,
-): Promise<Response | undefined> {
-  const got = await attempt(edge, "r2", () => getRange(edge, digest, range));
-  if (!got) return undefined;
-  const { object, body } = got;
-  const plan = planBlob(request, { digest, sizeBytes: object.size });
-  if (plan.range === null) {
-    await cancelBody(body);
-    edge.trace.hit("r2");
-    return new Response(null, plan);
-  }
-  if (body === null || !isSameRange(object.range, plan.range)) {
-    await cancelBody(body);
-    edge.log({ level: "warn", event: "r2 gave another range", digest, range: object.range });
-    return undefined;
-  }
-  edge.trace.hit("r2");
-  // A part that is asked for once is no reason to read all of a large layer.
-  if (edge.fills.isAskedAgain(digest, edge.now())) fillCache(edge, digest, object.size);
-  return new Response(body, plan);
-}
-
-interface RangeOfBlob {
-  readonly object: R2Object;
-  /** Null where R2 did not give the range. */
-  readonly body: ReadableStream | null;
-}
-
-/** A range that begins past the end is an error of R2, not always the same one: the size decides. */
-async function getRange(
-  edge: Edge,
-  digest: Digest,
-  range: RequestedRange,
-): Promise<RangeOfBlob | null> {
-  const key = r2Key.blob(digest);
-  try {
-    const object = await edge.r2.get(key, { range });
-    return object && { object, body: object.body };
-  } catch (cause) {
-    edge.log({ level: "info", event: "r2 refused a range", range, cause });
-    const object = await edge.r2.head(key);
-    return object && { object, body: null };
-  }
-}
-
-function isSameRange(
-  given: R2Range | undefined,
-  planned: { readonly offset: number; readonly length: number },
-): boolean {
-  if (given === undefined || !("offset" in given)) return false;
-  return given.offset === planned.offset && given.length === planned.length;
 }

@@ -1,13 +1,8 @@
 // A blob, or a part of it, out of the location's own cache.
 
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
-import {
-  bytesResponse,
-  type ContentPlan,
-  hasBody,
-  planBlob,
-  requestedRange,
-} from "../../registry/http/content.ts";
+import { bytesResponse, type ContentPlan, hasBody, planBlob } from "../../registry/http/content.ts";
+import { requestedRange } from "../../registry/http/ranges.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import { measuredStream, verifiedStream } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";

@@ -5,11 +5,11 @@ import {
   type Asking,
   hasBody,
   planBlob,
-  requestedRange,
   settledBy,
   unverified,
 } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
+import { requestedRange } from "../../registry/http/ranges.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { AskedBlob } from "../origin-client/origin.ts";
 import type { OriginBlob } from "../origin-client/origin-answer.ts";

@@ -4,7 +4,7 @@
 // read. All of it may be gone at any moment, and nothing depends on it.
 
 import { cancelBody } from "../../registry/http/body.ts";
-import type { RequestedRange } from "../../registry/http/content.ts";
+import type { RequestedRange } from "../../registry/http/ranges.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
 import { type Digest, digestHex } from "../../registry/naming/digest.ts";
 import { FILL_LIFE_MS } from "../isolate/fill-claims.ts";

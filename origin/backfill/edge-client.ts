@@ -11,8 +11,8 @@ import {
 } from "../../registry/between/stored-values.ts";
 import { type SecretKey, signRequest } from "../../registry/between/token.ts";
 import { readLimited } from "../../registry/http/body.ts";
-import type { ByteRange } from "../../registry/http/content.ts";
 import { parseJson } from "../../registry/http/json.ts";
+import type { ByteRange } from "../../registry/http/ranges.ts";
 import { ingestPath } from "../../registry/http/route.ts";
 import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
 import { fetchProblem } from "../words/fetch-problem.ts";

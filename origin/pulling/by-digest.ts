@@ -2,6 +2,7 @@
 // or a config composed again.
 
 import { FOLLOW, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
+import { multipartBody } from "../../registry/http/byteranges.ts";
 import {
   bytesResponse,
   type ContentPlan,
@@ -20,6 +21,7 @@ import {
   parsePlatforms,
   recipesOf,
 } from "../../registry/http/platforms.ts";
+import type { ByteRange } from "../../registry/http/ranges.ts";
 import {
   isManifestType,
   type ManifestType,
@@ -159,16 +161,11 @@ async function serveStoredBlob(
     if (config !== undefined) return bytesResponse(request, digest, config);
     throw new RegistryError("BLOB_UNKNOWN", `no blob ${digest} is kept here`);
   }
-  const plan = planBlob(request, { digest, sizeBytes });
-  const link = isContent(plan) && (await linkFor(options, request, key, asker));
+  const plan = planBlob(request, { digest, sizeBytes, givesSeveral: true });
+  const link = isHadElsewhere(plan) && (await linkFor(options, request, key, asker));
   if (link) return redirectResponse(digest, link, options.redirectStatus);
   if (!hasBody(request, plan)) return new Response(null, plan);
-  // A part cannot be hashed: its client hashes the whole that it puts together.
-  if (plan.range !== null) {
-    const part = await store.open(key, plan.range);
-    if (part !== undefined) return new Response(part, unverified(plan));
-    throw gone(digest);
-  }
+  if (plan.status === 206) return new Response(await openParts(store, digest, plan), unverified(plan));
   const blob = await openStoredBlob(options, digest, sizeBytes);
   switch (blob.kind) {
     case "bytes":
@@ -184,12 +181,27 @@ async function serveStoredBlob(
   }
 }
 
+/** A part cannot be hashed: its client hashes the whole that it puts together. */
+function openParts(
+  store: BlobStore,
+  digest: Digest,
+  { range, parts }: ContentPlan,
+): Promise<ReadableStream<Uint8Array>> {
+  const open = async (part: ByteRange | null) => {
+    const body = await store.open(storageKey.layer(digest), part);
+    if (body === undefined) throw gone(digest);
+    return body;
+  };
+  return parts === null ? open(range) : multipartBody(parts, open);
+}
+
 function gone(digest: Digest): RegistryError {
   return new RegistryError("BLOB_UNKNOWN", `blob ${digest} is gone`);
 }
 
-function isContent({ status }: ContentPlan): boolean {
-  return status === 200 || status === 206;
+/** A bucket gives one range at a time. */
+function isHadElsewhere({ status, parts }: ContentPlan): boolean {
+  return parts === null && (status === 200 || status === 206);
 }
 
 /** An edge says whether it goes where it is sent; one that says nothing is older than that. */

@@ -1,7 +1,7 @@
 // Where bytes are kept. Keys are made in keys.ts and nowhere else; a value is visible whole or not
 // at all; a value under a digest never changes.
 
-import type { ByteRange } from "../../registry/http/content.ts";
+import type { ByteRange } from "../../registry/http/ranges.ts";
 import type { StorageKey, StoragePrefix } from "./keys.ts";
 
 export interface BlobStore {

@@ -5,7 +5,7 @@
 import { createReadStream } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { CRC32C, type File, IdempotencyStrategy, Storage } from "@google-cloud/storage";
-import type { ByteRange } from "../../registry/http/content.ts";
+import type { ByteRange } from "../../registry/http/ranges.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
 import type { BlobSigner } from "./blob-links.ts";
 import type { StoredValue } from "./blob-store.ts";

@@ -7,7 +7,7 @@ import { rename, rm, stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
-import type { ByteRange } from "../../registry/http/content.ts";
+import type { ByteRange } from "../../registry/http/ranges.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { BlobStore, LocalPart } from "./blob-store.ts";
 import { type Bucket, type Content, checksumOf, checksumOfFile } from "./bucket.ts";

@@ -2,7 +2,7 @@
 // recently used going first. They are of values that never change.
 
 import { rm } from "node:fs/promises";
-import type { ByteRange } from "../../registry/http/content.ts";
+import type { ByteRange } from "../../registry/http/ranges.ts";
 import type { LocalPart } from "./blob-store.ts";
 import type { StorageKey } from "./keys.ts";
 

@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
-import type { ByteRange } from "../../registry/http/content.ts";
+import type { ByteRange } from "../../registry/http/ranges.ts";
 import { absentAsUndefined } from "./file-errors.ts";
 
 /** Reads of 256 KiB: a layer is streamed, never held. */

@@ -3,8 +3,10 @@
 
 import { type ManifestType, OCTET_STREAM } from "../image/media-type.ts";
 import type { Digest } from "../naming/digest.ts";
+import { contentRange, type Multipart, planMultipart } from "./byteranges.ts";
 import { VARIANT_HEADER } from "./negotiation.ts";
 import { PLATFORMS_HEADER } from "./platforms.ts";
+import { type ByteRange, requestedRanges, resolveRanges } from "./ranges.ts";
 
 /** Content under a digest never changes. `no-transform`: a proxy must not compress or decode it. */
 const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
@@ -14,21 +16,20 @@ const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
  */
 const VOLATILE = "no-store, no-transform";
 
-export interface ByteRange {
-  readonly offset: number;
-  readonly length: number;
-}
-
 export interface ContentPlan {
   readonly status: 200 | 206 | 304 | 412 | 416;
   readonly headers: Headers;
-  /** Set exactly with status 206. */
+  /** Set exactly with a 206 of one part. */
   readonly range: ByteRange | null;
+  /** Set exactly with a 206 of several. */
+  readonly parts: Multipart | null;
 }
 
 export interface Content {
   readonly digest: Digest;
   readonly sizeBytes: number;
+  /** Who cannot give several ranges at once gives the whole for them. */
+  readonly givesSeveral?: boolean;
 }
 
 export interface ManifestContent {
@@ -69,10 +70,11 @@ export function manifestResponse(
   return new Response(body, { headers });
 }
 
-/** A blob, with single ranges (RFC 9110 §14). Several ranges at once are answered in full. */
-export function planBlob(request: Asking, { digest, sizeBytes }: Content): ContentPlan {
+/** A blob, or what ranges ask for of it (RFC 9110 §14). */
+export function planBlob(request: Asking, { digest, sizeBytes, ...gives }: Content): ContentPlan {
   const headers = contentHeaders(digest, IMMUTABLE);
-  return planContent(request, { headers, version: digest, type: OCTET_STREAM, sizeBytes });
+  const content = { headers, version: digest, type: OCTET_STREAM, sizeBytes };
+  return planContent(request, { ...content, ...gives });
 }
 
 /** A small blob of which all is at hand. */
@@ -118,31 +120,53 @@ export interface VersionedContent {
   readonly version: string;
   readonly type: string;
   readonly sizeBytes: number;
+  readonly givesSeveral?: boolean;
 }
 
-export function planContent(
-  request: Asking,
-  { headers, version, type, sizeBytes }: VersionedContent,
-): ContentPlan {
+export function planContent(request: Asking, content: VersionedContent): ContentPlan {
+  const { headers, version, sizeBytes } = content;
   headers.set("ETag", `"${version}"`);
   headers.set("Accept-Ranges", "bytes");
   const settled = settledBy(request.headers, version);
   if (settled !== null) {
     if (settled === 412) tellFailure(headers);
-    return { status: settled, headers, range: null };
+    return { status: settled, headers, range: null, parts: null };
   }
-  const range = resolveRange(requestedRange(request, version), sizeBytes);
-  if (range === "unsatisfiable") {
+  const ranges = rangesOf(request, content);
+  const [first, ...others] = ranges ?? [];
+  if (ranges !== null && first === undefined) {
     headers.set("Content-Range", `bytes */${sizeBytes}`);
     tellFailure(headers);
-    return { status: 416, headers, range: null };
+    return { status: 416, headers, range: null, parts: null };
   }
+  if (ranges === null || first === undefined) {
+    tellBody(headers, content.type, sizeBytes);
+    return { status: 200, headers, range: null, parts: null };
+  }
+  if (others.length === 0) {
+    tellBody(headers, content.type, first.length);
+    headers.set("Content-Range", contentRange(first, sizeBytes));
+    return { status: 206, headers, range: first, parts: null };
+  }
+  // No content holds so much of its own hash. A boundary has 70 characters at most (RFC 2046 §5.1.1).
+  const boundary = `part-${version.slice(-32)}`;
+  const parts = planMultipart(ranges, { ...content, boundary });
+  tellBody(headers, parts.contentType, parts.sizeBytes);
+  return { status: 206, headers, range: null, parts };
+}
+
+function rangesOf(
+  request: Asking,
+  { version, sizeBytes, givesSeveral = false }: VersionedContent,
+): readonly ByteRange[] | null {
+  const ranges = requestedRanges(request, version);
+  if (ranges === null || (ranges.length > 1 && !givesSeveral)) return null;
+  return resolveRanges(ranges, sizeBytes);
+}
+
+function tellBody(headers: Headers, type: string, sizeBytes: number): void {
   headers.set("Content-Type", type);
-  headers.set("Content-Length", String(range?.length ?? sizeBytes));
-  if (range === null) return { status: 200, headers, range: null };
-  const last = range.offset + range.length - 1;
-  headers.set("Content-Range", `bytes ${range.offset}-${last}/${sizeBytes}`);
-  return { status: 206, headers, range };
+  headers.set("Content-Length", String(sizeBytes));
 }
 
 function contentHeaders(digest: Digest, cacheControl: string): Headers {
@@ -180,54 +204,4 @@ function entityTags(list: string): readonly string[] {
 
 function isOf(tag: string, version: string): boolean {
   return tag === "*" || tag === `"${version}"`;
-}
-
-/** A range as asked for, before the size of the content is known; R2 takes it in this form. */
-export type RequestedRange =
-  | { readonly offset: number; readonly length?: number }
-  | { readonly suffix: number };
-
-/**
- * The one range a request asks for. A syntax error, a foreign unit and several ranges are ignored,
- * as RFC 9110 §14.2 allows, and so is a range under the condition of another version (§13.1.5).
- * Ranges are defined for GET alone: HEAD tells of the whole.
- */
-export function requestedRange(
-  { method, headers }: Asking,
-  version: string,
-): RequestedRange | null {
-  const header = headers.get("Range");
-  if (header === null || method === "HEAD") return null;
-  const condition = headers.get("If-Range");
-  if (condition !== null && condition !== `"${version}"`) return null;
-  const match = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header);
-  if (match === null) return null;
-  const [, first = "", last = ""] = match;
-  if (first === "") return last === "" ? null : { suffix: place(last) };
-  const offset = place(first);
-  if (last === "") return { offset };
-  return place(last) < offset ? null : { offset, length: place(last) - offset + 1 };
-}
-
-/**
- * Beyond the end of anything, and exact; some clients mean the end by the largest number they know.
- */
-const FAR_BEYOND = 2 ** 52;
-
-function place(digits: string): number {
-  return Math.min(Number(digits), FAR_BEYOND);
-}
-
-function resolveRange(
-  range: RequestedRange | null,
-  sizeBytes: number,
-): ByteRange | "unsatisfiable" | null {
-  if (range === null) return null;
-  if ("suffix" in range) {
-    const length = Math.min(range.suffix, sizeBytes);
-    return length === 0 ? "unsatisfiable" : { offset: sizeBytes - length, length };
-  }
-  const { offset, length = sizeBytes } = range;
-  if (offset >= sizeBytes) return "unsatisfiable";
-  return { offset, length: Math.min(length, sizeBytes - offset) };
 }

@@ -10,6 +10,7 @@ import { parsePopularity } from "../../origin/layers/popularity.ts";
 import { CLIENT_HEADER, signRequest } from "../../registry/between/token.ts";
 import { popularityBlob } from "../../registry/image/record.ts";
 import { hexOf, packingIdOf } from "../registry/fixture.ts";
+import { readMultipart } from "../registry/http/multipart.ts";
 import { endOfFile, temporaryDirectory } from "./fixture.ts";
 import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "./house.ts";
 import { until } from "./images/gated-set.ts";
@@ -122,8 +123,13 @@ const ROWS: readonly Row[] = [
     answers: { "content-range": /^bytes \*\/\d+$/ },
   },
   {
-    ...{ title: "several parts at once, in full", path: "/v2/x/blobs/@blob", status: 200 },
+    ...{ title: "several parts at once", path: "/v2/x/blobs/@blob", status: 206 },
     headers: { Range: "bytes=0-1,3-4" },
+    answers: { "content-type": /^multipart\/byteranges; boundary=/ },
+  },
+  {
+    ...{ title: "parts that overlap, in full", path: "/v2/x/blobs/@blob", status: 200 },
+    headers: { Range: "bytes=0-3,3-4" },
   },
   {
     ...{ title: "a blob the client has", path: "/v2/x/blobs/@blob", status: 304 },
@@ -252,6 +258,9 @@ describe("the origin answers", { timeout: 60_000 }, () => {
     expect(await part.bytes()).toStrictEqual(whole.slice(7, 61));
     const end = await house.request(path, { headers: { Range: "bytes=-5" } });
     expect(await end.bytes()).toStrictEqual(whole.slice(-5));
+    const both = await house.request(path, { headers: { Range: "bytes=7-60,-5" } });
+    const parts = readMultipart(both.headers.get("content-type"), await both.bytes());
+    expect(parts.map(({ bytes }) => bytes)).toStrictEqual([whole.slice(7, 61), whole.slice(-5)]);
   });
 
   test("the popularity data of an image among its blobs, by what its packing names", async () => {

@@ -148,7 +148,6 @@ describe("GET /v2/<name>/blobs/<digest>", () => {
     ["a backward range", () => ({ Range: "bytes=9-2" }), 200, null, [0, 1000]],
     ["a malformed range", () => ({ Range: "bytes=a-b" }), 200, null, [0, 1000]],
     ["another unit", () => ({ Range: "lines=1-2" }), 200, null, [0, 1000]],
-    ["several ranges", () => ({ Range: "bytes=0-1,5-6" }), 200, null, [0, 1000]],
     [
       "If-Range with the digest",
       (own) => ({ Range: "bytes=0-1", "If-Range": `"${own}"` }),

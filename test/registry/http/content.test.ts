@@ -1,7 +1,8 @@
 // How stored bytes are answered: ranges, conditions, headers.
 
 import { describe, expect, test } from "vitest";
-import { manifestResponse, planBlob, requestedRange } from "../../../registry/http/content.ts";
+import { manifestResponse, planBlob } from "../../../registry/http/content.ts";
+import { requestedRange } from "../../../registry/http/ranges.ts";
 import { OCI_MANIFEST } from "../../../registry/image/media-type.ts";
 import { digestOfText } from "../fixture.ts";
 
