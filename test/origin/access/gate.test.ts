@@ -1,16 +1,20 @@
-// Who may pull what from an origin by itself: a package set with more than one way to everything, and a
-// policy that is asked by each of them.
+// Who may pull what: a package set with more than one way to everything, and a policy that is asked by each
+// of them, at an origin by itself and at an edge in front of it.
 
 import { realpath, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { startEdge } from "../../../origin/command/workerd.ts";
 import { hashPassword } from "../../../registry/access/password.ts";
+import { freePort } from "../../e2e/deployment.ts";
 import { endOfFile, temporaryDirectory } from "../fixture.ts";
 import { plantFrontSet } from "../front-set.ts";
 import { type House, type Pulled, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 
 const atEnd = endOfFile();
+const SECRET = "the secret of these tests";
 let house: House;
+let edgeUrl: string;
 let setPath: string;
 let policy: string;
 
@@ -50,18 +54,30 @@ beforeAll(async () => {
     ],
   });
   setPath = path;
+  const port = await freePort();
+  edgeUrl = `http://127.0.0.1:${port}`;
   house = await startHouse(atEnd, path, await temporaryDirectory(atEnd), {
-    NIXPORT_POLICY: policy,
+    ...{ NIXPORT_POLICY: policy, NIXPORT_SECRET: SECRET, NIXPORT_EDGE_URL: edgeUrl },
   });
+  const edge = await startEdge({
+    ...{ port, statePath: await temporaryDirectory(atEnd), policy, secret: SECRET },
+    ...{ originUrl: house.origin.url, onLog: () => {} },
+    platforms: [process.arch === "arm64" ? "arm64" : "amd64"],
+  });
+  atEnd(() => edge.close());
 });
 
-async function ask(name: string, headers: Readonly<Record<string, string>>, what: string) {
-  const response = await house.request(`/v2/${REPOSITORY_PREFIX}${name}/${what}`, { headers });
-  return { response, text: await response.text() };
+/** From the origin, and through the edge twice: what that knew before is what it was asked for. */
+async function tag(name: string, headers: Readonly<Record<string, string>>) {
+  const path = `/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`;
+  const told: string[] = [];
+  for (const url of [house.origin.url, edgeUrl, edgeUrl]) {
+    const response = await fetch(url + path, { headers });
+    const text = await response.text();
+    told.push(response.ok ? "200" : `${response.status} ${JSON.parse(text).errors[0].code}`);
+  }
+  return told;
 }
-
-const tag = (name: string, headers: Readonly<Record<string, string>>) =>
-  ask(name, headers, "manifests/latest");
 
 describe("a policy", () => {
   test.for([
@@ -97,27 +113,33 @@ describe("a policy", () => {
     ["unheard-of", "refused", "unknown"],
     ["nested.unheard-of", "unknown", "refused"],
   ] as const)("of %s: %s to some, %s to the rest", async ([name, some, rest]) => {
-    const statuses = { given: 200, refused: 403, unknown: 404 } as const;
+    const all = { given: "200", refused: "403 DENIED", unknown: "404 MANIFEST_UNKNOWN" } as const;
     for (const [headers, expected] of [
       [SOME, some],
       [REST, rest],
     ] as const) {
-      const { response, text } = await tag(name, headers);
-      expect(response.status, text).toBe(statuses[expected]);
+      const said = all[expected];
+      expect(await tag(name, headers)).toStrictEqual([said, said, said]);
     }
   });
 });
 
-/** What somebody gets of a digest under a name, by GET, by HEAD and in part. */
+/** What somebody gets of a digest under a name by GET, by HEAD and in part, be it at the origin or the edge. */
 async function statusesOf(name: string, headers: Readonly<Record<string, string>>, what: string) {
   const path = `/v2/${REPOSITORY_PREFIX}${name}/${what}`;
-  const answers = await Promise.all([
-    house.request(path, { headers }),
-    house.request(path, { headers, method: "HEAD" }),
-    house.request(path, { headers: { ...headers, Range: "bytes=0-1" } }),
-  ]);
-  await Promise.all(answers.map((answer) => answer.body?.cancel()));
-  return answers.map(({ status }) => status);
+  const said: (readonly number[])[] = [];
+  for (const url of [house.origin.url, edgeUrl]) {
+    const answers = await Promise.all([
+      fetch(url + path, { headers }),
+      fetch(url + path, { headers, method: "HEAD" }),
+      fetch(url + path, { headers: { ...headers, Range: "bytes=0-1" } }),
+    ]);
+    await Promise.all(answers.map((answer) => answer.body?.cancel()));
+    said.push(answers.map(({ status }) => status));
+  }
+  const [atOrigin, atEdge] = said;
+  expect(atEdge).toStrictEqual(atOrigin);
+  return atOrigin;
 }
 
 describe("a digest", () => {
