@@ -12,6 +12,7 @@ import { createDeployment } from "../../../origin/smoke/deployment.ts";
 import type { Credentials } from "../../../origin/smoke/login.ts";
 import { type Checked, smoke } from "../../../origin/smoke/smoke.ts";
 import { freePort } from "../../e2e/deployment.ts";
+import { PASSWORD, policyOf } from "../../edge/access/policy.ts";
 import { registryError } from "../../edge/fake-origin.ts";
 import { stockOf } from "../../edge/stock.ts";
 import { startWorld, type World } from "../../edge/world.ts";
@@ -42,12 +43,19 @@ let proxy: Server;
 let proxyUrl: string;
 let lie: Lie;
 
-beforeAll(async () => {
-  world = await startWorld();
+/** An edge that has one image, in front of an origin that has nothing. */
+async function startShelf(options: Parameters<typeof startWorld>[0] = {}): Promise<World> {
+  const shelf = await startWorld(options);
   const stock = await stockOf(["git"]);
-  world.origin.answering = ({ path }) =>
+  shelf.origin.answering = ({ path }) =>
     path.includes("/blobs/") ? registryError(404, "BLOB_UNKNOWN", "none") : undefined;
-  await world.backfill(stock, { tag: "latest", pin: pinOf("a".repeat(40)), repositories: ["git"] });
+  const pin = pinOf("a".repeat(40));
+  await shelf.backfill(stock, { tag: "latest", pin, repositories: ["git"] });
+  return shelf;
+}
+
+beforeAll(async () => {
+  world = await startShelf();
   proxy = createServer((request, response) => {
     const { method = "", url: path = "", headers } = request;
     void answer({ method, path, headers }).then(({ status, headers: told, body }) => {
@@ -230,6 +238,20 @@ describe.for(["Basic", "Bearer"] as const)("one that is shut, by %s,", (scheme) 
       );
     }
   });
+});
+
+test("one with a policy passes for whom it lets in, and lets nobody else", async () => {
+  const open = world;
+  const policy = await policyOf("https://issuer.example");
+  world = await startShelf({ policy });
+  try {
+    const all = await look({ user: "all", password: PASSWORD });
+    expect(all.filter(({ outcome }) => outcome !== "ok")).toStrictEqual([]);
+    expect(ended(await look(), "failed")).toEqual(expect.arrayContaining(["login", "pull by tag"]));
+  } finally {
+    await world.close();
+    world = open;
+  }
 });
 
 test("one that takes any password is found out", async () => {
