@@ -32,7 +32,9 @@ export interface Controls {
   readonly behind?: boolean;
   /** Tells the origin when R2 has answered, before anything comes of it. */
   readonly tellsOfR2?: boolean;
+  /** Of what the origin is asked, but for blobs. */
   readonly deadlineMs?: number;
+  readonly blobDeadlineMs?: number;
   /** How long a second is of those for which clients are held. */
   readonly secondMs?: number;
 }

@@ -33,7 +33,10 @@ export default {
       ...(controls.forgetfulCache && { cache: FORGETFUL }),
       ...(controls.copies && { cache: damaging(controls.copies) }),
       holdOf: (client) => scaled(holdOf(client), controls.secondMs ?? 1000),
-      originDeadlinesMs: { manifestMs: controls.deadlineMs ?? 20_000, blobMs: 20_000 },
+      originDeadlinesMs: {
+        manifestMs: controls.deadlineMs ?? 20_000,
+        blobMs: controls.blobDeadlineMs ?? 20_000,
+      },
     });
     if (controls.behind) context.waitUntil(fetch(new URL(BEHIND_PATH, env.ORIGIN_URL)));
     const response = await app.fetch(

@@ -23,6 +23,7 @@ import { blobPath, errorOf, manifestPath, type Pull, startWorld, type World } fr
 const SMALL = Uint8Array.from({ length: 1000 }, (_, index) => index % 251);
 /** Beyond what requests share. */
 const LARGE = Uint8Array.from({ length: 5_000_000 }, (_, index) => (index * 7) % 253);
+const LARGE_DIGEST = await digestOf(LARGE);
 const NAME = "git";
 const ABSENT = digestOfText("nowhere");
 
@@ -197,13 +198,17 @@ test("an only origin is asked what is asked, and nothing to see whether it is th
 });
 
 describe("an origin that hangs", () => {
-  test.for([manifestPath(NAME, "latest"), "/v2/git/tags/list"])(
+  const paths = [manifestPath(NAME, "latest"), "/v2/git/tags/list", blobOf(LARGE_DIGEST)];
+  test.for(paths)(
     "is waited for once for %s, and no longer than leaves time for another",
     async (path) => {
       first.answering = () => "by hand";
-      const controls = { deadlineMs: 300 };
-      expect((await pull(path, controls)).status).toBe(200);
-      expect((await pull(path, controls)).status).toBe(200);
+      const controls = { deadlineMs: 300, blobDeadlineMs: 300 };
+      for (let times = 0; times < 2; times++) {
+        const response = await pull(path, controls);
+        expect(response.status).toBe(200);
+        await response.bytes();
+      }
       expect([first.asked.length, second.asked.length]).toStrictEqual([1, 2]);
       expect(events()).toStrictEqual([`origin passed over: ${first.url}`]);
     },
@@ -260,7 +265,7 @@ describe("an origin that", () => {
 
   test("answers a large blob with other bytes never has it arrive whole, and not twice", async () => {
     first.answering = () => ({ status: 200, body: LARGE.toReversed() });
-    const path = blobOf(await digestOf(LARGE));
+    const path = blobOf(LARGE_DIGEST);
     await expect((await pull(path)).bytes()).rejects.toThrow();
     expect(Buffer.compare(await (await pull(path)).bytes(), LARGE)).toBe(0);
   });
@@ -296,16 +301,35 @@ describe("an origin that", () => {
   });
 });
 
+test("what an origin has begun to send when it dies, another goes on with, from where it was cut", async () => {
+  const half = LARGE.length / 2;
+  first.answering = (_asked, response) => {
+    response.writeHead(200, { "Content-Length": LARGE.length });
+    response.write(LARGE.subarray(0, half), () => void first.stop());
+    return "by hand";
+  };
+  const path = blobOf(LARGE_DIGEST);
+  const arrived: Uint8Array[] = [];
+  const begun = await pull(path);
+  const arriving = async () => {
+    for await (const chunk of begun.body ?? []) arrived.push(chunk);
+  };
+  await expect(arriving()).rejects.toThrow();
+  const offset = Buffer.concat(arrived).length;
+  expect(offset).toBeLessThanOrEqual(half);
+  const headers = { Range: `bytes=${offset}-${LARGE.length - 1}` };
+  const rest = await pull(path, {}, { headers });
+  expect(rest.status).toBe(206);
+  const whole = Buffer.concat([...arrived, await rest.bytes()]);
+  expect(Buffer.compare(whole, LARGE)).toBe(0);
+});
+
 describe("what one origin lacks", () => {
   const kinds = [
     ["a small blob", async () => blobOf(await digestOf(SMALL)), {}],
-    ["a large blob", async () => blobOf(await digestOf(LARGE)), {}],
+    ["a large blob", async () => blobOf(LARGE_DIGEST), {}],
     ["a blob by HEAD", async () => blobOf(await digestOf(SMALL)), { method: "HEAD" }],
-    [
-      "a part of a blob",
-      async () => blobOf(await digestOf(LARGE)),
-      { headers: { Range: "bytes=10-19" } },
-    ],
+    ["a part of a blob", async () => blobOf(LARGE_DIGEST), { headers: { Range: "bytes=10-19" } }],
     ["a manifest by digest", async () => manifestPath(NAME, image.manifest.digest), {}],
   ] as const;
   test.for(kinds)("another is asked for: %s", async ([, path, options]) => {
