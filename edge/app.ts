@@ -206,6 +206,7 @@ function createEdge(
     pinFreshMs,
     platforms,
     zstd,
+    blobsUrl: settings.blobsUrl,
     logsPulls,
     now,
     log,

@@ -1,7 +1,13 @@
 // Blobs by digest: the location's cache, R2, what can be composed again, the origin. GET is one R2
-// operation whatever the range; HEAD never moves a body. What the origin streams is verified on its way and never written.
+// operation whatever the range; HEAD never moves a body. What the origin streams is verified on its way
+// and never written.
 
-import { bytesResponse, planBlob, settledBy } from "../../registry/http/content.ts";
+import {
+  bytesResponse,
+  planBlob,
+  redirectResponse,
+  settledBy,
+} from "../../registry/http/content.ts";
 import { digestHeaders } from "../../registry/http/platforms.ts";
 import { requestedRange, requestedRanges } from "../../registry/http/ranges.ts";
 import type { Route } from "../../registry/http/route.ts";
@@ -49,12 +55,17 @@ async function fromStorage(
   request: Request,
   digest: Digest,
 ): Promise<Response | undefined> {
-  if (request.method === "HEAD" || settledBy(request.headers, digest) !== null) {
-    return headFromR2(edge, request, digest);
-  }
-  if ((requestedRanges(request, digest)?.length ?? 0) > 1) {
+  const ranges = requestedRanges(request, digest);
+  if (ranges !== null && ranges.length > 1) {
     const several = await severalParts(edge, request, digest);
     if (several !== "given whole") return several;
+  }
+  if (edge.blobsUrl !== undefined) {
+    const sent = await sendElsewhere(edge, request, digest, edge.blobsUrl);
+    if (sent !== "compared here") return sent;
+  }
+  if (request.method === "HEAD" || settledBy(request.headers, digest) !== null) {
+    return headFromR2(edge, request, digest);
   }
   const cached = await fromCache(edge, request, digest);
   if (cached !== undefined) return cached;
@@ -83,6 +94,26 @@ async function configAgain(
   edge.trace.hit("composed");
   rememberComposed(edge, composed);
   return composed.images[0]?.config;
+}
+
+/**
+ * To the bucket's own address, which has a cache of its own: no blob is put into the location's, and
+ * none comes out of it. What R2 has not compared with its digest is not to be had there.
+ */
+async function sendElsewhere(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+  blobsUrl: string,
+): Promise<Response | "compared here" | undefined> {
+  const object = await attempt(edge, "r2", () => edge.r2.head(r2Key.blob(digest)));
+  if (!object) return undefined;
+  if (!isCompared(object, digest)) return "compared here";
+  edge.trace.hit("r2");
+  const plan = planBlob(request, { digest, sizeBytes: object.size });
+  const isContent = plan.status === 200 || plan.status === 206;
+  if (!isContent) return new Response(null, plan);
+  return redirectResponse(digest, `${blobsUrl}/${r2Key.blob(digest)}`, 307);
 }
 
 async function headFromR2(

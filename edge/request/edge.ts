@@ -46,6 +46,8 @@ export interface Edge {
   /** What a name without a platform is answered for. */
   readonly platforms: Platforms;
   readonly zstd: ZstdUse;
+  /** Clients are sent there for blobs, to anyone's own place, which looks at no right. */
+  readonly blobsUrl: string | undefined;
   readonly logsPulls: boolean;
   readonly now: () => number;
   readonly trace: Trace;

@@ -18,6 +18,7 @@ export interface Env {
   readonly PLATFORMS?: string;
   readonly NIXPORT_ZSTD?: string;
   readonly NIXPORT_REDIRECT?: string;
+  readonly BLOBS_URL?: string;
   readonly LOG_PULLS?: string;
   readonly NIXPORT_POLICY?: string;
 }
@@ -32,6 +33,8 @@ export interface Settings {
   readonly zstd: ZstdUse;
   /** Whether it gets blobs itself from where the origin keeps them. */
   readonly followsRedirects: boolean;
+  /** Where anyone gets what R2 holds, by its keys, without a slash at the end. */
+  readonly blobsUrl: string | undefined;
   /** Of local starts, where a person reads along: a line for each pull by tag that was cached. */
   readonly logsPulls: boolean;
   /** What is wrong with the environment. Pulls of what is cached go on all the same. */
@@ -73,6 +76,16 @@ export function readSettings(env: Env): Settings {
   if (zstd === undefined) problems.push(`NIXPORT_ZSTD: one of ${ZSTD_USES.join(", ")}`);
   const redirect = env.NIXPORT_REDIRECT || "follow";
   if (!/^(?:follow|never)$/.test(redirect)) problems.push("NIXPORT_REDIRECT: one of follow, never");
+  const blobsUrl = env.BLOBS_URL ? folderUrl(env.BLOBS_URL) : undefined;
+  if (env.BLOBS_URL && blobsUrl === undefined) {
+    problems.push("BLOBS_URL: not like https://blobs.example.org");
+  }
+  const isRestricted = Boolean(env.NIXPORT_POLICY);
+  if (blobsUrl !== undefined && isRestricted) {
+    problems.push(
+      "BLOBS_URL: not used with NIXPORT_POLICY, since the bucket's address asks for no right",
+    );
+  }
   return {
     originUrls,
     secretKeys: typeof keys === "string" ? [] : keys,
@@ -82,6 +95,7 @@ export function readSettings(env: Env): Settings {
     // A form that everybody reads is the safe reading of a word that nobody knows.
     zstd: zstd ?? "never",
     followsRedirects: redirect !== "never",
+    blobsUrl: isRestricted ? undefined : blobsUrl,
     logsPulls: env.LOG_PULLS === "1",
     problem: problems.length > 0 ? problems.join("; ") : undefined,
   };
@@ -106,4 +120,12 @@ function isRoot(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, href, origin } = new URL(text);
   return /^https?:$/.test(protocol) && href === `${origin}/`;
+}
+
+/** It goes to anyone, so it names nobody, and a key is put behind it. */
+function folderUrl(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  const { username, password, search, hash, href } = url;
+  return [username, password, search, hash].join("") === "" ? href.replace(/\/+$/, "") : undefined;
 }

@@ -34,6 +34,8 @@ export interface EdgeOptions {
   readonly redirect?: "follow" | "never";
   /** Who may pull what, as JSON; absent, everybody everything. */
   readonly policy?: string;
+  /** A bucket's own address, which a local one has not. */
+  readonly blobsUrl?: string;
   /** Another module than the Worker's own, such as one that wraps it in a test. */
   readonly entryPath?: string;
   /** A line for each pull by tag that is answered from what is cached. */
@@ -86,6 +88,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       ...(options.zstd && { NIXPORT_ZSTD: options.zstd }),
       ...(options.policy && { NIXPORT_POLICY: options.policy }),
       ...(options.redirect && { NIXPORT_REDIRECT: options.redirect }),
+      ...(options.blobsUrl && { BLOBS_URL: options.blobsUrl }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
     // Clients talk to the Worker itself. What Miniflare listens on has routes and headers of its own,

@@ -165,7 +165,8 @@ async function serveStoredBlob(
   const link = isHadElsewhere(plan) && (await linkFor(options, request, key, asker));
   if (link) return redirectResponse(digest, link, options.redirectStatus);
   if (!hasBody(request, plan)) return new Response(null, plan);
-  if (plan.status === 206) return new Response(await openParts(store, digest, plan), unverified(plan));
+  if (plan.status === 206)
+    return new Response(await openParts(store, digest, plan), unverified(plan));
   const blob = await openStoredBlob(options, digest, sizeBytes);
   switch (blob.kind) {
     case "bytes":
