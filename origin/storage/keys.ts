@@ -11,7 +11,7 @@
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to, and last loaded at
 //   answered/<sha256 hex>                    JSON of the pins at which images of a source were answered
-//   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them (with a checksum)
+//   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
 //   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
 //   pulls/<day>/<uuid>                       JSON of the images an origin answered that day, and when (pulled/)
 //   pinned/<sha256 hex>                      JSON of an image that an operator has named, to be kept (pulled/)
@@ -19,7 +19,7 @@
 //   pushed/<sha256 hex>                      empty: the edge said it holds this blob
 //   staging/<uuid>/…                         unfinished files of a process; those of dead ones are removed
 //
-// JSON has a checksum behind it (stored-json.ts), but where the name of a value is its digest.
+// JSON and popularity data have a checksum behind them (stored-json.ts), but where the name of a value is its digest.
 //
 // Nixery's `layers/` keeps its meaning, so its bucket can be taken over. Deleting any collection is
 // safe while the origin is stopped: what is missing is made again. Order of writing: layers, records,

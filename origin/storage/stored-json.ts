@@ -1,7 +1,7 @@
 // JSON that the storage holds, with a checksum in a line behind it: a value whose name says nothing of its
-// bytes would be believed with any digit of it changed. So has a text that whoever wrote it has laid out. What is none counts as absent, so that it is made
-// again: left by a disk that lost what it had promised to keep, it must not fail every request that comes
-// to it.
+// bytes would be believed with any digit of it changed. So has a text that whoever wrote it has laid out.
+// What is none counts as absent, so that it is made again: left by a disk that lost what it had promised to
+// keep, it must not fail every request that comes to it.
 
 import { createHash } from "node:crypto";
 import { parseJson } from "../../registry/http/json.ts";
