@@ -18,7 +18,7 @@ export const FIGURES = {
     "a user and the nearest location, or a registry in the same region: round trip",
     15,
     "ms",
-    "assumed; Cloudflare publishes that 95 % of the Internet's users are within about 50 ms of it (cloudflare.com/network)",
+    "assumed; Cloudflare says that 95 % of the Internet's users are within about 50 ms of it (unverified)",
   ),
   farRtt: figure(
     "a user and what is a continent away: round trip, Tokyo to Virginia",
@@ -33,22 +33,22 @@ export const FIGURES = {
     "assumed: a server's or a CI runner's; with a slower one latencies count for less",
   ),
   kvHot: figure(
-    "KV, what the location has read within its cacheTtl",
+    "KV, what the location has read within the read's cacheTtl",
     5,
     "ms",
-    "published: p99 below 5 ms since 2025, half of all reads below 1 ms (blog.cloudflare.com/faster-workers-kv)",
+    "p99 below 5 ms since 2025 (eranstiller.com/news/cloudflare-workers-kv), nearly half of all reads below 1 ms (blog.cloudflare.com/faster-workers-kv)",
   ),
   kvCold: figure(
     "KV, anything else",
     200,
     "ms",
-    "published: p99 of 200 ms before 2025 (as above); 100 to 300 ms are told of, unverified",
+    "p99 of 200 ms before 2025 (the first of those); 100 to 300 ms are told of (unverified)",
   ),
   cache: figure(
     "the location's cache (Cache API)",
     10,
     "ms",
-    "not published; 5 to 15 ms is what Cloudflare's community answers",
+    "not published; 5 to 15 ms is what Cloudflare's community answers (answeroverflow.com/m/1406008733749739602)",
   ),
   r2Near: figure(
     "R2, from a location in the bucket's region: first byte",
@@ -60,7 +60,7 @@ export const FIGURES = {
     "R2, from a location a continent away: first byte",
     175,
     "ms",
-    "the two above: a bucket lies in one region (developers.cloudflare.com/r2), and is asked through the round trip",
+    "that and the far round trip: a bucket lies in one region",
   ),
 } as const satisfies Readonly<Record<string, Figure>>;
 

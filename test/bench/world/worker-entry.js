@@ -16,8 +16,10 @@ const R2_READS = ["get", "head"];
 let operations = { ...NO_OPERATIONS };
 /** Of the pull that is under way; before the first one nothing takes any time. */
 let place = { kvColdMs: 0, cacheMs: 0, r2Ms: 0, originMs: 0 };
-/** What KV has near each place by now, as reads of it have brought it there. */
-const hot = new Set();
+/** Until when KV has a key near a place, as reads of it have brought it there. */
+const hotUntilMs = new Map();
+/** Where a read says nothing else. */
+const CACHE_TTL_SECONDS = 60;
 
 const ownFetch = globalThis.fetch;
 globalThis.fetch = (...args) => {
@@ -76,11 +78,11 @@ function bindingsOf(env, how) {
     ...env,
     KV: watched(
       env.KV,
-      (member, [keys]) => {
+      (member, [keys, options]) => {
         const asked = [keys].flat();
         const isRead = KV_READS.includes(member);
         operations[isRead ? "kvReads" : "kvWrites"] += asked.length;
-        return how === takes && isRead ? readMs(asked) : place.kvColdMs;
+        return how === takes && isRead ? readMs(asked, options) : place.kvColdMs;
       },
       how,
     ),
@@ -96,10 +98,13 @@ function bindingsOf(env, how) {
   };
 }
 
-function readMs(keys) {
+function readMs(keys, { cacheTtl = CACHE_TTL_SECONDS } = {}) {
+  const nowMs = Date.now() + place.aheadMs;
   const here = keys.map((key) => `${place.name} ${key}`);
-  const areHot = here.every((key) => hot.has(key));
-  for (const key of here) hot.add(key);
+  const areHot = here.every((key) => (hotUntilMs.get(key) ?? 0) > nowMs);
+  for (const key of here) {
+    if (!areHot) hotUntilMs.set(key, nowMs + 1000 * cacheTtl);
+  }
   return areHot ? place.kvHotMs : place.kvColdMs;
 }
 
