@@ -3,7 +3,7 @@
 // JavaScript, because it runs in workerd.
 
 /** A timer, such as the patience with a tier, runs out only where nothing real goes on any more. */
-const QUIET_MS = 300;
+const QUIET_MS = 3000;
 const startTimer = globalThis.setTimeout;
 
 let nowMs = 0;
