@@ -151,7 +151,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     ...{ layers, stages: createStageLog({ log, now }) },
     ...{ store, links, redirectStatus, outbox, recent, kept, pulls },
     ...{ access, holds: config, secretKeys, log, now },
-    guard: config.policy && createGuard(config.policy, secretKeys, now),
+    guard: config.policy && createGuard(config.policy, secretKeys, { now, log }),
     finding: {
       platforms,
       pins,

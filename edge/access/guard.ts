@@ -72,6 +72,7 @@ export function identifyingFor(
     issuerKeys: memory.issuerKeys,
     fetch: (request) => fetch(request),
     async onWrong(key) {
+      log({ level: "warn", event: "a wrong login", network: key });
       try {
         return (await limiter?.limit({ key }))?.success ?? true;
       } catch (cause) {

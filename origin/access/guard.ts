@@ -7,6 +7,7 @@ import type { Identifying } from "../../registry/access/credentials.ts";
 import { createIssuerKeys, type IssuerKeys } from "../../registry/access/issuer-keys.ts";
 import type { AccessSettings } from "../../registry/access/settings.ts";
 import type { SecretKey } from "../../registry/between/token.ts";
+import type { Log } from "../log/log.ts";
 import type { Asker } from "../pulling/asker.ts";
 
 export interface Guard {
@@ -15,6 +16,7 @@ export interface Guard {
   readonly attempts: Attempts;
   readonly issuerKeys: IssuerKeys;
   readonly now: () => number;
+  readonly log: Pick<Log, "warn">;
 }
 
 const KEY_BYTES = 32;
@@ -23,18 +25,18 @@ const KEY_BYTES = 32;
 export function createGuard(
   settings: AccessSettings,
   secretKeys: readonly SecretKey[],
-  now: () => number,
+  { now, log }: Pick<Guard, "now" | "log">,
 ): Guard {
   const keys = secretKeys.length > 0 ? secretKeys : [{ id: "own", bytes: randomBytes(KEY_BYTES) }];
   return {
-    ...{ settings, keys, now },
+    ...{ settings, keys, now, log },
     attempts: createAttempts(),
     issuerKeys: createIssuerKeys(),
   };
 }
 
 export function identifyingFor(
-  { settings, keys, attempts, issuerKeys, now }: Guard,
+  { settings, keys, attempts, issuerKeys, now, log }: Guard,
   url: URL,
   { client }: Asker,
 ): Identifying {
@@ -43,6 +45,9 @@ export function identifyingFor(
     tokenKeys: { keys, service: settings.url === null ? url.host : new URL(settings.url).host },
     fetch: (request) => fetch(request),
     network: client,
-    onWrong: async () => true,
+    async onWrong(network) {
+      log.warn({ network }, "a wrong login");
+      return true;
+    },
   };
 }

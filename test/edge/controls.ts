@@ -16,6 +16,8 @@ export interface Controls {
   readonly limiter?: "fails" | "refuses" | number;
   /** What may be kept; a number as of the limiter, under one key, for ever. */
   readonly keeping?: "fails" | "refuses" | number;
+  /** How often one may be wrong, as a whole location counts it. */
+  readonly logins?: "fails" | "refuses";
   /** Answers as at another location, whose cache has nothing. */
   readonly location?: string;
   /** Has another Worker write what this tag has as soon as this one has read its pointer. */

@@ -45,6 +45,7 @@ export default {
         ...env,
         KV: watch("kv", env.KV, controls, operations, controls.slowKv && askedR2.promise),
         ...(controls.limiter && { MISS_LIMIT: limiter(controls.limiter) }),
+        ...(controls.logins && { LOGIN_LIMIT: limiter(controls.logins) }),
         ...(controls.keeping && { KEEP_LIMIT: limiter(controls.keeping) }),
         R2: watch("r2", misled(env, controls), controls, operations, undefined, askedR2.resolve),
       },

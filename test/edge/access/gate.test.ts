@@ -8,7 +8,14 @@ import { startIssuer, type TestIssuer } from "../../registry/access/issuer.ts";
 import { digestOfText, pinOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import { imageOf, type Stock, stockOf } from "../stock.ts";
-import { elsewhere, errorOf, manifestPath, startWorld, type World } from "../world.ts";
+import {
+  elsewhere,
+  errorOf,
+  manifestPath,
+  operationsOf,
+  startWorld,
+  type World,
+} from "../world.ts";
 import { basic, EXPIRED_ROBOT, policyOf, ROBOT } from "./policy.ts";
 
 const PIN = pinOf("1".repeat(40));
@@ -170,6 +177,23 @@ describe("a name", () => {
 function meaningOf(name: string) {
   return { pin: PIN, words: [], named: [name], held: [name], unknown: [] };
 }
+
+describe("a policy", () => {
+  test.for([
+    ["nothing, where somebody may pull everything", basic("all"), 0, 0],
+    ["reads of the tag's revisions and of what the name means, which is remembered", ROBOT, 2, 1],
+  ] as const)("costs a pull %s", async ([, headers, cold, warm]) => {
+    const readsOf = async (controls = {}) => {
+      const path = manifestPath("git", "latest");
+      const response = await world.pull(path, { headers, controls });
+      await response.body?.cancel();
+      return (operationsOf(response) as Record<string, number>)["kv.get"] ?? 0;
+    };
+    expect(await readsOf(elsewhere())).toBe(cold);
+    await readsOf();
+    expect(await readsOf()).toBe(warm);
+  });
+});
 
 describe("a digest", () => {
   /** Each with the same of the others' images, which are not one's own. */

@@ -254,6 +254,20 @@ describe("a network", () => {
     expect((await from(address, basic("all"))).status).toBe(200);
   });
 
+  test.for([
+    ["has no more tries where its location has counted enough of them", "refuses", 429],
+    ["is counted here where its location cannot count", "fails", 401],
+  ] as const)("%s", async ([, logins, status]) => {
+    const headers = { "CF-Connecting-IP": `198.51.100.${status - 390}`, ...basic("some", "wrong") };
+    const first = await world.pull("/v2/", { headers, controls: { logins } });
+    expect(first.status).toBe(401);
+    const again = { ...headers, ...basic("some", "wrong again") };
+    expect((await world.pull("/v2/", { headers: again, controls: { logins } })).status).toBe(
+      status,
+    );
+    expect(world.log.some((line) => line.includes('"a wrong login"'))).toBe(true);
+  });
+
   test("has no more tries at once than one after another", async () => {
     const address = "198.51.100.4";
     const tries = Array.from({ length: 30 }, (_, each) =>
