@@ -193,6 +193,7 @@ function createEdge(
     kv: env.KV,
     r2: env.R2,
     cache: cache ?? caches.default,
+    cachedBlobs: settings.usesWorkersCache ? cachedBlobsOf(context) : undefined,
     host: new URL(url).hostname,
     memory: isolate.memory,
     configs: isolate.configs,
@@ -238,4 +239,10 @@ function createEdge(
     }),
     later,
   };
+}
+
+/** Hono's own type of a context knows no entrypoints. */
+function cachedBlobsOf({ executionCtx }: AppContext): Pick<Fetcher, "fetch"> | undefined {
+  const { exports } = executionCtx as unknown as { exports?: Record<string, Fetcher> };
+  return exports?.CachedBlobs;
 }

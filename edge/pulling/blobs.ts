@@ -22,7 +22,7 @@ import { r2Key } from "../storage/keys.ts";
 import { attempt } from "../storage/tiers.ts";
 import { rangeFromR2, severalParts } from "./blob-ranges.ts";
 import { askedName } from "./by-digest.ts";
-import { fromCache, MAX_READ_WHOLE_BYTES } from "./cached-blob.ts";
+import { fromCache, fromWorkersCache, MAX_READ_WHOLE_BYTES } from "./cached-blob.ts";
 import { type AskedName, composeConfig } from "./composed-again.ts";
 import { rememberComposed } from "./keeping.ts";
 import { serveOriginBlob } from "./origin-blob.ts";
@@ -70,9 +70,12 @@ async function fromStorage(
   const cached = await fromCache(edge, request, digest);
   if (cached !== undefined) return cached;
   const range = requestedRange(request, digest);
-  return range === null
-    ? wholeFromR2(edge, request, digest)
-    : rangeFromR2(edge, request, digest, range);
+  if (range !== null) return rangeFromR2(edge, request, digest, range);
+  if (edge.cachedBlobs !== undefined) {
+    const shared = await fromWorkersCache(edge, request, digest, edge.cachedBlobs);
+    if (shared !== undefined) return shared === "absent" ? undefined : shared;
+  }
+  return wholeFromR2(edge, request, digest);
 }
 
 /**

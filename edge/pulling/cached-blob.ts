@@ -1,13 +1,18 @@
-// A blob, or a part of it, out of the location's own cache.
+// A blob, or a part of it, out of the location's own cache, and a whole one out of Workers Cache.
 
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { bytesResponse, type ContentPlan, hasBody, planBlob } from "../../registry/http/content.ts";
 import { requestedRange } from "../../registry/http/ranges.ts";
-import type { Digest } from "../../registry/naming/digest.ts";
-import { measuredStream, verifiedStream } from "../origin-client/verified-stream.ts";
+import { type Digest, digestOf } from "../../registry/naming/digest.ts";
+import {
+  measuredStream,
+  type VerifiedContent,
+  verifiedStream,
+} from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
 import { type CachedBlob, cachedBlob } from "../storage/blob-cache.ts";
-import { isIntact, removeCorruptBlob } from "../storage/corrupt-blob.ts";
+import { removeCorruptBlob } from "../storage/corrupt-blob.ts";
+import { cacheKey } from "../storage/keys.ts";
 import { attempt } from "../storage/tiers.ts";
 
 /**
@@ -27,15 +32,56 @@ export async function fromCache(
   digest: Digest,
 ): Promise<Response | undefined> {
   const cached = await cachedBlob(edge, digest, requestedRange(request, digest));
-  if (cached === undefined) return undefined;
+  return cached && answerOf(edge, request, digest, cached);
+}
+
+/**
+ * The whole out of Workers Cache, or through it out of R2; undefined where that could not be asked.
+ * Only what is wrong with a copy is found out here: what R2 has was compared when it came.
+ */
+export async function fromWorkersCache(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+  cachedBlobs: Pick<Fetcher, "fetch">,
+): Promise<Response | "absent" | undefined> {
+  const key = cacheKey.shared(edge.host, digest);
+  const answer = await attempt(edge, "cache", () => cachedBlobs.fetch(key));
+  if (!answer) return undefined;
+  if (answer.status !== 200) {
+    await cancelBody(answer.body);
+    return answer.status === 404 ? "absent" : undefined;
+  }
+  const tier = answer.headers.get("CF-Cache-Status") === "HIT" ? "cache" : "r2";
+  const sizeBytes = Number(answer.headers.get("Content-Length"));
+  const onWrong = () => {
+    edge.log({ level: "error", event: "corrupt blob removed", tier: "workers cache", digest });
+    edge.later("purge", () => cachedBlobs.fetch(key, { method: "DELETE" }));
+  };
+  const copy = { sizeBytes, contentRange: null, body: answer.body };
+  return answerOf(edge, request, digest, copy, { tier, onWrong });
+}
+
+interface CopyOf {
+  readonly tier: "cache" | "r2";
+  readonly onWrong: () => void;
+}
+
+async function answerOf(
+  edge: Edge,
+  request: Request,
+  digest: Digest,
+  cached: CachedBlob,
+  of: CopyOf = { tier: "cache", onWrong: () => removeCorruptBlob(edge, "cache", digest) },
+): Promise<Response | undefined> {
   const { sizeBytes, body } = cached;
   if (sizeBytes === undefined || sizeBytes <= MAX_READ_WHOLE_BYTES) {
-    return readWhole(edge, request, digest, cached);
+    return readWhole(edge, request, digest, cached, of);
   }
   const plan = planBlob(request, { digest, sizeBytes });
   if (!hasBody(request, plan)) {
     await cancelBody(body);
-    edge.trace.hit("cache");
+    edge.trace.hit(of.tier);
     return new Response(null, plan);
   }
   if (body === null || plan.headers.get("Content-Range") !== cached.contentRange) {
@@ -44,18 +90,15 @@ export async function fromCache(
     edge.log({ level: "warn", event: "the cache gave another range", digest, contentRange });
     return undefined;
   }
-  edge.trace.hit("cache");
-  return new Response(checked(edge, digest, sizeBytes, plan, body), plan);
+  edge.trace.hit(of.tier);
+  return new Response(checked(body, { digest, sizeBytes, ...of }, plan), plan);
 }
 
 function checked(
-  edge: Edge,
-  digest: Digest,
-  sizeBytes: number,
-  { range }: ContentPlan,
   body: ReadableStream<Uint8Array>,
+  { digest, sizeBytes, onWrong }: Required<VerifiedContent>,
+  { range }: ContentPlan,
 ): ReadableStream<Uint8Array> {
-  const onWrong = () => removeCorruptBlob(edge, "cache", digest);
   if (range === null && sizeBytes <= MAX_COMPARED_BYTES) {
     return verifiedStream(body, { digest, sizeBytes, onWrong });
   }
@@ -69,6 +112,7 @@ async function readWhole(
   request: Request,
   digest: Digest,
   { contentRange, body }: CachedBlob,
+  { tier, onWrong }: CopyOf,
 ): Promise<Response | undefined> {
   let whole = body;
   if (contentRange !== null) {
@@ -76,7 +120,11 @@ async function readWhole(
     whole = (await cachedBlob(edge, digest, null))?.body ?? null;
   }
   const bytes = await attempt(edge, "cache", () => readLimited(whole, MAX_READ_WHOLE_BYTES));
-  if (bytes === undefined || !(await isIntact(edge, "cache", digest, bytes))) return undefined;
-  edge.trace.hit("cache");
+  if (bytes === undefined) return undefined;
+  if ((await digestOf(bytes)) !== digest) {
+    onWrong();
+    return undefined;
+  }
+  edge.trace.hit(tier);
   return bytesResponse(request, digest, bytes);
 }

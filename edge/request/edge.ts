@@ -27,6 +27,8 @@ export interface Edge {
   readonly kv: KVNamespace;
   readonly r2: R2Bucket;
   readonly cache: Cache;
+  /** Whole blobs, out of Workers Cache where it has them; undefined where there is none. */
+  readonly cachedBlobs: Pick<Fetcher, "fetch"> | undefined;
   /** Under which the location's cache has what this deployment put there. */
   readonly host: string;
   readonly memory: DocumentMemory<Manifest>;

@@ -19,6 +19,7 @@ export interface Env {
   readonly NIXPORT_ZSTD?: string;
   readonly NIXPORT_REDIRECT?: string;
   readonly BLOBS_URL?: string;
+  readonly WORKERS_CACHE?: string;
   readonly LOG_PULLS?: string;
   readonly NIXPORT_POLICY?: string;
 }
@@ -33,6 +34,8 @@ export interface Settings {
   readonly zstd: ZstdUse;
   /** Whether it gets blobs itself from where the origin keeps them. */
   readonly followsRedirects: boolean;
+  /** Whether whole blobs are asked of the entrypoint that Workers Cache stands before. */
+  readonly usesWorkersCache: boolean;
   /** Where anyone gets what R2 holds, by its keys, without a slash at the end. */
   readonly blobsUrl: string | undefined;
   /** Of local starts, where a person reads along: a line for each pull by tag that was cached. */
@@ -80,6 +83,8 @@ export function readSettings(env: Env): Settings {
   if (env.BLOBS_URL && blobsUrl === undefined) {
     problems.push("BLOBS_URL: not like https://blobs.example.org");
   }
+  if (!/^(?:on|off|)$/.test(env.WORKERS_CACHE ?? ""))
+    problems.push("WORKERS_CACHE: one of on, off");
   const isRestricted = Boolean(env.NIXPORT_POLICY);
   if (blobsUrl !== undefined && isRestricted) {
     problems.push(
@@ -95,6 +100,7 @@ export function readSettings(env: Env): Settings {
     // A form that everybody reads is the safe reading of a word that nobody knows.
     zstd: zstd ?? "never",
     followsRedirects: redirect !== "never",
+    usesWorkersCache: env.WORKERS_CACHE === "on",
     blobsUrl: isRestricted ? undefined : blobsUrl,
     logsPulls: env.LOG_PULLS === "1",
     problem: problems.length > 0 ? problems.join("; ") : undefined,

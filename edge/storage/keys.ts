@@ -25,6 +25,9 @@
 //   ├── filling/<digest>                        empty, for a minute: such a blob is being put there
 //   ├── composed/<digest>                       manifest or index bytes that were composed here
 //   └── seen/<sha256 hex>                       when what is not kept was first asked for
+//
+//   Workers Cache: what all locations share
+//   └── cached-blobs?digest=<digest>            blobs, as the entrypoint gives them that it stands before
 
 import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
 import { loneOutput, type Part, partName } from "../../registry/image/part.ts";
@@ -131,6 +134,7 @@ function parsed(key: string, folders: typeof KV_FOLDERS): ParsedKey | undefined 
  */
 export const cacheKey = {
   blob: (host: string, digest: Digest) => `https://${host}/cached-blobs/${digest}`,
+  shared: (host: string, digest: Digest) => `https://${host}/cached-blobs?digest=${digest}`,
   filling: (host: string, digest: Digest) => `https://${host}/filling/${digest}`,
   composed: (host: string, digest: Digest) => `https://${host}/composed/${digest}`,
   seen: async (host: string, what: string) => `https://${host}/seen/${await sha256Hex(what)}`,

@@ -36,6 +36,8 @@ export interface EdgeOptions {
   readonly policy?: string;
   /** A bucket's own address, which a local one has not. */
   readonly blobsUrl?: string;
+  /** Asks the entrypoint for whole blobs that Workers Cache stands before, though here none does. */
+  readonly workersCache?: boolean;
   /** Another module than the Worker's own, such as one that wraps it in a test. */
   readonly entryPath?: string;
   /** A line for each pull by tag that is answered from what is cached. */
@@ -89,6 +91,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       ...(options.policy && { NIXPORT_POLICY: options.policy }),
       ...(options.redirect && { NIXPORT_REDIRECT: options.redirect }),
       ...(options.blobsUrl && { BLOBS_URL: options.blobsUrl }),
+      ...(options.workersCache && { WORKERS_CACHE: "on" }),
     },
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
     // Clients talk to the Worker itself. What Miniflare listens on has routes and headers of its own,

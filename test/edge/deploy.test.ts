@@ -91,6 +91,24 @@ describe("npm run deploy", () => {
     expect(Object.keys(cloudflare.bindings).sort()).toStrictEqual([...bindings, ...asked].sort());
   });
 
+  test("takes Workers Cache before the entrypoint for blobs, as the comments have it", async () => {
+    const text = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
+    const config = join(folder, "wrangler.toml");
+    const start = text.indexOf("# [cache]");
+    const block = text.slice(start, text.indexOf("\n\n", start));
+    assert(block.includes("[exports.CachedBlobs]"));
+    const enabled = text
+      .replace(block, block.replaceAll(/^# ?/gm, ""))
+      .replaceAll("ORIGIN_WAIT_SECONDS =", 'WORKERS_CACHE = "on"\n$&')
+      .replace('"edge/worker.ts"', JSON.stringify(join(ROOT, "edge/worker.ts")));
+    await writeFile(config, enabled);
+    for (const environment of [[], ["--env", "production"]]) {
+      const { code, said } = await deploy(...environment, "--", "--config", config);
+      expect(code, said).toBe(0);
+      expect(said).not.toMatch(/WARNING/);
+    }
+  });
+
   test("refuses an environment that there is none of", async () => {
     const { code, said } = await deploy("--env", "prod");
     expect([code, said]).toStrictEqual([2, "nixport: --env is staging or production, not prod\n"]);

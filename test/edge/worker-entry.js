@@ -13,6 +13,8 @@ import {
   R2_ANSWERED_PATH,
 } from "./controls.ts";
 
+export { CachedBlobs } from "../../edge/worker.ts";
+
 const isolates = new Map();
 const counted = new Map();
 
@@ -50,6 +52,7 @@ export default {
         R2: watch("r2", misled(env, controls), controls, operations, undefined, askedR2.resolve),
       },
       {
+        exports: { CachedBlobs: noting(context.exports.CachedBlobs, controls, operations) },
         passThroughOnException() {},
         waitUntil(work) {
           behind.push(work);
@@ -91,6 +94,21 @@ function damaging(how) {
     },
     put: (key, response) => cache.put(key, response),
     delete: (key) => cache.delete(key),
+  };
+}
+
+/** As Workers Cache stands before an entrypoint, with a wrong copy where a test wants that. */
+function noting(entrypoint, { copies }, operations) {
+  return {
+    async fetch(url, init) {
+      const operation = `shared.${init?.method ?? "GET"}`;
+      operations[operation] = (operations[operation] ?? 0) + 1;
+      const answer = await entrypoint.fetch(url, init);
+      if (copies !== "wrong" || init !== undefined) return answer;
+      const bytes = (await answer.bytes()).map((byte) => byte ^ 1);
+      const headers = { ...Object.fromEntries(answer.headers), "CF-Cache-Status": "HIT" };
+      return new Response(new Response(bytes).body, { headers });
+    },
   };
 }
 
