@@ -29,7 +29,10 @@ export default defineConfig({
     // Nix builds, clients pull: a limit is for what hangs.
     testTimeout: 120_000,
     hookTimeout: 240_000,
-    setupFiles: process.env.NODE_V8_COVERAGE === undefined ? [] : ["./test/take-coverage.ts"],
+    setupFiles: [
+      "./test/compare-bytes.ts",
+      ...(process.env.NODE_V8_COVERAGE === undefined ? [] : ["./test/take-coverage.ts"]),
+    ],
     // In the titles of a table's rows.
     taskTitleValueFormatTruncate: 120,
     reporters: ["default", "./test/closing-lines.ts"],

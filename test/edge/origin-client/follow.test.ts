@@ -68,7 +68,7 @@ describe("a blob that the origin keeps elsewhere", () => {
       expect(response.status).toBe(200);
       expect(response.headers.get("Docker-Content-Digest")).toBe(digest);
       expect(response.headers.get("Content-Length")).toBe(String(bytes.length));
-      expect(Buffer.compare(await response.bytes(), bytes)).toBe(0);
+      expect(await response.bytes()).toStrictEqual(bytes);
     }
     expect(new Set(said(world.origin))).toStrictEqual(new Set([`GET ${FOLLOW}`]));
     expect(bucket.asked.map(({ path }) => path)).toStrictEqual(
@@ -105,7 +105,7 @@ describe("a blob that the origin keeps elsewhere", () => {
   test("is streamed by the origin where the edge is told to follow nowhere", async () => {
     for (const [digest, bytes] of blobs) {
       const response = await streaming.pull(blobPath(digest));
-      expect(Buffer.compare(await response.bytes(), bytes)).toBe(0);
+      expect(await response.bytes()).toStrictEqual(bytes);
     }
     expect(new Set(said(streaming.origin))).toStrictEqual(new Set([`GET ${NEVER}`]));
     expect(bucket.asked).toStrictEqual([]);
@@ -121,7 +121,7 @@ describe("a blob that the origin keeps elsewhere", () => {
     bucket.answering = answering;
     const response = await world.pull(blobPath(await digestOf(LARGE)));
     expect(response.status).toBe(200);
-    expect(Buffer.compare(await response.bytes(), LARGE)).toBe(0);
+    expect(await response.bytes()).toStrictEqual(LARGE);
     expect(said(world.origin)).toStrictEqual([`GET ${FOLLOW}`, `GET ${NEVER}`]);
     expect(world.log.join()).toMatch(/no blob where the origin sent the edge/);
   });

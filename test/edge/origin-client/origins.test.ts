@@ -267,7 +267,7 @@ describe("an origin that", () => {
     first.answering = () => ({ status: 200, body: LARGE.toReversed() });
     const path = blobOf(LARGE_DIGEST);
     await expect((await pull(path)).bytes()).rejects.toThrow();
-    expect(Buffer.compare(await (await pull(path)).bytes(), LARGE)).toBe(0);
+    expect(await (await pull(path)).bytes()).toStrictEqual(LARGE);
   });
 
   const hindered = [
@@ -321,7 +321,7 @@ test("what an origin has begun to send when it dies, another goes on with, from 
   const rest = await pull(path, {}, { headers });
   expect(rest.status).toBe(206);
   const whole = Buffer.concat([...arrived, await rest.bytes()]);
-  expect(Buffer.compare(whole, LARGE)).toBe(0);
+  expect(whole).toStrictEqual(LARGE);
 });
 
 describe("what one origin lacks", () => {

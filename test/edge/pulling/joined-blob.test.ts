@@ -82,7 +82,7 @@ describe("a small blob", { timeout: 60_000 }, () => {
     const responses = await Promise.all(all);
     for (const response of responses) {
       expect(response.headers.get("Content-Length")).toBe(String(bytes.length));
-      expect(Buffer.compare(await response.bytes(), bytes)).toBe(0);
+      expect(await response.bytes()).toStrictEqual(bytes);
     }
     expect(requests).toHaveLength(1);
     const joined = responses.filter((one) => cacheStatus(one) === "nixport; fwd=miss; collapsed");
@@ -109,7 +109,7 @@ describe("a small blob", { timeout: 60_000 }, () => {
     await (await world.pull("/v2/")).bytes();
     answer(requests[0], { status: 200, body: bytes });
     for (const response of await Promise.all(others)) {
-      expect(Buffer.compare(await response.bytes(), bytes)).toBe(0);
+      expect(await response.bytes()).toStrictEqual(bytes);
     }
     expect(requests).toHaveLength(1);
   });
@@ -124,7 +124,7 @@ describe("a small blob", { timeout: 60_000 }, () => {
     expect(responses.map(({ status }) => status)).toStrictEqual([200, 200, 200]);
     requests[0]?.end(bytes.slice(10));
     for (const response of responses) {
-      expect(Buffer.compare(await response.bytes(), bytes)).toBe(0);
+      expect(await response.bytes()).toStrictEqual(bytes);
     }
   });
 
@@ -182,6 +182,6 @@ test("a large blob streams to each from the origin, so that none waits for the s
   for (const request of requests.slice(1)) answer(request, { status: 200, body: bytes });
   requests[0]?.end(bytes.slice(10));
   for (const response of await Promise.all(all)) {
-    expect(Buffer.compare(await response.bytes(), bytes)).toBe(0);
+    expect(await response.bytes()).toStrictEqual(bytes);
   }
 });
