@@ -109,7 +109,8 @@ export async function openFailingHost(onEnd: Ending): Promise<FailingHost> {
       // A disk with a file that is open for writing cannot be made so: it is covered by itself.
       inside("mount", "--bind", path, path);
       inside("mount", "-o", "remount,bind,ro", path);
-      return async () => inside("umount", path);
+      // What is being read of it just now is no reason to wait.
+      return async () => inside("umount", "--lazy", path);
     },
     async forbid(path, modes) {
       const folder = await place(path);
