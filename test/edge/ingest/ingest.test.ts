@@ -209,6 +209,32 @@ describe("ingest", () => {
     expect(pulled.headers.get("Nixport-Pin")).toBe(pin);
   });
 
+  test.for([
+    ["a pointer", ["git"]],
+    ["a tag's pin", []],
+  ] as const)("%s of a time to come gives way to what is told now", async ([, repositories]) => {
+    const newer = await stockOf(["git"], "-2");
+    const [old, current] = [await imageOf(stock, "git"), await imageOf(newer, "git")];
+    const tag = tagOf(`back-${repositories.length}`);
+    await world.backfill(stock, { tag, pin: PIN, resolvedAtMs: 1, repositories });
+    // Within what a token's clock may be off by.
+    const nowMs = NOW_MS + 50_000;
+    const body = {
+      tag: { tag, pins: tagPins(stock, PIN, nowMs) },
+      image:
+        repositories.length === 0
+          ? null
+          : imagePointer("git", tag, old.manifest.digest, PIN, nowMs),
+    };
+    const ahead = await world.push("POST", ingestPath.pointers, body, { controls: { nowMs } });
+    expect(ahead.status).toBe(200);
+    const pin = pinOf("c".repeat(40));
+    await world.backfill(newer, { tag, pin, resolvedAtMs: NOW_MS - 1, repositories });
+    const pulled = await world.pull(manifestPath("git", tag));
+    expect(pulled.headers.get("Docker-Content-Digest")).toBe(current.manifest.digest);
+    expect(pulled.headers.get("Nixport-Pin")).toBe(pin);
+  });
+
   test("an older pointer never replaces a newer one that is written at the same time", async () => {
     const newer = await stockOf(["git"], "-2");
     const [old, current] = [await imageOf(stock, "git"), await imageOf(newer, "git")];

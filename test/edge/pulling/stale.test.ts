@@ -55,6 +55,16 @@ describe.for(WAYS)("%s that is stale", ([, repositories]) => {
     expect(world.origin.asked[0]?.headers["nixport-kept"]).toBe(isKept ? "1" : undefined);
   });
 
+  test("is so where the clock was set back after it was resolved", async () => {
+    await world.backfill(stock, { tag: "set-back", pin: PIN, repositories });
+    world.origin.answering = () => ({ status: 200 });
+    world.origin.asked.length = 0;
+    const path = manifestPath("git", "set-back");
+    const response = await world.pull(path, { controls: { nowMs: NOW_MS - 3_600_000 } });
+    expect(response.headers.get("Warning") ?? "").toMatch(/set-back was last resolved 0 s ago/);
+    expect(world.origin.asked.map(({ method }) => method)).toStrictEqual(["HEAD"]);
+  });
+
   test("says why the origin has nothing newer, once that has said so", async () => {
     const path = manifestPath("git", "unloadable");
     await world.backfill(stock, { tag: "unloadable", pin: PIN, repositories });

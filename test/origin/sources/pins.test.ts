@@ -109,6 +109,18 @@ describe("a pin", limit, () => {
     expect(moved.resolvedAtMs).toBe(clock.nowMs);
   });
 
+  test("is stale as well where the clock was set back since, and however far", async () => {
+    const { repository, clock, open } = await prepare(onTestFinished);
+    const pins = await open();
+    await repository.commit("1");
+    await pinned(pins, MAIN);
+    const second = await repository.commit("2");
+    clock.nowMs -= 1;
+    await pinned(pins, MAIN);
+    await pins.settled();
+    expect((await pinned(pins, MAIN)).pin).toBe(second);
+  });
+
   test("is answered at once after a restart, however old", async () => {
     const { repository, clock, open } = await prepare(onTestFinished);
     const first = await repository.commit("1");
