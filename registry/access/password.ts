@@ -4,8 +4,8 @@
 import * as v from "valibot";
 
 /**
- * workerd refuses more rounds. A password takes some 50 ms of a processor with them; a secret that nobody
- * could guess anyway needs one round of SHA-256.
+ * Cloudflare refuses more rounds, though a local runtime does not. A password takes tens of milliseconds of
+ * a processor with them; a secret that nobody could guess anyway needs one round of SHA-256.
  */
 export const MAX_ITERATIONS = 100_000;
 export const MIN_ITERATIONS = 1000;
