@@ -321,7 +321,7 @@ test("what an origin has begun to send when it dies, another goes on with, from 
   const rest = await pull(path, {}, { headers });
   expect(rest.status).toBe(206);
   const whole = Buffer.concat([...arrived, await rest.bytes()]);
-  expect(whole).toStrictEqual(LARGE);
+  expect(Buffer.compare(whole, LARGE)).toBe(0);
 });
 
 describe("what one origin lacks", () => {
