@@ -2,8 +2,9 @@
 // Cache may stand before, a class since the runtime knows no other kind beside the main one.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { createApp, createIsolate } from "./app.ts";
+import { createApp } from "./app.ts";
 import { serveCachedBlob } from "./cached-blobs.ts";
+import { createIsolate } from "./create-edge.ts";
 import type { Env } from "./request/env.ts";
 import { writeLog } from "./request/log.ts";
 

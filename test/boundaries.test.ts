@@ -43,10 +43,10 @@ describe("imports", () => {
     ["registry", "itself, jose and valibot", [below("registry"), packages("jose", "valibot")]],
     [
       "edge",
-      "itself, registry, hono, jose, valibot and its runtime",
+      "itself, registry, jose, valibot and its runtime",
       [
         below("edge", "registry"),
-        packages("hono", "jose", "valibot"),
+        packages("jose", "valibot"),
         (specifier) => specifier.startsWith("cloudflare:"),
       ],
     ],
@@ -163,7 +163,7 @@ describe("one place", () => {
       /\bprocess\s*\.|\benv\s*[.[]|\{[^}\n]*\}\s*=\s*env\b|cloudflare:workers/,
     );
     expect(
-      edge.filter((path) => !/^edge\/(?:worker|app|request\/env)\.ts$/.test(path)),
+      edge.filter((path) => !/^edge\/(?:worker|app|create-edge|request\/env)\.ts$/.test(path)),
     ).toStrictEqual([]);
     expect(filesWith("registry", /\bprocess\s*\.|\benv\s*[.[]/)).toStrictEqual([]);
   });

@@ -48,7 +48,7 @@ export interface Guarding {
 export function identifyingFor(
   { memory, policy, limiter, network, told }: Guarding,
   edge: Edge,
-  url: URL,
+  url: string,
 ): Identifying | null {
   if (policy === undefined || policy.trim() === "") return null;
   const { secretKeys: keys, now, log } = edge;

@@ -36,7 +36,7 @@ export async function serveBlob(
 ): Promise<Response> {
   const local = fromMemory(edge, request, digest) ?? (await fromStorage(edge, request, digest));
   if (local !== undefined) return local;
-  const name = askedName(edge, request.headers, recipe);
+  const name = askedName(edge, recipe);
   const config = await configAgain(edge, name, digest);
   if (config !== undefined) return bytesResponse(request, digest, config.bytes);
   const asked = digestHeaders(edge.platforms, name.variant);

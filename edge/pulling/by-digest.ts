@@ -1,7 +1,6 @@
 // A pull by digest: what is kept, what was composed here lately, what can be composed again, the origin.
 
 import { manifestResponse } from "../../registry/http/content.ts";
-import { chooseVariant } from "../../registry/http/negotiation.ts";
 import { digestHeaders, recipesOf } from "../../registry/http/platforms.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { NamedRecipe } from "../../registry/naming/recipe.ts";
@@ -19,22 +18,20 @@ export async function serveDigest(
   route: ManifestRoute,
   digest: Digest,
 ): Promise<Response> {
-  const name = askedName(edge, request.headers, route.recipe);
   const manifest =
-    (await fromStorage(edge, name, digest)) ??
-    (await composedAgain(edge, name, digest)) ??
-    (await fromOrigin(edge, route.repository, name, digest));
-  return manifestResponse(request, manifest, "digest");
+    (await fromStorage(edge, route.recipe, digest)) ??
+    (await composedAgain(edge, askedName(edge, route.recipe), digest)) ??
+    (await fromOrigin(edge, route.repository, digest));
+  return manifestResponse(request, manifest, "digest", edge.trace.headers());
 }
 
-export function askedName(edge: Edge, headers: Headers, recipe: NamedRecipe): AskedName {
-  const variant = chooseVariant(headers, edge.zstd);
-  return { recipes: recipesOf(recipe, edge.platforms), variant };
+export function askedName(edge: Edge, recipe: NamedRecipe): AskedName {
+  return { recipes: recipesOf(recipe, edge.platforms), variant: edge.variant() };
 }
 
 async function fromStorage(
   edge: Edge,
-  name: AskedName,
+  recipe: NamedRecipe,
   digest: Digest,
 ): Promise<Manifest | undefined> {
   const found = await lookupManifest(edge, digest);
@@ -42,7 +39,7 @@ async function fromStorage(
   edge.trace.hit(found.tier);
   tellDigest(edge, digest);
   if (found.tier === "cache") {
-    const compose = () => composeManifest(edge, name, digest);
+    const compose = () => composeManifest(edge, askedName(edge, recipe), digest);
     noteAsked(edge, digest, compose, (composed) => keepComposed(edge, composed));
   }
   return found.manifest;
@@ -64,15 +61,10 @@ async function composedAgain(
   return composed.manifest;
 }
 
-async function fromOrigin(
-  edge: Edge,
-  repository: string,
-  { variant }: AskedName,
-  digest: Digest,
-): Promise<Manifest> {
+async function fromOrigin(edge: Edge, repository: string, digest: Digest): Promise<Manifest> {
   edge.trace.miss();
   await edge.misses.admitPull();
-  const asked = digestHeaders(edge.platforms, variant);
+  const asked = digestHeaders(edge.platforms, edge.variant());
   const { manifest } = await edge.trace.time("origin", () =>
     edge.origin.manifest(repository, { kind: "digest", digest }, asked),
   );

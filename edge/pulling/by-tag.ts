@@ -1,10 +1,9 @@
-// A pull by tag: pointer, composition, origin, in this order. A stale answer is given at once and
+// A pull by tag: what is kept, composition, origin, in this order. A stale answer is given at once and
 // refreshed behind it, so that a channel that moved never makes a user wait.
 
 import { isYounger } from "../../registry/between/age.ts";
 import { KEPT_HEADER } from "../../registry/between/keeping.ts";
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
-import { chooseVariant } from "../../registry/http/negotiation.ts";
 import {
   canonicalImage,
   originHeaders,
@@ -25,7 +24,14 @@ import { isUnknownTag, unusable } from "../origin-client/origin-error.ts";
 import type { Edge } from "../request/edge.ts";
 import { type ImageName, imageKey } from "../storage/keys.ts";
 import { lookupManifest } from "../storage/manifests.ts";
-import { healPointer, lookupPointer, removePointer, storePointer } from "../storage/pointers.ts";
+import {
+  type FoundPointer,
+  healPointer,
+  lookupPointer,
+  pointerInR2,
+  removePointer,
+  storePointer,
+} from "../storage/pointers.ts";
 import { forgetTagPins } from "../storage/tag-pins.ts";
 import { keepComposed, noteAsked, rememberComposed } from "./keeping.ts";
 import { composeKnown } from "./known-image.ts";
@@ -39,29 +45,40 @@ export async function serveTag(
   route: ManifestRoute,
   tag: Tag,
 ): Promise<Response> {
-  const variant = chooseVariant(request.headers, edge.zstd);
+  const variant = edge.variant();
   const image = wantedImage(route.recipe, edge.platforms, request.headers, variant);
   const wanted: Wanted = {
     image,
     repository: route.repository,
     name: { recipe: canonicalImage(image), tag, variant },
-    asked: originHeaders(image, edge.platforms, variant),
+    isKept: false,
   };
-  const answer =
-    (await fromPointer(edge, wanted)) ??
-    (await fromKnown(edge, wanted)) ??
-    (await fromIndex(edge, wanted)) ??
-    (await fromOrigin(edge, wanted));
-  return tagResponse(request, answer);
+  const found = await lookupPointer(edge, wanted.name);
+  const answer = found ? fromPointer(edge, wanted, found) : await elsewhere(edge, wanted, found);
+  return manifestResponse(request, answer.manifest, "tag", headersOf(edge, answer));
 }
 
-/** One pull: what is wanted, where it is kept here, and how the origin is asked for it. */
+/**
+ * What can be composed is composed before R2 is asked for what KV does not know: of what is asked for the
+ * first time, which is most of it, neither has a pointer.
+ */
+async function elsewhere(edge: Edge, wanted: Wanted, found: null | undefined): Promise<Answer> {
+  return (
+    (await fromKnown(edge, wanted)) ??
+    (found === null ? await fromR2(edge, wanted) : undefined) ??
+    (await fromIndex(edge, wanted)) ??
+    (await fromOrigin(edge, wanted))
+  );
+}
+
+/** One pull: what is wanted, and where it is kept here. */
 interface Wanted {
   readonly image: WantedImage;
   /** As the client spelled it. */
   readonly repository: string;
   readonly name: ImageName;
-  readonly asked: AskedHeaders;
+  /** What is kept here is to be replaced by what is newer, which the origin else gives once it is pulled again. */
+  readonly isKept: boolean;
 }
 
 interface Answer {
@@ -73,17 +90,20 @@ interface Answer {
   readonly omitted: string | undefined;
 }
 
-async function fromPointer(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
-  const { name } = wanted;
-  const found = await lookupPointer(edge, name);
-  if (found === undefined) return undefined;
-  const { pointer, tier } = found;
+function fromPointer(edge: Edge, wanted: Wanted, { pointer, tier }: FoundPointer): Answer {
+  const { manifest, pin, packing, omitted, resolvedAtMs } = pointer;
   edge.trace.hit(tier);
-  edge.memory.store(pointer.manifest);
+  if (tier !== "memory") edge.memory.store(manifest);
   const recipes = wantedRecipes(wanted.image);
-  tellTag(edge, name, { ...pointer, recipes, manifests: [pointer.manifest.digest] });
-  if (tier === "r2") edge.later("fill kv", () => healPointer(edge, name, pointer));
-  return { ...pointer, warning: refreshStale(edge, kept(wanted), pointer.resolvedAtMs, true) };
+  tellTag(edge, wanted.name, { ...pointer, recipes, manifests: [manifest.digest] });
+  if (tier === "r2") edge.later("fill kv", () => healPointer(edge, wanted.name, pointer));
+  const warning = refreshStale(edge, kept(wanted), resolvedAtMs, true);
+  return { manifest, pin, packing, omitted, warning };
+}
+
+async function fromR2(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
+  const found = await pointerInR2(edge, wanted.name);
+  return found && fromPointer(edge, wanted, found);
 }
 
 async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined> {
@@ -117,7 +137,9 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const { image, name } = wanted;
   if (image.kind !== "first") return undefined;
   const recipe = canonicalImage({ ...image, kind: "index" });
-  const index = (await lookupPointer(edge, { ...name, recipe }))?.pointer;
+  const indexName = { ...name, recipe };
+  const pointed = await lookupPointer(edge, indexName);
+  const index = (pointed === null ? await pointerInR2(edge, indexName) : pointed)?.pointer;
   const [first] = index === undefined ? [] : manifestsOf(index.manifest.bytes);
   const found = first === undefined ? undefined : await lookupManifest(edge, first);
   if (index === undefined || found === undefined) return undefined;
@@ -132,12 +154,13 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
 /**
  * HEAD asks for the bytes too: only what was hashed is answered, and the GET that follows is fast.
  */
-async function fromOrigin(edge: Edge, { image, repository, name, asked }: Wanted): Promise<Answer> {
+async function fromOrigin(edge: Edge, wanted: Wanted): Promise<Answer> {
+  const { image, repository, name } = wanted;
   edge.trace.miss();
   await edge.misses.admitPull();
   const reference = { kind: "tag", tag: name.tag } as const;
   const answer = await edge.trace.time("origin", () =>
-    edge.origin.manifest(repository, reference, asked),
+    edge.origin.manifest(repository, reference, asked(edge, wanted)),
   );
   if (isIndexType(answer.manifest.mediaType) && image.kind !== "index") {
     throw unusable("an index where one manifest was asked for");
@@ -174,9 +197,14 @@ function staleness(
   return staleWarning(`${tag} was last resolved ${age} ago; it is being refreshed`);
 }
 
-/** What is kept here is to be replaced by what is newer, which the origin else gives once it is pulled again. */
 function kept(wanted: Wanted): Wanted {
-  return { ...wanted, asked: { ...wanted.asked, [KEPT_HEADER]: "1" } };
+  return { ...wanted, isKept: true };
+}
+
+/** How the origin is asked for it. */
+function asked(edge: Edge, { image, name, isKept }: Wanted): AskedHeaders {
+  const headers = originHeaders(image, edge.platforms, name.variant);
+  return isKept ? { ...headers, [KEPT_HEADER]: "1" } : headers;
 }
 
 function refreshBehind(edge: Edge, wanted: Wanted): void {
@@ -185,14 +213,11 @@ function refreshBehind(edge: Edge, wanted: Wanted): void {
   edge.later("refresh", () => refresh(edge, wanted, key));
 }
 
-async function refresh(
-  edge: Edge,
-  { repository, name, asked }: Wanted,
-  key: string,
-): Promise<void> {
+async function refresh(edge: Edge, wanted: Wanted, key: string): Promise<void> {
+  const { repository, name } = wanted;
   let warning: string | undefined;
   try {
-    warning = await edge.origin.refresh(repository, name.tag, asked);
+    warning = await edge.origin.refresh(repository, name.tag, asked(edge, wanted));
   } catch (error) {
     if (!isUnknownTag(error)) throw error;
     edge.log({ level: "info", event: "tag forgotten", tag: name.tag });
@@ -204,12 +229,12 @@ async function refresh(
   }
 }
 
-function tagResponse(request: Request, answer: Answer): Response {
-  const response = manifestResponse(request, answer.manifest, "tag");
-  const { headers } = response;
-  if (answer.pin !== undefined) headers.set(PIN_HEADER, answer.pin);
-  if (answer.packing !== undefined) headers.set(PACKING_HEADER, answer.packing);
-  if (answer.warning !== undefined) headers.set("Warning", answer.warning);
-  if (answer.omitted !== undefined) headers.set(OMITTED_HEADER, answer.omitted);
-  return response;
+function headersOf(edge: Edge, { pin, packing, warning, omitted }: Answer) {
+  return {
+    ...edge.trace.headers(),
+    ...(pin !== undefined && { [PIN_HEADER]: pin }),
+    ...(packing !== undefined && { [PACKING_HEADER]: packing }),
+    ...(warning !== undefined && { Warning: warning }),
+    ...(omitted !== undefined && { [OMITTED_HEADER]: omitted }),
+  };
 }

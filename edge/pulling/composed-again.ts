@@ -10,8 +10,14 @@ import type { Digest } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { Recipe } from "../../registry/naming/recipe.ts";
 import type { Edge } from "../request/edge.ts";
-import { type Composition, composeEach, compositionOf, type PlatformImage } from "./known-image.ts";
-import { knownNames, knownPins } from "./known-parts.ts";
+import {
+  type Composition,
+  composeEach,
+  compositionOf,
+  type PlatformImage,
+  packed,
+} from "./known-image.ts";
+import { knownNames, knownPins, knownRecords } from "./known-parts.ts";
 
 /** Of MAX_LATEST_PINS: looked at before all the others, since they are nearly always enough. */
 const NEWEST_PINS = 4;
@@ -90,7 +96,13 @@ export async function* possibilities(
   const pins = latest.pins.map(({ pin }) => pin);
   const tried = new Set<string>();
   for (const some of [pins.slice(0, NEWEST_PINS), pins.slice(NEWEST_PINS)]) {
-    for (const [place, named] of (await knownNames(edge, recipes, some)).entries()) {
+    const all = await knownNames(edge, recipes, some);
+    const wanted = new Set(variants.map((variant) => packings[VARIANT_TYPES[variant].form]));
+    await knownRecords(
+      edge,
+      [...wanted].flatMap((packing) => all.flatMap((named) => packed(named, packing))),
+    );
+    for (const [place, named] of all.entries()) {
       const pin = some[place];
       const what = JSON.stringify(named);
       if (pin === undefined || tried.has(what) || named.every((image) => image === undefined))

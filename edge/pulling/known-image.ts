@@ -12,7 +12,13 @@ import type { Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
-import { type KnownPins, knownNames, knownPins, knownRecords } from "./known-parts.ts";
+import {
+  type KnownPins,
+  knownNames,
+  knownPins,
+  knownRecords,
+  type PackedImage,
+} from "./known-parts.ts";
 
 export interface PlatformImage extends ComposedImage {
   readonly recipe: Recipe;
@@ -47,16 +53,36 @@ export async function composeKnown(
   tag: Tag,
   variant: Variant,
 ): Promise<KnownImage | undefined> {
-  for (const candidate of await candidates(edge, tag, variant)) {
-    const { resolved, packing } = candidate;
-    const [named = []] = await knownNames(edge, recipes, [resolved.pin]);
-    const images = await composeEach(edge, named, packing, variant);
-    const composed = images.filter((image) => image !== undefined);
-    if (composed.length === recipes.length) {
-      return { ...(await compositionOf(composed, variant)), ...candidate };
+  const [newest, ...others] = await candidates(edge, tag, variant);
+  if (newest === undefined) return undefined;
+  // Nearly always the first has it; what all the others take is read together.
+  for (const some of [[newest], others]) {
+    const named = await knownNames(
+      edge,
+      recipes,
+      some.map(({ resolved }) => resolved.pin),
+    );
+    await knownRecords(
+      edge,
+      some.flatMap(({ packing }, index) => packed(named[index] ?? [], packing)),
+    );
+    for (const [index, candidate] of some.entries()) {
+      const images = await composeEach(edge, named[index] ?? [], candidate.packing, variant);
+      const composed = images.filter((image) => image !== undefined);
+      if (composed.length === recipes.length) {
+        return { ...(await compositionOf(composed, variant)), ...candidate };
+      }
     }
   }
   return undefined;
+}
+
+/** What of it is known by name. */
+export function packed(
+  named: readonly (CanonicalImage | undefined)[],
+  packing: PackingId,
+): readonly PackedImage[] {
+  return named.flatMap((image) => (image === undefined ? [] : [{ image, packing }]));
 }
 
 /** One for each of what is named, undefined where that is unknown or the origin must join layers first. */
@@ -66,17 +92,15 @@ export async function composeEach(
   packing: PackingId,
   variant: Variant,
 ): Promise<readonly (PlatformImage | undefined)[]> {
-  const gathered = await Promise.all(
-    named.map(async (image) => {
-      const records = image && (await knownRecords(edge, image, packing));
-      return records && { ...image, records };
-    }),
-  );
+  const known = packed(named, packing);
+  const records = await knownRecords(edge, known);
+  const recordsOf = new Map(known.map(({ image }, index) => [image, records[index]]));
   return edge.trace.time("compose", () =>
     Promise.all(
-      gathered.map(async (each) => {
-        if (each === undefined) return undefined;
-        const { recipe, ingredients, records } = each;
+      named.map(async (image) => {
+        const records = image && recordsOf.get(image);
+        if (image === undefined || records === undefined) return undefined;
+        const { recipe, ingredients } = image;
         const composed = await compose(recipe, ingredients, records, variant);
         return composed.kind === "image" ? { recipe, ...composed.image } : undefined;
       }),

@@ -3,7 +3,6 @@
 // names a missing layer.
 
 import type { TagPins } from "../../registry/between/tag-pins.ts";
-import { parseJson } from "../../registry/http/json.ts";
 import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
 import { parseFound } from "../../registry/image/lookup.ts";
 import { partsOf } from "../../registry/image/part.ts";
@@ -16,13 +15,9 @@ import type { Pin } from "../../registry/naming/pin.ts";
 import { namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Edge } from "../request/edge.ts";
-import { readDocument } from "../storage/document.ts";
+import { readDocuments } from "../storage/document-reads.ts";
 import { kvKey } from "../storage/keys.ts";
-import { parseTagPins } from "../storage/tag-pins.ts";
-import { attemptKv } from "../storage/tiers.ts";
-
-/** KV's limit on one bulk read. */
-const MAX_KEYS_PER_READ = 100;
+import { readTagPins } from "../storage/tag-pins.ts";
 
 export interface KnownPins {
   /** Of all tags, those that came last. */
@@ -32,10 +27,7 @@ export interface KnownPins {
 
 export async function knownPins(edge: Edge, tag: Tag | null): Promise<KnownPins> {
   const ownKey = tag === null ? [] : [kvKey.tagPins(tag)];
-  const keys = [kvKey.latestPins, ...ownKey];
-  // As text, for one that is damaged must not take the other with it.
-  const known = await attemptKv(edge, () => edge.kv.get(keys, "text"));
-  const [latest, own] = keys.map((key) => parseTagPins(parseJson(known?.get(key) ?? "")));
+  const [latest, own] = await readTagPins(edge, [kvKey.latestPins, ...ownKey]);
   return { latest, own };
 }
 
@@ -45,13 +37,9 @@ export async function areNamesKnown(
   recipes: readonly Recipe[],
   tag: Tag,
 ): Promise<boolean> {
-  const json = await attemptKv(edge, () => edge.kv.get(kvKey.tagPins(tag), "json"));
-  const pins = parseTagPins(json)?.pins ?? [];
-  const known = await knownNames(
-    edge,
-    recipes,
-    pins.map(({ pin }) => pin),
-  );
+  const [own] = await readTagPins(edge, [kvKey.tagPins(tag)]);
+  const pins = (own?.pins ?? []).map(({ pin }) => pin);
+  const known = await knownNames(edge, recipes, pins);
   return known.flat().some((each) => each !== undefined);
 }
 
@@ -65,11 +53,12 @@ export async function knownNames(
   pins: readonly Pin[],
 ): Promise<readonly (readonly (CanonicalImage | undefined)[])[]> {
   const keys = pins.flatMap((pin) => recipes.flatMap((recipe) => lookupKeys(recipe, pin)));
-  const json = await readJson(edge, [...new Set(keys)]);
+  const known = await readDocuments(edge, edge.lookups, keys, parseFound);
   return pins.map((pin) =>
     recipes.map((recipe) => {
-      const found = parseAll(json, lookupKeys(recipe, pin), parseFound);
-      const asked = namesOf(recipe).flatMap((name, index) => {
+      const names = namesOf(recipe);
+      const found = allOf(known, lookupKeys(recipe, pin));
+      const asked = names.flatMap((name, index) => {
         const lookup = found?.[index];
         return lookup === undefined ? [] : [{ name, found: lookup }];
       });
@@ -78,14 +67,27 @@ export async function knownNames(
   );
 }
 
-/** The records of all its parts in a packing; undefined as soon as one of them is unknown. */
+/** An image whose parts are wanted in a packing. */
+export interface PackedImage {
+  readonly image: CanonicalImage;
+  readonly packing: PackingId;
+}
+
+/**
+ * The records of all parts of each image; undefined where one of them is unknown. All are read at once,
+ * and remembered: what an image may be is read together, and composed one after another.
+ */
 export async function knownRecords(
   edge: Edge,
-  { ingredients }: CanonicalImage,
-  packing: PackingId,
-): Promise<readonly PackageRecord[] | undefined> {
-  const keys = await Promise.all(partsOf(ingredients).map((part) => kvKey.record(part, packing)));
-  return parseAll(await readJson(edge, keys), keys, parsePackageRecord);
+  images: readonly PackedImage[],
+): Promise<readonly (readonly PackageRecord[] | undefined)[]> {
+  const keys = await Promise.all(
+    images.map(({ image, packing }) =>
+      Promise.all(partsOf(image.ingredients).map((part) => kvKey.record(part, packing))),
+    ),
+  );
+  const known = await readDocuments(edge, edge.records, keys.flat(), parsePackageRecord);
+  return keys.map((own) => allOf(known, own));
 }
 
 function lookupKeys(recipe: Recipe, pin: Pin): readonly string[] {
@@ -93,41 +95,11 @@ function lookupKeys(recipe: Recipe, pin: Pin): readonly string[] {
   return namesOf(recipe).map((name) => kvKey.lookup(pin, system, name));
 }
 
-/** Empty where KV says nothing. */
-async function readJson(
-  edge: Edge,
+/** The values of all keys in their order; undefined if one is absent. */
+function allOf<Value>(
+  known: ReadonlyMap<string, Value>,
   keys: readonly string[],
-): Promise<ReadonlyMap<string, unknown>> {
-  const slices = Array.from({ length: Math.ceil(keys.length / MAX_KEYS_PER_READ) }, (_, index) =>
-    keys.slice(index * MAX_KEYS_PER_READ, (index + 1) * MAX_KEYS_PER_READ),
-  );
-  const maps = await attemptKv(edge, () =>
-    Promise.all(slices.map((slice) => edge.kv.getWithMetadata(slice, "text"))),
-  );
-  const documents = (maps ?? []).flatMap((map) => [...map]);
-  return new Map(
-    await Promise.all(
-      documents.map(async ([key, found]) => {
-        // Unlike what their types say, a local KV gives null for what it has not.
-        const text = found?.value ?? null;
-        const json = text === null ? null : await readDocument(edge, key, text, found.metadata);
-        return [key, json] as const;
-      }),
-    ),
-  );
-}
-
-/** The values of all keys in their order; undefined if one is absent or not what it should be. */
-function parseAll<Value>(
-  json: ReadonlyMap<string, unknown>,
-  keys: readonly string[],
-  parse: (json: unknown) => Value | undefined,
 ): readonly Value[] | undefined {
-  const values: Value[] = [];
-  for (const key of keys) {
-    const value = parse(json.get(key));
-    if (value === undefined) return undefined;
-    values.push(value);
-  }
-  return values;
+  const values = keys.flatMap((key) => known.get(key) ?? []);
+  return values.length === keys.length ? values : undefined;
 }

@@ -1,12 +1,17 @@
 // What the code below the boundary works with: one request's view of storage, origin and clock.
 
+import type { TagPins } from "../../registry/between/tag-pins.ts";
 import type { SecretKey } from "../../registry/between/token.ts";
-import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
+import type { Found } from "../../registry/image/lookup.ts";
+import type { PackageRecord } from "../../registry/image/record.ts";
+import type { Variant } from "../../registry/image/variant.ts";
 import type { BlobFlights } from "../isolate/blob-flights.ts";
+import type { BriefMemory } from "../isolate/brief-memory.ts";
 import type { Document, DocumentMemory } from "../isolate/document-memory.ts";
 import type { FillClaims } from "../isolate/fill-claims.ts";
 import type { Manifest } from "../isolate/manifest.ts";
+import type { Pointer } from "../isolate/pointer.ts";
 import type { PullsToTell } from "../isolate/pulls-to-tell.ts";
 import type { Refreshes } from "../isolate/refresh-claims.ts";
 import type { SeenOnce } from "../isolate/seen-once.ts";
@@ -23,6 +28,13 @@ export interface LogLine {
   readonly [fact: string]: unknown;
 }
 
+/** What one request has read of lookups and records, of which it may read so many times. */
+export interface DocumentReads {
+  left: number;
+  /** Keys under which KV had nothing of use. */
+  readonly absent: Set<string>;
+}
+
 export interface Edge {
   readonly kv: KVNamespace;
   readonly r2: R2Bucket;
@@ -32,6 +44,10 @@ export interface Edge {
   /** Under which the location's cache has what this deployment put there. */
   readonly host: string;
   readonly memory: DocumentMemory<Manifest>;
+  readonly pointers: BriefMemory<Pointer>;
+  readonly pins: BriefMemory<TagPins>;
+  readonly lookups: BriefMemory<Found>;
+  readonly records: BriefMemory<PackageRecord>;
   /** Those composed here. */
   readonly configs: DocumentMemory<Document>;
   readonly seen: SeenOnce;
@@ -45,17 +61,21 @@ export interface Edge {
   /** Empty without a secret: then nothing is ingested. */
   readonly secretKeys: readonly SecretKey[];
   readonly pinFreshMs: number;
+  /** For how long a tag's pointer and pins are believed without a look. */
+  readonly pointerMemoryMs: number;
   /** What a name without a platform is answered for. */
   readonly platforms: Platforms;
-  readonly zstd: ZstdUse;
   /** Clients are sent there for blobs, to anyone's own place, which looks at no right. */
   readonly blobsUrl: string | undefined;
+  /** The form that this client is given by tag. */
+  readonly variant: () => Variant;
   readonly logsPulls: boolean;
   readonly now: () => number;
   readonly trace: Trace;
   readonly misses: MissLimit;
   readonly keeps: KeepLimit;
-  /** Work behind the answer. It may be cut short, so nothing may depend on it. */
+  readonly reads: DocumentReads;
+  /** Work that begins once there is an answer. It may be cut short, so nothing may depend on it. */
   readonly later: (event: string, work: () => Promise<unknown>) => void;
   readonly log: (line: LogLine) => void;
 }

@@ -14,6 +14,7 @@ export interface Env {
   readonly ORIGIN_URLS?: string;
   readonly NIXPORT_SECRET?: string;
   readonly PIN_FRESH_SECONDS?: string;
+  readonly POINTER_MEMORY_SECONDS?: string;
   readonly ORIGIN_WAIT_SECONDS?: string;
   readonly PLATFORMS?: string;
   readonly NIXPORT_ZSTD?: string;
@@ -29,6 +30,7 @@ export interface Settings {
   readonly originUrls: readonly string[];
   readonly secretKeys: readonly SecretKey[];
   readonly pinFreshMs: number;
+  readonly pointerMemoryMs: number;
   readonly originWaitMs: number;
   readonly platforms: Platforms;
   readonly zstd: ZstdUse;
@@ -45,6 +47,8 @@ export interface Settings {
 }
 
 const DEFAULT_PIN_FRESH_SECONDS = 300;
+/** A hot tag is asked for many times in this time, and what moved it has taken longer. */
+const DEFAULT_POINTER_MEMORY_SECONDS = 5;
 /** As long as an origin lets a build take, and a minute for what comes before it and after. */
 const DEFAULT_ORIGIN_WAIT_SECONDS = 660;
 const DEFAULT_PLATFORMS: Platforms = ["amd64"];
@@ -67,6 +71,11 @@ export function readSettings(env: Env): Settings {
     "PIN_FRESH_SECONDS",
     PIN_FRESH_SECONDS,
     DEFAULT_PIN_FRESH_SECONDS,
+  );
+  const pointerMemoryMs = milliseconds(
+    "POINTER_MEMORY_SECONDS",
+    env.POINTER_MEMORY_SECONDS,
+    DEFAULT_POINTER_MEMORY_SECONDS,
   );
   const originWaitMs = milliseconds(
     "ORIGIN_WAIT_SECONDS",
@@ -95,6 +104,7 @@ export function readSettings(env: Env): Settings {
     originUrls,
     secretKeys: typeof keys === "string" ? [] : keys,
     pinFreshMs,
+    pointerMemoryMs,
     originWaitMs,
     platforms: platforms ?? DEFAULT_PLATFORMS,
     // A form that everybody reads is the safe reading of a word that nobody knows.

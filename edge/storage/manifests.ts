@@ -44,7 +44,7 @@ export async function lookupManifest(
       return manifest && { manifest, tier: "r2" };
     },
   );
-  if (found === undefined) return undefined;
+  if (!found) return undefined;
   edge.memory.store(found.manifest);
   if (found.tier === "r2") edge.later("fill kv", () => putInKv(edge, found.manifest));
   return found;

@@ -1,29 +1,20 @@
 // Pointers: what a recipe and tag led to, for one variant, with the manifest itself inlined, so that
-// a pull by tag is one read. R2 decides which of two pointers is newer; KV holds a copy.
+// a pull by tag is one read. R2 decides which of two pointers is newer; KV holds a copy, and the isolate
+// remembers it for some seconds.
 
 import * as v from "valibot";
 import { omittedSchema } from "../../registry/image/image-index.ts";
-import { digestSchema, type PackingId, packingIdSchema } from "../../registry/image/record.ts";
-import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
-import type { Manifest } from "../isolate/manifest.ts";
+import { digestSchema, packingIdSchema } from "../../registry/image/record.ts";
+import { parsePin, pinSchema } from "../../registry/naming/pin.ts";
 import { verifyManifest } from "../isolate/manifest.ts";
+import type { Pointer } from "../isolate/pointer.ts";
 import type { Edge } from "../request/edge.ts";
-import { type ImageName, kvKey, r2Key } from "./keys.ts";
+import { type ImageName, imageKey, kvKey, r2Key } from "./keys.ts";
 import { attempt, kvThenR2 } from "./tiers.ts";
-
-export interface Pointer {
-  readonly manifest: Manifest;
-  readonly pin: Pin;
-  /** Unknown of pointers stored by an earlier version. */
-  readonly packing: PackingId | undefined;
-  readonly resolvedAtMs: number;
-  /** The platforms that an index lacks, as the header says them. */
-  readonly omitted: string | undefined;
-}
 
 export interface FoundPointer {
   readonly pointer: Pointer;
-  readonly tier: "kv" | "r2";
+  readonly tier: "memory" | "kv" | "r2";
 }
 
 /** How long one location may answer with a pointer that has moved elsewhere. */
@@ -41,27 +32,51 @@ const factsSchema = v.object({
   omitted: v.optional(omittedSchema),
 });
 
+/** Null where KV has none: R2 has not been asked then, and may have one. */
 export async function lookupPointer(
   edge: Edge,
   name: ImageName,
-): Promise<FoundPointer | undefined> {
-  return kvThenR2<FoundPointer>(
+): Promise<FoundPointer | null | undefined> {
+  const remembered = edge.pointers.lookup(imageKey(name), edge.now());
+  if (remembered !== undefined) return { pointer: remembered, tier: "memory" };
+  const found = await kvThenR2<FoundPointer>(
     edge,
     async () => {
       const { value, metadata } = await edge.kv.getWithMetadata(await kvKey.pointer(name), {
         type: "arrayBuffer",
         cacheTtl: KV_TTL_SECONDS,
       });
-      const pointer =
-        value === null ? undefined : await parsePointer(new Uint8Array(value), metadata);
+      if (value === null) return null;
+      const pointer = await parsePointer(new Uint8Array(value), metadata);
       return pointer && { pointer, tier: "kv" };
     },
-    async () => {
-      const object = await edge.r2.get(await r2Key.pointer(name));
-      const pointer = object === null ? undefined : await parseObject(object);
-      return pointer && { pointer, tier: "r2" };
-    },
+    () => readR2(edge, name),
   );
+  if (found) remember(edge, name, found.pointer);
+  return found;
+}
+
+/** Where KV had none. */
+export async function pointerInR2(edge: Edge, name: ImageName): Promise<FoundPointer | undefined> {
+  const found = await attempt(edge, "r2", () => readR2(edge, name));
+  if (found !== undefined) remember(edge, name, found.pointer);
+  return found;
+}
+
+async function readR2(edge: Edge, name: ImageName): Promise<FoundPointer | undefined> {
+  const object = await edge.r2.get(await r2Key.pointer(name));
+  const pointer = object === null ? undefined : await parseObject(object);
+  return pointer && { pointer, tier: "r2" };
+}
+
+/** For no longer than it counts as fresh: what replaces one that is stale is to be seen at once. */
+function remember(edge: Edge, name: ImageName, pointer: Pointer): void {
+  const nowMs = edge.now();
+  const staleMs =
+    parsePin(name.tag) === undefined ? pointer.resolvedAtMs + edge.pinFreshMs : Infinity;
+  const untilMs = Math.min(nowMs + edge.pointerMemoryMs, staleMs);
+  const sizeBytes = pointer.manifest.bytes.length;
+  edge.pointers.store(imageKey(name), pointer, { sizeBytes, untilMs });
 }
 
 /**
@@ -97,6 +112,7 @@ function isNewer(stored: Pointer, told: Pointer, nowMs: number): boolean {
 
 /** R2 first, from which KV would be healed. */
 export async function removePointer(edge: Edge, name: ImageName): Promise<void> {
+  edge.pointers.forget(imageKey(name));
   await edge.r2.delete(await r2Key.pointer(name));
   await edge.kv.delete(await kvKey.pointer(name));
 }
@@ -107,6 +123,7 @@ export async function healPointer(edge: Edge, name: ImageName, pointer: Pointer)
 }
 
 async function copyToKv(edge: Edge, name: ImageName, pointer: Pointer): Promise<void> {
+  edge.pointers.forget(imageKey(name));
   await edge.kv.put(await kvKey.pointer(name), pointer.manifest.bytes, {
     metadata: factsOf(pointer),
   });

@@ -14,8 +14,29 @@ import type { Pin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Edge } from "../request/edge.ts";
 import { kvKey, r2Key } from "./keys.ts";
+import { attemptKv } from "./tiers.ts";
 
 const MAX_WRITE_ATTEMPTS = 5;
+
+/** At once, in the order of their keys; a moment old where this isolate has read them lately. */
+export async function readTagPins(
+  edge: Edge,
+  keys: readonly string[],
+): Promise<readonly (TagPins | undefined)[]> {
+  const remembered = keys.map((key) => edge.pins.lookup(key, edge.now()));
+  if (remembered.every((each) => each !== undefined)) return remembered;
+  const texts = await attemptKv(edge, () => edge.kv.get([...keys], "text"));
+  return keys.map((key) => {
+    const text = texts?.get(key) ?? null;
+    const pins = text === null ? undefined : parseTagPins(parseJson(text));
+    if (text !== null && pins !== undefined) {
+      const staleMs = newestMs(pins) + edge.pinFreshMs;
+      const untilMs = Math.min(edge.now() + edge.pointerMemoryMs, staleMs);
+      edge.pins.store(key, pins, { sizeBytes: text.length, untilMs });
+    }
+    return pins;
+  });
+}
 
 /**
  * Both for the tag and among the latest of all tags, where images of a commit find packings, and what
@@ -27,6 +48,7 @@ export async function storeTagPins(edge: Edge, tag: Tag, told: TagPins): Promise
     { r2: r2Key.latestPins, kv: kvKey.latestPins, most: MAX_LATEST_PINS },
   ]) {
     await copyToKv(edge, key.kv, await mergeInR2(edge, key.r2, told, key.most));
+    edge.pins.forget(key.kv);
   }
 }
 
@@ -34,6 +56,7 @@ export async function storeTagPins(edge: Edge, tag: Tag, told: TagPins): Promise
 export async function forgetTagPins(edge: Edge, tag: Tag): Promise<void> {
   await edge.r2.delete(r2Key.tagPins(tag));
   await edge.kv.delete(kvKey.tagPins(tag));
+  edge.pins.forget(kvKey.tagPins(tag));
 }
 
 async function mergeInR2(edge: Edge, key: string, told: TagPins, most: number): Promise<TagPins> {

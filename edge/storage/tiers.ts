@@ -46,12 +46,13 @@ export async function attemptKv<Result>(
 /**
  * KV first, R2 where KV has nothing, fails or is slow. R2 is strongly consistent, so what it says it
  * does not have is not there, whatever KV would have said in the end; what it fails to say, KV may.
+ * Null is for the caller to settle: KV has nothing, which may not be the last word.
  */
 export async function kvThenR2<Found>(
   edge: Edge,
-  fromKv: () => Promise<Found | undefined>,
+  fromKv: () => Promise<Found | null | undefined>,
   fromR2: () => Promise<Found | undefined>,
-): Promise<Found | undefined> {
+): Promise<Found | null | undefined> {
   const kv = attempt(edge, "kv", fromKv);
   const early = await within(KV_PATIENCE_MS, kv);
   if (early !== undefined && early !== "slow") return early;

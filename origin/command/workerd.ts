@@ -28,6 +28,7 @@ export interface EdgeOptions {
   readonly originUrls?: readonly string[];
   readonly secret: string;
   readonly pinFreshSeconds?: number;
+  readonly pointerMemorySeconds?: number;
   readonly originWaitSeconds?: number;
   readonly platforms?: Platforms;
   readonly zstd?: ZstdUse;
@@ -81,6 +82,9 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       NIXPORT_SECRET: options.secret,
       ...(options.pinFreshSeconds !== undefined && {
         PIN_FRESH_SECONDS: String(options.pinFreshSeconds),
+      }),
+      ...(options.pointerMemorySeconds !== undefined && {
+        POINTER_MEMORY_SECONDS: String(options.pointerMemorySeconds),
       }),
       ...(options.originWaitSeconds !== undefined && {
         ORIGIN_WAIT_SECONDS: String(options.originWaitSeconds),

@@ -49,25 +49,34 @@ const DECIDING = ["Accept", "User-Agent", VARIANT_HEADER, PLATFORMS_HEADER].join
 /** What of a request decides its answer. */
 export type Asking = Pick<Request, "method" | "headers">;
 
-/** A manifest, whole or 304: no client asks for a part of one. Callers add headers of their own. */
+/**
+ * A manifest, whole or 304: no client asks for a part of one. `also` are headers of the caller's own. All
+ * are given at once: in a Worker each call of a Headers object costs as much as the rest of a warm answer.
+ */
 export function manifestResponse(
   request: Asking,
   { digest, mediaType, bytes }: ManifestContent,
   by: "tag" | "digest",
+  also: Readonly<Record<string, string>> = {},
 ): Response {
-  const headers = contentHeaders(digest, by === "tag" ? VOLATILE : IMMUTABLE);
-  headers.set("ETag", `"${digest}"`);
-  if (by === "tag") headers.set("Vary", DECIDING);
+  const headers = {
+    ...said(digest, by === "tag" ? VOLATILE : IMMUTABLE),
+    ETag: `"${digest}"`,
+    ...(by === "tag" && { Vary: DECIDING }),
+    ...also,
+  };
   const settled = settledBy(request.headers, digest);
   if (settled !== null) {
-    if (settled === 412) tellFailure(headers);
-    return new Response(null, { status: settled, headers });
+    const failed = new Headers(headers);
+    if (settled === 412) tellFailure(failed);
+    return new Response(null, { status: settled, headers: failed });
   }
-  headers.set("Content-Type", mediaType);
-  headers.set("Content-Length", String(bytes.length));
   // Never of shared memory, which is all that the type of a body leaves out.
   const body = request.method === "HEAD" ? null : (bytes as Uint8Array<ArrayBuffer>);
-  return new Response(body, { headers });
+  const length = String(bytes.length);
+  return new Response(body, {
+    headers: { ...headers, "Content-Type": mediaType, "Content-Length": length },
+  });
 }
 
 /** A blob, or what ranges ask for of it (RFC 9110 §14). */
@@ -170,13 +179,17 @@ function tellBody(headers: Headers, type: string, sizeBytes: number): void {
 }
 
 function contentHeaders(digest: Digest, cacheControl: string): Headers {
-  return new Headers({
+  return new Headers(said(digest, cacheControl));
+}
+
+function said(digest: Digest, cacheControl: string): Readonly<Record<string, string>> {
+  return {
     "Docker-Content-Digest": digest,
     "Docker-Distribution-API-Version": "registry/2.0",
     "Cache-Control": cacheControl,
     // Layers are bytes to be stored, never a page to be shown.
     "X-Content-Type-Options": "nosniff",
-  });
+  };
 }
 
 /** A body would have to be the registry's JSON, whose codes have no word for it. */

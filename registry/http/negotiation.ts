@@ -27,6 +27,11 @@ export function chooseVariant(headers: Headers, zstd: ZstdUse): Variant {
   return zstd === "known" && readsZstd(headers) ? "oci-zstd" : "oci-gzip";
 }
 
+/** All that `chooseVariant` looks at, as one text: requests that say the same are given the same. */
+export function variantWords(headers: Headers): string {
+  return ["User-Agent", "Accept", VARIANT_HEADER].map((name) => headers.get(name)).join("\n");
+}
+
 /** Whether a client of a variant takes several platforms' manifests in one index. */
 export function takesIndex(headers: Headers, variant: Variant): boolean {
   return accepts(parseAccept(headers.get("Accept")), VARIANT_TYPES[variant].index);

@@ -43,6 +43,8 @@ export interface Controls {
 
 export const CONTROLS_HEADER = "Test-Controls";
 export const OPERATIONS_HEADER = "Test-Operations";
+/** The same with those of the location's cache, before the answer and in all. */
+export const SUBREQUESTS_HEADER = "Test-Subrequests";
 /** What that work asks of the origin. */
 export const BEHIND_PATH = "/behind";
 /** How it is told. */

@@ -2,7 +2,8 @@
 // makes bindings fail or hang; a header of the answer says which operations it took. JavaScript,
 // because it runs in workerd while everything around it is type-checked for Node.
 
-import { createApp, createIsolate } from "../../edge/app.ts";
+import { createApp } from "../../edge/app.ts";
+import { createIsolate } from "../../edge/create-edge.ts";
 import { writeLog } from "../../edge/request/log.ts";
 import { holdOf } from "../../registry/http/hold.ts";
 import {
@@ -11,6 +12,7 @@ import {
   NOW_MS,
   OPERATIONS_HEADER,
   R2_ANSWERED_PATH,
+  SUBREQUESTS_HEADER,
 } from "./controls.ts";
 
 export { CachedBlobs } from "../../edge/worker.ts";
@@ -24,6 +26,7 @@ export default {
     const headers = new Headers(request.headers);
     headers.delete(CONTROLS_HEADER);
     const operations = {};
+    const cached = {};
     const askedR2 = Promise.withResolvers();
     const behind = [];
     const url = new URL(request.url);
@@ -32,8 +35,7 @@ export default {
       isolate: controls.coldMemory ? createIsolate() : isolateOf(controls.isolate ?? ""),
       now: () => controls.nowMs ?? NOW_MS,
       log: writeLog,
-      ...(controls.forgetfulCache && { cache: FORGETFUL }),
-      ...(controls.copies && { cache: damaging(controls.copies) }),
+      openCache: () => watch("cache", cacheOf(controls), {}, cached),
       holdOf: (client) => scaled(holdOf(client), controls.secondMs ?? 1000),
       originDeadlinesMs: {
         manifestMs: controls.deadlineMs ?? 20_000,
@@ -61,9 +63,14 @@ export default {
       },
     );
     const answer = new Response(response.body, response);
+    const before = { ...operations, ...cached };
     // So that a test sees what was done behind an answer without waiting for some time.
     if (!controls.unsettled) await Promise.all(behind);
     answer.headers.set(OPERATIONS_HEADER, JSON.stringify(operations));
+    answer.headers.set(
+      SUBREQUESTS_HEADER,
+      JSON.stringify({ before, all: { ...operations, ...cached } }),
+    );
     return answer;
   },
 };
@@ -72,6 +79,11 @@ function isolateOf(name) {
   const isolate = isolates.get(name) ?? createIsolate();
   isolates.set(name, isolate);
   return isolate;
+}
+
+function cacheOf({ forgetfulCache, copies }) {
+  if (forgetfulCache) return FORGETFUL;
+  return copies ? damaging(copies) : caches.default;
 }
 
 function scaled(hold, secondMs) {

@@ -12,7 +12,13 @@ import { ingestPath } from "../../registry/http/route.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import { READS_ZSTD, tagOf } from "../registry/fixture.ts";
-import { CONTROLS_HEADER, type Controls, NOW_MS, OPERATIONS_HEADER } from "./controls.ts";
+import {
+  CONTROLS_HEADER,
+  type Controls,
+  NOW_MS,
+  OPERATIONS_HEADER,
+  SUBREQUESTS_HEADER,
+} from "./controls.ts";
 import { type FakeOrigin, startFakeOrigin } from "./fake-origin.ts";
 import { imageOf, imagePointer, lookupsBody, recordsBody, type Stock, tagPins } from "./stock.ts";
 
@@ -66,6 +72,8 @@ export async function startWorld(
     originUrl: origin.url,
     secret: SECRET,
     pinFreshSeconds: PIN_FRESH_MS / 1000,
+    // The clock of tests stands still, and so would what is remembered for a while.
+    pointerMemorySeconds: 0,
     entryPath: fileURLToPath(new URL("./worker-entry.js", import.meta.url)),
     onLog: (line) => log.push(line),
     ...options,
@@ -171,6 +179,13 @@ export function elsewhere(): Controls {
 export function operationsOf(response: Response): unknown {
   return JSON.parse(response.headers.get(OPERATIONS_HEADER) ?? "null");
 }
+
+/** What of KV, R2 and the location's cache a request used: before its answer, and with what came behind. */
+export function subrequestsOf(response: Response): Readonly<Record<"before" | "all", Operations>> {
+  return JSON.parse(response.headers.get(SUBREQUESTS_HEADER) ?? "null");
+}
+
+export type Operations = Readonly<Record<string, number>>;
 
 export function cacheStatus(response: Response): string | null {
   return response.headers.get("Cache-Status");

@@ -43,7 +43,8 @@ export async function startEdges(bench: Workbench, name: string): Promise<WorldE
   const open = (folder: string, at: number) =>
     startEdge({
       ...{ port: at, statePath: folder, originUrl: origin.url, secret: SECRET },
-      ...{ pinFreshSeconds: 86_400, entryPath: ENTRY, onLog: () => {} },
+      // Two pulls of the simulated clock come at once, and would find each other's.
+      ...{ pinFreshSeconds: 86_400, pointerMemorySeconds: 0, entryPath: ENTRY, onLog: () => {} },
     });
   const filled = await open(statePath, edgePort);
   const empty = await open(join(statePath, "empty"), 0);

@@ -4,7 +4,8 @@
 // place, such as what the origin gives, takes no time and may come between.
 // JavaScript, because it runs in workerd while everything around it is type-checked for Node.
 
-import { createApp, createIsolate } from "../../../edge/app.ts";
+import { createApp } from "../../../edge/app.ts";
+import { createIsolate } from "../../../edge/create-edge.ts";
 import { writeLog } from "../../../edge/request/log.ts";
 import { CONTROLS_HEADER, NOW_MS } from "../../edge/controls.ts";
 import { NO_OPERATIONS, OPERATIONS_PATH, PLACE_HEADER, TOOK_HEADER } from "./told.ts";

@@ -294,6 +294,6 @@ function rangeAnswer(bytes: Uint8Array, range: string | undefined): Told {
 }
 
 function blobHeaders({ headers }: Response): Record<string, string> {
-  const volatile = ["date", "server-timing", "cache-status", "test-operations"];
+  const volatile = ["date", "server-timing", "cache-status", "test-operations", "test-subrequests"];
   return Object.fromEntries([...headers].filter(([name]) => !volatile.includes(name)));
 }

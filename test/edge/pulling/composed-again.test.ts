@@ -74,10 +74,10 @@ describe("a digest that is not kept", () => {
     const path = manifestPath("git/htop", digestOfText("nothing"));
     const response = await world.pull(path, { controls: elsewhere() });
     expect(response.status).toBe(503);
-    // The pins; the manifest itself, the lookups at the newest of them, and at the others; records in three variants of each.
+    // The pins; the manifest itself, the lookups at the newest of them, and at the others; the records of each in two packings.
     expect(operationsOf(response)).toStrictEqual({
       "kv.get": 1,
-      "kv.getWithMetadata": 1 + 2 + 3 * 16,
+      "kv.getWithMetadata": 1 + 2 + 2,
       "r2.get": 1,
     });
     await response.body?.cancel();

@@ -310,6 +310,13 @@ async function arrange(world: World, { manifest }: ComposedImage, prior: Prior):
 
 /** All but what differs from request to request. */
 function stableHeaders({ headers }: Response): Record<string, string> {
-  const volatile = ["date", "connection", "server-timing", "cache-status", "test-operations"];
+  const volatile = [
+    "date",
+    "connection",
+    "server-timing",
+    "cache-status",
+    "test-operations",
+    "test-subrequests",
+  ];
   return Object.fromEntries([...headers].filter(([name]) => !volatile.includes(name)));
 }
