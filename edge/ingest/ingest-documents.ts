@@ -3,7 +3,10 @@
 
 import * as v from "valibot";
 import {
+  callsForLookups,
+  callsForRecords,
   lookupsBodySchema,
+  MAX_CALLS_PER_BODY,
   pointersBodySchema,
   recordsBodySchema,
 } from "../../registry/between/backfill.ts";
@@ -25,6 +28,7 @@ import { missingKeys, overEach, requireBlobs, requireManifests } from "./presenc
 
 export async function ingestRecords(edge: Edge, json: unknown): Promise<Response> {
   const { records } = parseBody(recordsBodySchema, json);
+  requireFew(records, callsForRecords(records));
   const layers = records.flatMap(recordLayers);
   const popularity = new Set(records.flatMap(({ packing }) => popularityBlob(packing) ?? []));
   await requireBlobs(edge, [
@@ -47,6 +51,7 @@ export async function ingestRecords(edge: Edge, json: unknown): Promise<Response
  */
 export async function ingestLookups(edge: Edge, json: unknown): Promise<Response> {
   const { pin, system, lookups } = parseBody(lookupsBodySchema, json);
+  requireFew(lookups, callsForLookups(lookups));
   const outputs = lookups.flatMap(({ found }) => outputPathsOf(found));
   const keyOf = new Map(outputs.map((path) => [r2Key.output(path), path]));
   const missing = await missingKeys(edge, [...keyOf.keys()]);
@@ -59,6 +64,15 @@ export async function ingestLookups(edge: Edge, json: unknown): Promise<Response
     storeDocument(edge, kvKey.lookup(pin, system, name), found),
   );
   return acceptedResponse(200);
+}
+
+/** Beyond the limit of a request the runtime ends it in the middle, and says nothing that the origin could read. */
+function requireFew(items: readonly unknown[], calls: number): void {
+  if (items.length <= 1 || calls <= MAX_CALLS_PER_BODY) return;
+  throw new RegistryError(
+    "SIZE_INVALID",
+    `the body takes ${calls} calls of the storage, of ${MAX_CALLS_PER_BODY} that one may take: cut it`,
+  );
 }
 
 export async function ingestManifest(

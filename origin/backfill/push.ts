@@ -3,7 +3,13 @@
 // neither config nor manifest, and of the pointers the tag's alone. Sending anything twice is harmless. A layer
 // that is gone, or damaged, is made again first.
 
-import { MAX_LOOKUPS_PER_BODY, MAX_RECORDS_PER_BODY } from "../../registry/between/backfill.ts";
+import {
+  callsForLookups,
+  callsForRecords,
+  cutBodies,
+  MAX_LOOKUPS_PER_BODY,
+  MAX_RECORDS_PER_BODY,
+} from "../../registry/between/backfill.ts";
 import type { TagPins } from "../../registry/between/tag-pins.ts";
 import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
 import { type Found, parseFound } from "../../registry/image/lookup.ts";
@@ -197,7 +203,7 @@ export function createPusher({ store, edge, packings, remake, log }: PusherOptio
 
   async function pushDocuments(entry: ImageEntry, contents: Contents): Promise<void> {
     const unsent = contents.records.filter((record) => !wasTaken(record));
-    for (const records of slices(unsent, MAX_RECORDS_PER_BODY)) {
+    for (const records of cutBodies(unsent, callsForRecords, MAX_RECORDS_PER_BODY)) {
       await succeed(edge.postRecords({ records }));
       for (const record of records) {
         taken.store(keyOf(record), {
@@ -207,7 +213,7 @@ export function createPusher({ store, edge, packings, remake, log }: PusherOptio
       }
     }
     const { pin, system } = entry;
-    for (const lookups of slices(contents.lookups, MAX_LOOKUPS_PER_BODY)) {
+    for (const lookups of cutBodies(contents.lookups, callsForLookups, MAX_LOOKUPS_PER_BODY)) {
       await succeed(edge.postLookups({ pin, system, lookups }));
     }
     if (contents.manifest !== null) {
@@ -267,10 +273,4 @@ function keyOf(record: PackageRecord): StorageKey {
 
 function stop(outcome: PushOutcome): never {
   throw new PushStopped(outcome);
-}
-
-function slices<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size),
-  );
 }

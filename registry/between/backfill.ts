@@ -3,13 +3,16 @@
 
 import * as v from "valibot";
 import { omittedSchema } from "../image/image-index.ts";
-import { type Found, foundSchema } from "../image/lookup.ts";
+import { type Found, foundSchema, outputPathsOf } from "../image/lookup.ts";
+import { outputsBrought } from "../image/part.ts";
 import {
   digestSchema,
   type PackageRecord,
   type PackingId,
   packageRecordSchema,
   packingIdSchema,
+  popularityBlob,
+  recordLayers,
 } from "../image/record.ts";
 import { VARIANTS, type Variant } from "../image/variant.ts";
 import type { Digest } from "../naming/digest.ts";
@@ -50,6 +53,40 @@ export interface PointersBody {
 /** Enough for one package with all its outputs, or one image; keeps a body far below KV's 25 MiB. */
 export const MAX_RECORDS_PER_BODY = 16;
 export const MAX_LOOKUPS_PER_BODY = 128;
+/**
+ * Of KV and R2 for one body: a Worker of Cloudflare's free plan may make 50 in a request. What is one
+ * record or lookup cannot be cut, and may take more.
+ */
+export const MAX_CALLS_PER_BODY = 48;
+
+/** Each layer is looked for once, also the data that layers were cut by; each record is put, each output marked. */
+export function callsForRecords(records: readonly PackageRecord[]): number {
+  const layers = new Set(records.flatMap(recordLayers).map(({ digest }) => digest));
+  const data = new Set(records.flatMap(({ packing }) => popularityBlob(packing) ?? []));
+  const outputs = records.flatMap(outputsBrought);
+  return layers.size + data.size + records.length + outputs.length;
+}
+
+/** Each output's mark is looked for once, each lookup is put. */
+export function callsForLookups(lookups: LookupsBody["lookups"]): number {
+  return new Set(lookups.flatMap(({ found }) => outputPathsOf(found))).size + lookups.length;
+}
+
+/** In their order, as many in each body as it may hold. */
+export function cutBodies<Item>(
+  items: readonly Item[],
+  callsFor: (items: readonly Item[]) => number,
+  maxItems: number,
+): readonly (readonly Item[])[] {
+  const bodies: Item[][] = [];
+  for (const item of items) {
+    const last = bodies.at(-1) ?? [];
+    const isFull = last.length === maxItems || callsFor([...last, item]) > MAX_CALLS_PER_BODY;
+    if (last.length === 0 || isFull) bodies.push([item]);
+    else last.push(item);
+  }
+  return bodies;
+}
 
 export const packageNameSchema: v.GenericSchema<string, PackageName> = v.pipe(
   v.string(),

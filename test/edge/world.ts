@@ -7,6 +7,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert, expect } from "vitest";
 import { type RunningEdge, startEdge } from "../../origin/command/workerd.ts";
+import {
+  callsForLookups,
+  callsForRecords,
+  cutBodies,
+  MAX_LOOKUPS_PER_BODY,
+  MAX_RECORDS_PER_BODY,
+} from "../../registry/between/backfill.ts";
 import { parseSecretKeys, signRequest } from "../../registry/between/token.ts";
 import { ingestPath } from "../../registry/http/route.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
@@ -126,8 +133,14 @@ export async function startWorld(
     },
     async backfill(stock, { tag, pin, resolvedAtMs = NOW_MS, repositories = [] }) {
       await world.pushBlobs(stock);
-      await accepted(world.push("POST", ingestPath.records, recordsBody(stock)));
-      await accepted(world.push("POST", ingestPath.lookups, lookupsBody(stock, pin)));
+      const { records } = recordsBody(stock);
+      for (const some of cutBodies(records, callsForRecords, MAX_RECORDS_PER_BODY)) {
+        await accepted(world.push("POST", ingestPath.records, { records: some }));
+      }
+      const { lookups, ...at } = lookupsBody(stock, pin);
+      for (const some of cutBodies(lookups, callsForLookups, MAX_LOOKUPS_PER_BODY)) {
+        await accepted(world.push("POST", ingestPath.lookups, { ...at, lookups: some }));
+      }
       const pins = { tag: tagOf(tag), pins: tagPins(stock, pin, resolvedAtMs) };
       await accepted(world.push("POST", ingestPath.pointers, { tag: pins, image: null }));
       for (const repository of repositories) {

@@ -16,7 +16,7 @@ import {
   stockOf,
   tagPins,
 } from "../stock.ts";
-import { blobPath, errorOf, manifestPath, startWorld, type World } from "../world.ts";
+import { blobPath, errorOf, manifestPath, operationsOf, startWorld, type World } from "../world.ts";
 
 const PIN = pinOf("a".repeat(40));
 const TEXT = new TextEncoder();
@@ -127,6 +127,22 @@ describe("ingest", () => {
     const digests = new Set(bundles.map(({ digest }) => digest));
     assert(Array.isArray(detail) && detail.length > 100);
     expect(detail.filter((each) => !digests.has(each))).toStrictEqual([]);
+  });
+
+  test("refuses what takes more calls than a request has, and looks for nothing of it", async () => {
+    const many = await stockOf(Array.from({ length: 30 }, (_, index) => `many${index}`));
+    const records = { records: recordsBody(many).records.slice(0, 16) };
+    for (const [path, body] of [
+      [ingestPath.records, records],
+      [ingestPath.lookups, lookupsBody(many, PIN)],
+    ] as const) {
+      const response = await world.push("POST", path, body);
+      expect(response.status).toBe(400);
+      const { code, message } = await errorOf(response);
+      expect(code).toBe("SIZE_INVALID");
+      expect(message).toMatch(/^the body takes \d+ calls of the storage, of 48 that one may take/);
+      expect(operationsOf(response)).toStrictEqual({});
+    }
   });
 
   test("refuses lookups whose outputs have no record", async () => {

@@ -2,12 +2,19 @@
 // an answer and nothing ever listed, and all of it within what Cloudflare's free plan allows a request.
 
 import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
+import {
+  callsForLookups,
+  callsForRecords,
+  cutBodies,
+  MAX_LOOKUPS_PER_BODY,
+  MAX_RECORDS_PER_BODY,
+} from "../../../registry/between/backfill.ts";
 import { ingestPath } from "../../../registry/http/route.ts";
 import type { ComposedImage } from "../../../registry/image/compose.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../../registry/image/media-type.ts";
 import { digestOfText, pinOf, tagOf } from "../../registry/fixture.ts";
 import { type Controls, NOW_MS } from "../controls.ts";
-import { imageOf, lookupsBody, type Stock, stockOf, tagPins } from "../stock.ts";
+import { imageOf, lookupsBody, recordsBody, type Stock, stockOf, tagPins } from "../stock.ts";
 import {
   cacheStatus,
   elsewhere,
@@ -129,15 +136,21 @@ describe("a pull of the most packages that a name may have, for two platforms", 
   const repository = ["fhs", ...names].join("/");
   const headers = { Accept: `${OCI_MANIFEST}, ${OCI_INDEX}` };
   let world: World;
+  let mostCalls = 0;
   beforeAll(async () => {
     world = await startWorld({ platforms: ["amd64", "arm64"] });
     // As many pins as there may be, none but the oldest of which has the packages.
     const stock = await stockOf(["fhs", ...names]);
     await world.pushBlobs(stock);
-    for (const record of stock.records.values())
-      await posted(ingestPath.records, { records: [record] });
+    const { records } = recordsBody(stock);
+    for (const some of cutBodies(records, callsForRecords, MAX_RECORDS_PER_BODY)) {
+      await posted(ingestPath.records, { records: some });
+    }
     for (const architecture of ["amd64", "arm64"] as const) {
-      await posted(ingestPath.lookups, lookupsBody(stock, PIN, architecture));
+      const { lookups, ...at } = lookupsBody(stock, PIN, architecture);
+      for (const some of cutBodies(lookups, callsForLookups, MAX_LOOKUPS_PER_BODY)) {
+        await posted(ingestPath.lookups, { ...at, lookups: some });
+      }
     }
     for (let age = 15; age >= 0; age -= 1) {
       const pin = age === 3 || age === 15 ? PIN : pinOf(age.toString(16).repeat(40));
@@ -152,7 +165,13 @@ describe("a pull of the most packages that a name may have, for two platforms", 
   async function posted(path: string, body: unknown): Promise<void> {
     const response = await world.push("POST", path, body);
     assert(response.ok, `${response.status} ${await response.text()}`);
+    mostCalls = Math.max(mostCalls, total(subrequestsOf(response).all));
   }
+
+  test("is taken in within the subrequests of a free plan, as the origin cuts it", () => {
+    expect(mostCalls).toBeGreaterThan(SUBREQUESTS / 2);
+    expect(mostCalls).toBeLessThanOrEqual(SUBREQUESTS);
+  });
 
   test.for([
     ["is composed", repository, "latest", 200],

@@ -8,7 +8,11 @@ import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
 import type { Remade } from "../../../origin/images/lost-layers.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import { MAX_RECORDS_PER_BODY } from "../../../registry/between/backfill.ts";
+import {
+  callsForRecords,
+  MAX_CALLS_PER_BODY,
+  MAX_RECORDS_PER_BODY,
+} from "../../../registry/between/backfill.ts";
 import { RegistryError } from "../../../registry/http/error.ts";
 import { COMPOSE_VERSION } from "../../../registry/image/compose.ts";
 import { recordLayers } from "../../../registry/image/record.ts";
@@ -246,8 +250,13 @@ describe("a push", () => {
     const entry = await stocked(store, name, { ingredients });
     expect((await push(entry)).kind).toBe("pushed");
     const bodies = edge.received.filter(({ kind }) => kind === "records");
-    const counts = bodies.map(({ body }) => JSON.parse(String(body)).records.length);
-    expect(counts).toStrictEqual([16, 16, 1]);
+    const sent = bodies.map(({ body }) => JSON.parse(String(body)).records);
+    expect(sent.flat()).toHaveLength(2 * MAX_RECORDS_PER_BODY + 1);
+    expect(sent.length).toBeGreaterThan(2);
+    for (const records of sent) {
+      expect(records.length).toBeLessThanOrEqual(MAX_RECORDS_PER_BODY);
+      expect(callsForRecords(records)).toBeLessThanOrEqual(MAX_CALLS_PER_BODY);
+    }
   });
 
   test("sends the blobs again that the edge says it lacks", async () => {
