@@ -18,6 +18,7 @@ import type { Tag } from "../../registry/naming/reference.ts";
 import type { Outbox } from "../backfill/outbox.ts";
 import { failureError } from "../failures/failures.ts";
 import type { BuiltForPlatforms } from "../images/answer.ts";
+import type { FailedBuild } from "../images/index-of-builds.ts";
 import type { PackedLayers } from "../images/packed-layers.ts";
 import type { Log } from "../log/log.ts";
 import { GaveWay } from "../waiting/demand.ts";
@@ -25,7 +26,7 @@ import { type Hold, holdRequest, type StillUnderWay, type Wait } from "../waitin
 import { publicText } from "../words/public-text.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
 import type { KeepPulled } from "./keep-pulled.ts";
-import { buildForPlatforms, type FailedBuild } from "./platform-images.ts";
+import { buildForPlatforms } from "./platform-images.ts";
 import { factsOf, layersOf, type PullNote } from "./pull-note.ts";
 import type { StageLog } from "./stage-log.ts";
 import type { TaggedImages } from "./tagged-images.ts";

@@ -8,10 +8,10 @@ import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/vari
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import { canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
+import { isUnsupported, omittedOf } from "../images/index-of-builds.ts";
 import type { Composition } from "../images/kept-images.ts";
 import type { KnownImages, KnownNames } from "../images/known-images.ts";
 import type { AnsweredPins } from "../sources/answered-pins.ts";
-import { isUnsupported, omittedOf } from "./platform-images.ts";
 
 export interface ComposedAgain {
   /** With nothing but what the digest takes: of an index its images, of an image itself. */

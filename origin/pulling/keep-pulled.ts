@@ -48,7 +48,11 @@ export function createKeepPulled(options: KeepPulledOptions): KeepPulled {
       (isWanted || isKeptByEdge || isNeeded) && (await kept.keep({ images, manifest }));
     // What only stands in is made at the pin that the tag has, by what it stands in for.
     if (movedTo === null && !pinned.immutable) {
-      for (const { recipe } of builds) tracked.pulled({ recipe, tag, variant }, pinned.pin, isKept);
+      const platforms =
+        built.kind === "index" ? built.recipes.map(({ architecture }) => architecture) : null;
+      for (const { recipe } of builds) {
+        tracked.pulled({ recipe, tag, variant }, pinned.pin, isKept, platforms);
+      }
     }
     return isKept;
   };

@@ -15,6 +15,7 @@ import { describeSetFailure, failureError, mayPass } from "../failures/failures.
 import { hostFailureOf } from "../failures/host-error.ts";
 import { oneImage } from "../images/answer.ts";
 import type { Images } from "../images/images.ts";
+import { indexOf } from "../images/index-of-builds.ts";
 import type { KeptImages } from "../images/kept-images.ts";
 import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
 import type { Log } from "../log/log.ts";
@@ -24,7 +25,7 @@ import { pulledOf } from "../pulled/pulled-image.ts";
 import type { AnsweredPins } from "../sources/answered-pins.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import { ownDemand } from "../waiting/demand.ts";
-import type { Tracked, TrackedImage } from "./tracked.ts";
+import { imageKey, type Tracked, type TrackedImage } from "./tracked.ts";
 
 export interface RefreshWork {
   readonly lookups: Lookups;
@@ -81,6 +82,7 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
         if (attempt.kind === "made") made += 1;
         if (attempt.kind === "hindered") hindered.set(key, attempt.reason);
         else waiting.delete(key);
+        if (attempt.kind === "made") await makeIndex(move, image);
       }
     } catch (error) {
       if (!move.signal.aborted) log.error({ err: error, tag, pin: to.pin }, "a refresh failed");
@@ -160,6 +162,35 @@ export function createFollower(options: FollowOptions & RefreshWork): Follower {
       if (!wanted.aborted) log.error({ ...facts, err: error }, "not refreshed");
       const host = hostFailureOf(error);
       return host === undefined ? { kind: "failed" } : { kind: "hindered", reason: host.reason };
+    }
+  }
+
+  /** Of the index that an image was pulled in, once no other image of it waits: its pointer moves with theirs. */
+  async function makeIndex(move: Move, image: TrackedImage): Promise<void> {
+    const { tag, to, waiting, signal } = move;
+    const { recipe, variant, platforms } = image;
+    const recipes = (platforms ?? []).map((architecture) => ({ ...recipe, architecture }));
+    const waits = recipes.some((each) => waiting.has(imageKey({ recipe: each, tag, variant })));
+    if (recipes.length === 0 || waits || signal.aborted) return;
+    try {
+      const wait = { demand: ownDemand(signal), onStage: () => {} };
+      const results = await Promise.all(
+        recipes.map(async (each) => {
+          const result = await images.build(each, to, variant, wait);
+          return result.kind === "built" ? { ...result, movedTo: null } : result;
+        }),
+      );
+      const answer = await indexOf(recipes, results, variant);
+      if (answer.kind !== "index") return;
+      const { manifest } = answer;
+      const of = answer.images.map(({ built }) => built.image);
+      const isKept = image.isKept && (await kept.keep({ images: of, manifest }));
+      for (const each of pulledOf(answer, tag)) pulls.pulled(each);
+      await give({ tag, variant, answered: answer, isKept });
+    } catch (error) {
+      // Its images are there, and whoever pulls it next has it made.
+      if (signal.aborted) return;
+      log.warn({ err: error, recipe: canonicalRecipe(recipe), tag, pin: to.pin }, "no index");
     }
   }
 

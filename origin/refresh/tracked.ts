@@ -11,7 +11,12 @@ import { packageNameSchema, tagSchema } from "../../registry/between/backfill.ts
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
 import { RECIPE_WORDS } from "../../registry/naming/front-words.ts";
 import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
-import { ARCHITECTURES, canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
+import {
+  ARCHITECTURES,
+  type Architecture,
+  canonicalRecipe,
+  type Recipe,
+} from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log/log.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
@@ -29,13 +34,20 @@ export interface TrackedImage extends NamedImage {
   readonly pin: Pin;
   /** Whether one that is newer is to be kept too. */
   readonly isKept: boolean;
+  /** Of the index that it was last pulled in, if any: this one's and the others, in the index's order. */
+  readonly platforms: readonly Architecture[] | null;
   /** To within an hour. */
   readonly pulledAtMs: number;
 }
 
 export interface Tracked {
   /** A user was given the image, made at a pin. */
-  pulled(image: NamedImage, pin: Pin, isKept: boolean): void;
+  pulled(
+    image: NamedImage,
+    pin: Pin,
+    isKept: boolean,
+    platforms?: readonly Architecture[] | null,
+  ): void;
   /** The image was made at a pin without anyone asking. */
   made(image: NamedImage, pin: Pin): void;
   /** Those of a tag, the last pulled first. */
@@ -70,6 +82,7 @@ const storedSchema = v.array(
     pin: pinSchema,
     // Of an earlier version, which kept all.
     isKept: v.optional(v.boolean(), true),
+    platforms: v.optional(v.nullable(v.array(v.picklist(ARCHITECTURES))), null),
     pulledAtMs: v.number(),
   }),
 );
@@ -116,17 +129,20 @@ export async function openTracked(options: TrackedOptions): Promise<Tracked> {
   }
 
   return {
-    pulled({ recipe, tag, variant }, pin, isKeptNow) {
+    pulled({ recipe, tag, variant }, pin, isKeptNow, platformsNow = null) {
       if (keepMs === 0) return;
       const name = imageKey({ recipe, tag, variant });
       const known = images.get(name);
       const isKept = isKeptNow || (known?.isKept ?? false);
+      const platforms = platformsNow ?? known?.platforms ?? null;
       const isFresh =
         known?.pin === pin &&
         known.isKept === isKept &&
+        known.platforms?.join() === platforms?.join() &&
         isYounger(known.pulledAtMs, now(), RENEW_AFTER_MS);
       images.delete(name);
-      images.set(name, isFresh ? known : { recipe, tag, variant, pin, isKept, pulledAtMs: now() });
+      const noted = { recipe, tag, variant, pin, isKept, platforms, pulledAtMs: now() };
+      images.set(name, isFresh ? known : noted);
       const [oldest] = images.keys();
       if (images.size > MAX_IMAGES && oldest !== undefined) images.delete(oldest);
       if (!isFresh) writeLater();

@@ -1,9 +1,10 @@
 // A tag moves: what is made for it in the background, and what pulls get meanwhile. Real git, real Nix.
 
-import { rename, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { EnvironmentVariables } from "../../../origin/configuration/config.ts";
+import { parseStoredJson } from "../../../origin/storage/stored-json.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { type House, type Pulled, plantSet, REPOSITORY_PREFIX, startHouse } from "../house.ts";
 import { until } from "../images/gated-set.ts";
@@ -142,6 +143,38 @@ describe("while an image is made at the pin its tag has now", limit, () => {
     await set.open();
     await house.origin.refreshed();
     expect(await index()).toStrictEqual([second, false]);
+  });
+
+  test("its index goes to the edge as well, before anyone asks", async () => {
+    const set = await plantNumberedSet(onTestFinished, 1);
+    await set.commit();
+    const statePath = await temporaryDirectory(onTestFinished);
+    const settings = {
+      NIXPORT_PLATFORMS: "linux/amd64,linux/arm64",
+      // Nobody listens there, so what the edge is to be given stays.
+      ...{ NIXPORT_EDGE_URL: "http://127.0.0.1:9", NIXPORT_SECRET: "a secret of the tests" },
+    };
+    const house = await fresh(onTestFinished, set, settings, statePath);
+    const pull = () => house.request("/v2/p1/manifests/latest");
+    expect((await pull()).status).toBe(200);
+    const second = await set.commit({ p1: "changed" });
+    house.pass(600_000);
+    expect((await pull()).status).toBe(200);
+    await until("the tag has moved", () => linesOf(house, "tag moved").length === 1);
+    await house.origin.refreshed();
+    const outbox = join(statePath, "origin/outbox");
+    const entries = await Promise.all(
+      (await readdir(outbox)).map(async (name) =>
+        parseStoredJson(await readFile(join(outbox, name))),
+      ),
+    );
+    const recipe = expect.stringMatching(/^(?:amd64\+arm64|arm64\+amd64)\/.*p1$/);
+    expect(entries).toContainEqual(expect.objectContaining({ recipe, pin: second, isKept: true }));
+    // It is what a pull is answered with.
+    const { headers } = await pull();
+    expect(headers.get("Nixport-Pin")).toBe(second);
+    const index = headers.get("Docker-Content-Digest");
+    expect(entries).toContainEqual(expect.objectContaining({ recipe, index }));
   });
 
   test("the earlier pin answers for half an hour at most", async () => {
