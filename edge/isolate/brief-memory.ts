@@ -3,19 +3,20 @@
 
 export interface BriefMemory<Value> {
   lookup(key: string, nowMs: number): Value | undefined;
-  /** `sizeBytes` as it is stored: parsed it takes some more. */
-  store(
-    key: string,
-    value: Value,
-    life: { readonly sizeBytes: number; readonly untilMs: number },
-  ): void;
+  store(key: string, value: Value, life: Life): void;
   forget(key: string): void;
 }
 
-interface Remembered<Value> {
-  readonly value: Value;
+export interface Life {
+  /** As it is stored: parsed it takes some more. */
   readonly sizeBytes: number;
+  /** Before it is a clock that was set back, by which nothing would end. */
+  readonly fromMs: number;
   readonly untilMs: number;
+}
+
+interface Remembered<Value> extends Life {
+  readonly value: Value;
 }
 
 export function createBriefMemory<Value>(maxTotalBytes: number): BriefMemory<Value> {
@@ -34,15 +35,15 @@ export function createBriefMemory<Value>(maxTotalBytes: number): BriefMemory<Val
     lookup(key, nowMs) {
       const known = values.get(key);
       if (known === undefined) return undefined;
-      if (nowMs < known.untilMs) return known.value;
+      if (nowMs >= known.fromMs && nowMs < known.untilMs) return known.value;
       forget(key);
       return undefined;
     },
-    store(key, value, { sizeBytes, untilMs }) {
+    store(key, value, life) {
       forget(key);
-      if (sizeBytes > maxTotalBytes) return;
-      values.set(key, { value, sizeBytes, untilMs });
-      totalBytes += sizeBytes;
+      if (life.sizeBytes > maxTotalBytes) return;
+      values.set(key, { value, ...life });
+      totalBytes += life.sizeBytes;
       for (const oldest of values.keys()) {
         if (totalBytes <= maxTotalBytes) break;
         forget(oldest);

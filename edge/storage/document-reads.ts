@@ -22,10 +22,11 @@ export async function readDocuments<Value>(
   parse: (json: unknown) => Value | undefined,
 ): Promise<ReadonlyMap<string, Value>> {
   const { reads } = edge;
+  const nowMs = edge.now();
   const found = new Map<string, Value>();
   const unread: string[] = [];
   for (const key of new Set(keys)) {
-    const value = memory.lookup(key, edge.now());
+    const value = memory.lookup(key, nowMs);
     if (value !== undefined) found.set(key, value);
     else if (!reads.absent.has(key)) unread.push(key);
   }
@@ -36,7 +37,7 @@ export async function readDocuments<Value>(
       continue;
     }
     found.set(key, value);
-    memory.store(key, value, { sizeBytes, untilMs: edge.now() + MEMORY_MS });
+    memory.store(key, value, { sizeBytes, fromMs: nowMs, untilMs: nowMs + MEMORY_MS });
   }
   return found;
 }

@@ -76,7 +76,7 @@ function remember(edge: Edge, name: ImageName, pointer: Pointer): void {
     parsePin(name.tag) === undefined ? pointer.resolvedAtMs + edge.pinFreshMs : Infinity;
   const untilMs = Math.min(nowMs + edge.pointerMemoryMs, staleMs);
   const sizeBytes = pointer.manifest.bytes.length;
-  edge.pointers.store(imageKey(name), pointer, { sizeBytes, untilMs });
+  edge.pointers.store(imageKey(name), pointer, { sizeBytes, fromMs: nowMs, untilMs });
 }
 
 /**

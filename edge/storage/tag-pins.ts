@@ -32,7 +32,7 @@ export async function readTagPins(
     if (text !== null && pins !== undefined) {
       const staleMs = newestMs(pins) + edge.pinFreshMs;
       const untilMs = Math.min(edge.now() + edge.pointerMemoryMs, staleMs);
-      edge.pins.store(key, pins, { sizeBytes: text.length, untilMs });
+      edge.pins.store(key, pins, { sizeBytes: text.length, fromMs: edge.now(), untilMs });
     }
     return pins;
   });
