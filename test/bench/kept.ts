@@ -138,7 +138,7 @@ async function storedAtOrigin(storagePath: string): Promise<Stored> {
   return { objects: files.length, bytes: sum(sizes) };
 }
 
-async function storedAtEdge({ miniflare }: RunningEdge): Promise<Stored> {
+export async function storedAtEdge({ miniflare }: RunningEdge): Promise<Stored> {
   const [kv, r2] = [await miniflare.getKVNamespace("KV"), await miniflare.getR2Bucket("R2")];
   const sizes: number[] = [];
   for (let cursor: string | undefined; ; ) {

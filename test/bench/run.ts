@@ -5,6 +5,8 @@ import { parseArgs } from "node:util";
 import { measureCold } from "./cold.ts";
 import { measureCombinations } from "./combinations.ts";
 import { measureCost } from "./cost.ts";
+import { measureStreams } from "./edge/streams.ts";
+import { measureEdge } from "./edge.ts";
 import { measureFsck } from "./fsck.ts";
 import { measureGc } from "./gc.ts";
 import { measureGraph } from "./graph-rows.ts";
@@ -33,6 +35,7 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
   memory: measureMemory,
   graph: measureGraph,
   pulls: measurePulls,
+  edge: measureEdge,
   world: measureWorld,
   cost: measureCost,
   load: measureUnderLoad,
@@ -42,6 +45,7 @@ const APART: Readonly<Record<string, (bench: Bench) => Promise<Section>>> = {
   nixpkgs: measureNixpkgs,
   fsck: measureFsck,
   gc: measureGc,
+  streams: measureStreams,
 };
 const NAMES = [...Object.keys(PARTS), ...Object.keys(APART)];
 
