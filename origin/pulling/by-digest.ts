@@ -1,3 +1,6 @@
+// A pull of a manifest by its digest: one that was just made, is stored, or is composed again. Blobs are
+// blobs.ts.
+
 import { manifestResponse, type RedirectStatus } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { chooseVariant, type ZstdUse } from "../../registry/http/negotiation.ts";
