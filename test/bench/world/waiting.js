@@ -63,7 +63,8 @@ function goOn(quietMs) {
   if (next === undefined) return;
   // Whoever ends it adds what it waits for, and so comes here again.
   if (reallyDoing > 0) return;
-  const isLone = next.isTimer && waiting.every(({ isTimer }) => isTimer);
+  // One that is over at once is no patience with anything.
+  const isLone = next.atMs > nowMs && waiting.every(({ isTimer }) => isTimer);
   if (isLone && quietMs < QUIET_MS) return wake(QUIET_MS);
   waiting.shift();
   nowMs = Math.max(nowMs, next.atMs);
