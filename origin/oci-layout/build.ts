@@ -32,6 +32,7 @@ import type { LookupAnswer } from "../nix/lookup-json.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { openFilesystemStore } from "../storage/filesystem.ts";
 import { storageKey } from "../storage/keys.ts";
+import { readStoredText } from "../storage/stored-json.ts";
 import { makeExtraLayer } from "./extra-layer.ts";
 import type { BuildRequest } from "./request.ts";
 import { writeLayout } from "./write.ts";
@@ -132,7 +133,7 @@ function recipeOf({ isNamed, name, recipe }: BuildRequest): Recipe {
 async function popularityOf({ popularity }: BuildRequest): Promise<Popularity> {
   if (popularity === null) return NO_POPULARITY;
   const { file, counts } = popularity;
-  const result = parsePopularity(await readFile(file, "utf8"), counts);
+  const result = parsePopularity(readStoredText(await readFile(file)) ?? "", counts);
   if (result.kind === "popularity") return result.popularity;
   throw new RequestError(`the popularity data of ${file} ${result.reason}`);
 }

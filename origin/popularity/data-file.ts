@@ -4,6 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { MAX_POPULARITY_SIZE_BYTES } from "../layers/popularity.ts";
+import { readStoredText } from "../storage/stored-json.ts";
 import { fetchProblem } from "../words/fetch-problem.ts";
 import { PopularityProblem } from "./problem.ts";
 
@@ -34,7 +35,14 @@ export async function readDataFile(path: string): Promise<string | undefined> {
   // A pipe could be waited for without end, and a device has no size.
   if (!stats.isFile()) throw new PopularityProblem(`${path} is no file`);
   if (stats.size > MAX_POPULARITY_SIZE_BYTES) throw new PopularityProblem(`${path} is too large`);
-  return readFile(path, "utf8");
+  return dataIn(await readFile(path));
+}
+
+/** What an origin has counted itself is a file of its storage, with a checksum. */
+function dataIn(bytes: Uint8Array): string {
+  const text = readStoredText(bytes);
+  if (text === undefined) throw new Error("not what its checksum is of");
+  return text;
 }
 
 async function download(url: string, signal: AbortSignal): Promise<string> {
@@ -47,5 +55,5 @@ async function download(url: string, signal: AbortSignal): Promise<string> {
   }
   const bytes = await readLimited(response.body, MAX_POPULARITY_SIZE_BYTES);
   if (bytes === undefined) throw new Error("too large");
-  return Buffer.from(bytes).toString();
+  return dataIn(bytes);
 }

@@ -103,8 +103,9 @@ async function readCarried({
   const carried = await pins.carriedPopularity(pinned);
   if (carried.kind === "failed") return carried;
   if (carried.text === null) return { kind: "none" };
-  const result = parsePopularity(carried.text);
-  if (result.kind === "popularity") return { kind: "read", text: carried.text };
+  const text = readStoredText(Buffer.from(carried.text)) ?? "";
+  const result = parsePopularity(text);
+  if (result.kind === "popularity") return { kind: "read", text };
   return { kind: "invalid", reason: `the popularity data of the package set ${result.reason}` };
 }
 

@@ -12,6 +12,7 @@ import { type ObtainOptions, obtainPopularity } from "../../../origin/popularity
 import type { CountedSet } from "../../../origin/popularity/small-set.ts";
 import type { Source } from "../../../origin/sources/source.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import { storedText } from "../../../origin/storage/stored-json.ts";
 import { pinOf, storePathOf } from "../../registry/fixture.ts";
 import { type Ending, readableLog, temporaryDirectory } from "../fixture.ts";
 
@@ -96,6 +97,15 @@ describe("obtainPopularity, of what an operator gives", { timeout: 20_000 }, () 
     for (const source of [NIXPKGS, { kind: "path", path } as const]) {
       expect((await start({ url, source })).count(GLIBC)).toBe(300_000);
     }
+  });
+
+  test("reads what an origin has stored, if nothing of it was changed", async () => {
+    const body = Buffer.from(storedText('{"glibc": 300000}')).toString();
+    const { start } = await createStarts(onTestFinished);
+    const url = await serve(onTestFinished, { status: 200, body });
+    expect((await start({ url })).count(GLIBC)).toBe(300_000);
+    const changed = await serve(onTestFinished, { status: 200, body: body.replace("3", "4") });
+    await expect(start({ url: changed })).rejects.toThrow(/not what its checksum is of/);
   });
 
   test("reads a file URL", async () => {
