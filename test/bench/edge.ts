@@ -5,7 +5,7 @@ import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { type EdgeOptions, startEdge } from "../../origin/command/workerd.ts";
 import { OCI_MANIFEST } from "../../registry/image/media-type.ts";
-import { freePort } from "../e2e/deployment.ts";
+import { freePort } from "../free-port.ts";
 import { drained } from "./drained.ts";
 import { get, keepImage, SECRET } from "./edge/backfill.ts";
 import { type Loaded, requestOver } from "./edge/requests.ts";

@@ -5,7 +5,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type RunningEdge, startEdge } from "../../origin/command/workerd.ts";
 import { OCI_MANIFEST } from "../../registry/image/media-type.ts";
-import { freePort } from "../e2e/deployment.ts";
+import { freePort } from "../free-port.ts";
 import { drained } from "./drained.ts";
 import { median } from "./measure.ts";
 import { type Manifest, pullManifest, startOrigin } from "./origins.ts";

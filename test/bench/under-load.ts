@@ -4,7 +4,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { startEdge } from "../../origin/command/workerd.ts";
 import { pullManifest } from "../e2e/clients.ts";
-import { freePort } from "../e2e/deployment.ts";
+import { freePort } from "../free-port.ts";
 import { type LoadResult, runLoad } from "../load/clients.ts";
 import { type Card, createDeck, type Kind, manifestPath } from "../load/deck.ts";
 import { type Latencies, startProbe, type Target } from "../load/probe.ts";

@@ -3,13 +3,13 @@
 
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type RunningEdge, startEdge } from "../../origin/command/workerd.ts";
+import { freePort } from "../free-port.ts";
 import { temporaryDirectory } from "../origin/fixture.ts";
 import { type House, plantSet, REPOSITORY_PREFIX, startHouse } from "../origin/house.ts";
 import { until } from "../origin/images/gated-set.ts";
 import { hidesHost } from "../origin/nix/sandbox-shell.ts";
 import { skipWhere } from "../skip-where.ts";
 import { get, missingBlobs, pullManifest } from "./clients.ts";
-import { freePort } from "./deployment.ts";
 
 const SECRET = "a secret of these tests";
 const SKEW_MS = 5 * 60_000;

@@ -4,13 +4,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { debianSetNixConfig } from "../../origin/command/host.ts";
 import { statePathOf } from "../../origin/command/local-environment.ts";
+import { freePort } from "../free-port.ts";
 
 /** The Debian-backed set that `npm test` generates before any test runs. */
 export const DEBIAN_SET = resolve(statePathOf(process.env), "debian");
@@ -170,14 +170,4 @@ function parseLine(text: string): LogLine {
     // Not JSON: a line for people.
   }
   return { msg: text };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

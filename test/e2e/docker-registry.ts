@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { freePort } from "../free-port.ts";
 import { DOCKER_REGISTRY } from "../tools.ts";
 import { type Daemon, startDaemon } from "./daemon.ts";
-import { freePort } from "./deployment.ts";
 
 export interface DockerRegistry extends Daemon {
   readonly url: string;

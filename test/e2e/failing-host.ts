@@ -9,10 +9,10 @@ import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises"
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../free-port.ts";
 import type { Ending } from "../origin/fixture.ts";
 import { until } from "../origin/images/gated-set.ts";
 import { SHELL_BUILDER } from "../origin/nix/sandbox-shell.ts";
-import { freePort } from "./deployment.ts";
 
 export interface FailingHost {
   /** A folder of the test's, on the machine's own disk. */

@@ -6,13 +6,14 @@ import { copyFile, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { freePort } from "../free-port.ts";
 import { skipWhere } from "../skip-where.ts";
 import { makeCertificates } from "../stand-ins/tls.ts";
 import { NGINX } from "../tools.ts";
 import { missingAsRoot, missingClient, podmanOptions, podmanReset } from "./clients.ts";
 import { startContainerd } from "./containerd.ts";
 import { removeStorage, run, startDaemon } from "./daemon.ts";
-import { type Deployment, deploy, freePort } from "./deployment.ts";
+import { type Deployment, deploy } from "./deployment.ts";
 import { example, REGISTRY, take } from "./recipes.ts";
 
 const LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];

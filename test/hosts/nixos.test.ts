@@ -4,7 +4,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { freePort } from "../e2e/deployment.ts";
+import { freePort } from "../free-port.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../origin/fixture.ts";
 import { skipWhere } from "../skip-where.ts";
 import { debianRoot, missingForRoots, USER } from "./debian-root.ts";

@@ -4,8 +4,8 @@
 import { join } from "node:path";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 import type { Digest } from "../../../registry/naming/digest.ts";
-import { freePort } from "../../e2e/deployment.ts";
 import { missingDockerRegistry, startDockerRegistry } from "../../e2e/docker-registry.ts";
+import { freePort } from "../../free-port.ts";
 
 export interface Rival {
   readonly url: string;

@@ -7,7 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type RunningEdge, startEdge } from "../../../origin/command/workerd.ts";
 import { digestOf } from "../../../registry/naming/digest.ts";
-import { freePort } from "../../e2e/deployment.ts";
+import { freePort } from "../../free-port.ts";
 import { blobPath, pullBlob, pullManifest, type RunningOrigin, startOrigin } from "../origins.ts";
 import { UNPACKED_IMAGE, type Workbench } from "../workbench.ts";
 import { PULLING_CLIENTS, type PulledImage, pullAs } from "./clients.ts";

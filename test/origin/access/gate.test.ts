@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { startEdge } from "../../../origin/command/workerd.ts";
 import { hashPassword } from "../../../registry/access/password.ts";
-import { freePort } from "../../e2e/deployment.ts";
+import { freePort } from "../../free-port.ts";
 import { endOfFile, temporaryDirectory } from "../fixture.ts";
 import { plantFrontSet } from "../front-set.ts";
 import { type House, type Pulled, REPOSITORY_PREFIX, startHouse } from "../house.ts";

@@ -10,6 +10,7 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { freePort } from "../../free-port.ts";
 import { type Ending, temporaryDirectory } from "../fixture.ts";
 import { plantSet } from "../house.ts";
 import { descendantsOf, untilEnded } from "../nix/fixture.ts";
@@ -51,15 +52,6 @@ async function startOther(onEnd: Ending): Promise<number> {
   await once(server, "listening");
   onEnd(() => void server.close());
   return (server.address() as AddressInfo).port;
-}
-
-/** Nobody's for now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await once(server.close(), "close");
-  return port;
 }
 
 describe("npm start", { timeout: 120_000 }, () => {

@@ -11,11 +11,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { createDeployment } from "../../../origin/smoke/deployment.ts";
 import type { Credentials } from "../../../origin/smoke/login.ts";
 import { type Checked, smoke } from "../../../origin/smoke/smoke.ts";
-import { freePort } from "../../e2e/deployment.ts";
 import { PASSWORD, policyOf } from "../../edge/access/policy.ts";
 import { registryError } from "../../edge/fake-origin.ts";
 import { stockOf } from "../../edge/stock.ts";
 import { startWorld, type World } from "../../edge/world.ts";
+import { freePort } from "../../free-port.ts";
 import { pinOf } from "../../registry/fixture.ts";
 
 const COMMAND = fileURLToPath(new URL("../../../origin/command/smoke.ts", import.meta.url));

@@ -6,8 +6,8 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openBucket } from "../../../origin/storage/bucket.ts";
-import { freePort } from "../../e2e/deployment.ts";
 import { goProgram } from "../../e2e/go-programs.ts";
+import { freePort } from "../../free-port.ts";
 import type { Ending } from "../fixture.ts";
 
 export interface Emulator {
