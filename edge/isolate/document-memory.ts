@@ -2,6 +2,7 @@
 // name. Plain bytes, bounded in all, never stale; for a day, since what they name may be swept when nobody
 // pulls it for longer. The least recently used make room. An isolate has 128 MB for all its concurrent requests.
 
+import { isYounger } from "../../registry/between/age.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 
 export interface Document {
@@ -35,7 +36,7 @@ export function createDocumentMemory<Kind extends Document>(
     lookup(digest) {
       const known = documents.get(digest);
       if (known === undefined) return undefined;
-      if (now() - known.atMs >= LIFE_MS) {
+      if (!isYounger(known.atMs, now(), LIFE_MS)) {
         remove(known.document);
         return undefined;
       }

@@ -1,6 +1,7 @@
 // Which blobs this isolate lately began to put into its location's cache, and of which a part was
 // asked for: plain data, bounded, and for a minute.
 
+import { isYounger } from "../../registry/between/age.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 
 export interface FillClaims {
@@ -24,10 +25,11 @@ export function createFillClaims(): FillClaims {
 }
 
 /** Whether it was, and notes it where it was not. */
-function notedWithin(untilMs: Map<Digest, number>, digest: Digest, nowMs: number): boolean {
-  if (nowMs < (untilMs.get(digest) ?? 0)) return true;
+function notedWithin(notedAtMs: Map<Digest, number>, digest: Digest, nowMs: number): boolean {
+  const atMs = notedAtMs.get(digest);
+  if (atMs !== undefined && isYounger(atMs, nowMs, FILL_LIFE_MS)) return true;
   // Forgetting all of them costs one more look into the cache each: cheaper than keeping an order.
-  if (untilMs.size >= MAX_BLOBS) untilMs.clear();
-  untilMs.set(digest, nowMs + FILL_LIFE_MS);
+  if (notedAtMs.size >= MAX_BLOBS) notedAtMs.clear();
+  notedAtMs.set(digest, nowMs);
   return false;
 }

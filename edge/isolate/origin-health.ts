@@ -1,6 +1,8 @@
 // Which origins lately failed whoever asked them, and are passed over while others answer: a circuit breaker
 // for each, as plain data. This isolate's own experience, since nobody else's would come sooner.
 
+import { isYounger } from "../../registry/between/age.ts";
+
 export interface OriginHealth {
   /** Whether it is asked in its turn. */
   isTrusted(url: string): boolean;
@@ -23,8 +25,9 @@ const TRIAL_LIFE_MS = 10_000;
 interface Failing {
   failures: number;
   isPassedOver: boolean;
-  /** When the next trial may begin. */
-  trialMs: number;
+  /** The next trial may begin so long after this. */
+  restsFromMs: number;
+  restMs: number;
 }
 
 /** There is an entry for each of the few origins that the settings name, at most. */
@@ -36,7 +39,7 @@ export function createOriginHealth(): OriginHealth {
       const before = failing.get(url);
       const failures = (before?.failures ?? 0) + 1;
       const restMs = Math.min(FIRST_REST_MS * 2 ** (failures - 1), LONGEST_REST_MS);
-      failing.set(url, { failures, isPassedOver: true, trialMs: nowMs + restMs });
+      failing.set(url, { failures, isPassedOver: true, restsFromMs: nowMs, restMs });
       return before?.isPassedOver ? undefined : restMs;
     },
     answered(url) {
@@ -52,8 +55,10 @@ export function createOriginHealth(): OriginHealth {
     },
     claimTrial(url, nowMs) {
       const state = failing.get(url);
-      if (state?.isPassedOver !== true || nowMs < state.trialMs) return false;
-      state.trialMs = nowMs + TRIAL_LIFE_MS;
+      if (state?.isPassedOver !== true) return false;
+      if (isYounger(state.restsFromMs, nowMs, state.restMs)) return false;
+      state.restsFromMs = nowMs;
+      state.restMs = TRIAL_LIFE_MS;
       return true;
     },
   };

@@ -1,6 +1,7 @@
 // The pulls that this isolate has answered by itself and its origin has not heard of yet: plain data, bounded.
 // What is lost with an isolate, or where there are too many, is noted with a later pull.
 
+import { isYounger } from "../../registry/between/age.ts";
 import {
   MAX_PULLED_PER_BODY,
   type PulledImage,
@@ -28,11 +29,12 @@ const MAX_KEYS = 10_000;
 export function createPullsToTell(): PullsToTell {
   const notedMs = new Map<string, number>();
   let waiting: PulledImage[] = [];
-  let notBeforeMs = 0;
+  let toldAtMs = Number.NEGATIVE_INFINITY;
 
   function noteOnce({ digest, of, images }: AnsweredPull, nowMs: number): void {
     const what = of === null ? digest : `${of} ${digest}`;
-    if (nowMs - (notedMs.get(what) ?? Number.NEGATIVE_INFINITY) < TELL_AGAIN_MS) return;
+    const beforeMs = notedMs.get(what);
+    if (beforeMs !== undefined && isYounger(beforeMs, nowMs, TELL_AGAIN_MS)) return;
     // Forgetting all of them has each told once more: cheaper than keeping an order.
     if (notedMs.size >= MAX_KEYS) notedMs.clear();
     const noted = images();
@@ -46,8 +48,8 @@ export function createPullsToTell(): PullsToTell {
   return {
     note(pull, nowMs) {
       noteOnce(pull, nowMs);
-      if (waiting.length === 0 || nowMs < notBeforeMs) return [];
-      notBeforeMs = nowMs + TELL_AFTER_MS;
+      if (waiting.length === 0 || isYounger(toldAtMs, nowMs, TELL_AFTER_MS)) return [];
+      toldAtMs = nowMs;
       const due = waiting;
       waiting = [];
       return due;

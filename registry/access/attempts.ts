@@ -1,6 +1,7 @@
 // What an isolate or a process remembers of those who have shown who they are: who was right lately, so
 // that a password is not hashed with every request, and which networks were wrong too often.
 
+import { isYounger } from "../between/age.ts";
 import { digestOf } from "../naming/digest.ts";
 
 export interface Attempts {
@@ -30,7 +31,7 @@ interface Wrong {
 }
 
 export function createAttempts(): Attempts {
-  const rightUntilMs = new Map<string, number>();
+  const rightAtMs = new Map<string, number>();
   const wrongs = new Map<string, Wrong>();
   // Made when it is first needed: a Worker may make nothing random while it starts.
   let salt: string | undefined;
@@ -43,7 +44,7 @@ export function createAttempts(): Attempts {
 
   function wrongsOf(network: string, nowMs: number): Wrong {
     const known = wrongs.get(network);
-    const isOver = known === undefined || nowMs - known.sinceMs >= WRONG_MS;
+    const isOver = known === undefined || !isYounger(known.sinceMs, nowMs, WRONG_MS);
     return isOver ? { sinceMs: nowMs, count: 0 } : known;
   }
 
@@ -55,11 +56,12 @@ export function createAttempts(): Attempts {
 
   return {
     async isRight(words, nowMs) {
-      return nowMs < (rightUntilMs.get(await keyOf(words)) ?? 0);
+      const atMs = rightAtMs.get(await keyOf(words));
+      return atMs !== undefined && isYounger(atMs, nowMs, RIGHT_MS);
     },
     async right(words, nowMs) {
-      if (rightUntilMs.size >= MAX_REMEMBERED) rightUntilMs.clear();
-      rightUntilMs.set(await keyOf(words), nowMs + RIGHT_MS);
+      if (rightAtMs.size >= MAX_REMEMBERED) rightAtMs.clear();
+      rightAtMs.set(await keyOf(words), nowMs);
     },
     begin(network, nowMs) {
       const { sinceMs, count } = wrongsOf(network, nowMs);

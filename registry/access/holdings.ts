@@ -1,6 +1,7 @@
 // Which digests the images of a name have and hold, as far as they were composed lately: plain data,
 // bounded. A digest under a name is asked for with each layer, and composing takes reads.
 
+import { isYounger } from "../between/age.ts";
 import type { Digest } from "../naming/digest.ts";
 import type { Meaning } from "./meaning.ts";
 
@@ -28,14 +29,14 @@ const COMPLETE_MS = 1000;
 
 interface Known {
   readonly held: Map<string, Held>;
-  completeUntilMs: number;
+  completeAtMs: number | undefined;
 }
 
 export function createHoldings(): Holdings {
   const names = new Map<string, Known>();
 
   function of(name: string): Known {
-    const known = names.get(name) ?? { held: new Map<string, Held>(), completeUntilMs: 0 };
+    const known = names.get(name) ?? { held: new Map<string, Held>(), completeAtMs: undefined };
     // A Map keeps the order of insertion, so its first key is that of the one longest not asked for.
     names.delete(name);
     names.set(name, known);
@@ -55,19 +56,20 @@ export function createHoldings(): Holdings {
     note(name, held) {
       const known = of(name);
       note(known, held);
-      known.completeUntilMs = 0;
+      known.completeAtMs = undefined;
     },
     async *holding(name, digest, compose, nowMs) {
       const known = of(name);
       for (const { meaning, digests } of [...known.held.values()]) {
         if (digests.has(digest)) yield meaning;
       }
-      if (nowMs < known.completeUntilMs) return;
+      const { completeAtMs } = known;
+      if (completeAtMs !== undefined && isYounger(completeAtMs, nowMs, COMPLETE_MS)) return;
       for await (const held of compose()) {
         note(known, held);
         if (held.digests.has(digest)) yield held.meaning;
       }
-      known.completeUntilMs = nowMs + COMPLETE_MS;
+      known.completeAtMs = nowMs;
     },
   };
 }

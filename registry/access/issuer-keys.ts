@@ -3,6 +3,7 @@
 
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import * as v from "valibot";
+import { isYounger } from "../between/age.ts";
 import { cancelBody, readLimited } from "../http/body.ts";
 import { RegistryError } from "../http/error.ts";
 import { parseJson } from "../http/json.ts";
@@ -51,10 +52,10 @@ export function createIssuerKeys(): IssuerKeys {
   return {
     async of(issuer, hasKey, { fetch, nowMs }) {
       const before = known.get(issuer.url);
-      const ageMs = before === undefined ? FRESH_MS : nowMs - before.atMs;
+      const isWithin = (ms: number) => before !== undefined && isYounger(before.atMs, nowMs, ms);
       if (before?.keys === undefined) {
-        if (ageMs < RETRY_MS) throw silent(issuer.url, "no keys");
-      } else if (ageMs < PATIENCE_MS || (ageMs < FRESH_MS && (await hasKey(before.keys)))) {
+        if (isWithin(RETRY_MS)) throw silent(issuer.url, "no keys");
+      } else if (isWithin(PATIENCE_MS) || (isWithin(FRESH_MS) && (await hasKey(before.keys)))) {
         return before.keys;
       }
       // Those who come meanwhile take what was there before.

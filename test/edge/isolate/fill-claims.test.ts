@@ -22,6 +22,15 @@ test("a part is asked for again where another was within the minute", () => {
   expect(fills.claim(A, 0)).toBe(true);
 });
 
+test("a clock that is set back holds no claim", () => {
+  const fills = createFillClaims();
+  const at = (nowMs: number) => [fills.claim(A, nowMs), fills.isAskedAgain(A, nowMs)];
+  expect([at(3_600_000), at(0)]).toStrictEqual([
+    [true, false],
+    [true, false],
+  ]);
+});
+
 test("beyond ten thousand blobs all claims are forgotten", () => {
   const fills = createFillClaims();
   fills.claim(A, 0);

@@ -46,3 +46,9 @@ test("one request at a time looks whether it is there, and none before its time"
     true,
   ]);
 });
+
+test("a clock that is set back keeps nobody from looking", () => {
+  const health = createOriginHealth();
+  health.failed(URL, 3_600_000);
+  expect([health.claimTrial(URL, 0), health.claimTrial(URL, 1)]).toStrictEqual([true, false]);
+});

@@ -26,3 +26,9 @@ test("what is noted of an image is not drawn up where it was told lately", () =>
   const images = () => expect.unreachable();
   expect(pulls.note({ ...pullOf("git"), images }, 1)).toStrictEqual([]);
 });
+
+test("a clock that is set back keeps no pull from being told", () => {
+  const pulls = createPullsToTell();
+  pulls.note(pullOf("git"), 3_600_000);
+  expect(pulls.note(pullOf("git"), 0)).toHaveLength(1);
+});
