@@ -5,6 +5,7 @@ import { type Digest, digestHex } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import type { StorageKey, StoredKey } from "../storage/keys.ts";
+import { sha256Of } from "../storage/stored-hash.ts";
 import { hasChecksum } from "../storage/stored-json.ts";
 import { type Named, namedBy } from "./named-values.ts";
 
@@ -20,8 +21,6 @@ export type ReadValue =
   /** Removed since it was listed. */
   | { readonly kind: "gone" };
 
-/** Up to this a value is read at once: a stream of a small file costs many times as much. */
-const MAX_AT_ONCE_BYTES = 4 << 20;
 /** No document that is stored comes near it. */
 const MAX_DOCUMENT_BYTES = 64 << 20;
 
@@ -63,20 +62,4 @@ function isSure({ collection }: StoredKey, bytes: Uint8Array): boolean {
 
 function isOf(digest: Digest, bytes: Uint8Array): boolean {
   return createHash("sha256").update(bytes).digest("hex") === digestHex(digest);
-}
-
-async function sha256Of(
-  store: Readable,
-  key: StorageKey,
-  sizeBytes: number,
-): Promise<string | undefined> {
-  const hash = createHash("sha256");
-  if (sizeBytes <= MAX_AT_ONCE_BYTES) {
-    const bytes = await store.lookup(key);
-    return bytes && hash.update(bytes).digest("hex");
-  }
-  const stream = await store.open(key, null);
-  if (stream === undefined) return undefined;
-  for await (const chunk of stream) hash.update(chunk);
-  return hash.digest("hex");
 }

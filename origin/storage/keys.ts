@@ -19,7 +19,8 @@
 //   pushed/<sha256 hex>                      empty: the edge said it holds this blob
 //   staging/<uuid>/…                         unfinished files of a process; those of dead ones are removed
 //
-// JSON and popularity data have a checksum behind them (stored-json.ts), but where the name of a value is its digest.
+// JSON and popularity data have a checksum behind them (stored-json.ts), but where the name of a value is
+// its digest.
 //
 // Nixery's `layers/` keeps its meaning, so its bucket can be taken over. Deleting any collection is
 // safe while the origin is stopped: what is missing is made again. Order of writing: layers, records,
