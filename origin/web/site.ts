@@ -5,14 +5,13 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open, realpath, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { Readable } from "node:stream";
-import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import { getMimeType } from "hono/utils/mime";
 import { type ContentPlan, hasBody, planContent } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { parseFilePath, requireMethod } from "../../registry/http/route.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
 import type { Log } from "../log/log.ts";
+import { streamOf } from "../storage/read-file.ts";
 
 export interface WebSite {
   /** Throws RegistryError for what there is not. */
@@ -111,10 +110,7 @@ function bodyOf(
   { handle, sizeBytes }: WebFile,
   { range }: ContentPlan,
 ): ReadableStream<Uint8Array> {
-  const { offset, length } = range ?? { offset: 0, length: sizeBytes };
-  const stream = handle.createReadStream({ start: offset, end: offset + length - 1 });
-  // The two declarations of ReadableStream differ in name only.
-  return Readable.toWeb(stream) as NodeReadableStream as ReadableStream<Uint8Array>;
+  return streamOf(handle, range ?? { offset: 0, length: sizeBytes });
 }
 
 function redirect(location: string): Response {
