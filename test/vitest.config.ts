@@ -31,6 +31,7 @@ export default defineConfig({
     hookTimeout: 240_000,
     setupFiles: [
       "./test/compare-bytes.ts",
+      "./test/tell-errors.ts",
       ...(process.env.NODE_V8_COVERAGE === undefined ? [] : ["./test/take-coverage.ts"]),
     ],
     // In the titles of a table's rows.

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { debianSetNixConfig } from "../../origin/command/host.ts";
 import { statePathOf } from "../../origin/command/local-environment.ts";
 import { freePort } from "../free-port.ts";
+import { noteError } from "./part-errors.ts";
 
 /** The Debian-backed set that `npm test` generates before any test runs. */
 export const DEBIAN_SET = resolve(statePathOf(process.env), "debian");
@@ -114,6 +115,7 @@ function launchPart(
   const add = (text: string) => {
     const line = parseLine(text);
     log.push(line);
+    noteError({ part: name, ...line });
     lines.emit("line", line);
   };
   createInterface(child.stdout).on("line", add);
