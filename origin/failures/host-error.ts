@@ -4,6 +4,7 @@
 import {
   DISK_FAILS,
   type HostFailure,
+  lostPath,
   NO_FILES,
   NO_MEMORY,
   NO_SPACE,
@@ -31,6 +32,21 @@ const CODES: Readonly<Record<string, string>> = {
 };
 const MAX_CAUSES = 8;
 
+const STORE_LACKS = "files are gone from its store that Nix believes to be there";
+const IN_STORE = /'[^']*\/nix\/store\/[0-9a-z]{32}-/;
+
+/**
+ * Whether a file of the store was gone when it was looked at. Nix's collector may take what was found to be
+ * there a moment before its root was (2.8): realised once more it comes again.
+ */
+export function isGoneFromStore(error: unknown): boolean {
+  return causesOf(error).some(
+    (each) =>
+      (isCoded(each) && each.code === "ENOENT" && IN_STORE.test(each.message)) ||
+      (each instanceof NixFailed && lostPath(each.message)),
+  );
+}
+
 /** Undefined for a bug. */
 export function hostFailureOf(error: unknown): HostFailure | undefined {
   const errors = causesOf(error);
@@ -38,6 +54,7 @@ export function hostFailureOf(error: unknown): HostFailure | undefined {
     const reason = Object.hasOwn(CODES, code) ? CODES[code] : undefined;
     if (reason !== undefined) return { kind: "host-failed", reason };
   }
+  if (isGoneFromStore(error)) return { kind: "host-failed", reason: STORE_LACKS };
   const storage = errors.find((each) => each instanceof StorageFailed);
   if (storage !== undefined) return { kind: "host-failed", reason: storage.message };
   const failed = errors.find((each) => each instanceof NixFailed);

@@ -12,6 +12,7 @@ import {
   parsePackageRecord,
   recordLayers,
 } from "../../registry/image/record.ts";
+import { isGoneFromStore } from "../failures/host-error.ts";
 import type { ValidClosure } from "../layers/closure.ts";
 import type { FailureMemory } from "../memory/failure-memory.ts";
 import { recentValues } from "../memory/recent-values.ts";
@@ -95,6 +96,12 @@ interface SeenRecord {
   readonly seenAtMs: number;
 }
 
+/** An exception, which may be a collector's doing. */
+interface Broken {
+  readonly kind: "broken";
+  readonly error: unknown;
+}
+
 export function createRecords(options: RecordsOptions): Records {
   const { nix, store, maker, held, failures: remembered, maxClosureBytes, signal } = options;
   const { offer, now } = options;
@@ -176,10 +183,10 @@ export function createRecords(options: RecordsOptions): Records {
    * Stops with Nix when it gives way. What is being packed by then is packed to its end and kept: it
    * is bounded work, and the next who asks finds it.
    */
-  async function makeAll(
+  async function makeOnce(
     wanted: readonly WantedPart[],
     demand: Demand,
-  ): Promise<readonly PartResult[]> {
+  ): Promise<readonly (PartResult | Broken)[]> {
     const holding = await held.realise(
       wanted.flatMap(({ paths }) => paths),
       demand,
@@ -206,18 +213,36 @@ export function createRecords(options: RecordsOptions): Records {
           return failedAsWhole({ kind: "too-large", sizeBytes, limitBytes });
         }),
       );
-      return ended.map((each) => {
-        if (each.status === "fulfilled") return each.value;
-        if (signal.aborted) return failedAsWhole({ kind: "cancelled" });
-        throw each.reason;
-      });
+      return ended.map((each) =>
+        each.status === "fulfilled" ? each.value : { kind: "broken", error: each.reason },
+      );
     } catch (error) {
-      if (!signal.aborted && !demand.signal.aborted) throw error;
-      return wanted.map(() => failedAsWhole({ kind: "cancelled" }));
+      return wanted.map(() => ({ kind: "broken", error }));
     } finally {
       // Until here nothing that is being packed can be collected.
       await holding.release();
     }
+  }
+
+  /** What a collector took all the same is realised once more. */
+  async function makeAll(
+    wanted: readonly WantedPart[],
+    demand: Demand,
+  ): Promise<readonly PartResult[]> {
+    const isStopped = () => signal.aborted || demand.signal.aborted;
+    const first = await makeOnce(wanted, demand);
+    const isTaken = (_: WantedPart, place: number) => {
+      const result = first[place];
+      return result?.kind === "broken" && isGoneFromStore(result.error);
+    };
+    const taken = isStopped() ? [] : wanted.filter(isTaken);
+    const again = taken.length === 0 ? [] : await makeOnce(taken, demand);
+    return wanted.map((each, place) => {
+      const result = again[taken.indexOf(each)] ?? first[place];
+      if (result !== undefined && result.kind !== "broken") return result;
+      if (isStopped()) return failedAsWhole({ kind: "cancelled" });
+      throw result?.error ?? new Error(`no result of ${keyOf(each)}`);
+    });
   }
 
   const making = joinBatches(keyOf, makeAll);

@@ -96,6 +96,11 @@ export function lostDaemon(messages: string): boolean {
   return readHostFailure(messages)?.reason === NO_DAEMON;
 }
 
+/** What Nix says where a collector took a path between two of its steps: there again once it is asked again. */
+export function lostPath(messages: string): boolean {
+  return ownLines(messages).some((line) => /path '[^']*' is not valid$/.test(line));
+}
+
 /** How a process of Nix's own that did not end by itself is written among its messages. */
 export function endedBy(signal: NodeJS.Signals): string {
   return `error: ended by ${signal}`;

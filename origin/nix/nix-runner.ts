@@ -2,7 +2,7 @@
 
 import { setTimeout } from "node:timers/promises";
 import { allowedVariables, cacheCredentials } from "./allowed-variables.ts";
-import { lostDaemon } from "./hindrance.ts";
+import { lostDaemon, lostPath } from "./hindrance.ts";
 import { createNixLog } from "./nix-log.ts";
 import { runProcess, type SpawnOptions, type SpawnResult } from "./spawn.ts";
 
@@ -54,7 +54,7 @@ export function nixRunner(options: NixRunnerOptions): NixRunner {
   };
   return async (program, args, limits) => {
     const result = await start(program, args, limits);
-    const isCutOff = lostItsDaemon(result) || metItself(result);
+    const isCutOff = wasCutOff(result) || (program === "nix-store" && crashed(result));
     if (!isCutOff || !(await pause(DAEMON_RESTART_MS, limits.signal))) return result;
     limits.onAgain?.();
     return await start(program, args, limits);
@@ -64,20 +64,26 @@ export function nixRunner(options: NixRunnerOptions): NixRunner {
 /** By then a daemon that was only restarted listens again. */
 const DAEMON_RESTART_MS = 1000;
 
-function lostItsDaemon(result: SpawnResult): boolean {
+/** By who came between: a daemon that was restarted, a collector that took a path while it was needed. */
+function wasCutOff(result: SpawnResult): boolean {
   if (result.kind !== "exited" || result.code === 0) return false;
   // In either of Nix's formats.
   const log = createNixLog();
   for (const line of result.stderr.split("\n")) log.read(line);
-  return lostDaemon(log.messages());
+  const messages = log.messages();
+  return lostDaemon(messages) || lostPath(messages);
 }
 
+const CRASHES: ReadonlySet<NodeJS.Signals> = new Set(["SIGABRT", "SIGSEGV", "SIGBUS"]);
+
 /**
- * Where one of its threads fails, such as at a cache, Nix interrupts the others, and in 2.8 one that is
- * unwinding already ends the process by that. It says "interrupted by the user", and no more of the cause.
+ * Of itself, as threads of Nix 2.8 do to one another: where one fails, such as at a cache, it interrupts the
+ * others, and one that is unwinding already ends the process by that. Not for want of memory, of which there
+ * is no more a second later; and what evaluates crashes again at the same place, where its stack ends.
  */
-function metItself(result: SpawnResult): boolean {
-  return result.kind === "signalled" && /terminate called.*nix::Interrupted/.test(result.stderr);
+function crashed(result: SpawnResult): boolean {
+  if (result.kind !== "signalled" || !CRASHES.has(result.signal)) return false;
+  return !/bad_alloc|Cannot allocate memory/.test(result.stderr);
 }
 
 /** Whether the time passed before the signal came. */

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { hostFailureOf } from "../../../origin/failures/host-error.ts";
 import { NixFailed, notStarted } from "../../../origin/nix/nix-failed.ts";
 
+const STORE_PATH = "/nix/store/mlr2xz90n8nl94r9k1ci2ikcp5z55ijq-moreutils-0.70";
 const coded = (code: string) => Object.assign(new Error(`${code}: it failed`), { code });
 const not = (code: string) => notStarted("nix-store", { kind: "not-started", error: coded(code) });
 
@@ -31,6 +32,18 @@ const rows: readonly (readonly [title: string, error: unknown, reason: string | 
     "words of Nix's that nobody knows",
     new NixFailed("nix path-info failed: hm"),
     "nix path-info failed: hm",
+  ],
+  [
+    "a file of the store that is gone",
+    Object.assign(new Error(`ENOENT: no such file or directory, lstat '${STORE_PATH}/bin'`), {
+      code: "ENOENT",
+    }),
+    "files are gone from its store that Nix believes to be there",
+  ],
+  [
+    "a path that a collector took",
+    new NixFailed(`nix path-info failed: error: path '${STORE_PATH}' is not valid`),
+    "files are gone from its store that Nix believes to be there",
   ],
   ["a file that should be there", coded("ENOENT"), undefined],
   ["a name of an object's own", coded("constructor"), undefined],

@@ -24,17 +24,30 @@ async function crashing(crash: string) {
 const TERMINATED = `printf '%s\n' "terminate called after throwing an instance of 'nix::Interrupted'" \
   "  what():  error: interrupted by the user" >&2; kill -ABRT $$`;
 
+const LOST = "error: path '/nix/store/3apw8n2lq2dzn6p5aa9qhvd9fbq2a56n-glibc-2.40-66' is not valid";
+const SAID_JSON = `@nix {"action":"msg","level":0,"msg":"${LOST}"}`;
+
 describe("a process of Nix", () => {
-  test("that its own threads have ended is run once more", async () => {
-    const nix = await crashing(TERMINATED);
+  const cutOff: readonly (readonly [by: string, shell: string])[] = [
+    ["its own threads", TERMINATED],
+    ["a crash", "kill -SEGV $$"],
+    ["a collector", `echo "${LOST}" >&2; exit 1`],
+    [
+      "a collector, said as JSON",
+      `printf '%s\n' '${SAID_JSON.replaceAll("'", "'\\''")}' >&2; exit 1`,
+    ],
+  ];
+  test.for(cutOff)("that was ended by %s is run once more", async ([, shell]) => {
+    const nix = await crashing(shell);
     expect(await nix.run()).toMatchObject({ kind: "exited", code: 0, stderr: "planned\n" });
     expect(await nix.runs()).toBe(2);
   });
 
   const others: readonly (readonly [crash: string, shell: string])[] = [
-    ["another crash", "echo 'terminate called after throwing std::bad_alloc' >&2; kill -ABRT $$"],
+    ["want of memory", "echo 'terminate called after throwing std::bad_alloc' >&2; kill -ABRT $$"],
     ["a kill", "kill -KILL $$"],
     ["words of a package", `echo "terminate called: nix::Interrupted" >&2; exit 1`],
+    ["words of a builder", `echo "  > path '/nix/store/x' is not valid" >&2; exit 1`],
   ];
   test.for(others)("is not run again after %s", async ([, shell]) => {
     const nix = await crashing(shell);
