@@ -37,7 +37,6 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/nix/fetch-problem.test.ts",
   "test/origin/nix/git-words.test.ts",
   "test/origin/nix/hindrance.test.ts",
-  "test/origin/nix/near-names.test.ts",
   "test/origin/nix/nix-error.test.ts",
   "test/origin/nix/nix-log.test.ts",
   "test/origin/nix/program-environment.test.ts",

@@ -6,10 +6,10 @@ import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../regist
 import { attributeName, readPart } from "../../registry/naming/attribute.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
+import { exampleNames, nearNames } from "../../registry/package-index/near-names.ts";
+import { meaningsOf, spelledMembers } from "../../registry/package-index/spelling.ts";
 import { describePackage } from "../words/failed-package.ts";
 import { cut } from "../words/public-text.ts";
-import { exampleNames, nearNames } from "./near-names.ts";
-import { meaningsOf, spelledMembers } from "./spelling.ts";
 
 /**
  * `failed`: an error was caught, and its message is only known to an evaluation that ends with it.

@@ -1,7 +1,7 @@
 // Which branch or git tag of a repository an image's tag means. Pure.
 
 import { parseTag } from "../../registry/naming/reference.ts";
-import { nearNames } from "../nix/near-names.ts";
+import { nearNames } from "../../registry/package-index/near-names.ts";
 
 /** Names without `refs/heads/` and `refs/tags/`, and the commits they point at. */
 export interface RemoteRefs {

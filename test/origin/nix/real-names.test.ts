@@ -4,9 +4,9 @@
 import { realpath } from "node:fs/promises";
 import { assert, expect, test } from "vitest";
 import { lookUp } from "../../../origin/nix/look-up.ts";
-import { spelledMembers } from "../../../origin/nix/spelling.ts";
 import { attributeName } from "../../../registry/naming/attribute.ts";
 import { parseRepository } from "../../../registry/naming/recipe.ts";
+import { spelledMembers } from "../../../registry/package-index/spelling.ts";
 import { DEBIAN_SET } from "../../e2e/deployment.ts";
 import { pinPath, SYSTEM, testNix } from "./fixture.ts";
 

@@ -76,8 +76,9 @@ const SET_MACHINERY = new Set([
   "recurseForDerivations",
 ]);
 
+/** What no image name can say is no suggestion either. */
 function isInternal(name: string): boolean {
-  return name.startsWith("__") || SET_MACHINERY.has(name);
+  return name.startsWith("__") || SET_MACHINERY.has(name) || !/^[ -~]+$/.test(name);
 }
 
 // Smaller is nearer. Another spelling of the same letters comes first, then a typing error or two,

@@ -1,8 +1,8 @@
 // How an image name says what a package set has: the shortest spelling that means one attribute only,
 // and where several are meant, that of each.
 
-import { attributeName, exactSpelling } from "../../registry/naming/attribute.ts";
-import { MAX_NAME_LENGTH } from "../../registry/naming/recipe.ts";
+import { attributeName, exactSpelling } from "../naming/attribute.ts";
+import { MAX_NAME_LENGTH } from "../naming/recipe.ts";
 
 /** One of several attributes that a name may mean. */
 export interface Meaning {

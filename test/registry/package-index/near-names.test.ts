@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { exampleNames, nearNames } from "../../../origin/nix/near-names.ts";
+import { exampleNames, nearNames } from "../../../registry/package-index/near-names.ts";
 
 describe("nearNames", () => {
   const members = ["git", "gitFull", "git-lfs", "gti", "htop", "iotop", "python3", "ripgrep"];
