@@ -18,9 +18,11 @@ export function isEscaped(part: string): boolean {
 
 /** What a part of a name says; nothing is read into one without an escape. */
 export function readPart(part: string): string {
-  return part
-    .replace(BEGINS_ESCAPED, "")
-    .replace(ESCAPES, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return readEscapes(part.replace(BEGINS_ESCAPED, ""));
+}
+
+function readEscapes(part: string): string {
+  return part.replace(ESCAPES, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /**
@@ -51,6 +53,11 @@ export function attributeName(path: readonly string[]): string {
   return path
     .map((part) => part.replace(/-(?=-[2-7][0-9a-f])|[^A-Za-z0-9_-]/gu, escaped))
     .join(".");
+}
+
+/** The path that `attributeName` has written, where a name can say all of it: else there are two such paths. */
+export function attributePath(attribute: string): readonly string[] {
+  return attribute.split(".").map(readEscapes);
 }
 
 /**
