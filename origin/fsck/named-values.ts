@@ -10,6 +10,7 @@ import type { Digest } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { type ImageEntry, parseOutboxEntry } from "../backfill/entry.ts";
 import { type StorageKey, type StoredKey, storageKey } from "../storage/keys.ts";
+import { objectsOf, parseNamesObjects } from "../storage/stored-index.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
 export type Named =
@@ -40,6 +41,7 @@ export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8
   switch (collection) {
     case "layers":
     case "pushed":
+    case "index-objects":
       return FREE_TO_LEAD_NOWHERE;
     case "manifests":
       return ofManifest(bytes);
@@ -49,6 +51,8 @@ export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8
       return ofLookup(bytes);
     case "outbox":
       return ofOutboxEntry(key, bytes);
+    case "index":
+      return ofIndexRoot(key, bytes);
     case "popularity":
     case "pins":
     case "answered":
@@ -59,6 +63,7 @@ export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8
     case "tracked":
     case "pulls":
     case "pinned":
+    case "index-slices":
       return parseStoredJson(bytes) === undefined ? UNREADABLE : FREE_TO_LEAD_NOWHERE;
     default:
       return collection satisfies never;
@@ -108,6 +113,13 @@ function ofImageEntry(entry: ImageEntry) {
     ...parts.map((part) => value(storageKey.record(packing, part), null)),
     ...packages.map((name) => value(storageKey.lookup(pin, system, name), null)),
   ];
+}
+
+/** In which size its objects lie there the root does not say: it knows what is in them. */
+function ofIndexRoot(key: StorageKey, bytes: Uint8Array): Reading {
+  const root = parseNamesObjects(parseStoredJson(bytes));
+  if (root === undefined || storageKey.index(root.pin, root.system) !== key) return UNREADABLE;
+  return named(objectsOf(root).map(({ digest }) => value(storageKey.indexObject(digest), null)));
 }
 
 function named(names: readonly Named[], outputs: readonly StorePath[] = []): Reading {

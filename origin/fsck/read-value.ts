@@ -6,6 +6,7 @@ import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import type { StorageKey, StoredKey } from "../storage/keys.ts";
 import { sha256Of } from "../storage/stored-hash.ts";
+import { unpackIndexObject } from "../storage/stored-index.ts";
 import { hasChecksum } from "../storage/stored-json.ts";
 import { type Named, namedBy } from "./named-values.ts";
 
@@ -42,6 +43,10 @@ export async function readValue(
   const bytes = await store.lookup(key);
   if (bytes === undefined) return { kind: "gone" };
   if (of.collection === "manifests" && !isOf(of.digest, bytes)) return { kind: "damaged" };
+  if (of.collection === "index-objects") {
+    const isWhole = (await unpackIndexObject(bytes, of.digest)) !== undefined;
+    return isWhole ? { kind: "whole", names: [], outputs: [], isSure: true } : { kind: "damaged" };
+  }
   const reading = namedBy(key, of, bytes);
   if (reading.kind === "unreadable") return { kind: "damaged" };
   const { names, outputs } = reading;

@@ -54,7 +54,9 @@ export async function repairStorage(options: RepairOptions): Promise<Repaired> {
     let tries = 0;
     for (const [key, bytes] of damaged) {
       const of = parseStorageKey(key);
-      if (of === undefined || (await store.sizeBytes(key)) !== undefined) continue;
+      // An index is made again as a whole.
+      if (of === undefined || of.collection.startsWith("index")) continue;
+      if ((await store.sizeBytes(key)) !== undefined) continue;
       tries += 1;
       const mended = tries > MAX_MENDED ? undefined : mendOneByte(bytes, isRightOf(of));
       if (mended !== undefined) await store.create(key, mended);

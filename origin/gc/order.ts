@@ -19,6 +19,9 @@ type Rest = Exclude<Collection, (typeof NAMES)[number] | (typeof NAMED)[number]>
 /** What goes by itself when it is of no use, or is one small file for each source. */
 export const NEVER_SWEPT = Object.keys({
   answered: true,
+  index: true,
+  "index-objects": true,
+  "index-slices": true,
   outbox: true,
   pinned: true,
   popularity: true,

@@ -11,6 +11,9 @@
 //   asked/<pin>/<system>/<slot>              JSON of a name and its Lookup, found or not (asked-names.ts)
 //   pins/<sha256 hex>                        JSON of what a tag of a source last resolved to, and last loaded at
 //   answered/<sha256 hex>                    JSON of the pins at which images of a source were answered
+//   index/<pin>/<system>                     JSON of the root of a package index: which objects it is made of
+//   index-objects/<sha256 hex>               gzip of one of them, by digest of what is in it (stored-index.ts)
+//   index-slices/<pin>/<system>/<n>          JSON of a part of a package index that is being made
 //   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
 //   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
 //   pulls/<day>/<uuid>                       JSON of the images an origin answered that day, and when (pulled/)
@@ -24,7 +27,8 @@
 //
 // Nixery's `layers/` keeps its meaning, so its bucket can be taken over. Deleting any collection is
 // safe while the origin is stopped: what is missing is made again. Order of writing: layers, records,
-// lookups, config, manifest; so nothing names what is not there yet.
+// lookups, config, manifest; and of a package index its objects, then its root; so nothing names what is not
+// there yet.
 
 import { createHash } from "node:crypto";
 import { loneOutput, type Part, partName } from "../../registry/image/part.ts";
@@ -60,7 +64,9 @@ export const REMEMBERED = [
 ] as const;
 /** What a person has said: as lasting, but nothing that a pull stores. */
 export const SAID = ["pinned"] as const;
-export const COLLECTIONS = [...LASTING, ...REMEMBERED, ...SAID] as const;
+/** Of whole package sets, made behind everything else: pulls get on without. */
+export const INDEXED = ["index", "index-objects", "index-slices"] as const;
+export const COLLECTIONS = [...LASTING, ...REMEMBERED, ...SAID, ...INDEXED] as const;
 export type Collection = (typeof COLLECTIONS)[number];
 
 /** What may be listed. */
@@ -91,6 +97,10 @@ export const storageKey = {
     key(`asked/${pin}/${system}/${Number.parseInt(hashOf([name]).slice(0, 8), 16) % slots}`),
   pin: (sourceId: string, tag: Tag) => key(`pins/${hashOf([sourceId, tag])}`),
   answered: (sourceId: string) => key(`answered/${hashOf([sourceId])}`),
+  index: (pin: Pin, system: System) => key(`index/${pin}/${system}`),
+  indexObject: (digest: Digest) => key(`index-objects/${digestHex(digest)}`),
+  indexSlice: (pin: Pin, system: System, place: number) =>
+    key(`index-slices/${pin}/${system}/${place}`),
   popularity: (from: string) => key(`popularity/${hashOf([from])}`),
   tracked: (sourceId: string) => key(`tracked/${hashOf([sourceId])}`),
   pulls: (day: string, id: string) => key(`pulls/${day}/${id}`),
@@ -116,7 +126,10 @@ function key(text: string): StorageKey {
 
 /** What a key is of; undefined for what no key of this file is. */
 export type StoredKey =
-  | { readonly collection: "layers" | "manifests" | "makings"; readonly digest: Digest }
+  | {
+      readonly collection: "layers" | "manifests" | "makings" | "index-objects";
+      readonly digest: Digest;
+    }
   | {
       readonly collection: "records";
       readonly packing: PackingId;
@@ -131,9 +144,22 @@ export type StoredKey =
     }
   | { readonly collection: "asked"; readonly pin: Pin }
   | {
+      readonly collection: "index" | "index-slices";
+      readonly pin: Pin;
+      readonly system: System;
+    }
+  | {
       readonly collection: Exclude<
         Collection,
-        "layers" | "manifests" | "makings" | "records" | "lookups" | "asked"
+        | "layers"
+        | "manifests"
+        | "makings"
+        | "records"
+        | "lookups"
+        | "asked"
+        | "index"
+        | "index-objects"
+        | "index-slices"
       >;
     };
 
@@ -144,7 +170,8 @@ export function parseStorageKey(text: string): StoredKey | undefined {
   switch (collection) {
     case "layers":
     case "manifests":
-    case "makings": {
+    case "makings":
+    case "index-objects": {
       const digest = rest.length === 1 ? parseDigest(`sha256:${a}`) : undefined;
       return digest && { collection, digest };
     }
@@ -162,6 +189,14 @@ export function parseStorageKey(text: string): StoredKey | undefined {
     case "asked": {
       const pin = rest.length === 3 && /^\d+$/.test(c) ? parsePin(a) : undefined;
       return pin && { collection, pin };
+    }
+    case "index":
+    case "index-slices": {
+      const isLong = collection === "index-slices";
+      const isWhole = isLong ? rest.length === 3 && /^\d+$/.test(c) : rest.length === 2;
+      const pin = isWhole ? parsePin(a) : undefined;
+      const system = SYSTEMS.find((each) => each === b);
+      return pin && system && { collection, pin, system };
     }
     case "pulls":
       return rest.length === 2 && /^\d{4}-\d\d-\d\d$/.test(a) && /^[0-9a-f-]{36}$/.test(b)

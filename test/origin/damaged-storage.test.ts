@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { cp, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { COLLECTIONS, LASTING, REMEMBERED, SAID } from "../../origin/storage/keys.ts";
+import { COLLECTIONS, INDEXED, LASTING, REMEMBERED, SAID } from "../../origin/storage/keys.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../registry/image/media-type.ts";
 import { createRandom } from "../bench/random.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "./fixture.ts";
@@ -125,7 +125,11 @@ beforeAll(async () => {
   await house.origin.close();
   const found = await Promise.all(COLLECTIONS.map((each) => filesOf(statePath, each)));
   const empty = COLLECTIONS.filter((_, place) => found[place]?.length === 0);
-  expect(empty, "nothing was pushed, and nothing is listed").toStrictEqual(["pushed", ...SAID]);
+  expect(empty, "nothing was pushed, listed or indexed").toStrictEqual([
+    "pushed",
+    ...SAID,
+    ...INDEXED,
+  ]);
 });
 
 /** Closed in the end anyway. */
