@@ -59,11 +59,17 @@ let
   settle = at: said:
     let
       places = filter (place: place != null && isSame said (known place))
-        (map (shortcut at) (filter (isTurn at) (pairs (length at.trail))));
+        (map (shortcut at) (at.knownTurns or (turnsAt at)));
       place = head places;
     in
     if said.kind != "found" || places == [ ] then said
     else if place.turns > 1 then { kind = "detour"; inherit (place) steps; }
     else settle place (known place);
+  turnsAt = at: filter (isTurn at) (pairs (length at.trail));
 in
-at: said: settle (at // { steps = genList (i: i) (length at.path); turns = 0; }) said
+{
+  said = at: said: settle (at // { steps = genList (i: i) (length at.path); turns = 0; }) said;
+  # The same for all attributes of a set, since it takes a look at each of its names: whoever asks for
+  # many of them has it found once, as `knownTurns`.
+  inherit turnsAt;
+}

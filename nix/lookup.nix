@@ -1,13 +1,14 @@
 # Looks up names in a package set and says of each what it is, as plain data (README.md, field by
 # field). It uses nothing but builtins, so any attribute set can be asked, and it forces nothing but
-# the attributes on a name's path: a package that does not evaluate hides no other.
-{ source, system, names, strict ? false, image ? null }:
+# the attributes on a name's path: a package that does not evaluate hides no other. With `slice` it is
+# asked of attributes by their paths instead, by the thousand.
+{ source, system, names ? "[]", slice ? null, strict ? false, image ? null }:
 
 let
   inherit (builtins)
-    all any attrNames attrValues concatLists deepSeq elem elemAt filter fromJSON genList head isAttrs
-    isFunction isList isString length listToAttrs map parseDrvName stringLength substring toJSON
-    toString tryEval typeOf unsafeDiscardStringContext;
+    all any attrNames attrValues concatLists deepSeq elem elemAt filter foldl' fromJSON genList head
+    isAttrs isFunction isList isString length listToAttrs map parseDrvName readFile stringLength
+    substring toJSON toString trace tryEval typeOf unsafeDiscardStringContext;
 
   packages = import ./load.nix { inherit source system; };
 
@@ -150,7 +151,7 @@ let
     let
       walked = naming.walk name;
       at = head walked.hits;
-      said = canonical at (describe at);
+      said = canonical.said at (describe at);
     in
     if walked.hits == [ ] then {
       said = { kind = "missing"; inherit (walked.miss) within component; };
@@ -201,14 +202,66 @@ let
     let tried = guard (let a = answer name; in deepSeq a.said a);
     in if tried.success then tried.value else { said = { kind = "failed"; }; members = [ ]; };
 
+  ## Slices: attributes by their paths, set by set, for the index of all names
+
+  asked = fromJSON (readFile slice);
+
+  enter = at: name: {
+    value = at.value.${name};
+    path = at.path ++ [ name ];
+    trail = at.trail ++ [ at.value ];
+    ways = 1;
+  };
+  top = { value = packages; path = [ ]; trail = [ ]; ways = 1; };
+
+  # Whether the attributes of a set are asked for too: where it asks for that itself, as in nix-env, or
+  # the operator does.
+  setAt = at:
+    let
+      names = attrNames at.value;
+      isWanted = elem at.path asked.sets || quiet false (at.value.recurseForDerivations or false == true);
+      isListed = isWanted && length at.path < asked.mostDeep && length names <= asked.mostNames;
+    in {
+      inherit (at) path;
+      inherit isListed;
+      names = if isListed then names else first maxExamples names;
+    };
+  maxExamples = 24;
+
+  # Says on the way which attribute it is at: what takes the evaluation down says that of nobody else.
+  inGroup = number: group:
+    let
+      set = foldl' enter top group.set;
+      knownTurns = canonical.turnsAt (enter set "any");
+      answerAt = name:
+        let
+          at = enter set name // { inherit knownTurns; };
+          said = canonical.said at (describe at);
+          isSet = said.kind == "not-a-package" && said.what == "set";
+        in deepSeq said { inherit said; sets = if isSet then [ (setAt at) ] else [ ]; };
+      safely = name:
+        let tried = guard (answerAt name);
+        in if tried.success then tried.value else { said = { kind = "failed"; }; sets = [ ]; };
+    in genList
+      (place: trace "attribute ${toString number}.${toString place}" (safely (elemAt group.names place)))
+      (length group.names);
+
+  answersInSlice = concatLists
+    (genList (number: inGroup number (elemAt asked.groups number)) (length asked.groups));
+
   answers = map answerSafely (fromJSON names);
   # An image of the caller's own (image.nix), in the form of those that a set defines.
   given = if image == null then [ ] else [ (imageAt "the image" image) ];
 in
 # Loading comes first: a source that cannot be loaded must say so even when no name is asked.
-builtins.seq packages {
+builtins.seq packages (if slice != null then {
+  lookups = map (a: a.said) answersInSlice;
+  sets = concatLists (map (a: a.sets) answersInSlice);
+  images = attrNames images;
+  top = if asked.groups == [ ] then attrNames packages else [ ];
+} else {
   lookups = map (a: a.said) answers;
   # Each set once.
   members = attrValues (listToAttrs (map (set: { name = toJSON set.within; value = set; })
     (concatLists (map (a: a.members) (answers ++ given)))));
-} // (if image == null then { } else { image = (head given).said; })
+} // (if image == null then { } else { image = (head given).said; }))

@@ -25,7 +25,7 @@ import { notStarted } from "./nix-failed.ts";
 import type { NixTool } from "./nix-tool.ts";
 import type { PinnedSource } from "./pinned-source.ts";
 import { type RefusedPackage, readRefusal } from "./refused-package.ts";
-import { isOutOfMemory, runEvaluation } from "./run-evaluation.ts";
+import { type EvaluationOptions, isOutOfMemory, runEvaluation } from "./run-evaluation.ts";
 import { realPath } from "./store-place.ts";
 
 export interface Evaluation {
@@ -44,31 +44,50 @@ export interface Died {
   readonly file?: string;
   readonly needed?: string;
   readonly refused?: RefusedPackage;
+  /** It met a limit of this machine's: of memory, or of what is read of it. */
+  readonly metLimit?: true;
 }
 
 export type Evaluated =
   | { readonly kind: "answered"; readonly answers: readonly LookupAnswer[] }
+  | Unanswered;
+
+export type Unanswered =
   | Died
   | OutsideFault
   | { readonly kind: "unreachable"; readonly message: string }
   | { readonly kind: "stopped" };
 
 export async function evaluate(
-  { nix, source, system, signal }: Evaluation,
+  evaluation: Evaluation,
   names: readonly string[],
   more: readonly string[] = [],
 ): Promise<Evaluated> {
-  const args = ["--argstr", "system", system, "--argstr", "names", JSON.stringify(names), ...more];
-  const deadlineMs = nix.evaluationDeadlineMs;
-  const result = await runEvaluation(nix, "lookup.nix", { source, args, deadlineMs, signal });
+  const args = ["--argstr", "names", JSON.stringify(names), ...more];
+  const said = await evaluateLookup(evaluation, { args });
+  if (said.kind !== "said") return said;
+  return { kind: "answered", answers: parseLookupAnswers(JSON.parse(said.json), names) };
+}
+
+export type LookupEvaluation = Pick<
+  EvaluationOptions,
+  "args" | "isReadOnly" | "comesLast" | "onStderrLine"
+>;
+
+/** What lookup.nix says, as it is. */
+export async function evaluateLookup(
+  { nix, source, system, signal }: Evaluation,
+  { args = [], ...how }: LookupEvaluation,
+): Promise<{ readonly kind: "said"; readonly json: string } | Unanswered> {
+  const result = await runEvaluation(nix, "lookup.nix", {
+    ...{ source, signal, deadlineMs: nix.evaluationDeadlineMs, ...how },
+    args: ["--argstr", "system", system, ...args],
+  });
   switch (result.kind) {
     case "exited":
       if (isOutOfMemory(result)) return tooMuchMemory(nix);
       if (result.code !== 0) return await failedEvaluation(nix, result.stderr);
-      return {
-        kind: "answered",
-        answers: parseLookupAnswers(JSON.parse(result.stdout), names),
-      };
+      return { kind: "said", json: result.stdout };
     case "signalled":
       if (isOutOfMemory(result)) return tooMuchMemory(nix);
       // From outside, as the kernel does it when memory is short; anything else is Nix's own crash.
@@ -83,8 +102,10 @@ export async function evaluate(
       return { kind: "stopped" };
     case "not-started":
       throw notStarted("nix-instantiate", result);
-    case "too-much-output":
-      return { kind: "died", message: `it says more than ${describeBytes(result.limitBytes)}` };
+    case "too-much-output": {
+      const most = describeBytes(result.limitBytes);
+      return { kind: "died", message: `it says more than ${most}`, metLimit: true };
+    }
     default:
       return result satisfies never;
   }
@@ -92,14 +113,15 @@ export async function evaluate(
 
 function tooMuchMemory({ evaluationMemoryBytes }: NixTool): Died {
   const most = describeBytes(evaluationMemoryBytes);
-  return { kind: "died", message: `it takes more than ${most} of memory to evaluate` };
+  const message = `it takes more than ${most} of memory to evaluate`;
+  return { kind: "died", message, metLimit: true };
 }
 
 function isKill(signal: NodeJS.Signals): boolean {
   return signal === "SIGKILL" || signal === "SIGTERM";
 }
 
-async function failedEvaluation(nix: NixTool, stderr: string): Promise<Evaluated> {
+async function failedEvaluation(nix: NixTool, stderr: string): Promise<Unanswered> {
   const message = evaluationMessage(stderr);
   const outside = await readOutsideFault(nix, message, stderr);
   if (outside !== undefined) return outside;

@@ -177,7 +177,12 @@ async function explain(question: Question, name: string): Promise<Lookup | Looku
   return answer;
 }
 
-function deathOf({ nix, system }: Question, died: Died, name: string): Lookup | NixTooOld {
+/** What one that took an evaluation down is. */
+export function deathOf(
+  { nix, system }: Pick<Evaluation, "nix" | "system">,
+  died: Died,
+  name: string,
+): Lookup | NixTooOld {
   const { message, needed, refused } = died;
   if (needed !== undefined) return { kind: "nix-too-old", version: nix.version, needed };
   return refused === undefined
@@ -185,7 +190,10 @@ function deathOf({ nix, system }: Question, died: Died, name: string): Lookup | 
     : refusalOf(refused, name, system);
 }
 
-function setFailureOf({ nix, system }: Question, loading: LoadFailure): Lookup | LookupStopped {
+export function setFailureOf(
+  { nix, system }: Pick<Evaluation, "nix" | "system">,
+  loading: LoadFailure,
+): Lookup | LookupStopped {
   if (loading.kind !== "died") return loading;
   const { message, place = null, needed } = loading;
   if (needed !== undefined) return { kind: "nix-too-old", version: nix.version, needed };

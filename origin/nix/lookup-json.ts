@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { parseImageConfig } from "../../registry/image/image-config.ts";
 import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../registry/image/lookup.ts";
-import { attributeName, readPart } from "../../registry/naming/attribute.ts";
+import { attributeName, exactSpelling, readPart } from "../../registry/naming/attribute.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import { exampleNames, nearNames } from "../../registry/package-index/near-names.ts";
@@ -92,6 +92,58 @@ export function parseLookupAnswers(
   }
   const known = membersOf(members);
   return lookups.map((answer, index) => answerOf(answer, names[index] ?? "", known));
+}
+
+const sliceDocument = v.object({
+  lookups: v.array(v.variant("kind", saidOfPackage.options)),
+  sets: v.array(v.object({ path, isListed: v.boolean(), names: v.array(v.string()) })),
+  images: v.array(v.string()),
+  top: v.array(v.string()),
+});
+
+export interface SliceOfSet {
+  readonly entries: readonly SaidOfAttribute[];
+  /** Those that are no packages. */
+  readonly sets: readonly FoundSet[];
+  /** The attributes of `nixportImages`. */
+  readonly images: readonly string[];
+  /** Where no attribute was asked for: all of the whole set. */
+  readonly top: readonly string[];
+}
+
+export interface SaidOfAttribute {
+  readonly path: readonly string[];
+  readonly said: LookupAnswer;
+}
+
+export interface FoundSet {
+  readonly path: readonly string[];
+  /** Whether `names` are all of it. */
+  readonly isListed: boolean;
+  readonly names: readonly string[];
+}
+
+/** What lookup.nix says of attributes by their paths, in the order in which they were asked. */
+export function parseSliceAnswers(
+  json: unknown,
+  paths: readonly (readonly string[])[],
+): SliceOfSet {
+  const { lookups, sets, images, top } = v.parse(sliceDocument, json);
+  if (lookups.length !== paths.length) {
+    throw new Error(`lookup.nix answered ${lookups.length} attributes instead of ${paths.length}`);
+  }
+  const known = membersOf(sets.map(({ path: within, names }) => ({ within, names })));
+  const entries = lookups.map((answer, index): SaidOfAttribute => {
+    const of = paths[index] ?? [];
+    return { path: of, said: answerOf(answer, of.map(plainSpelling).join("."), known) };
+  });
+  return { entries, sets, images, top };
+}
+
+/** As most people write it, whether or not another attribute is spelled like that. */
+function plainSpelling(attribute: string): string {
+  const lower = attribute.toLowerCase();
+  return exactSpelling(lower) === lower ? lower : (exactSpelling(attribute) ?? attribute);
 }
 
 /** What is said of an image that the caller gave itself. */

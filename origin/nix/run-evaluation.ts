@@ -25,28 +25,38 @@ export interface EvaluationOptions {
   readonly deadlineMs: number;
   readonly maxOutputBytes?: number;
   readonly signal?: AbortSignal;
+  /** Derivations are named and not written, which is most of the work where there are many. */
+  readonly isReadOnly?: boolean;
+  /** As of what nobody waits for. */
+  readonly comesLast?: boolean;
+  readonly onStderrLine?: (line: string) => void;
 }
 
 export function runEvaluation(
   nix: EvaluatingNix,
   expression: `${string}.nix`,
-  { source, args = [], maxOutputBytes = MAX_OUTPUT_BYTES, ...limits }: EvaluationOptions,
+  options: EvaluationOptions,
 ): Promise<SpawnResult> {
+  const { source, args = [], maxOutputBytes = MAX_OUTPUT_BYTES, isReadOnly = false } = options;
+  const { deadlineMs, signal, comesLast = false, onStderrLine } = options;
   return nix.run(
     "nix-instantiate",
     [
       // Without read-write mode no derivation is written, and the set is not copied to the store.
-      ...["--eval", "--strict", "--json", "--read-write-mode"],
+      ...["--eval", "--strict", "--json", ...(isReadOnly ? [] : ["--read-write-mode"])],
       ...featureOptions(source),
       `${nix.expressions}/${expression}`,
       ...["--argstr", "source", JSON.stringify(source)],
       ...args,
     ],
     {
-      ...limits,
+      ...{ deadlineMs, comesLast },
+      ...(signal !== undefined && { signal }),
+      ...(onStderrLine !== undefined && { onStderrLine }),
       maxMemoryBytes: nix.evaluationMemoryBytes + BESIDE_HEAP_BYTES,
       maxStdoutBytes: maxOutputBytes,
-      killGraceMs: KILL_GRACE_MS,
+      // Without derivations there are no builders.
+      killGraceMs: isReadOnly ? 0 : KILL_GRACE_MS,
       yieldAfterMs: LONG_EVALUATION_MS,
     },
   );

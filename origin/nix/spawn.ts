@@ -27,6 +27,8 @@ export interface SpawnOptions {
   readonly maxMemoryBytes?: number;
   /** From then on it gets what processor the others leave. */
   readonly yieldAfterMs?: number;
+  /** It gets that from its start, and less than any other that yields. */
+  readonly comesLast?: boolean;
   readonly onStderrLine?: (line: string) => void;
 }
 
@@ -136,9 +138,13 @@ function watch(child: Child, group: number, options: SpawnOptions): Promise<Spaw
     () => stop({ kind: "timed-out", afterMs: options.deadlineMs, stderr: "" }),
     options.deadlineMs,
   );
-  const { yieldAfterMs } = options;
+  const { yieldAfterMs, comesLast = false } = options;
+  const { PRIORITY_LOW, PRIORITY_BELOW_NORMAL } = osConstants.priority;
+  if (comesLast) yieldProcessor(group, PRIORITY_LOW);
   const yielding =
-    yieldAfterMs === undefined ? undefined : setTimeout(() => yieldProcessor(group), yieldAfterMs);
+    yieldAfterMs === undefined || comesLast
+      ? undefined
+      : setTimeout(() => yieldProcessor(group, PRIORITY_BELOW_NORMAL), yieldAfterMs);
   const settle = (result: SpawnResult) => {
     clearTimeout(deadline);
     clearTimeout(yielding);
@@ -181,9 +187,9 @@ function watch(child: Child, group: number, options: SpawnOptions): Promise<Spaw
   return promise;
 }
 
-function yieldProcessor(pid: number): void {
+function yieldProcessor(pid: number, priority: number): void {
   try {
-    setPriority(pid, osConstants.priority.PRIORITY_BELOW_NORMAL);
+    setPriority(pid, priority);
   } catch (error) {
     // It has ended by itself in the meantime.
     if ((error as NodeJS.ErrnoException).code !== "ERR_SYSTEM_ERROR") throw error;
