@@ -3,8 +3,9 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ImageLayer } from "../../registry/image/arrange.ts";
 import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
-import { type ComposedImage, type ImageLayer, MAX_LAYERS } from "../../registry/image/compose.ts";
+import { type ComposedImage, MAX_LAYERS } from "../../registry/image/compose.ts";
 import type { ImageConfig } from "../../registry/image/image-config.ts";
 import { isFound } from "../../registry/image/lookup.ts";
 import { type Ingredient, partsOf } from "../../registry/image/part.ts";

@@ -1,7 +1,8 @@
 // Images of more layers than the budget: which packages are taken in coarser cuts.
 
 import { assert, describe, expect, test } from "vitest";
-import { compose, LAYER_BUDGET } from "../../../registry/image/compose.ts";
+import { LAYER_BUDGET } from "../../../registry/image/arrange.ts";
+import { compose } from "../../../registry/image/compose.ts";
 import { bundlesOf, chooseCuts } from "../../../registry/image/cuts.ts";
 import type { LayerRecord, PackageRecord } from "../../../registry/image/record.ts";
 import { bundleOf, layerOf, recipeOf, recordOf, storePathOf, viewOf } from "../fixture.ts";
