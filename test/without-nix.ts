@@ -18,6 +18,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/gc/on-timer.test.ts",
   "test/origin/images/ground.test.ts",
   "test/origin/images/kept-images.test.ts",
+  "test/origin/images/packing-count.test.ts",
   "test/origin/layers/bundles.test.ts",
   "test/origin/layers/layer.test.ts",
   "test/origin/layers/locale.test.ts",

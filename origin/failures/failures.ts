@@ -3,7 +3,9 @@
 
 import {
   describeBytes,
+  describeLayers,
   describeProgress,
+  type LayersDone,
   type StillBuilding,
 } from "../../registry/http/building.ts";
 import { RegistryError } from "../../registry/http/error.ts";
@@ -161,6 +163,8 @@ function stillBuilding({ stage, status }: StillUnderWay): RegistryError {
 
 export function describeStage(stage: Stage): string {
   switch (stage.kind) {
+    case "resolving":
+      return "looking for the tag's revision";
     case "looking-up":
       return "looking the packages up";
     case "queued":
@@ -170,10 +174,18 @@ export function describeStage(stage: Stage): string {
     case "realising":
       return describeProgress(stage.progress) || "getting the packages";
     case "packing":
-      return "packing layers";
+      return counted("packing layers", stage.layers);
+    case "storing":
+      return counted("storing layers", stage.layers);
+    case "backfilling":
+      return counted("giving the edge its layers", stage.layers);
     default:
       return stage satisfies never;
   }
+}
+
+function counted(what: string, layers: LayersDone | undefined): string {
+  return layers === undefined ? what : `${what}: ${describeLayers(layers)}`;
 }
 
 function gigabytes(bytes: number): string {

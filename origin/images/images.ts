@@ -195,7 +195,7 @@ export function createImages(options: ImagesOptions): Images {
       isFound(lookup) ? [{ name, found: lookup }] : [],
     );
     const image = canonicalImageOf(recipe, asked);
-    onStage(() => records.stage(image.ingredients));
+    onStage(() => records.stage(image.ingredients, form));
     const made = await records.make(image.ingredients, form, demand);
     const held = new Set(made.records.flatMap(outputsBrought));
     // Of the names that lead there by a detour there is no end: what is remembered of them is bounded.

@@ -53,6 +53,8 @@ export interface BundleToPack {
   readonly sizeBytes: number;
   /** Whose layer it is: the packer takes turns between groups. */
   readonly group: string;
+  /** It is packed, and yet to be stored; not called for what another packs, or nobody needs to. */
+  readonly onPacked?: () => void;
 }
 
 export interface PackedLayers {
@@ -121,13 +123,13 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   async function pack(bundle: BundleToPack): Promise<LayerRecord> {
     const known = await recall(keyOf(bundle));
     if (known !== undefined) return known;
-    const { storePaths, view, form, sizeBytes, group } = bundle;
+    const { storePaths, view, form, sizeBytes, group, onPacked } = bundle;
     if (storePaths.length === 0) return await packView(bundle);
     const startedMs = performance.now();
     const segments = await Promise.all(storePaths.map((path) => findSegment(path, form)));
     const destination = store.stagingPath();
     const request = { segments, viewTar: view?.tar, form, destination, sizeBytes, group, signal };
-    const packed = await packToFile(request);
+    const packed = await packToFile(request, onPacked);
     const layer = layerOf(packed);
     remember(bundle, packed);
     const joined = packed.segments.filter(({ isJoined }) => isJoined).length;
@@ -141,9 +143,10 @@ export function createPackedLayers(options: PackedLayersOptions): PackedLayers {
   }
 
   /** Packs and stores; leaves nothing behind where either fails. */
-  async function packToFile(request: PackRequest): Promise<PackedLayer> {
+  async function packToFile(request: PackRequest, onPacked?: () => void): Promise<PackedLayer> {
     try {
       const packed = await packer.pack(request);
+      onPacked?.();
       await store.storeFile(storageKey.layer(packed.digest), request.destination);
       return packed;
     } catch (error) {

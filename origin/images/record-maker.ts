@@ -24,6 +24,7 @@ import { databaseId } from "../layers/nix-database.ts";
 import type { Popularity } from "../layers/popularity.ts";
 import { UnpackableError } from "../layers/tar.ts";
 import type { Making, PackedLayers } from "./packed-layers.ts";
+import { createPackingCount, type PackingCount } from "./packing-count.ts";
 
 export type MadeRecord =
   | { readonly kind: "record"; readonly record: PackageRecord }
@@ -33,7 +34,7 @@ export type MadeRecord =
 /** All store paths must be valid and held while a call is under way. */
 export interface RecordMaker {
   /** `graph` holds the closure of the part's outputs, and may hold more. */
-  make(graph: ValidClosure, part: Part, form: Form): Promise<MadeRecord>;
+  make(graph: ValidClosure, part: Part, form: Form, count?: PackingCount): Promise<MadeRecord>;
   /** The record with the layers of one coarser cut, joined from the segments of the fine ones. */
   coarsen(record: PackageRecord, level: number): Promise<PackageRecord>;
   /** Makes a layer again; `graph` holds the closure of what it is made of. */
@@ -61,15 +62,19 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
 
   function packBundles(
     bundles: readonly Pick<Bundle, "storePaths" | "holdsView">[],
-    { part, closure, view, form }: Contents,
+    { part, closure, view, form, count }: Contents,
   ): Promise<readonly LayerRecord[]> {
     const sizes = new Map(closure.map(({ path, narSizeBytes }) => [path, narSizeBytes]));
     const ownView = view === null ? null : { of: part, tar: view };
     return Promise.all(
-      bundles.map(({ storePaths, holdsView }) => {
+      bundles.map(async ({ storePaths, holdsView }) => {
         const sizeBytes = storePaths.reduce((sum, path) => sum + (sizes.get(path) ?? 0), 0);
         const bundle = { storePaths, view: holdsView ? ownView : null };
-        return layers.bundle({ ...bundle, form, sizeBytes, group: partName(part) });
+        const { packed: onPacked, stored } = count.expect(sizeBytes);
+        const group = partName(part);
+        const layer = await layers.bundle({ ...bundle, form, sizeBytes, group, onPacked });
+        stored();
+        return layer;
       }),
     );
   }
@@ -104,13 +109,13 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
   return {
     packings,
 
-    async make(graph, part, form) {
+    async make(graph, part, form, count = createPackingCount()) {
       const closure = closureOf(graph, part.outputs);
       try {
         const result = await viewOf(part, closure);
         if (result.kind === "unfit") return { kind: "unpackable", reason: result.reason };
         const { view } = result;
-        const contents = { part, closure, view: view.tar, form };
+        const contents = { part, closure, view: view.tar, form, count };
         return { kind: "record", record: await fill(view, contents) };
       } catch (error) {
         if (!(error instanceof UnpackableError)) throw error;
@@ -131,7 +136,9 @@ export function createRecordMaker(options: RecordMakerOptions): RecordMaker {
         ? await draw({ part, closure: paths, database: null })
         : null;
       const tar = view?.kind === "view" ? view.view.tar : null;
-      const packed = await packBundles(bundles, { part, closure: [], view: tar, form });
+      const packed = await packBundles(bundles, {
+        ...{ part, closure: [], view: tar, form, count: createPackingCount() },
+      });
       const filled = cut.map((bundle, index) => ({ ...bundle, layer: packed[index] ?? null }));
       return { ...record, coarser: record.coarser.with(level - 1, filled) };
     },
@@ -161,6 +168,8 @@ interface Contents {
   readonly closure: ClosureGraph;
   readonly view: DrawnView["tar"];
   readonly form: Form;
+  /** Hears of its layers. */
+  readonly count: PackingCount;
 }
 
 /** For a layer with the view of its owner, if it has one; undefined where that cannot be shown. */
@@ -170,10 +179,11 @@ async function contentsOf(
   form: Form,
   viewOf: (part: Part, closure: ValidClosure) => Promise<DrawResult>,
 ): Promise<Contents | undefined> {
-  if (owner === null) return { part: NO_PART, closure: graph, view: null, form };
+  const count = createPackingCount();
+  if (owner === null) return { part: NO_PART, closure: graph, view: null, form, count };
   const result = await viewOf(owner, closureOf(graph, owner.outputs));
   if (result.kind === "unfit") return undefined;
-  return { part: owner, closure: graph, view: result.view.tar, form };
+  return { part: owner, closure: graph, view: result.view.tar, form, count };
 }
 
 /** Of layers that are made again without knowing whose they were. */

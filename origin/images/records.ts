@@ -25,6 +25,7 @@ import type { Demand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
 import type { HeldPaths } from "./held-paths.ts";
+import { createPackingCount, type PackingCount, packingStage } from "./packing-count.ts";
 import type { RecordMaker } from "./record-maker.ts";
 import {
   failedAsWhole,
@@ -58,7 +59,7 @@ export interface Records {
     form: Form,
   ): Promise<readonly PackageRecord[] | undefined>;
   /** What the records of these wait for. */
-  stage(ingredients: readonly Ingredient[]): Stage;
+  stage(ingredients: readonly Ingredient[], form: Form): Stage;
   /** The record with the layers of a coarser cut, or what keeps it from being made. */
   coarsen(cut: CutOfRecord): Promise<CoarsenedRecord>;
 }
@@ -107,6 +108,8 @@ export function createRecords(options: RecordsOptions): Records {
   const { offer, now } = options;
   const { packings } = maker;
   const recent = recentValues<SeenRecord>(MAX_RECORDS_IN_MEMORY);
+  /** Of the parts that are being packed. */
+  const packing = new Map<StorageKey, PackingCount>();
   const keyOf = ({ part, form }: WantedPart) => storageKey.record(packings[form], part);
   const keyOfRecord = (record: PackageRecord) => storageKey.record(record.packing, record);
 
@@ -172,8 +175,12 @@ export function createRecords(options: RecordsOptions): Records {
     });
   }
 
-  async function makeOne(graph: ValidClosure, { part, form }: WantedPart): Promise<PartResult> {
-    const made = await maker.make(graph, part, form);
+  async function makeOne(
+    graph: ValidClosure,
+    { part, form }: WantedPart,
+    count: PackingCount,
+  ): Promise<PartResult> {
+    const made = await maker.make(graph, part, form, count);
     if (made.kind !== "record") return failedAsWhole(made);
     await keep(made.record);
     return made;
@@ -192,6 +199,8 @@ export function createRecords(options: RecordsOptions): Records {
       demand,
     );
     if (holding.kind !== "held") return wanted.map(() => failedAsWhole(holding));
+    const count = createPackingCount();
+    for (const each of wanted) packing.set(keyOf(each), count);
     try {
       const failures = wanted.map((each) =>
         failuresIn(each, (derivation) => holding.failures.get(derivation)),
@@ -209,7 +218,7 @@ export function createRecords(options: RecordsOptions): Records {
         wanted.map((each, place): PartResult | Promise<PartResult> => {
           const own = failures[place] ?? [];
           if (own.length > 0) return { kind: "failed", failures: own };
-          if (sizeBytes <= limitBytes) return makeOne(graph, each);
+          if (sizeBytes <= limitBytes) return makeOne(graph, each, count);
           return failedAsWhole({ kind: "too-large", sizeBytes, limitBytes });
         }),
       );
@@ -219,6 +228,9 @@ export function createRecords(options: RecordsOptions): Records {
     } catch (error) {
       return wanted.map(() => ({ kind: "broken", error }));
     } finally {
+      for (const each of wanted) {
+        if (packing.get(keyOf(each)) === count) packing.delete(keyOf(each));
+      }
       // Until here nothing that is being packed can be collected.
       await holding.release();
     }
@@ -254,11 +266,14 @@ export function createRecords(options: RecordsOptions): Records {
 
   return {
     packings,
-    // What is neither queued nor realised is being packed, or is there already.
-    stage: (ingredients) =>
-      held.progress(packagesIn(ingredients).map(({ derivation }) => derivation)) ?? {
-        kind: "packing",
-      },
+    stage(ingredients, form) {
+      const derivations = packagesIn(ingredients).map(({ derivation }) => derivation);
+      const realising = held.progress(derivations);
+      if (realising !== undefined) return realising;
+      // What is neither queued nor realised is being packed, or is there already.
+      const parts = wantedParts(ingredients, form);
+      return packingStage(new Set(parts.flatMap((each) => packing.get(keyOf(each)) ?? [])));
+    },
     async known(ingredients, form) {
       const wanted = wantedParts(ingredients, form);
       const records = await Promise.all(wanted.map((each) => recallAt(keyOf(each))));

@@ -44,6 +44,7 @@ export function createTaggedImages(options: TaggedImagesOptions): TaggedImages {
   const unloaded = rememberFailures<SetFailed>({ forMs: UNLOADED_MS, now });
 
   async function build(recipes: readonly Recipe[], tag: Tag, variant: Variant, wait: Wait) {
+    wait.onStage(() => ({ kind: "resolving" }));
     const pinned = await pins.resolve(tag);
     if (pinned.kind !== "pinned") return recipes.map(() => pinned);
     refresh.resolved(tag, pinned);

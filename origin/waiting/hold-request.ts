@@ -3,7 +3,7 @@
 // joins it or finds its result. Where too many wait, the request waits on before it is told so.
 
 import { setTimeout as pause } from "node:timers/promises";
-import type { BuildProgress } from "../../registry/http/building.ts";
+import type { BuildProgress, LayersDone } from "../../registry/http/building.ts";
 import type { StillBuildingStatus } from "../../registry/http/hold.ts";
 import { type ClientKey, type Demand, requestDemand } from "./demand.ts";
 
@@ -15,11 +15,15 @@ export interface Wait {
 }
 
 export type Stage =
+  | { readonly kind: "resolving" }
   | { readonly kind: "looking-up" }
   | { readonly kind: "queued" }
   | { readonly kind: "fetching"; readonly doneBytes: number; readonly expectedBytes: number }
   | { readonly kind: "realising"; readonly progress: BuildProgress }
-  | { readonly kind: "packing" };
+  /** Absent before there is anything to count. Bytes of layers are those of their files. */
+  | { readonly kind: "packing" | "storing"; readonly layers?: LayersDone }
+  /** What the edge is sent, which no client waits for. */
+  | { readonly kind: "backfilling"; readonly layers?: LayersDone };
 
 export interface StillUnderWay {
   readonly kind: "still-under-way";

@@ -14,6 +14,14 @@ export interface BuildProgress {
   readonly downloads: { readonly doneBytes: number; readonly expectedBytes: number };
 }
 
+/** Of layers that are packed, stored or sent. */
+export interface LayersDone {
+  readonly done: number;
+  readonly expected: number;
+  readonly doneBytes: number;
+  readonly expectedBytes: number;
+}
+
 /** The one entry of the error's `detail`. */
 export interface StillBuilding {
   readonly reason: "building";
@@ -45,6 +53,12 @@ export function describeProgress({ builds, downloads }: BuildProgress): string {
     parts.push(`downloading ${describeBytes(downloads)}`);
   }
   return parts.join("; ");
+}
+
+/** `3 of 12, 40 of 120 MB`. */
+export function describeLayers({ done, expected, ...bytes }: LayersDone): string {
+  const counted = `${done} of ${expected}`;
+  return bytes.expectedBytes === 0 ? counted : `${counted}, ${describeBytes(bytes)}`;
 }
 
 /** `40 of 120 MB`, or `40 MB` where nobody says how many there will be. */

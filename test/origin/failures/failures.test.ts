@@ -99,7 +99,9 @@ describe("failureError", () => {
     builds: { done: 0, expected: 2, running: ["gcc-13"] },
     downloads: { doneBytes: 0, expectedBytes: 0 },
   };
+  const layers = { done: 3, expected: 12, doneBytes: 40e6, expectedBytes: 120e6 };
   const stages: readonly [stage: Stage, message: RegExp][] = [
+    [{ kind: "resolving" }, /: looking for the tag's revision; try again$/],
     [{ kind: "looking-up" }, /^not ready yet: looking the packages up; try again$/],
     [{ kind: "queued" }, /waiting for other builds/],
     [
@@ -119,7 +121,13 @@ describe("failureError", () => {
       { kind: "realising", progress: { ...progress, builds: { ...progress.builds, running: [] } } },
       /: getting the packages;/,
     ],
-    [{ kind: "packing" }, /packing layers/],
+    [{ kind: "packing" }, /: packing layers; try again$/],
+    [{ kind: "packing", layers }, /: packing layers: 3 of 12, 40 of 120 MB;/],
+    [
+      { kind: "storing", layers: { ...layers, doneBytes: 0, expectedBytes: 0 } },
+      /: storing layers: 3 of 12;/,
+    ],
+    [{ kind: "backfilling", layers }, /: giving the edge its layers: 3 of 12, 40 of 120 MB;/],
   ];
   for (const [stage, message] of stages) {
     test(`says of an image that is still ${stage.kind} how far it is: ${message.source}`, () => {
