@@ -2,14 +2,17 @@
 
 import type { Identifying } from "../registry/access/credentials.ts";
 import { type Gate, passGate } from "../registry/access/gate.ts";
+import { passPageGate } from "../registry/access/page-gate.ts";
 import { answerToken, isTokenRequest } from "../registry/access/token-endpoint.ts";
-import { errorResponse, RegistryError } from "../registry/http/error.ts";
+import { RegistryError } from "../registry/http/error.ts";
+import { isPage, parsePageRoute } from "../registry/http/page-route.ts";
 import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/http/route.ts";
 import { identifyingFor } from "./access/guard.ts";
 import { createMeanings } from "./access/meanings.ts";
 import { type AppOptions, type AskedRoute, createEdge, type Isolate } from "./create-edge.ts";
 import { handle } from "./handle.ts";
 import { ingest } from "./ingest/ingest.ts";
+import { pageError, servePage } from "./page/serve.ts";
 import { clientNetworkOf } from "./request/client-network.ts";
 import type { Edge } from "./request/edge.ts";
 import type { Env } from "./request/env.ts";
@@ -64,7 +67,7 @@ async function respond(asked: Asked): Promise<Response> {
     if (!edge.trace.isGiven()) edge.trace.writeTo(response.headers);
     return response;
   } catch (error) {
-    const response = errorResponse(boundary(edge, request, error), request.method);
+    const response = await pageError(edge, request, boundary(edge, request, error));
     edge.trace.writeTo(response.headers);
     return response;
   }
@@ -83,6 +86,12 @@ async function answerTo({ edge, isolate, request, env, startedMs }: Asked): Prom
     if (identifying !== null) return answerToken(identifying, request, url);
     return handle(edge, request, parseRoute(request.method, url));
   }
+  if (route.kind === "page") {
+    const { page } = route;
+    const served = () => servePage(edge, request, page);
+    if (identifying === null) return served();
+    return passPageGate(gateOf(edge, isolate, identifying), request, page, served);
+  }
   const answered = () => handle(edge, request, route);
   const response =
     identifying === null
@@ -97,7 +106,10 @@ function routeOf({ routes }: Isolate, { method, url }: Request): AskedRoute {
   const read = () => {
     const parsed = new URL(url);
     if (isIngest(parsed)) return "ingest";
-    return isTokenRequest(parsed) ? "token" : parseRoute(method, parsed);
+    if (isTokenRequest(parsed)) return "token";
+    return isPage(parsed)
+      ? ({ kind: "page", page: parsePageRoute(method, parsed) } as const)
+      : parseRoute(method, parsed);
   };
   return method === "GET" || method === "HEAD" ? routes.of(url, read) : read();
 }

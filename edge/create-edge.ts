@@ -1,10 +1,12 @@
 // What one request works with, made of the environment and of what its isolate remembers. What a pull of what
 // is remembered does not need is not made for it.
 
+import type { AssetFiles } from "../page/html/assets.ts";
 import type { TagPins } from "../registry/between/tag-pins.ts";
 import { clientOf } from "../registry/http/clients.ts";
 import { holdOf } from "../registry/http/hold.ts";
 import { chooseVariant, variantWords } from "../registry/http/negotiation.ts";
+import type { PageRoute } from "../registry/http/page-route.ts";
 import type { Route } from "../registry/http/route.ts";
 import type { Found } from "../registry/image/lookup.ts";
 import type { PackageRecord } from "../registry/image/record.ts";
@@ -36,8 +38,12 @@ import { createKeepLimit } from "./request/keep-limit.ts";
 import { createMissLimit } from "./request/miss-limit.ts";
 import { createTrace } from "./request/trace.ts";
 
-/** What a path asks for: what clients pull, what the origin gives, a token of whom a policy knows. */
-export type AskedRoute = Route | "ingest" | "token";
+/** What a path asks for: what clients pull, a page, what the origin gives, a token of whom a policy knows. */
+export type AskedRoute =
+  | Route
+  | { readonly kind: "page"; readonly page: PageRoute }
+  | "ingest"
+  | "token";
 
 /** What outlives a request: plain data and promises of it, which requests may share, and no stream. */
 export interface Isolate {
@@ -63,6 +69,8 @@ export interface Isolate {
   readonly pulls: PullsToTell;
   /** What was logged of the environment, which is the same for every request. */
   readonly told: Set<string>;
+  /** Of the deployment's one build. */
+  readonly assetFiles: { files?: AssetFiles };
 }
 
 export interface AppOptions {
@@ -101,6 +109,7 @@ export function createIsolate(): Isolate {
     access: createAccessMemory(),
     pulls: createPullsToTell(),
     told: new Set(),
+    assetFiles: {},
   };
 }
 
@@ -162,6 +171,8 @@ export function createEdge(
   return {
     kv: env.KV,
     r2: env.R2,
+    assets: env.ASSETS,
+    assetFiles: isolate.assetFiles,
     get cache() {
       return openCache();
     },

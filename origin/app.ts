@@ -4,9 +4,11 @@ import { getConnInfo } from "@hono/node-server/conninfo";
 import { Hono } from "hono";
 import { passGate } from "../registry/access/gate.ts";
 import { MEANING_HEADER } from "../registry/access/meaning.ts";
+import { passPageGate } from "../registry/access/page-gate.ts";
 import { answerToken, isTokenRequest } from "../registry/access/token-endpoint.ts";
 import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
+import { isOfSite, isPage, type PageRoute, parsePageRoute } from "../registry/http/page-route.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
 import { isBelowV2, isTold, parseRoute, type Route } from "../registry/http/route.ts";
 import { answerMeaning } from "./access/answer-meaning.ts";
@@ -14,6 +16,7 @@ import { type Guard, identifyingFor } from "./access/guard.ts";
 import { type FindingMeanings, meaningsFor } from "./access/meanings.ts";
 import { failureError } from "./failures/failures.ts";
 import { hostFailureOf } from "./failures/host-error.ts";
+import { pageError, type ServingPages, servePage } from "./page/serve.ts";
 import { type Asker, type Asking, askerOf } from "./pulling/asker.ts";
 import { serveBlob } from "./pulling/blobs.ts";
 import { type PullingByDigest, serveManifest } from "./pulling/by-digest.ts";
@@ -23,13 +26,18 @@ import { type ListingTags, serveTagList } from "./pulling/tag-list.ts";
 import { takeToldPulls } from "./pulling/told-pulls.ts";
 import type { WebSite } from "./web/site.ts";
 
-export interface AppOptions extends Asking, PullingByTag, PullingByDigest, ListingTags {
+export interface AppOptions
+  extends Asking,
+    PullingByTag,
+    PullingByDigest,
+    ListingTags,
+    ServingPages {
   /** Who may pull: anyone, or only an edge that signs its requests. */
   readonly access: "anyone" | "edge";
   /** Who of them may pull what; null: all of them everything. */
   readonly guard: Guard | null;
   readonly finding: FindingMeanings;
-  /** What is not below /v2, for anyone: whoever names a folder for it wants it seen. */
+  /** What is not below /v2 and no page, for anyone: whoever names a folder for it wants it seen. */
   readonly web: WebSite | null;
 }
 
@@ -71,8 +79,16 @@ async function answer(
       authorise(options, asker);
       return await answerToken(identifying, request, url);
     }
-    if (options.web !== null && !isBelowV2(url)) return await options.web.serve(request, url);
     if (isTold(url)) return await takeToldPulls(options, request, url.pathname);
+    const page = await pageOf(options, request.method, url);
+    if (page !== undefined) {
+      authorise(options, asker);
+      const served = () => servePage(options, request, page);
+      if (identifying === null || asker.isKnown) return await served();
+      const meanings = meaningsFor(options.finding, request, asker);
+      return await passPageGate({ identifying, meanings }, request, page, served);
+    }
+    if (options.web !== null && !isBelowV2(url)) return await options.web.serve(request, url);
     const route = parseRoute(request.method, url);
     authorise(options, asker);
     const meanings = meaningsFor(options.finding, request, asker);
@@ -87,11 +103,12 @@ async function answer(
   } catch (error) {
     if (error instanceof RegistryError) {
       note.refused(error);
-      return errorResponse(error, request.method);
+      return await errorAnswer(options, request, error);
     }
     if (request.signal.aborted) {
       note.left();
-      return errorResponse(new RegistryError("UNAVAILABLE", "the client has left"), request.method);
+      const left = new RegistryError("UNAVAILABLE", "the client has left");
+      return await errorAnswer(options, request, left);
     }
     const host = hostFailureOf(error);
     const what = host === undefined ? "a request failed" : "this host failed a request";
@@ -99,8 +116,28 @@ async function answer(
     const failed =
       host === undefined ? new RegistryError("UNKNOWN", "internal error") : failureError(host);
     note.refused(failed);
-    return errorResponse(failed, request.method);
+    return await errorAnswer(options, request, failed);
   }
+}
+
+/** Undefined for what is no page here: a site of the operator's own has `/` and its files. */
+async function pageOf(
+  { web, assets }: AppOptions,
+  method: string,
+  url: URL,
+): Promise<PageRoute | undefined> {
+  if (!isPage(url)) return undefined;
+  if (web === null || !isOfSite(url)) return parsePageRoute(method, url);
+  return (await assets.has(url)) ? parsePageRoute(method, url) : undefined;
+}
+
+async function errorAnswer(
+  options: AppOptions,
+  request: Request,
+  error: RegistryError,
+): Promise<Response> {
+  const isSites = options.web !== null && isOfSite(new URL(request.url));
+  return isSites ? errorResponse(error, request.method) : pageError(options, request, error);
 }
 
 function authorise({ access }: AppOptions, { isKnown }: Asker): void {

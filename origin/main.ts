@@ -32,6 +32,7 @@ import { clearRoots } from "./nix/gc-roots.ts";
 import { availableMemoryBytes, machineMemoryBytes } from "./nix/machine-memory.ts";
 import { logRuns, type OnSpawn } from "./nix/run-log.ts";
 import { openPackageSet } from "./package-set.ts";
+import { openAssets } from "./page/assets.ts";
 import { offerPopularity } from "./popularity/obtain.ts";
 import { openListedImages } from "./pulled/listed-images.ts";
 import { createPullNotes } from "./pulled/pull-notes.ts";
@@ -147,6 +148,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     keep: createKeepPulled({ kept, answered, recent, tracked, pulls, hasEdge: outbox !== null }),
     again,
     lost,
+    assets: openAssets(),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }) },
     ...{ store, links, redirectStatus, outbox, recent, kept, pulls },

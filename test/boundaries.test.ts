@@ -32,7 +32,7 @@ const packages =
   (specifier) =>
     names.some((name) => specifier === name || specifier.startsWith(`${name}/`));
 const isPackage: Allowed = (specifier) =>
-  !["registry", "edge", "origin", "nix", "test"].some((folder) =>
+  !["registry", "page", "edge", "origin", "nix", "test"].some((folder) =>
     specifier.startsWith(`${folder}/`),
   ) &&
   !specifier.startsWith("..") &&
@@ -42,19 +42,28 @@ describe("imports", () => {
   const rules: readonly [folder: string, words: string, allowed: readonly Allowed[]][] = [
     ["registry", "itself, jose and valibot", [below("registry"), packages("jose", "valibot")]],
     [
-      "edge",
-      "itself, registry, jose, valibot and its runtime",
+      "page",
+      "itself and registry, and its build esbuild",
       [
-        below("edge", "registry"),
+        below("page", "registry"),
+        (specifier, path) => isPackage(specifier, path) && path === "page/build.ts",
+      ],
+    ],
+    [
+      "edge",
+      "itself, registry, pages, jose, valibot and its runtime",
+      [
+        below("edge", "registry", "page/html"),
         packages("jose", "valibot"),
         (specifier) => specifier.startsWith("cloudflare:"),
       ],
     ],
     [
       "origin",
-      "itself, registry, packages, and the Debian set from its commands",
+      "itself, registry, pages, packages, and from its commands the pages' build and the Debian set",
       [
-        below("origin", "registry"),
+        below("origin", "registry", "page/html"),
+        (specifier, path) => specifier === "page/build.ts" && path.startsWith("origin/command/"),
         isPackage,
         (specifier, path) =>
           specifier.startsWith("nix/debian/") && path.startsWith("origin/command/"),
@@ -84,7 +93,9 @@ describe("imports", () => {
 
   test("of rooms go up the map", () => {
     const graph = roomsOf(graphOf(PRODUCT));
-    const rows = read("ARCHITECTURE.md").matchAll(/^\| `((?:registry|edge|origin)\/[a-z-]+)\/`/gm);
+    const rows = read("ARCHITECTURE.md").matchAll(
+      /^\| `((?:registry|page|edge|origin)\/[a-z-]+)\/`/gm,
+    );
     const rooms = [...rows].map(([, room = ""]) => room);
     expect(rooms).toContain("origin/command");
     const downwards = rooms.flatMap((room, place) =>
@@ -172,22 +183,25 @@ describe("one place", () => {
     // Whoever splits a path either works on `pathname` or knows where the registry's routes begin.
     const splits =
       /\bpathname\b[^;\n]*\.(?:split|match|startsWith|endsWith|replace|indexOf|slice(?!\(0,))\(|\.(?:exec|test)\([^;\n]*\bpathname\b|startsWith\(["'`]\/v2|===\s*["'`]\/v2|\^\\\/v2/;
-    const found = ["registry", "edge"].flatMap((folder) => filesWith(folder, splits));
+    const found = ["registry", "page", "edge"].flatMap((folder) => filesWith(folder, splits));
     const serving = filesWith("origin", splits).filter((path) =>
       /^origin\/(?:[^/]+|pulling\/.+)$/.test(path),
     );
-    expect([...found, ...serving]).toStrictEqual(["registry/http/route.ts"]);
+    expect([...found, ...serving]).toStrictEqual([
+      "registry/http/page-route.ts",
+      "registry/http/route.ts",
+    ]);
   });
 
   test("writes the body of an error", () => {
-    const writers = ["registry", "edge", "origin"].flatMap((folder) =>
+    const writers = ["registry", "page", "edge", "origin"].flatMap((folder) =>
       filesWith(folder, /\berrors\s*:\s*\[\s*\{/),
     );
     expect(writers).toStrictEqual(["registry/http/error.ts"]);
   });
 
   test("reads an Accept header", () => {
-    const readers = ["registry", "edge", "origin"].flatMap((folder) =>
+    const readers = ["registry", "page", "edge", "origin"].flatMap((folder) =>
       filesWith(folder, /\.get\(\s*["'`]accept["'`]/i),
     );
     expect(readers).toStrictEqual(["registry/http/negotiation.ts"]);
@@ -197,7 +211,7 @@ describe("one place", () => {
 describe("files", () => {
   test("begin with a comment that says what they own", () => {
     const isSource = (path: string) =>
-      /^(?:registry|edge|origin|nix|test|\.ci)\//.test(path) &&
+      /^(?:registry|page|edge|origin|nix|test|\.ci)\//.test(path) &&
       (/\.(?:[cm]?[jt]s|nix|sh)$/.test(path) || path.startsWith(".ci/"));
     // A test says in its first describe what it is of.
     const isTest = (path: string) => path.endsWith(".test.ts");

@@ -10,7 +10,7 @@ import type { FailureDetail } from "../origin/failures/failures.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** What a checkout holds besides what is the project's: installed, generated, or git's own. */
-const NOT_OURS = new Set(["node_modules", ".git", ".nixport", ".wrangler"]);
+const NOT_OURS = new Set(["node_modules", ".git", ".nixport", ".wrangler", "dist"]);
 const CONFIGURATION = "docs/configuration.md";
 
 function filesOf(pattern: string): readonly string[] {
@@ -91,7 +91,7 @@ function documentedRows(): readonly Row[] {
  */
 const NOT_FOR_OPERATORS = new Set([
   ...["NIX_ATTRS_JSON_FILE", "NIX_BUILD_CORES"],
-  ...["KV", "R2", "MISS_LIMIT", "KEEP_LIMIT", "LOGIN_LIMIT", "NIXPORT_PARENT"],
+  ...["KV", "R2", "ASSETS", "MISS_LIMIT", "KEEP_LIMIT", "LOGIN_LIMIT", "NIXPORT_PARENT"],
 ]);
 
 /** The names that the configuration asks for where nothing is set, which are all it knows. */
@@ -212,7 +212,7 @@ describe("what pages name", () => {
     "are files and folders that there are: %s",
     (page) => {
       const paths = [
-        ...prose(page).matchAll(/`((?:\.ci|docs|edge|nix|origin|registry|test)\/[\w./-]*)`/g),
+        ...prose(page).matchAll(/`((?:\.ci|docs|edge|nix|origin|page|registry|test)\/[\w./-]*)`/g),
       ];
       const absent = paths
         .map(([, path = ""]) => path)
@@ -222,7 +222,7 @@ describe("what pages name", () => {
   );
 
   test("are pages that there are, where the code sends people to them", () => {
-    const files = filesOf("{origin,edge,registry,nix,test}/**/*.{ts,mjs,nix,sh}");
+    const files = filesOf("{origin,edge,page,registry,nix,test}/**/*.{ts,mjs,nix,sh}");
     const named = files.flatMap((file) => read(file).match(/\bdocs\/[\w-]+\.md\b/g) ?? []);
     expect(named).toContain("docs/hosts.md");
     expect([...new Set(named)].filter((page) => !PAGES.includes(page))).toStrictEqual([]);
@@ -230,7 +230,7 @@ describe("what pages name", () => {
 
   test("are all folders of the product, on the map", () => {
     const map = read("ARCHITECTURE.md");
-    const folders = ["registry", "edge", "origin"].flatMap((folder) => [
+    const folders = ["registry", "page", "edge", "origin"].flatMap((folder) => [
       folder,
       ...filesOf(`${folder}/*/*.ts`).map(dirname),
     ]);

@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** What a checkout holds besides what is the project's: installed, generated, or git's own. */
-const NOT_OURS = new Set(["node_modules", ".git", ".nixport", ".wrangler"]);
+const NOT_OURS = new Set(["node_modules", ".git", ".nixport", ".wrangler", "dist"]);
 
-export const PRODUCT = ["registry", "edge", "origin", "nix"] as const;
+export const PRODUCT = ["registry", "page", "edge", "origin", "nix"] as const;
 
 /** From the repository's root on. */
 export function filesBelow(folder: string): readonly string[] {

@@ -7,7 +7,12 @@ import { defineConfig } from "vitest/config";
 import { WITHOUT_NIX } from "./without-nix.ts";
 
 const OF_NIX = ["test/origin/**/*.test.ts", "test/nix/**/*.test.ts"];
-const OF_UNIT = ["test/*.test.ts", "test/registry/**/*.test.ts", "test/bench/**/*.test.ts"];
+const OF_UNIT = [
+  "test/*.test.ts",
+  "test/registry/**/*.test.ts",
+  "test/page/**/*.test.ts",
+  "test/bench/**/*.test.ts",
+];
 
 export const PROJECTS = {
   unit: { include: [...OF_UNIT, ...WITHOUT_NIX], exclude: [] },

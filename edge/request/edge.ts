@@ -1,5 +1,6 @@
 // What the code below the boundary works with: one request's view of storage, origin and clock.
 
+import type { AssetFiles } from "../../page/html/assets.ts";
 import type { TagPins } from "../../registry/between/tag-pins.ts";
 import type { SecretKey } from "../../registry/between/token.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
@@ -38,6 +39,10 @@ export interface DocumentReads {
 export interface Edge {
   readonly kv: KVNamespace;
   readonly r2: R2Bucket;
+  /** What pages load; undefined where it was deployed without. */
+  readonly assets: Pick<Fetcher, "fetch"> | undefined;
+  /** Their names, once somebody has asked. */
+  readonly assetFiles: { files?: AssetFiles };
   readonly cache: Cache;
   /** Whole blobs, out of Workers Cache where it has them; undefined where there is none. */
   readonly cachedBlobs: Pick<Fetcher, "fetch"> | undefined;

@@ -7,6 +7,8 @@ import { type Platforms, parsePlatforms } from "../../registry/http/platforms.ts
 export interface Env {
   readonly KV: KVNamespace;
   readonly R2: R2Bucket;
+  /** What pages load; without it there are none. */
+  readonly ASSETS?: Pick<Fetcher, "fetch">;
   readonly MISS_LIMIT?: RateLimit;
   readonly KEEP_LIMIT?: RateLimit;
   readonly LOGIN_LIMIT?: RateLimit;

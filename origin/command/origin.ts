@@ -1,6 +1,7 @@
 // `npm run origin`: the origin alone, on this machine's state and ports.
 
 import { parseArgs } from "node:util";
+import { buildPage } from "../../page/build.ts";
 import { localEnvironment } from "./local-environment.ts";
 import { endWith, onStop } from "./process.ts";
 import { serveOrigin } from "./serve-origin.ts";
@@ -18,6 +19,7 @@ await endWith(async () => {
     return;
   }
   const stopped = onStop();
+  await buildPage();
   const say = (line: string) => process.stdout.write(`${line}\n`);
   // Stopped while it installs or fetches: what that has started ends with this process.
   const env = await Promise.race([localEnvironment(process.env, say), stopped]);

@@ -16,6 +16,7 @@ import {
   type V4WorkerOptionsShape,
 } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
+import { buildPage, DIST } from "../../page/build.ts";
 import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import { formatPlatforms, type Platforms } from "../../registry/http/platforms.ts";
 
@@ -71,7 +72,8 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   const statePath = join(options.statePath, "edge");
   await mkdir(statePath, { recursive: true });
 
-  const { ratelimits, ...bound }: V4WorkerOptionsShape = workerOptions;
+  const { ratelimits, assets, ...bound }: V4WorkerOptionsShape = workerOptions;
+  await buildPage();
   const miniflareOptions = convertV4MiniflareOptions({
     ...bound,
     ...(options.limitMisses && ratelimits && { ratelimits }),
@@ -97,6 +99,10 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
       ...(options.blobsUrl && { BLOBS_URL: options.blobsUrl }),
       ...(options.workersCache && { WORKERS_CACHE: "on" }),
     },
+    // The files alone: what else stands before a Worker with assets would take its part of each pull.
+    ...(assets?.binding && {
+      serviceBindings: { [assets.binding]: { disk: { path: DIST, writable: false } } },
+    }),
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
     // Clients talk to the Worker itself. What Miniflare listens on has routes and headers of its own,
     // by which whoever reaches it may choose the host of a request, or see what is stored.

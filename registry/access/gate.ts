@@ -194,7 +194,7 @@ function unauthorized(
 }
 
 /** What is for some people only is for no cache that others read, and no browser's of who leaves. */
-function unshared(response: Response): Response {
+export function unshared(response: Response): Response {
   response.headers.set("Cache-Control", "private, no-store, no-transform");
   response.headers.append("Vary", "Authorization");
   return response;

@@ -1,5 +1,6 @@
-// The only place that splits a request path. Public routes serve clients; ingest routes take what
-// the origin backfills. Query strings such as containerd's `?ns=` are ignored throughout.
+// The only place that splits a request path, but for those of pages (page-route.ts). Public routes serve
+// clients; ingest routes take what the origin backfills. Query strings such as containerd's `?ns=` are
+// ignored throughout.
 
 import { type Digest, isForeignDigest, parseDigest } from "../naming/digest.ts";
 import { MAX_NAME_LENGTH, type NamedRecipe, parseRepository } from "../naming/recipe.ts";
@@ -174,14 +175,14 @@ export function parseFilePath(url: URL): readonly string[] | undefined {
 }
 
 /** The path as sent. Throws for what cannot name anything here, before anything is looked at. */
-function boundedPath(url: URL): string {
+export function boundedPath(url: URL): string {
   if (url.pathname.length > MAX_PATH_LENGTH) {
     throw new RegistryError("NAME_INVALID", "the path is longer than any name and reference");
   }
   return url.pathname;
 }
 
-function decode(text: string): string {
+export function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

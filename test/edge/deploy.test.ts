@@ -74,7 +74,7 @@ describe("npm run deploy", () => {
     const bindings = namesIn(deployed.get("")?.said ?? "");
     expect(namesIn(said)).toStrictEqual(bindings);
     expect(bindings).toEqual(
-      expect.arrayContaining(["KV", "R2", "MISS_LIMIT", "KEEP_LIMIT", "LOGIN_LIMIT"]),
+      expect.arrayContaining(["KV", "R2", "ASSETS", "MISS_LIMIT", "KEEP_LIMIT", "LOGIN_LIMIT"]),
     );
     expect(said).toContain(`env.R2 (${bucket}) `);
     expect(said).toContain(`env.ORIGIN_URL ("${origin}")`);
@@ -100,7 +100,8 @@ describe("npm run deploy", () => {
     const enabled = text
       .replace(block, block.replaceAll(/^# ?/gm, ""))
       .replaceAll("ORIGIN_WAIT_SECONDS =", 'WORKERS_CACHE = "on"\n$&')
-      .replace('"edge/worker.ts"', JSON.stringify(join(ROOT, "edge/worker.ts")));
+      .replace('"edge/worker.ts"', JSON.stringify(join(ROOT, "edge/worker.ts")))
+      .replace('"page/dist"', JSON.stringify(join(ROOT, "page/dist")));
     await writeFile(config, enabled);
     for (const environment of [[], ["--env", "production"]]) {
       const { code, said } = await deploy(...environment, "--", "--config", config);
@@ -161,6 +162,9 @@ describe("wrangler dev", () => {
     const ping = await fetch(`${url}/v2/`);
     expect(ping.status).toBe(200);
     expect(ping.headers.get("Docker-Distribution-API-Version")).toBe("registry/2.0");
+    const page = await (await fetch(url)).text();
+    const [style = ""] = /\/assets\/style-[A-Z0-9]{8}\.css/.exec(page) ?? [];
+    expect((await fetch(url + style)).headers.get("Content-Type")).toBe("text/css; charset=utf-8");
     const { manifest } = await imageOf(await stockOf(["git"]), "git");
     const headers = {
       "Content-Type": manifest.mediaType,

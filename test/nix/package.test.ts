@@ -76,7 +76,7 @@ describe("nix/package.nix", { ...skipWhere(skip), timeout: BUILD_DEADLINE_MS }, 
   test("holds every npm package that its sources import, and those alone that they need", () => {
     const sources = join(path, "lib/nixport");
     const imported = new Set<string>();
-    for (const file of globSync("{origin,registry,nix}/**/*.ts", { cwd: sources })) {
+    for (const file of globSync("{origin,page,registry,nix}/**/*.ts", { cwd: sources })) {
       const text = readFileSync(join(sources, file), "utf8");
       for (const [, name = ""] of text.matchAll(
         /^(?:import|export) [^"]* from "([^."][^"]*)";$/gm,
@@ -142,7 +142,7 @@ describe("nix/package.nix", { ...skipWhere(skip), timeout: BUILD_DEADLINE_MS }, 
   test("is what the flake beside it gives for a set", async () => {
     const checkout = await createRepository(onTestFinished);
     const files = ["LICENSE", "package.json", "package-lock.json"];
-    for (const part of ["nix", "origin", "registry", ...files]) {
+    for (const part of ["nix", "origin", "page", "registry", ...files]) {
       cpSync(join(ROOT, part), join(checkout.path, part), { recursive: true });
     }
     checkout.add("all");

@@ -169,7 +169,7 @@ const ROWS: readonly Row[] = [
     ["upper case", "/v2/UPPER/case/manifests/latest", 400, "NAME_INVALID"],
     ["a long name", `/v2/${"a".repeat(300)}/manifests/latest`, 400, "NAME_INVALID"],
     ["a shell at the end", "/v2/git/shell/manifests/latest", 400, "NAME_INVALID"],
-    ["another path", "/", 404, "NAME_UNKNOWN"],
+    ["another path", "/other", 404, "NAME_UNKNOWN"],
     ["the catalogue", "/v2/_catalog", 404, "NAME_UNKNOWN"],
     ["an ingest route", "/ingest/records", 404, "NAME_UNKNOWN"],
     ["a broken encoding", "/v2/%ff/manifests/latest", 400, "NAME_INVALID"],

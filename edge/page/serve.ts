@@ -1,0 +1,39 @@
+// What each page's route is answered from at the edge.
+
+import { homePage } from "../../page/html/home.ts";
+import { errorPage, pageResponse } from "../../page/html/response.ts";
+import { errorResponse, RegistryError } from "../../registry/http/error.ts";
+import { isShown, type PageRoute } from "../../registry/http/page-route.ts";
+import type { Edge } from "../request/edge.ts";
+import { assetFiles, serveAsset } from "./assets.ts";
+
+export async function servePage(edge: Edge, request: Request, route: PageRoute): Promise<Response> {
+  switch (route.kind) {
+    case "home": {
+      const files = await assetFiles(edge);
+      return pageResponse(request, homePage({ files, host: new URL(request.url).host }));
+    }
+    case "asset":
+      return serveAsset(edge, request, route.file);
+    case "index":
+    case "index-object":
+    case "image":
+    case "image-data":
+    case "progress":
+    case "operator":
+    case "operator-data":
+      throw new RegistryError("NAME_UNKNOWN", "there is no such page");
+    default:
+      return route satisfies never;
+  }
+}
+
+/** An error as whoever asks can read it: a person as a page, where there is all that one needs. */
+export async function pageError(
+  edge: Edge,
+  request: Request,
+  error: RegistryError,
+): Promise<Response> {
+  const files = isShown(new URL(request.url)) && (await assetFiles(edge).catch(() => null));
+  return files ? errorPage(request, error, files) : errorResponse(error, request.method);
+}
