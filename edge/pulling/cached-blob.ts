@@ -1,16 +1,12 @@
 // A blob, or a part of it, out of the location's own cache, and a whole one out of Workers Cache.
 
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
-import { bytesResponse, type ContentPlan, hasBody, planBlob } from "../../registry/http/content.ts";
-import { requestedRange } from "../../registry/http/ranges.ts";
+import { bytesResponse, hasBody, planBlob } from "../../registry/http/content.ts";
+import { type ByteRange, requestedRange } from "../../registry/http/ranges.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
-import {
-  measuredStream,
-  type VerifiedContent,
-  verifiedStream,
-} from "../origin-client/verified-stream.ts";
+import { fixedLength, verifiedStream } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
-import { type CachedBlob, cachedBlob } from "../storage/blob-cache.ts";
+import { type CachedBlob, cachedBlob, rangeHeader } from "../storage/blob-cache.ts";
 import { removeCorruptBlob } from "../storage/corrupt-blob.ts";
 import { cacheKey } from "../storage/keys.ts";
 import { attempt } from "../storage/tiers.ts";
@@ -32,7 +28,15 @@ export async function fromCache(
   digest: Digest,
 ): Promise<Response | undefined> {
   const cached = await cachedBlob(edge, digest, requestedRange(request, digest));
-  return cached && answerOf(edge, request, digest, cached);
+  return cached && answerOf(edge, request, digest, cached, locationCopy(edge, digest));
+}
+
+function locationCopy(edge: Edge, digest: Digest): CopyOf {
+  return {
+    tier: "cache",
+    part: async (range) => (await cachedBlob(edge, digest, range))?.body,
+    onWrong: () => removeCorruptBlob(edge, "cache", digest),
+  };
 }
 
 /**
@@ -58,12 +62,21 @@ export async function fromWorkersCache(
     edge.log({ level: "error", event: "corrupt blob removed", tier: "workers cache", digest });
     edge.later("purge", () => cachedBlobs.fetch(key, { method: "DELETE" }));
   };
+  const part: CopyOf["part"] = async (range) => {
+    const headers = { Range: rangeHeader(range) };
+    const given = await cachedBlobs.fetch(key, { headers });
+    if (given.status === 206) return given.body;
+    await cancelBody(given.body);
+    return undefined;
+  };
   const copy = { sizeBytes, contentRange: null, body: answer.body };
-  return answerOf(edge, request, digest, copy, { tier, onWrong });
+  return answerOf(edge, request, digest, copy, { tier, part, onWrong });
 }
 
 interface CopyOf {
   readonly tier: "cache" | "r2";
+  /** Undefined where the copy cannot be asked for it. */
+  readonly part: (range: ByteRange) => Promise<ReadableStream<Uint8Array> | null | undefined>;
   readonly onWrong: () => void;
 }
 
@@ -72,7 +85,7 @@ async function answerOf(
   request: Request,
   digest: Digest,
   cached: CachedBlob,
-  of: CopyOf = { tier: "cache", onWrong: () => removeCorruptBlob(edge, "cache", digest) },
+  of: CopyOf,
 ): Promise<Response | undefined> {
   const { sizeBytes, body } = cached;
   if (sizeBytes === undefined || sizeBytes <= MAX_READ_WHOLE_BYTES) {
@@ -91,19 +104,27 @@ async function answerOf(
     return undefined;
   }
   edge.trace.hit(of.tier);
-  return new Response(checked(body, { digest, sizeBytes, ...of }, plan), plan);
+  const { range } = plan;
+  if (range === null && sizeBytes <= MAX_COMPARED_BYTES) {
+    const { onWrong } = of;
+    return new Response(verifiedStream(body, { digest, sizeBytes, onWrong }), plan);
+  }
+  lookAtEnd(edge, digest, sizeBytes, of);
+  return new Response(fixedLength(body, range?.length ?? sizeBytes), plan);
 }
 
-function checked(
-  body: ReadableStream<Uint8Array>,
-  { digest, sizeBytes, onWrong }: Required<VerifiedContent>,
-  { range }: ContentPlan,
-): ReadableStream<Uint8Array> {
-  if (range === null && sizeBytes <= MAX_COMPARED_BYTES) {
-    return verifiedStream(body, { digest, sizeBytes, onWrong });
-  }
-  // Nobody promises that a copy is whole whose making was cut.
-  return measuredStream(body, { sizeBytes: range?.length ?? sizeBytes, onWrong });
+/**
+ * Nobody promises that a copy is whole whose making was cut. A client of such a one gets no complete answer,
+ * and whether it is one is found out behind the answer, by its last byte.
+ */
+function lookAtEnd(edge: Edge, digest: Digest, sizeBytes: number, copy: CopyOf): void {
+  if (copy.tier !== "cache" || !edge.fills.claimLook(digest, edge.now())) return;
+  edge.later("look at a copy", async () => {
+    const end = await copy.part({ offset: sizeBytes - 1, length: 1 });
+    if (end === undefined) return;
+    const bytes = await readLimited(end, 1).catch(() => undefined);
+    if (bytes?.length !== 1) copy.onWrong();
+  });
 }
 
 /** Of the body of a part only the size is wanted. */

@@ -100,7 +100,7 @@ function put(
   return edge.cache.put(cacheKey.blob(edge.host, digest), new Response(body, { headers }));
 }
 
-function rangeHeader(range: RequestedRange): string {
+export function rangeHeader(range: RequestedRange): string {
   if ("suffix" in range) return `bytes=-${range.suffix}`;
   const { offset, length } = range;
   return `bytes=${offset}-${length === undefined ? "" : offset + length - 1}`;

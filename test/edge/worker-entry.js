@@ -65,7 +65,7 @@ export default {
     const answer = new Response(response.body, response);
     const before = { ...operations, ...cached };
     // So that a test sees what was done behind an answer without waiting for some time.
-    if (!controls.unsettled) await Promise.all(behind);
+    if (!controls.unsettled) for (const work of behind) await work;
     answer.headers.set(OPERATIONS_HEADER, JSON.stringify(operations));
     answer.headers.set(
       SUBREQUESTS_HEADER,
@@ -98,15 +98,20 @@ const FORGETFUL = {
 
 function damaging(how) {
   const cache = caches.default;
-  const damage = (bytes) => (how === "cut" ? bytes.slice(1) : bytes.map((byte) => byte ^ 1));
   return {
     async match(key) {
       const copy = await cache.match(key);
-      return copy && new Response(new Response(damage(await copy.bytes())).body, copy);
+      return copy && damaged(copy, copy, how);
     },
     put: (key, response) => cache.put(key, response),
     delete: (key) => cache.delete(key),
   };
+}
+
+async function damaged(copy, init, how) {
+  const bytes = await copy.bytes();
+  const wrong = how === "cut" ? bytes.slice(1) : bytes.map((byte) => byte ^ 1);
+  return new Response(new Response(wrong).body, init);
 }
 
 /** As Workers Cache stands before an entrypoint, with a wrong copy where a test wants that. */
@@ -116,10 +121,12 @@ function noting(entrypoint, { copies }, operations) {
       const operation = `shared.${init?.method ?? "GET"}`;
       operations[operation] = (operations[operation] ?? 0) + 1;
       const answer = await entrypoint.fetch(url, init);
-      if (copies !== "wrong" || init !== undefined) return answer;
-      const bytes = (await answer.bytes()).map((byte) => byte ^ 1);
+      if (!copies || init?.method !== undefined) return answer;
       const headers = { ...Object.fromEntries(answer.headers), "CF-Cache-Status": "HIT" };
-      return new Response(new Response(bytes).body, { headers });
+      const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(init?.headers.Range) ?? [];
+      if (first === undefined) return damaged(answer, { headers }, copies);
+      const part = (await answer.bytes()).slice(Number(first), Number(last) + 1);
+      return damaged(new Response(part), { status: 206 }, copies);
     },
   };
 }

@@ -1,4 +1,4 @@
-// Who of an isolate puts a blob into its location's cache.
+// Who of an isolate puts a blob into its location's cache, and looks at the copy there.
 
 import { expect, test } from "vitest";
 import { createFillClaims } from "../../../edge/isolate/fill-claims.ts";
@@ -12,6 +12,13 @@ test("one fills with a blob, and for a minute nobody else", () => {
     ...[true, false, true],
   ]);
   expect(fills.claim(A, 60_000)).toBe(true);
+});
+
+test("one looks at the copy of a blob, and for a minute nobody else", () => {
+  const fills = createFillClaims();
+  const looks = [0, 59_999, 60_000].map((nowMs) => fills.claimLook(A, nowMs));
+  expect(looks).toStrictEqual([true, false, true]);
+  expect([fills.claimLook(B, 0), fills.claim(A, 0)]).toStrictEqual([true, true]);
 });
 
 test("a part is asked for again where another was within the minute", () => {

@@ -10,6 +10,7 @@ import {
   elsewhere,
   operationsOf,
   startWorld,
+  subrequestsOf,
   type World,
 } from "../world.ts";
 
@@ -178,6 +179,23 @@ describe("out of the location's cache", () => {
       expect(cacheStatus(response)).toBe("nixport; hit; detail=r2");
     },
   );
+
+  test("an isolate looks at the end of a copy once a minute, behind an answer", async () => {
+    await pull(nearby());
+    const matches = [];
+    for (const afterMs of [0, 59_999, 60_000]) {
+      const controls = { location: "place", isolate: "looking", nowMs: NOW_MS + afterMs };
+      const { response } = await pull(controls, { Range: "bytes=0-9" });
+      const { before, all } = subrequestsOf(response);
+      matches.push([before["cache.match"], all["cache.match"]]);
+    }
+    expect(matches).toStrictEqual([
+      [1, 2],
+      [1, 1],
+      [1, 2],
+    ]);
+    expect(await isCached()).toBe(true);
+  });
 
   test("what is too large to be hashed for a small plan is watched for its length", async () => {
     const huge = new Uint8Array(9_000_000);

@@ -17,13 +17,15 @@ import {
 
 const LARGE = Uint8Array.from({ length: 600_000 }, (_, index) => (index * 7) % 253);
 const SMALL = LARGE.slice(0, 1000);
+/** More than is hashed on its way. */
+const HUGE = new Uint8Array(9_000_000);
 
 describe("with Workers Cache", () => {
   let world: World;
   const digests = new Map<Uint8Array, Digest>();
   beforeAll(async () => {
     world = await startWorld({ workersCache: true });
-    for (const bytes of [LARGE, SMALL]) {
+    for (const bytes of [HUGE, LARGE, SMALL]) {
       const digest = await digestOf(bytes);
       digests.set(bytes, digest);
       expect((await world.push("PUT", ingestPath.blob(digest), bytes)).status).toBe(201);
@@ -77,6 +79,14 @@ describe("with Workers Cache", () => {
     const length = async () => (await (await pull(LARGE, { controls })).bytes()).length;
     await expect(length).rejects.toThrow(/terminated/);
     expect(world.log.join()).toMatch(/"tier":"workers cache"/);
+  });
+
+  test("what is too large to be hashed is watched for its length", async () => {
+    const controls = { ...elsewhere(), copies: "cut" } as const;
+    const before = world.log.length;
+    const length = async () => (await (await pull(HUGE, { controls })).bytes()).length;
+    await expect(length).rejects.toThrow(/terminated/);
+    expect(world.log.slice(before).join()).toMatch(/"tier":"workers cache"/);
   });
 
   test("what R2 has not is looked for there once, and then at the origin", async () => {
