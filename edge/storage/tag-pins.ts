@@ -8,6 +8,7 @@ import {
   type ResolvedPin,
   type TagPins,
   tagPinsSchema,
+  withMove,
 } from "../../registry/between/tag-pins.ts";
 import { parseJson } from "../../registry/http/json.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
@@ -44,10 +45,15 @@ export async function readTagPins(
  */
 export async function storeTagPins(edge: Edge, tag: Tag, told: TagPins): Promise<void> {
   for (const key of [
-    { r2: r2Key.tagPins(tag), kv: kvKey.tagPins(tag), most: MAX_PINS_PER_TAG },
-    { r2: r2Key.latestPins, kv: kvKey.latestPins, most: MAX_LATEST_PINS },
+    { r2: r2Key.tagPins(tag), kv: kvKey.tagPins(tag), most: MAX_PINS_PER_TAG, isOfTag: true },
+    { r2: r2Key.latestPins, kv: kvKey.latestPins, most: MAX_LATEST_PINS, isOfTag: false },
   ]) {
-    await copyToKv(edge, key.kv, await mergeInR2(edge, key.r2, told, key.most));
+    const merge = (stored: TagPins | undefined) => {
+      const merged = mergeTagPins(stored, told, key.most);
+      // Of all tags together they would tell of no tag.
+      return key.isOfTag ? { ...merged, moves: movesOf(stored, told) } : merged;
+    };
+    await copyToKv(edge, key.kv, await mergeInR2(edge, key.r2, merge));
     edge.pins.forget(key.kv);
   }
 }
@@ -59,12 +65,16 @@ export async function forgetTagPins(edge: Edge, tag: Tag): Promise<void> {
   edge.pins.forget(kvKey.tagPins(tag));
 }
 
-async function mergeInR2(edge: Edge, key: string, told: TagPins, most: number): Promise<TagPins> {
+async function mergeInR2(
+  edge: Edge,
+  key: string,
+  merge: (stored: TagPins | undefined) => TagPins,
+): Promise<TagPins> {
   for (let attempts = 0; attempts < MAX_WRITE_ATTEMPTS; attempts += 1) {
     const object = await edge.r2.get(key);
     const text = await object?.text();
     const stored = text === undefined ? undefined : parseTagPins(parseJson(text));
-    const merged = mergeTagPins(stored && untilNow(stored, edge.now()), told, most);
+    const merged = merge(stored && untilNow(stored, edge.now()));
     const mergedText = JSON.stringify(merged);
     if (mergedText === text) return merged;
     const written = await edge.r2.put(key, mergedText, {
@@ -80,9 +90,18 @@ async function mergeInR2(edge: Edge, key: string, told: TagPins, most: number): 
  * outbox may deliver late.
  */
 function mergeTagPins(stored: TagPins | undefined, told: TagPins, most: number): TagPins {
-  if (stored === undefined) return { ...told, pins: newestPins(told.pins, most) };
-  const { packings, composeVersion } = newestMs(told) < newestMs(stored) ? stored : told;
-  return { pins: newestPins([...told.pins, ...stored.pins], most), packings, composeVersion };
+  const isOld = stored !== undefined && newestMs(told) < newestMs(stored);
+  const { packings, composeVersion } = isOld ? stored : told;
+  const pins = newestPins([...told.pins, ...(stored?.pins ?? [])], most);
+  return { pins, packings, composeVersion };
+}
+
+/** Also of a tag that was told of before its moves were kept. */
+function movesOf(stored: TagPins | undefined, told: TagPins): NonNullable<TagPins["moves"]> {
+  const seen = [...(stored?.moves === undefined ? (stored?.pins ?? []) : []), ...told.pins];
+  return seen
+    .toSorted((a, b) => a.resolvedAtMs - b.resolvedAtMs)
+    .reduce(withMove, stored?.moves ?? []);
 }
 
 /** What was resolved after now was so before the clock was set back: it gives way to whatever comes. */
@@ -90,7 +109,9 @@ function untilNow(stored: TagPins, nowMs: number): TagPins {
   const pins = stored.pins.map((each) =>
     each.resolvedAtMs > nowMs ? { ...each, resolvedAtMs: 0 } : each,
   );
-  return { ...stored, pins };
+  // A time that is yet to come would be the newest of all.
+  const moves = stored.moves?.filter(({ sinceMs }) => sinceMs <= nowMs);
+  return { ...stored, pins, ...(moves !== undefined && { moves }) };
 }
 
 function newestMs({ pins }: TagPins): number {

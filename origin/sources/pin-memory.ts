@@ -1,6 +1,7 @@
 // The last pin of each tag: in memory, and in the storage for the next start.
 
 import * as v from "valibot";
+import { type TagMove, tagMovesSchema, withMove } from "../../registry/between/tag-pins.ts";
 import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { recentValues } from "../memory/recent-values.ts";
@@ -23,6 +24,8 @@ export interface PinnedTag {
 
 export interface PinMemory {
   lookup(tag: Tag): Promise<PinnedTag | undefined>;
+  /** Where the tag led before, the newest first, its pin at their head. */
+  moves(tag: Tag): Promise<readonly TagMove[]>;
   /** Answers with the pin from now on, whenever it is written for the next start. */
   store(tag: Tag, pinned: PinnedTag): StoredPin;
   forget(tag: Tag): Promise<void>;
@@ -34,6 +37,13 @@ export interface StoredPin {
   readonly written: Promise<void>;
 }
 
+interface RememberedTag {
+  /** Null for a tag that was forgotten. */
+  readonly pinned: PinnedTag | null;
+  readonly moves: readonly TagMove[];
+  readonly storedMs: number;
+}
+
 const MAX_TAGS_IN_MEMORY = 1000;
 /** The stored time of an unchanged pin may be so old: a local path is resolved with every pull. */
 const REWRITE_AFTER_MS = 60_000;
@@ -41,6 +51,7 @@ const REWRITE_AFTER_MS = 60_000;
 const storedSchema = v.object({
   pin: pinSchema,
   resolvedAtMs: v.number(),
+  moves: v.exactOptional(tagMovesSchema),
   source: v.variant("kind", [
     v.object({ kind: v.literal("nixpkgs"), url: v.string(), commit: v.string() }),
     v.object({
@@ -73,43 +84,55 @@ export async function rememberedPins(
 }
 
 export function openPinMemory(store: BlobStore, sourceId: string): PinMemory {
-  /** Null for a tag that was forgotten. */
-  const recent = recentValues<{ readonly pinned: PinnedTag | null; readonly storedMs: number }>(
-    MAX_TAGS_IN_MEMORY,
-  );
+  const recent = recentValues<RememberedTag>(MAX_TAGS_IN_MEMORY);
   const keyOf = (tag: Tag) => storageKey.pin(sourceId, tag);
 
-  async function read(tag: Tag): Promise<PinnedTag | undefined> {
+  async function read(tag: Tag): Promise<RememberedTag | undefined> {
     const bytes = await store.lookup(keyOf(tag));
     if (bytes === undefined) return undefined;
     const parsed = v.safeParse(storedSchema, parseStoredJson(bytes));
-    return parsed.success ? { kind: "pinned", immutable: false, ...parsed.output } : undefined;
+    if (!parsed.success) return undefined;
+    const { moves, ...stored } = parsed.output;
+    const pinned: PinnedTag = { kind: "pinned", immutable: false, ...stored };
+    // Before moves were kept there was none.
+    return { pinned, moves: moves ?? withMove([], pinned), storedMs: pinned.resolvedAtMs };
+  }
+
+  async function recall(tag: Tag): Promise<RememberedTag | undefined> {
+    const known = recent.lookup(tag);
+    if (known !== undefined) return known;
+    const stored = await read(tag);
+    // A resolution that has ended meanwhile knows better.
+    const newer = recent.lookup(tag);
+    if (newer !== undefined) return newer;
+    if (stored !== undefined) recent.store(tag, stored);
+    return stored;
   }
 
   return {
     async lookup(tag) {
-      const known = recent.lookup(tag);
-      if (known !== undefined) return known.pinned ?? undefined;
-      const pinned = await read(tag);
-      // A resolution that has ended meanwhile knows better.
-      const newer = recent.lookup(tag);
-      if (newer !== undefined) return newer.pinned ?? undefined;
-      if (pinned !== undefined) recent.store(tag, { pinned, storedMs: pinned.resolvedAtMs });
-      return pinned;
+      return (await recall(tag))?.pinned ?? undefined;
+    },
+    async moves(tag) {
+      return (await recall(tag))?.moves ?? [];
     },
     store(tag, pinned) {
       const known = recent.lookup(tag);
       const { pin, resolvedAtMs, source } = pinned;
+      // What is yet to come was noted by a clock that was wrong.
+      const past = known?.moves.filter(({ sinceMs }) => sinceMs <= resolvedAtMs);
+      const moves = withMove(past ?? [], pinned);
       const isStored =
         JSON.stringify(known?.pinned?.source) === JSON.stringify(source) &&
         resolvedAtMs - (known?.storedMs ?? 0) < REWRITE_AFTER_MS;
-      recent.store(tag, { pinned, storedMs: isStored ? (known?.storedMs ?? 0) : resolvedAtMs });
-      const bytes = storedJson({ pin, resolvedAtMs, source });
+      const storedMs = isStored ? (known?.storedMs ?? 0) : resolvedAtMs;
+      recent.store(tag, { pinned, moves, storedMs });
+      const bytes = storedJson({ pin, resolvedAtMs, source, moves });
       const written = isStored ? Promise.resolve() : store.store(keyOf(tag), bytes);
       return { earlier: known?.pinned ?? undefined, written };
     },
     async forget(tag) {
-      recent.store(tag, { pinned: null, storedMs: 0 });
+      recent.store(tag, { pinned: null, moves: [], storedMs: 0 });
       await store.remove(keyOf(tag));
     },
   };

@@ -2,6 +2,7 @@
 // behind the answer: only a tag never resolved before makes anyone wait for a remote.
 
 import { isYounger } from "../../registry/between/age.ts";
+import type { TagMove } from "../../registry/between/tag-pins.ts";
 import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Log } from "../log/log.ts";
@@ -22,6 +23,10 @@ export type PinResult =
 
 export interface Pins {
   resolve(tag: Tag): Promise<PinResult>;
+  /** What is known without asking a remote, and with nothing begun; undefined where nobody has asked yet. */
+  known(tag: Tag): Promise<Exclude<PinResult, { kind: "unreachable" }> | undefined>;
+  /** Where the tag led before, the newest first, as far as it is remembered. */
+  moves(tag: Tag): Promise<readonly TagMove[]>;
   /** The package set was seen to load at the pin that the tag has. */
   loads(tag: Tag, pin: Pin): Promise<void>;
   /** The pin of a tag at which the set was last seen to load. */
@@ -139,6 +144,23 @@ export function rememberPins(options: PinsOptions): Pins {
       const reason = failing.reasonOf(tag);
       return reason === undefined ? known : { ...known, outdated: reason };
     },
+    async known(tag) {
+      const known = await memory.lookup(tag);
+      if (known !== undefined) return known;
+      const atOnce = await resolver.resolveAtOnce(tag);
+      switch (atOnce?.kind) {
+        case "pinned":
+          return { ...atOnce, resolvedAtMs: now() };
+        case "unknown-tag":
+          return atOnce;
+        case "unreachable":
+        case undefined:
+          return undefined;
+        default:
+          return atOnce satisfies never;
+      }
+    },
+    moves: (tag) => memory.moves(tag),
     async loads(tag, pin) {
       const pinned = await memory.lookup(tag);
       // It has moved on meanwhile, or is itself a revision.

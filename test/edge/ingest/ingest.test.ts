@@ -278,6 +278,8 @@ describe("ingest", () => {
     }
     const kept = await keptPins("many");
     expect(kept.pins.map(({ pin }) => pin)).toStrictEqual([p1, p5, p4, p3]);
+    // Where it led, for people: each move in its place, whenever it was told.
+    expect(kept.moves?.map(({ pin }) => pin)).toStrictEqual([p1, p5, p4, p3, p2, p1]);
   });
 
   test("a time ahead of the edge's clock counts as now", async () => {

@@ -248,6 +248,32 @@ describe("a pin", limit, () => {
     expect(moves.slice(1)).toStrictEqual([`latest ${second} ${third}`]);
   });
 
+  test("is known with its moves without anybody asking, also to the next start", async () => {
+    const { repository, clock, open } = await prepare(onTestFinished);
+    const first = await repository.commit("1");
+    const pins = await open();
+    expect(await pins.known(LATEST)).toBeUndefined();
+    const firstMs = clock.nowMs;
+    await pinned(pins);
+    const second = await repository.commit("2");
+    await refresh(pins, clock);
+    const secondMs = clock.nowMs;
+    const moves = [
+      { pin: second, sinceMs: secondMs },
+      { pin: first, sinceMs: firstMs },
+    ];
+    for (const each of [pins, await open()]) {
+      expect(await each.known(LATEST)).toMatchObject({ pin: second });
+      expect(await each.moves(LATEST)).toStrictEqual(moves);
+    }
+    await repository.commit("3");
+    clock.nowMs += FRESH_MS;
+    expect(await pins.known(LATEST)).toMatchObject({ pin: second });
+    expect(await pins.moves(LATEST)).toStrictEqual(moves);
+    await pins.settled();
+    expect(await pins.known(tagOf(first))).toMatchObject({ pin: first, immutable: true });
+  });
+
   test("that moves is told of before anyone gets it, however slow the disk is", async () => {
     const { repository, clock, open, moves, disk } = await prepare(onTestFinished);
     const first = await repository.commit("1");
