@@ -34,6 +34,7 @@ import { logRuns, type OnSpawn } from "./nix/run-log.ts";
 import { openPackageSet } from "./package-set.ts";
 import { openAssets } from "./page/assets.ts";
 import { offerPopularity } from "./popularity/obtain.ts";
+import { createProgressFeed } from "./progress/feed.ts";
 import { openListedImages } from "./pulled/listed-images.ts";
 import { createPullNotes } from "./pulled/pull-notes.ts";
 import { createComposedAgain } from "./pulling/composed-again.ts";
@@ -142,6 +143,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   refresh.start({ lookups, images, kept, answered, pulls, give });
   const again = createComposedAgain({ known: createKnownImages({ lookups, records }), answered });
   const { access, platforms, zstd, redirectStatus } = config;
+  const feed = createProgressFeed({ now });
   const app = createApp({
     ...{ platforms, zstd, pins, lookups },
     images: createTaggedImages({ pins, images, refresh, now }),
@@ -150,7 +152,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     lost,
     assets: openAssets(),
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
-    ...{ layers, stages: createStageLog({ log, now }) },
+    ...{ layers, stages: createStageLog({ log, now }), feed },
     ...{ store, links, redirectStatus, outbox, recent, kept, pulls },
     ...{ access, holds: config, secretKeys, log, now },
     guard: config.policy && createGuard(config.policy, secretKeys, { now, log }),
@@ -176,6 +178,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     refreshed: () => refresh.settled(),
     async close() {
       stop.abort(new Error("the origin is going down"));
+      feed.close();
       const threads = [packer.close(), views.close()];
       await Promise.all([server.close(), outbox?.close(), ...threads, set.settled()]);
       await Promise.all([refresh.settled(), collector.settled()]);

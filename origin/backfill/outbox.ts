@@ -2,8 +2,10 @@
 // until the edge has everything. One image at a time, oldest first; an image the edge refuses waits
 // behind the others. A lost entry costs latency later, never correctness.
 
+import type { LayersDone } from "../../registry/http/building.ts";
 import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
+import type { Backfill } from "../progress/watched-work.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { storedJson } from "../storage/stored-json.ts";
@@ -17,8 +19,8 @@ import {
 import type { Pusher, PushOutcome } from "./push.ts";
 
 export interface Outbox {
-  /** Never fails. */
-  add(image: AnsweredImage): Promise<void>;
+  /** Never fails. What it returns tells how far the edge has the image. */
+  add(image: AnsweredImage): Promise<Backfill>;
   /** Resolves when nothing waits any more. */
   drained(): Promise<void>;
   close(): Promise<void>;
@@ -49,6 +51,9 @@ interface Waiting {
   readonly entry: OutboxEntry;
   failures: number;
   notBeforeMs: number;
+  /** Of the attempt under way, or the last. */
+  layers?: LayersDone;
+  outcome?: Exclude<PushOutcome["kind"], "retry">;
 }
 
 /** Opens the outbox with what an earlier process left in it, and starts to empty it. */
@@ -77,7 +82,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   async function pushOne(key: StorageKey, item: Waiting): Promise<void> {
-    const outcome = await attempt(item.entry);
+    const outcome = await attempt(item);
     if (outcome.kind === "retry") {
       if (closed) return;
       item.failures += 1;
@@ -86,6 +91,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       log.warn({ recipe: item.entry.recipe, reason: outcome.reason, delayMs }, "backfill waits");
       return;
     }
+    item.outcome = outcome.kind;
     if (outcome.kind === "dropped") {
       log.warn({ recipe: item.entry.recipe, reason: outcome.reason }, "backfill dropped");
     } else {
@@ -109,9 +115,12 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   /** A bug in pushing one image must not keep the others from being pushed. */
-  async function attempt(entry: OutboxEntry): Promise<PushOutcome> {
+  async function attempt(item: Waiting): Promise<PushOutcome> {
+    const { entry } = item;
     try {
-      return await push(entry);
+      return await push(entry, (layers) => {
+        item.layers = layers;
+      });
     } catch (error) {
       log.error({ err: error, recipe: entry.recipe }, "a push failed");
       return { kind: "retry", reason: String(error) };
@@ -139,7 +148,9 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       const entry = entryOf(image);
       const key = storageKey.outbox(entry.recipe, entry.tag, entry.variant);
       const known = waiting.get(key);
-      if (known === undefined ? wasPushed(key, entry) : sameAs(known.entry, entry)) return;
+      if (known === undefined && wasPushed(key, entry))
+        return () => ({ kind: "over", edge: "all" });
+      if (known !== undefined && sameAs(known.entry, entry)) return () => stateOf(known);
       const item: Waiting = { entry, failures: 0, notBeforeMs: 0 };
       // Before it is on disk, so that the end of an older push does not take the newer file away.
       waiting.delete(key);
@@ -153,6 +164,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       if (!waiting.has(key)) await forget(key);
       await dropOldest();
       wake();
+      return () => stateOf(waiting.get(key) ?? item);
     },
     drained() {
       if (waiting.size === 0) return Promise.resolve();
@@ -174,6 +186,13 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     await forget(oldest);
     log.warn({ key: oldest }, "the outbox is full: its oldest entry is given up");
   }
+}
+
+/** Once the edge has refused it, or cannot be reached, nobody knows when it will have it. */
+function stateOf({ outcome, failures, layers }: Waiting): ReturnType<Backfill> {
+  if (outcome === "pushed") return { kind: "over", edge: "all" };
+  if (outcome === "dropped" || failures > 0) return { kind: "over", edge: "not-yet" };
+  return { kind: "under-way", stage: { kind: "backfilling", ...(layers && { layers }) } };
 }
 
 /** The first that may go now, else the one that may go soonest. */

@@ -11,6 +11,7 @@ import {
   MAX_RECORDS_PER_BODY,
 } from "../../registry/between/backfill.ts";
 import type { TagPins } from "../../registry/between/tag-pins.ts";
+import type { LayersDone } from "../../registry/http/building.ts";
 import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
 import { type Found, parseFound } from "../../registry/image/lookup.ts";
 import {
@@ -39,7 +40,11 @@ export type PushOutcome =
   /** What it names is no longer in the storage: there is nothing to give. */
   | { readonly kind: "dropped"; readonly reason: string };
 
-export type Pusher = (entry: OutboxEntry) => Promise<PushOutcome>;
+/** `onSent` hears how far the layers are, as often as one of them is there. */
+export type Pusher = (
+  entry: OutboxEntry,
+  onSent?: (layers: LayersDone) => void,
+) => Promise<PushOutcome>;
 
 export interface PusherOptions {
   readonly store: BlobStore;
@@ -84,9 +89,11 @@ class PushStopped extends Error {
 export function createPusher({ store, edge, packings, remake, log }: PusherOptions): Pusher {
   let taken = recentValues<TakenRecord>(MAX_TAKEN);
 
-  return async (entry) => {
+  return async (entry, onSent = () => {}) => {
+    const count = countSent(onSent);
     try {
-      const uploads = "index" in entry ? await pushIndex(entry) : await pushImage(entry);
+      const uploads =
+        "index" in entry ? await pushIndex(entry, count) : await pushImage(entry, count);
       return { kind: "pushed", uploads };
     } catch (error) {
       if (error instanceof PushStopped) return error.outcome;
@@ -94,17 +101,17 @@ export function createPusher({ store, edge, packings, remake, log }: PusherOptio
     }
   };
 
-  async function pushImage(entry: ImageEntry): Promise<number> {
+  async function pushImage(entry: ImageEntry, count: SentCount): Promise<number> {
     const contents = await read(entry);
-    const uploads = await pushBlobs(entry, contents.records);
+    const uploads = await pushBlobs(entry, contents.records, count);
     await pushDocuments(entry, contents);
     return uploads;
   }
 
-  async function pushIndex(entry: IndexEntry): Promise<number> {
+  async function pushIndex(entry: IndexEntry, count: SentCount): Promise<number> {
     const bytes = entry.isKept ? await presentManifest(entry.index) : null;
     let uploads = 0;
-    for (const image of entry.images) uploads += await pushImage(image);
+    for (const image of entry.images) uploads += await pushImage(image, count);
     // What the pointers of its images say of the tag is all there is to say.
     if (bytes === null) return uploads;
     const { index: mediaType } = VARIANT_TYPES[entry.variant];
@@ -147,8 +154,16 @@ export function createPusher({ store, edge, packings, remake, log }: PusherOptio
     return parseStoredJson(await present(key));
   }
 
-  async function pushBlobs(entry: ImageEntry, records: readonly PackageRecord[]): Promise<number> {
-    const layers = records.flatMap(recordLayers).map((layer) => layer.digest);
+  async function pushBlobs(
+    entry: ImageEntry,
+    records: readonly PackageRecord[],
+    count: SentCount,
+  ): Promise<number> {
+    const sizes = new Map(
+      records.flatMap(recordLayers).map((layer) => [layer.digest, layer.sizeBytes]),
+    );
+    count.expect(sizes.values());
+    const layers = [...sizes.keys()];
     const popularity = popularityBlob(entry.packing) ?? [];
     const config = entry.isKept ? [entry.config] : [];
     const digests = [...new Set([...layers, ...config].concat(popularity))];
@@ -160,6 +175,7 @@ export function createPusher({ store, edge, packings, remake, log }: PusherOptio
         if (stopped) return;
         try {
           if (await pushBlob(digest)) uploads += 1;
+          count.sent(sizes.get(digest));
         } catch (error) {
           stopped = true;
           throw error;
@@ -265,6 +281,33 @@ export function createPusher({ store, edge, packings, remake, log }: PusherOptio
         return result satisfies never;
     }
   }
+}
+
+interface SentCount {
+  expect(sizes: Iterable<number>): void;
+  /** Undefined for what is no layer. */
+  sent(sizeBytes: number | undefined): void;
+}
+
+function countSent(onSent: (layers: LayersDone) => void): SentCount {
+  let layers: LayersDone = { done: 0, expected: 0, doneBytes: 0, expectedBytes: 0 };
+  return {
+    expect(sizes) {
+      let { expected, expectedBytes } = layers;
+      for (const sizeBytes of sizes) {
+        expected += 1;
+        expectedBytes += sizeBytes;
+      }
+      layers = { ...layers, expected, expectedBytes };
+      onSent(layers);
+    },
+    sent(sizeBytes) {
+      if (sizeBytes === undefined) return;
+      const { done, doneBytes } = layers;
+      layers = { ...layers, done: done + 1, doneBytes: doneBytes + sizeBytes };
+      onSent(layers);
+    },
+  };
 }
 
 function keyOf(record: PackageRecord): StorageKey {

@@ -21,6 +21,9 @@ import type { BuiltForPlatforms } from "../images/answer.ts";
 import type { FailedBuild } from "../images/index-of-builds.ts";
 import type { PackedLayers } from "../images/packed-layers.ts";
 import type { Log } from "../log/log.ts";
+import type { ProgressFeed } from "../progress/feed.ts";
+import type { Backfill, WorkEnd } from "../progress/watched-work.ts";
+import { brokenEnd, failedEnd } from "../progress/work-end.ts";
 import { GaveWay } from "../waiting/demand.ts";
 import { type Hold, holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
 import { publicText } from "../words/public-text.ts";
@@ -40,6 +43,7 @@ export interface PullingByTag {
   readonly keep: KeepPulled;
   readonly layers: Pick<PackedLayers, "watch">;
   readonly stages: StageLog;
+  readonly feed: Pick<ProgressFeed, "follow">;
   /** Absent where there is no edge to fill. */
   readonly outbox: Outbox | null;
   /** For how long requests wait for their images. */
@@ -64,7 +68,7 @@ export async function serveTag(
   const hold = holdFor(options.holds, request, asker);
   // From anybody else it would be a way to fill the storage.
   const isKeptByEdge = asker.isKnown && request.headers.has(KEPT_HEADER);
-  const built = await heldBuild(options, hold, { wanted, name, newBytes, isKeptByEdge });
+  const built = await heldBuild(options, hold, { recipe, wanted, name, newBytes, isKeptByEdge });
   if (built.kind === "still-under-way") throw failureError(built);
   if (built.kind === "failed") throw built.error;
   note.built(built, newBytes(layersOf(built)));
@@ -93,6 +97,7 @@ export interface TaggedName {
 }
 
 interface WantedBuild {
+  readonly recipe: NamedRecipe;
   readonly wanted: WantedImage;
   readonly name: { readonly image: string; readonly tag: Tag; readonly variant: Variant };
   readonly newBytes: ReturnType<PackedLayers["watch"]>;
@@ -102,22 +107,33 @@ interface WantedBuild {
 function heldBuild(
   options: PullingByTag,
   hold: Hold,
-  { wanted, name, newBytes, isKeptByEdge }: WantedBuild,
+  { recipe, wanted, name, newBytes, isKeptByEdge }: WantedBuild,
 ): Promise<BuiltForPlatforms | FailedBuild | StillUnderWay> {
-  const { images, keep, outbox, stages, log, now } = options;
+  const { images, keep, outbox, stages, feed, log, now } = options;
   const startedMs = now();
   const { image, tag, variant } = name;
+  let backfill: Backfill | null = null;
   const build = async (wait: Wait) => {
     const built = await stages.watch({ image, tag }, wait, (watched) =>
       buildForPlatforms(images, wanted, tag, variant, watched),
     );
     if (built.kind === "failed") return built;
+    wait.onStage(() => ({ kind: "storing" }));
     const isKept = await keep(built, { tag, variant, isKeptByEdge });
     // On disk before the answer: whatever a client was given reaches the edge, even after a kill. But
     // an earlier revision must not replace the newer one that may wait there.
-    if (built.movedTo === null) await outbox?.add({ tag, variant, answered: built, isKept });
+    if (built.movedTo === null && outbox !== null) {
+      backfill = await outbox.add({ tag, variant, answered: built, isKept });
+    }
     return built;
   };
+  const endOf = (result: PromiseSettledResult<BuiltForPlatforms | FailedBuild>): WorkEnd => {
+    if (result.status === "rejected") return brokenEnd(result.reason);
+    const { value } = result;
+    if (value.kind === "failed") return failedEnd(value.error);
+    return { kind: "made", digest: value.manifest.digest, backfill };
+  };
+  const work = (wait: Wait) => feed.follow({ recipe, tag }, wait, build, endOf);
   const onLate = (late: PromiseSettledResult<BuiltForPlatforms | FailedBuild>) => {
     const facts = { ...name, ms: now() - startedMs };
     if (late.status === "rejected") {
@@ -133,7 +149,7 @@ function heldBuild(
         : factsOf(value, newBytes(layersOf(value)));
     log.info({ ...facts, outcome: value.kind, ...more }, "built after its request was answered");
   };
-  return holdRequest(build, hold, { isBusy, onLate });
+  return holdRequest(work, hold, { isBusy, onLate });
 }
 
 function isBusy(built: BuiltForPlatforms | FailedBuild): boolean {

@@ -34,7 +34,7 @@ export interface RefreshWork {
   readonly answered: Pick<AnsweredPins, "note">;
   readonly pulls: Pick<PullNotes, "pulled">;
   /** Gives a made image to the edge, if there is one. */
-  readonly give: (image: AnsweredImage) => Promise<void>;
+  readonly give: (image: AnsweredImage) => Promise<unknown>;
 }
 
 export interface Waiting {
