@@ -19,7 +19,7 @@ export async function serveDigest(
   digest: Digest,
 ): Promise<Response> {
   const manifest =
-    (await fromStorage(edge, route.recipe, digest)) ??
+    (await fromStorage(edge, digest)) ??
     (await composedAgain(edge, askedName(edge, route.recipe), digest)) ??
     (await fromOrigin(edge, route.repository, digest));
   return manifestResponse(request, manifest, "digest", edge.trace.headers());
@@ -29,19 +29,11 @@ export function askedName(edge: Edge, recipe: NamedRecipe): AskedName {
   return { recipes: recipesOf(recipe, edge.platforms), variant: edge.variant() };
 }
 
-async function fromStorage(
-  edge: Edge,
-  recipe: NamedRecipe,
-  digest: Digest,
-): Promise<Manifest | undefined> {
+async function fromStorage(edge: Edge, digest: Digest): Promise<Manifest | undefined> {
   const found = await lookupManifest(edge, digest);
   if (found === undefined) return undefined;
   edge.trace.hit(found.tier);
   tellDigest(edge, digest);
-  if (found.tier === "cache") {
-    const compose = () => composeManifest(edge, askedName(edge, recipe), digest);
-    noteAsked(edge, digest, compose, (composed) => keepComposed(edge, composed));
-  }
   return found.manifest;
 }
 
@@ -57,7 +49,7 @@ async function composedAgain(
   tellComposed(edge, null, { ...composed, recipes: name.recipes });
   const keep = () => keepComposed(edge, composed);
   if (composed.isEarlier) keepNow(edge, keep);
-  else noteAsked(edge, digest, async () => composed, keep);
+  else noteAsked(edge, digest, keep);
   return composed.manifest;
 }
 

@@ -116,15 +116,10 @@ async function fromKnown(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   rememberComposed(edge, known);
   tellComposed(edge, name, { ...known, recipes, pin: resolved.pin });
   const pointer = { manifest, ...resolved, packing, omitted: undefined };
-  noteAsked(
-    edge,
-    imageKey(name),
-    async () => known,
-    async () => {
-      await keepComposed(edge, known);
-      await storePointer(edge, name, pointer);
-    },
-  );
+  noteAsked(edge, imageKey(name), async () => {
+    await keepComposed(edge, known);
+    await storePointer(edge, name, pointer);
+  });
   const warning = refreshStale(edge, wanted, resolved.resolvedAtMs, isNewest);
   return { ...pointer, warning };
 }

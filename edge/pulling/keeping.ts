@@ -5,13 +5,14 @@
 import { type Seen, seenBefore } from "../../registry/between/keeping.ts";
 import { OCTET_STREAM } from "../../registry/image/media-type.ts";
 import { digestHex } from "../../registry/naming/digest.ts";
+import type { Mark } from "../isolate/seen-once.ts";
 import type { Edge } from "../request/edge.ts";
-import { r2Key } from "../storage/keys.ts";
-import { cacheComposed, firstSeenMs, markSeen } from "../storage/location-cache.ts";
+import { markOf, r2Key } from "../storage/keys.ts";
 import { storeManifest } from "../storage/manifests.ts";
+import { readMarks, writeMarks } from "../storage/seen-marks.ts";
 import type { Composition, PlatformImage } from "./known-image.ts";
 
-/** For the requests that follow: in this isolate at once, for others of the location behind the answer. */
+/** For the requests that follow, in this isolate; any other composes it again. */
 export function rememberComposed(edge: Edge, { images, manifest }: Composition): void {
   for (const image of images) {
     edge.memory.store(image.manifest);
@@ -21,20 +22,10 @@ export function rememberComposed(edge: Edge, { images, manifest }: Composition):
 }
 
 /** Behind an answer. `what` is an image's name or its digest, whichever it was asked for by. */
-export function noteAsked(
-  edge: Edge,
-  what: string,
-  composition: () => Promise<Composition | undefined>,
-  keep: (composition: Composition) => Promise<void>,
-): void {
+export function noteAsked(edge: Edge, what: string, keep: () => Promise<void>): void {
   edge.later("keep", async () => {
-    const seen = await noteSeen(edge, what);
-    if (seen === "by this pull") return;
-    if (seen === "by another" && !(await edge.keeps.admits())) return;
-    const composed = await composition();
-    if (composed === undefined) return;
-    if (seen === "by another") await keep(composed);
-    else await cacheAll(edge, composed);
+    if ((await noteSeen(edge, await markOf(what))) !== "by another") return;
+    if (await edge.keeps.admits()) await keep();
   });
 }
 
@@ -45,26 +36,18 @@ export function keepNow(edge: Edge, keep: () => Promise<void>): void {
   });
 }
 
-async function noteSeen(edge: Edge, what: string): Promise<Seen> {
+/** Of many that are seen for the first time one looks into the cache, and writes for all before it. */
+async function noteSeen(edge: Edge, mark: Mark): Promise<Seen> {
   const nowMs = edge.now();
-  const firstMs = edge.seen.firstMs(what) ?? (await firstSeenMs(edge, what));
-  const seen = seenBefore(firstMs, nowMs);
-  if (seen !== "never" && firstMs !== undefined) edge.seen.note(what, firstMs);
-  else {
-    edge.seen.note(what, nowMs);
-    await markSeen(edge, what, nowMs);
+  const seen = () => seenBefore(edge.seen.firstMs(mark), nowMs);
+  const exchanges = seen() === "never" && edge.seen.claimExchange(nowMs);
+  if (exchanges) await readMarks(edge);
+  const before = seen();
+  if (before === "never") {
+    edge.seen.note(mark, nowMs);
+    if (exchanges) await writeMarks(edge);
   }
-  return seen;
-}
-
-function cacheAll(edge: Edge, { images, manifest }: Composition): Promise<void> {
-  const manifests = new Map([...images.map((each) => each.manifest), manifest].map(byDigest));
-  const configs = images.map(({ config }) => config);
-  return cacheComposed(edge, [...manifests.values()], configs);
-}
-
-function byDigest<Document extends { readonly digest: string }>(document: Document) {
-  return [document.digest, document] as const;
+  return before;
 }
 
 /** Configs, manifests, then the index: what is stored names nothing that is not. */

@@ -21,10 +21,9 @@
 //   └── staging/<sha256 hex>/<upload>           a large blob being assembled, not yet verified
 //
 //   the Cache API: what one location has of it by itself, and may lose at any moment
-//   ├── cached-blobs/<digest>                   blobs, and configs that were composed here
+//   ├── cached-blobs/<digest>                   blobs
 //   ├── filling/<digest>                        empty, for a minute: such a blob is being put there
-//   ├── composed/<digest>                       manifest or index bytes that were composed here
-//   └── seen/<sha256 hex>                       when what is not kept was first asked for
+//   └── seen                                    when each image that is not kept was first asked for
 //
 //   Workers Cache: what all locations share
 //   └── cached-blobs?digest=<digest>            blobs, as the entrypoint gives them that it stands before
@@ -38,6 +37,7 @@ import type { Pin } from "../../registry/naming/pin.ts";
 import type { PackageName, System } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { type StorePath, storePathBase } from "../../registry/naming/store-path.ts";
+import type { Mark } from "../isolate/seen-once.ts";
 
 /** KV's limit; R2 allows 1024 bytes. */
 const MAX_KEY_BYTES = 512;
@@ -136,9 +136,13 @@ export const cacheKey = {
   blob: (host: string, digest: Digest) => `https://${host}/cached-blobs/${digest}`,
   shared: (host: string, digest: Digest) => `https://${host}/cached-blobs?digest=${digest}`,
   filling: (host: string, digest: Digest) => `https://${host}/filling/${digest}`,
-  composed: (host: string, digest: Digest) => `https://${host}/composed/${digest}`,
-  seen: async (host: string, what: string) => `https://${host}/seen/${await sha256Hex(what)}`,
+  seen: (host: string) => `https://${host}/seen`,
 };
+
+/** Stands for what was asked for. Mistaken for another of the day, that is kept too early. */
+export async function markOf(what: string): Promise<Mark> {
+  return (await sha256Hex(what)).slice(0, 16);
+}
 
 /** Tells one image from every other, as its pointer's keys do. */
 export function imageKey({ variant, tag, recipe }: ImageName): string {

@@ -1,13 +1,12 @@
-// Manifests by digest: isolate memory, KV, what the location composed, R2. What a tier gives is hashed before anyone gets it, so
-// a corrupt copy is removed instead of served.
+// Manifests by digest: isolate memory, KV, R2. What a tier gives is hashed before anyone gets it, so a
+// corrupt copy is removed instead of served.
 
 import { type Digest, digestHex } from "../../registry/naming/digest.ts";
 import { type Manifest, verifyManifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
 import type { Tier } from "../request/trace.ts";
 import { kvKey, r2Key } from "./keys.ts";
-import { composedInCache } from "./location-cache.ts";
-import { attempt, kvThenR2 } from "./tiers.ts";
+import { kvThenR2 } from "./tiers.ts";
 
 /**
  * What is under a digest never changes, so one location may keep it for a day. KV keeps a miss as
@@ -38,8 +37,6 @@ export async function lookupManifest(
       return manifest && { manifest, tier: "kv" };
     },
     async () => {
-      const composed = await attempt(edge, "cache", () => composedInCache(edge, digest));
-      if (composed !== undefined) return { manifest: composed, tier: "cache" };
       const manifest = await manifestInR2(edge, digest);
       return manifest && { manifest, tier: "r2" };
     },

@@ -53,7 +53,7 @@ describe.each(REGIONS)("a user $name", (region) => {
     [
       "a digest",
       async () => manifestPath(NAME, await digest()),
-      Math.min(kvCold, KV_PATIENCE_MS + cache + r2Ms),
+      Math.min(kvCold, KV_PATIENCE_MS + r2Ms),
       kvHot,
     ],
     ["a layer", () => blobPath(layer()), cache + r2Ms, cache],

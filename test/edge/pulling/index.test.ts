@@ -114,7 +114,8 @@ describe("an edge for two platforms, its packages known for both and its origin 
 
   test("keeps an index that is asked for again, with its images and a pointer", async () => {
     const path = manifestPath("htop", "latest");
-    await world.pull(path, { headers: TAKES_INDEX });
+    // Each in an isolate of its own, which tells the location at once.
+    await world.pull(path, { headers: TAKES_INDEX, controls: { coldMemory: true } });
     const later = { coldMemory: true, nowMs: NOW_MS + 61_000 };
     await world.pull(path, { headers: TAKES_INDEX, controls: later });
     const again = await world.pull(path, { headers: TAKES_INDEX, controls: later });

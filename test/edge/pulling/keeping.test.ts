@@ -14,6 +14,7 @@ import {
   manifestPath,
   operationsOf,
   startWorld,
+  subrequestsOf,
   type World,
 } from "../world.ts";
 
@@ -88,23 +89,25 @@ describe("an image that the edge composes", () => {
   const requests: readonly (readonly [
     title: string,
     path: (name: string, image: ComposedImage) => string,
-    detail: string,
   ])[] = [
-    ["a manifest", byDigest, "cache"],
-    ["a config", configPath, "cache"],
+    ["a manifest", byDigest],
+    ["a config", configPath],
   ];
   test.for(requests)(
-    "is at hand in its location: %s, which is composed again at any other",
-    async ([title, path, detail]) => {
+    "is remembered by its isolate, and composed again by the others of its location: %s",
+    async ([title, path]) => {
       const name = `curl/git/${title === "a config" ? "jq" : "vim"}`;
       const image = await imageOf(stock, name);
-      const here = elsewhere();
+      const { location = "" } = elsewhere();
+      const here = { location, isolate: location };
       await world.pull(manifestPath(name, "latest"), { controls: here });
-      const near = await world.pull(path(name, image), { controls: here });
-      expect(cacheStatus(near)).toBe(`nixport; hit; detail=${detail}`);
-      const far = await world.pull(path(name, image), { controls: elsewhere() });
-      expect(cacheStatus(far)).toBe("nixport; hit; detail=composed");
-      expect(await far.bytes()).toStrictEqual(await near.bytes());
+      const own = await world.pull(path(name, image), { controls: here });
+      expect(cacheStatus(own)).toBe("nixport; hit; detail=memory");
+      const other = await world.pull(path(name, image), {
+        controls: { location, coldMemory: true },
+      });
+      expect(cacheStatus(other)).toBe("nixport; hit; detail=composed");
+      expect(await other.bytes()).toStrictEqual(await own.bytes());
     },
   );
 
@@ -182,6 +185,44 @@ describe("an image that the edge composes", () => {
         const detail = isKept ? "kv" : "composed";
         expect(cacheStatus(third)).toBe(`nixport; hit; detail=${detail}`);
       }
+    },
+  );
+
+  test("is known to the other isolates of its location once its own has written its marks, at most once a second", async () => {
+    const names = ["git/tree", "git/vim", "tree/vim"];
+    const { location = "" } = elsewhere();
+    const pulled = async (name: string, nowMs: number, own: Controls) => {
+      const controls = { location, nowMs, ...own };
+      return subrequestsOf(await world.pull(manifestPath(name, "latest"), { controls })).all;
+    };
+    const written: (number | undefined)[] = [];
+    for (const [index, name] of names.entries()) {
+      // Two of them in one second.
+      const nowMs = NOW_MS + (index === 2 ? 1000 : index);
+      written.push((await pulled(name, nowMs, { isolate: location }))["cache.put"]);
+    }
+    expect(written).toStrictEqual([1, undefined, 1]);
+    for (const name of names) {
+      const operations = await pulled(name, LATER_MS + 1000, { coldMemory: true });
+      expect(operations["r2.put"] ?? 0, name).toBeGreaterThan(0);
+    }
+  });
+
+  test.for(["cut", "wrong"] as const)(
+    "counts as never asked for where what the location has marked comes back %s",
+    async (copies) => {
+      const name = `curl/htop/${copies === "cut" ? "git" : "jq"}`;
+      const before = await objectsOf(world);
+      const { location = "" } = elsewhere();
+      for (const [nowMs, damage] of [
+        [NOW_MS, {}],
+        [LATER_MS, { copies }],
+      ] as const) {
+        const controls = { location, coldMemory: true, nowMs, ...damage };
+        const response = await world.pull(manifestPath(name, "latest"), { controls });
+        expect(cacheStatus(response)).toBe("nixport; hit; detail=composed");
+      }
+      expect(await objectsOf(world)).toStrictEqual(before);
     },
   );
 
