@@ -18,7 +18,7 @@ import type { Edge } from "./request/edge.ts";
 import type { Env } from "./request/env.ts";
 
 export interface App {
-  fetch(request: Request, env: Env, context: Context): Promise<Response>;
+  fetch(request: Request, env: Env, context: Context): Response | Promise<Response>;
 }
 
 /** Its exports are in no type of the runtime that knows nothing of this Worker. */
@@ -27,7 +27,14 @@ type Context = Pick<ExecutionContext, "waitUntil"> & {
 };
 
 export function createApp(options: AppOptions): App {
-  return { fetch: (request, env, context) => answer(options, request, env, context) };
+  return {
+    fetch: (request, env, context) =>
+      hotAnswer(options, request, env) ?? answer(options, request, env, context),
+  };
+}
+
+function hotAnswer({ isolate, now }: AppOptions, request: Request, env: Env): Response | undefined {
+  return env.NIXPORT_POLICY ? undefined : isolate.hot.answer(request, now());
 }
 
 async function answer(
@@ -97,8 +104,22 @@ async function answerTo({ edge, isolate, request, env, startedMs }: Asked): Prom
     identifying === null
       ? await answered()
       : await passGate(gateOf(edge, isolate, identifying), request, route, answered);
+  if (identifying === null) noteHot(edge, isolate, request, { route, response });
   if (edge.logsPulls) logPull(edge, { route, response, startedMs });
   return response;
+}
+
+/** The same answer may be given to whoever asks so next. */
+function noteHot(
+  edge: Edge,
+  { hot }: Isolate,
+  { method, url }: Request,
+  { route, response }: Omit<Answered, "startedMs">,
+): void {
+  if (route.kind !== "manifest" || route.reference.kind !== "digest") return;
+  const isWhole = method === "GET" && response.status === 200;
+  if (!isWhole || edge.trace.tier() !== "memory") return;
+  hot.note(url, route.reference.digest, response.headers, edge.now());
 }
 
 /** GET and HEAD ask for the same. What is refused is read anew with each request. */

@@ -20,6 +20,7 @@ import {
   type DocumentMemory,
 } from "./isolate/document-memory.ts";
 import { createFillClaims, type FillClaims } from "./isolate/fill-claims.ts";
+import { createHotAnswers, type HotAnswers } from "./isolate/hot-answers.ts";
 import type { Manifest } from "./isolate/manifest.ts";
 import { createOriginHealth, type OriginHealth } from "./isolate/origin-health.ts";
 import type { Pointer } from "./isolate/pointer.ts";
@@ -48,6 +49,8 @@ export type AskedRoute =
 /** What outlives a request: plain data and promises of it, which requests may share, and no stream. */
 export interface Isolate {
   readonly memory: DocumentMemory<Manifest>;
+  /** Of that memory. */
+  readonly hot: HotAnswers;
   readonly configs: DocumentMemory<Document>;
   readonly pointers: BriefMemory<Pointer>;
   readonly pins: BriefMemory<TagPins>;
@@ -89,8 +92,10 @@ const MIB = 1024 * 1024;
 const MAX_DOCUMENT_READS = 20;
 
 export function createIsolate(): Isolate {
+  const memory = createDocumentMemory<Manifest>();
   return {
-    memory: createDocumentMemory(),
+    memory,
+    hot: createHotAnswers(memory),
     configs: createDocumentMemory(),
     pointers: createBriefMemory(8 * MIB),
     pins: createBriefMemory(MIB),

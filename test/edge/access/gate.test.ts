@@ -245,6 +245,26 @@ describe("a digest", () => {
     expect(await statusesOf(name, of, headers)).toStrictEqual(expected);
   });
 
+  test("of a manifest that is asked for over and over is no more anybody's for that", async () => {
+    const { manifest } = await imageOf(stock, "git");
+    const { location = "" } = elsewhere();
+    const controls = { location, isolate: location };
+    const answers = [basic("all"), basic("all"), basic("all"), basic("none"), {}, ROBOT];
+    const given = [];
+    for (const headers of answers) {
+      const response = await world.pull(manifestPath("git", manifest.digest), {
+        headers,
+        controls,
+      });
+      await response.body?.cancel();
+      given.push([
+        response.status,
+        /private|no-store/.test(response.headers.get("Cache-Control") ?? ""),
+      ]);
+    }
+    expect(given).toStrictEqual([200, 200, 200, 403, 401, 200].map((status) => [status, true]));
+  });
+
   test("that only the origin can tell of counts by its word", async () => {
     const [, digest] = (await digestsOf("git"))[2] ?? [];
     world.origin.answering = ({ headers }) =>

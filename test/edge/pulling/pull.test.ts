@@ -7,6 +7,7 @@ import { registryError } from "../fake-origin.ts";
 import { imageOf, PACKINGS, type Stock, stockOf } from "../stock.ts";
 import {
   blobPath,
+  elsewhere,
   errorOf,
   manifestPath,
   operationsOf,
@@ -265,6 +266,21 @@ describe("pulls", () => {
     expect(head.status).toBe(got.status);
     expect(await head.text()).toBe("");
     expect(stableHeaders(head)).toStrictEqual(stableHeaders(got));
+  });
+
+  test("a digest that is asked for over and over has the same answer each time", async () => {
+    await arrange(world, image, "origin stopped");
+    const controls = { ...elsewhere(), coldMemory: false, isolate: "hot" };
+    const told = async () => {
+      const response = await world.pull(byDigest(image), { controls });
+      const { date, ...headers } = Object.fromEntries(response.headers);
+      return { headers, bytes: await response.bytes() };
+    };
+    const [first, second, third] = [await told(), await told(), await told()];
+    expect(first.headers["cache-status"]).toBe("nixport; hit; detail=kv");
+    expect(second.headers["cache-status"]).toBe("nixport; hit; detail=memory");
+    expect(second.headers["server-timing"]).toMatch(/^total;dur=/);
+    expect(third).toStrictEqual(second);
   });
 
   test("the origin gets the edge's token and variant, and nothing of the client's", async () => {
