@@ -16,6 +16,7 @@ import {
   ingestPointers,
   ingestRecords,
 } from "./ingest-documents.ts";
+import { ingestIndexObjects, ingestIndexPatches, ingestIndexRoot } from "./ingest-package-index.ts";
 import { removeValues, tellValues } from "./stored-values.ts";
 
 /** A body of records names some hundred layers with their store paths: far below this. */
@@ -64,6 +65,12 @@ async function take(edge: Edge, request: Request, url: URL, route: IngestRoute):
       return ingestLookups(edge, parseJson(await readDocument(edge, request, url)));
     case "pointers":
       return ingestPointers(edge, parseJson(await readDocument(edge, request, url)));
+    case "index":
+      return ingestIndexRoot(edge, await readDocument(edge, request, url));
+    case "index-objects":
+      return ingestIndexObjects(edge, await readDocument(edge, request, url));
+    case "index-patches":
+      return ingestIndexPatches(edge, await readDocument(edge, request, url));
     case "values":
       return tellValues(edge, parseJson(await readDocument(edge, request, url)));
     case "removals":

@@ -57,12 +57,13 @@ async function requireStored(
     const object = await edge.r2.head(keyOf(digest));
     if (object === null || (sizeBytes !== null && object.size !== sizeBytes)) missing.push(digest);
   });
-  if (missing.length === 0) return;
-  throw new RegistryError(
-    "MANIFEST_BLOB_UNKNOWN",
-    `${missing.length} ${what} are not stored here`,
-    {
-      detail: missing.sort().slice(0, MAX_NAMED),
-    },
-  );
+  refuseLacking(missing, `${what} are not stored here`);
+}
+
+/** Throws MANIFEST_BLOB_UNKNOWN with them, if there are any. */
+export function refuseLacking(lacking: readonly Digest[], why: string): void {
+  if (lacking.length === 0) return;
+  throw new RegistryError("MANIFEST_BLOB_UNKNOWN", `${lacking.length} ${why}`, {
+    detail: lacking.toSorted().slice(0, MAX_NAMED),
+  });
 }

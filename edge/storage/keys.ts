@@ -7,6 +7,8 @@
 //   ├── l/<pin>/<system>/<package name>         Found
 //   ├── r/<packing>/<store path's base name>    PackageRecord of a package with one output
 //   ├── r/<packing>/<sha256 hex>                of any other part, by its outputs
+//   ├── i/<pin>/<system>                        gzip of the root of a package index
+//   ├── x/<sha256 hex>                          gzip of an object that it names, by digest of what is in it
 //   ├── m/<sha256 hex>                          manifest or index bytes; metadata says type and size
 //   └── latest-pins                             the TagPins that came last, of whatever tag
 //
@@ -58,6 +60,8 @@ export const kvKey = {
     withinLimit(`l/${pin}/${system}/${name}`),
   record: async (part: Part, packing: PackingId) =>
     withinLimit(`r/${packing}/${await recordName(part)}`),
+  index: (pin: Pin, system: System) => `i/${pin}/${system}`,
+  indexObject: (digest: Digest) => `x/${digestHex(digest)}`,
   manifest: (digest: Digest) => `m/${digestHex(digest)}`,
 };
 
@@ -78,6 +82,8 @@ export interface ParsedKey {
     | "pins"
     | "lookup"
     | "record"
+    | "index"
+    | "index-object"
     | "manifest"
     | "blob"
     | "output"
@@ -106,6 +112,7 @@ export function parseR2Key(key: string): ParsedKey | undefined {
 
 const KV_FOLDERS: Readonly<Record<string, ParsedKey["kind"]>> = {
   ...{ p: "pointer", t: "pins", l: "lookup", r: "record", m: "manifest" },
+  ...{ i: "index", x: "index-object" },
 };
 const COPIED_FOLDERS: Readonly<Record<string, string>> = {
   ...{ "p/": "pointers/", "t/": "tags/", "m/": "manifests/" },

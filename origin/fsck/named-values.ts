@@ -8,9 +8,10 @@ import { outputsBrought } from "../../registry/image/part.ts";
 import { parsePackageRecord, popularityBlob, recordLayers } from "../../registry/image/record.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
+import { objectsOf } from "../../registry/package-index/bodies.ts";
+import { parseRoot } from "../../registry/package-index/root.ts";
 import { type ImageEntry, parseOutboxEntry } from "../backfill/entry.ts";
 import { type StorageKey, type StoredKey, storageKey } from "../storage/keys.ts";
-import { objectsOf, parseNamesObjects } from "../storage/stored-index.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
 export type Named =
@@ -117,7 +118,7 @@ function ofImageEntry(entry: ImageEntry) {
 
 /** In which size its objects lie there the root does not say: it knows what is in them. */
 function ofIndexRoot(key: StorageKey, bytes: Uint8Array): Reading {
-  const root = parseNamesObjects(parseStoredJson(bytes));
+  const root = parseRoot(parseStoredJson(bytes));
   if (root === undefined || storageKey.index(root.pin, root.system) !== key) return UNREADABLE;
   return named(objectsOf(root).map(({ digest }) => value(storageKey.indexObject(digest), null)));
 }

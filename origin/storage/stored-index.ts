@@ -4,57 +4,22 @@
 import { hash } from "node:crypto";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
-import * as v from "valibot";
-import { digestSchema } from "../../registry/image/record.ts";
 import { type Digest, digestHex } from "../../registry/naming/digest.ts";
-import { type Pin, pinSchema } from "../../registry/naming/pin.ts";
-import { SYSTEMS, type System } from "../../registry/naming/recipe.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
+import type { System } from "../../registry/naming/recipe.ts";
+import { MAX_OBJECT_BYTES, objectsOf } from "../../registry/package-index/bodies.ts";
+import {
+  type IndexRoot,
+  parseRoot,
+  rootJson,
+  type StoredObject,
+} from "../../registry/package-index/root.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { storageKey } from "./keys.ts";
 import { parseStoredJson, storedJson } from "./stored-json.ts";
 
 const pack = promisify(gzip);
 const unpack = promisify(gunzip);
-
-/** Of what is in an object, so that no edge has to hold more than it has room for. */
-export const MAX_INDEX_OBJECT_BYTES = 24 * 1024 * 1024;
-
-/** As a root names it: of the bytes before they are compressed. */
-export interface IndexObject {
-  readonly digest: Digest;
-  readonly sizeBytes: number;
-}
-
-/** What of a root this file needs. */
-export interface NamesObjects {
-  readonly pin: Pin;
-  readonly system: System;
-  readonly shards: readonly IndexObject[];
-  readonly names: IndexObject;
-  readonly texts: IndexObject;
-}
-
-const objectSchema: v.GenericSchema<unknown, IndexObject> = v.object({
-  digest: digestSchema,
-  sizeBytes: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_INDEX_OBJECT_BYTES)),
-});
-const namesObjectsSchema: v.GenericSchema<unknown, NamesObjects> = v.object({
-  pin: pinSchema,
-  system: v.picklist(SYSTEMS),
-  shards: v.array(objectSchema),
-  names: objectSchema,
-  texts: objectSchema,
-});
-
-export function parseNamesObjects(json: unknown): NamesObjects | undefined {
-  const parsed = v.safeParse(namesObjectsSchema, json);
-  return parsed.success ? parsed.output : undefined;
-}
-
-export function objectsOf({ shards, names, texts }: NamesObjects): readonly IndexObject[] {
-  const all = [...shards, names, texts];
-  return [...new Map(all.map((object) => [object.digest, object])).values()];
-}
 
 /**
  * Also over one that is there: so it is young again, and no sweep takes it before its root is stored, and
@@ -63,8 +28,8 @@ export function objectsOf({ shards, names, texts }: NamesObjects): readonly Inde
 export async function storeIndexObject(
   store: Pick<BlobStore, "store">,
   bytes: Uint8Array,
-): Promise<IndexObject> {
-  if (bytes.length > MAX_INDEX_OBJECT_BYTES) {
+): Promise<StoredObject> {
+  if (bytes.length > MAX_OBJECT_BYTES) {
     throw new Error(`an object of a package index of ${bytes.length} bytes`);
   }
   const digest = `sha256:${hash("sha256", bytes)}` as Digest;
@@ -87,7 +52,7 @@ export async function unpackIndexObject(
   digest: Digest,
 ): Promise<Uint8Array | undefined> {
   try {
-    const bytes = await unpack(packed, { maxOutputLength: MAX_INDEX_OBJECT_BYTES });
+    const bytes = await unpack(packed, { maxOutputLength: MAX_OBJECT_BYTES });
     return hash("sha256", bytes) === digestHex(digest) ? bytes : undefined;
   } catch {
     // No gzip any more, or of more than was ever stored.
@@ -98,7 +63,7 @@ export async function unpackIndexObject(
 /** Nothing is stored where objects are missing: these it gives. */
 export async function storeIndexRoot(
   store: Pick<BlobStore, "store" | "sizeBytes">,
-  root: NamesObjects,
+  root: IndexRoot,
 ): Promise<readonly Digest[]> {
   const missing: Digest[] = [];
   for (const { digest } of objectsOf(root)) {
@@ -106,17 +71,16 @@ export async function storeIndexRoot(
     if (sizeBytes === undefined) missing.push(digest);
   }
   if (missing.length === 0) {
-    await store.store(storageKey.index(root.pin, root.system), storedJson(root));
+    await store.store(storageKey.index(root.pin, root.system), storedJson(rootJson(root)));
   }
   return missing;
 }
 
-/** JSON as it was stored; undefined where there is none. */
 export async function lookUpIndexRoot(
   store: Pick<BlobStore, "lookup">,
   pin: Pin,
   system: System,
-): Promise<unknown> {
+): Promise<IndexRoot | undefined> {
   const bytes = await store.lookup(storageKey.index(pin, system));
-  return bytes && parseStoredJson(bytes);
+  return bytes && parseRoot(parseStoredJson(bytes));
 }

@@ -25,7 +25,7 @@ export type Route =
   | { readonly kind: "tags"; readonly repository: string; readonly recipe: NamedRecipe }
   | { readonly kind: "referrers"; readonly repository: string; readonly recipe: NamedRecipe };
 
-/** What the origin may ask of the edge. All but `part` and `blob` carry JSON or manifest bytes. */
+/** What the origin may ask of the edge. All but `part` and `blob` carry bytes that the token binds. */
 export type IngestRoute =
   | { readonly kind: "blob"; readonly digest: Digest }
   | { readonly kind: "uploads"; readonly digest: Digest }
@@ -36,7 +36,7 @@ export type IngestRoute =
       readonly partNumber: number;
     }
   | { readonly kind: "complete"; readonly digest: Digest; readonly uploadId: string }
-  | { readonly kind: "records" | "lookups" | "pointers" | "values" | "removals" }
+  | { readonly kind: (typeof POSTED)[number] }
   | { readonly kind: "manifest"; readonly digest: Digest };
 
 /** A name, `/manifests/`, and a reference of the longest kind, every byte percent-encoded. */
@@ -96,7 +96,16 @@ export function isTold(url: URL): boolean {
 }
 
 const INGEST = "/ingest/";
-const POSTED = ["records", "lookups", "pointers", "values", "removals"] as const;
+const POSTED = [
+  "records",
+  "lookups",
+  "pointers",
+  "values",
+  "removals",
+  "index",
+  "index-objects",
+  "index-patches",
+] as const;
 
 export function isIngest(url: URL): boolean {
   return url.pathname.startsWith(INGEST);
@@ -132,6 +141,10 @@ export const ingestPath = {
   records: `${INGEST}records`,
   lookups: `${INGEST}lookups`,
   pointers: `${INGEST}pointers`,
+  /** A package index: its root, and before it what that names. */
+  index: `${INGEST}index`,
+  indexObjects: `${INGEST}index-objects`,
+  indexPatches: `${INGEST}index-patches`,
   /** A question of what is stored, and what of it is to go. */
   values: `${INGEST}values`,
   removals: `${INGEST}removals`,

@@ -105,7 +105,7 @@ export async function startWorld(
     async push(method, path, body, { secret = SECRET, signedDigest, headers, controls } = {}) {
       const isBytes = body instanceof Uint8Array;
       const bytes = isBytes ? body : new TextEncoder().encode(JSON.stringify(body));
-      const isBound = !isBytes || path.startsWith("/ingest/manifests/");
+      const isBound = !isBytes || /^\/ingest\/(?:manifests\/|index)/.test(path);
       const bodyDigest = isBound ? (signedDigest ?? (await digestOf(bytes))) : undefined;
       const keys = parseSecretKeys(secret);
       assert(typeof keys !== "string");

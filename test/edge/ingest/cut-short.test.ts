@@ -12,6 +12,7 @@ import { NOW_MS } from "../controls.ts";
 import { imageOf, lookupsBody, recordsBody, type Stock, stockOf, tagPins } from "../stock.ts";
 import { errorOf, manifestPath, SECRET, startWorld, type World } from "../world.ts";
 import { emptyStores, storesOf } from "./from-origin.ts";
+import { objectsBody, patchesBody, rootBody, twoIndexes } from "./index-bodies.ts";
 
 const PIN = pinOf("a".repeat(40));
 const TOO_LARGE_BYTES = 16 * 1024 * 1024 + 1;
@@ -19,11 +20,18 @@ const TOO_LARGE_BYTES = 16 * 1024 * 1024 + 1;
 let world: World;
 let stock: Stock;
 let image: ComposedImage;
+let indexBodies: readonly (readonly [what: string, path: string, bytes: Uint8Array])[];
 
 beforeAll(async () => {
   world = await startWorld();
   stock = await stockOf(["git"]);
   image = await imageOf(stock, "git");
+  const { first, second, patches } = await twoIndexes();
+  indexBodies = [
+    ["objects of an index", ingestPath.indexObjects, await objectsBody(first.objects)],
+    ["patches of an index", ingestPath.indexPatches, await patchesBody(patches)],
+    ["root of an index", ingestPath.index, await rootBody(second.root)],
+  ];
   await world.origin.stop();
 });
 afterAll(() => world.close());
@@ -60,6 +68,10 @@ const all = (): readonly (readonly [what: string, sent: Sent])[] => [
       isBound: true,
     },
   ],
+  ...indexBodies.map(([what, path, bytes]): readonly [string, Sent] => [
+    what,
+    { method: "POST", path, bytes, isBound: true },
+  ]),
   [
     "pointers",
     json(ingestPath.pointers, {
@@ -161,12 +173,17 @@ describe("a backfill that somebody has recorded", () => {
 
 describe("a backfill in another order", () => {
   test("is refused at each step whose own comes later, and keeps nothing of it", async () => {
-    for (const what of ["records", "lookups", "manifest"]) {
+    for (const what of [
+      ...["records", "lookups", "manifest"],
+      ...["patches of an index", "root of an index"],
+    ]) {
       const sent = sentOf(what);
       const response = await world.push(
         sent.method,
         sent.path,
-        sent.method === "PUT" ? sent.bytes : JSON.parse(new TextDecoder().decode(sent.bytes)),
+        sent.method === "PUT" || what.endsWith("index")
+          ? sent.bytes
+          : JSON.parse(new TextDecoder().decode(sent.bytes)),
       );
       expect(response.status, what).toBeOneOf([400, 404]);
       expect((await errorOf(response)).detail, what).not.toStrictEqual([]);
@@ -175,10 +192,10 @@ describe("a backfill in another order", () => {
   });
 });
 
-test.for(["records", "lookups", "manifest", "pointers"])(
-  "%s of more than any backfill are refused before they have come",
-  async (what) => {
-    expect(await sendSome(sentOf(what), TOO_LARGE_BYTES, new Uint8Array())).toBe("400");
-    expect(await stored()).toStrictEqual({});
-  },
-);
+test.for([
+  ...["records", "lookups", "manifest", "pointers"],
+  ...["objects of an index", "patches of an index", "root of an index"],
+])("%s of more than any backfill are refused before they have come", async (what) => {
+  expect(await sendSome(sentOf(what), TOO_LARGE_BYTES, new Uint8Array())).toBe("400");
+  expect(await stored()).toStrictEqual({});
+});

@@ -42,6 +42,9 @@ describe("ingest", () => {
     ingestPath.pointers,
     ingestPath.values,
     ingestPath.removals,
+    ingestPath.index,
+    ingestPath.indexObjects,
+    ingestPath.indexPatches,
   ])("answers 401 to %s with a token for another body", async (path) => {
     const signedDigest = await digestOf(new TextEncoder().encode("another"));
     const response = await world.push("POST", path, {}, { signedDigest });
@@ -86,6 +89,9 @@ describe("ingest", () => {
   test("reads no body of whoever has no token", async () => {
     for (const [method, path] of [
       ["POST", ingestPath.records],
+      ["POST", ingestPath.index],
+      ["POST", ingestPath.indexObjects],
+      ["POST", ingestPath.indexPatches],
       ["PUT", ingestPath.manifest(digestOfText("nobody's"))],
       ["PUT", ingestPath.blob(digestOfText("nobody's"))],
     ] as const) {

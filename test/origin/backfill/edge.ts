@@ -148,6 +148,10 @@ export async function startEdge(onEnd: Ending): Promise<SmallEdge> {
       case "pointers":
         edge.pointers.push(v.parse(pointersBodySchema, JSON.parse(String(body))));
         return new Response(null, { status: 204 });
+      // No image needs one.
+      case "index":
+      case "index-objects":
+      case "index-patches":
       // Nothing that is backfilled asks for it.
       case "values":
       case "removals":

@@ -6,12 +6,12 @@ import { storageKey } from "../../../origin/storage/keys.ts";
 import {
   lookUpIndexObject,
   lookUpIndexRoot,
-  MAX_INDEX_OBJECT_BYTES,
-  type NamesObjects,
   storeIndexObject,
   storeIndexRoot,
 } from "../../../origin/storage/stored-index.ts";
 import { digestOf } from "../../../registry/naming/digest.ts";
+import { MAX_OBJECT_BYTES } from "../../../registry/package-index/bodies.ts";
+import type { IndexRoot } from "../../../registry/package-index/root.ts";
 import { bytesOf } from "../../contract/blob-store.ts";
 import { defined, digestOfText, pinOf } from "../../registry/fixture.ts";
 import { temporaryDirectory } from "../fixture.ts";
@@ -49,9 +49,9 @@ test("an object of which any byte was changed counts as absent, until it is stor
 
 test("a few bytes that unpack to more than an object may hold count as absent", async () => {
   const store = await open();
-  const { digest } = await storeIndexObject(store, new Uint8Array(MAX_INDEX_OBJECT_BYTES));
-  expect(await lookUpIndexObject(store, digest)).toHaveLength(MAX_INDEX_OBJECT_BYTES);
-  const larger = new Uint8Array(MAX_INDEX_OBJECT_BYTES + 1);
+  const { digest } = await storeIndexObject(store, new Uint8Array(MAX_OBJECT_BYTES));
+  expect(await lookUpIndexObject(store, digest)).toHaveLength(MAX_OBJECT_BYTES);
+  const larger = new Uint8Array(MAX_OBJECT_BYTES + 1);
   await expect(storeIndexObject(store, larger)).rejects.toThrow("bytes");
 });
 
@@ -60,9 +60,9 @@ test("a root is stored when all its objects are, and else says which are not", a
   const [names, texts] = [await storeIndexObject(store, BYTES), digestOfText("texts")];
   const system = "x86_64-linux";
   const pin = pinOf("a".repeat(40));
-  const root: NamesObjects & { readonly count: number } = {
-    ...{ pin, system, count: 1, names, shards: [names] },
-    texts: { digest: texts, sizeBytes: 5 },
+  const root: IndexRoot = {
+    ...{ pin, system, isComplete: true, madeAtMs: 1, count: 1, images: [], sets: [] },
+    ...{ names, shards: [{ from: "", ...names }], texts: { digest: texts, sizeBytes: 5 } },
   };
   expect(await storeIndexRoot(store, root)).toStrictEqual([texts]);
   expect(await lookUpIndexRoot(store, pin, system)).toBeUndefined();

@@ -196,6 +196,9 @@ describe("parseIngestRoute", () => {
     ["POST", ingestPath.records, { kind: "records" }],
     ["POST", ingestPath.lookups, { kind: "lookups" }],
     ["POST", ingestPath.pointers, { kind: "pointers" }],
+    ["POST", ingestPath.index, { kind: "index" }],
+    ["POST", ingestPath.indexObjects, { kind: "index-objects" }],
+    ["POST", ingestPath.indexPatches, { kind: "index-patches" }],
     ...uploadIds.flatMap((uploadId): [string, string, IngestRoute][] => [
       [
         "PUT",

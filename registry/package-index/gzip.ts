@@ -1,0 +1,22 @@
+// gzip, which both sides keep and send the objects of an index in. Their digests are of what is in them, so
+// it does not matter who has compressed them, and how well.
+
+import { readLimited } from "../http/body.ts";
+
+export async function pack(bytes: Uint8Array): Promise<Uint8Array> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Response(stream).bytes();
+}
+
+/** Undefined for what is no gzip, or of more bytes than that. */
+export async function unpack(
+  packed: Uint8Array,
+  maxBytes: number,
+): Promise<Uint8Array | undefined> {
+  try {
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return await readLimited(stream, maxBytes);
+  } catch {
+    return undefined;
+  }
+}
