@@ -79,6 +79,5 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/waiting/join.test.ts",
   "test/origin/waiting/memory-watch.test.ts",
   "test/origin/waiting/slots.test.ts",
-  "test/origin/words/public-text.test.ts",
   "test/origin/words/quantities.test.ts",
 ];

@@ -1,10 +1,10 @@
 // Where packages come from and under which configuration of nixpkgs, as the environment says it.
 
 import { resolve } from "node:path";
+import { withoutCredentials } from "../../registry/failures/public-text.ts";
 import { type NixpkgsConfig, parseNixpkgsConfig } from "../nix/nixpkgs-config.ts";
 import { parseFlakeReference } from "../sources/flake-reference.ts";
 import { NIXPKGS_URL, type Source } from "../sources/source.ts";
-import { withoutCredentials } from "../words/public-text.ts";
 import type { Variables } from "./variables.ts";
 
 /** Any of these says where packages come from. */

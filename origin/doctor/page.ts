@@ -1,7 +1,7 @@
 // The doctor's findings as one page, and as the lines that a start prints of what has failed.
 
 import { styleText } from "node:util";
-import { plainText } from "../words/public-text.ts";
+import { plainText } from "../../registry/failures/public-text.ts";
 import { type Finding, GROUPS, type State } from "./finding.ts";
 
 const HEADINGS: Readonly<Record<Finding["group"], string>> = {

@@ -1,6 +1,9 @@
 // Every way in which an image cannot be had, and the one place that puts it into words for a
 // client.
 
+import type { PackageDetail } from "../../registry/failures/failed-package.ts";
+import { type FailedPackage, packagesError } from "../../registry/failures/failed-packages.ts";
+import { cut, publicText } from "../../registry/failures/public-text.ts";
 import {
   describeBytes,
   describeLayers,
@@ -14,12 +17,9 @@ import type { Hindrance } from "../nix/hindrance.ts";
 import type { SetFailed } from "../nix/look-up.ts";
 import type { Stage, StillUnderWay } from "../waiting/hold-request.ts";
 import type { Busy } from "../waiting/slots.ts";
-import type { PackageDetail } from "../words/failed-package.ts";
-import { cut, publicText } from "../words/public-text.ts";
-import { type FailedPackage, packagesError } from "./failed-packages.ts";
 import { type HindranceDetail, hindranceError } from "./hindrance-error.ts";
 
-export type { BuilderFailure, PackageFailure } from "../words/failed-package.ts";
+export type { BuilderFailure, PackageFailure } from "../../registry/failures/failed-package.ts";
 
 export type BuildFailure =
   | { readonly kind: "unknown-tag"; readonly message: string }

@@ -1,9 +1,9 @@
 // What a client is told where nothing is wrong with a package: 503, since none of it is said by the
 // package set, and none was built in vain.
 
+import { publicText } from "../../registry/failures/public-text.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import type { Hindrance } from "../nix/hindrance.ts";
-import { publicText } from "../words/public-text.ts";
 
 export interface HindranceDetail {
   readonly reason: Hindrance["kind"];

@@ -1,6 +1,8 @@
 // Recipe and pin to image: lookups, records, compose. Everything slow is remembered or joined below; what
 // is done here is done per request. The image itself is stored only where it is kept (kept-images.ts).
 
+import { failedLookups } from "../../registry/failures/failed-lookups.ts";
+import { type FailedPackage, failedPackage } from "../../registry/failures/failed-packages.ts";
 import {
   type CanonicalImage,
   canonicalImageOf,
@@ -8,19 +10,17 @@ import {
   isDirectName,
 } from "../../registry/image/canonical.ts";
 import type { ComposedImage } from "../../registry/image/compose.ts";
-import { isFound, outputPathsOf } from "../../registry/image/lookup.ts";
+import { isFound, type Lookup, outputPathsOf } from "../../registry/image/lookup.ts";
 import { type Ingredient, outputsBrought, ownersOf } from "../../registry/image/part.ts";
 import type { Form, PackageRecord, PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
 import {
-  isSpared,
   namesOf,
   type PackageName,
   type Recipe,
   type System,
   systemOf,
 } from "../../registry/naming/recipe.ts";
-import { type FailedPackage, failedPackage } from "../failures/failed-packages.ts";
 import type { BuildFailure, PackageFailure } from "../failures/failures.ts";
 import type { Log } from "../log/log.ts";
 import type { RecentImages } from "../memory/recent-documents.ts";
@@ -114,17 +114,15 @@ export function lookupFailure(
   recipe: Recipe,
   found: readonly NamedLookup[],
 ): BuildFailure | undefined {
-  const failed: FailedPackage[] = [];
-  // Of an image of nothing else they are missed.
-  const isOther = found.some(({ name, lookup }) => !isSpared(name, lookup));
+  const known: { readonly name: PackageName; readonly lookup: Lookup }[] = [];
   for (const { name, lookup } of found) {
     if (isStopped(lookup)) {
       return lookup.kind === "timed-out" ? { ...lookup, what: "evaluation" } : lookup;
     }
-    if (isFound(lookup) || (isOther && isSpared(name, lookup))) continue;
-    failed.push(failedPackage(recipe, name, lookup));
+    known.push({ name, lookup });
   }
-  return failed.length > 0 ? { kind: "packages-failed", packages: failed } : undefined;
+  const packages = failedLookups(recipe, known);
+  return packages.length > 0 ? { kind: "packages-failed", packages } : undefined;
 }
 
 /** The same of the names that were asked, by which the client knows them. */

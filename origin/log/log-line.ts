@@ -3,8 +3,8 @@
 // gets to a terminal but plain text.
 
 import { styleText } from "node:util";
+import { plainText } from "../../registry/failures/public-text.ts";
 import { parseJson } from "../../registry/http/json.ts";
-import { plainText } from "../words/public-text.ts";
 import { describeBytes, describeDuration } from "../words/quantities.ts";
 
 export interface LineStyle {

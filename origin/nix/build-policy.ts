@@ -1,7 +1,7 @@
 // Whether Nix may build what no binary cache has, and how much of it.
 
 import { existsSync } from "node:fs";
-import { withoutCredentials } from "../words/public-text.ts";
+import { withoutCredentials } from "../../registry/failures/public-text.ts";
 import type { NixSettings } from "./nix-settings.ts";
 
 /**

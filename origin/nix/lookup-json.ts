@@ -1,6 +1,8 @@
 // The JSON of nix/lookup.nix, field by field, and how it becomes a Lookup.
 
 import * as v from "valibot";
+import { describePackage } from "../../registry/failures/failed-package.ts";
+import { cut } from "../../registry/failures/public-text.ts";
 import { parseImageConfig } from "../../registry/image/image-config.ts";
 import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../registry/image/lookup.ts";
 import { attributeName, exactSpelling, readPart } from "../../registry/naming/attribute.ts";
@@ -8,8 +10,6 @@ import type { PackageName } from "../../registry/naming/recipe.ts";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
 import { exampleNames, nearNames } from "../../registry/package-index/near-names.ts";
 import { meaningsOf, spelledMembers } from "../../registry/package-index/spelling.ts";
-import { describePackage } from "../words/failed-package.ts";
-import { cut } from "../words/public-text.ts";
 
 /**
  * `failed`: an error was caught, and its message is only known to an evaluation that ends with it.

@@ -3,6 +3,11 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import {
+  type FailedPackage,
+  failedPackage,
+  packagesError,
+} from "../../registry/failures/failed-packages.ts";
 import type { ImageLayer } from "../../registry/image/arrange.ts";
 import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
 import { type ComposedImage, MAX_LAYERS } from "../../registry/image/compose.ts";
@@ -20,7 +25,6 @@ import {
   parseRepository,
   type Recipe,
 } from "../../registry/naming/recipe.ts";
-import { type FailedPackage, failedPackage, packagesError } from "../failures/failed-packages.ts";
 import { composeImage, type ImageComposed } from "../images/compose-image.ts";
 import { createPackedLayers } from "../images/packed-layers.ts";
 import { createRecordMaker, type RecordMaker } from "../images/record-maker.ts";

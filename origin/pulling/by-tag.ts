@@ -1,6 +1,7 @@
 // A pull by tag: the image is made where it is not there yet, while the request is held.
 
 import { KEPT_HEADER } from "../../registry/between/keeping.ts";
+import { publicText } from "../../registry/failures/public-text.ts";
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
 import { chooseVariant, type ZstdUse } from "../../registry/http/negotiation.ts";
 import {
@@ -26,7 +27,6 @@ import type { Backfill, WorkEnd } from "../progress/watched-work.ts";
 import { brokenEnd, failedEnd } from "../progress/work-end.ts";
 import { GaveWay } from "../waiting/demand.ts";
 import { type Hold, holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
-import { publicText } from "../words/public-text.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
 import type { KeepPulled } from "./keep-pulled.ts";
 import { buildForPlatforms } from "./platform-images.ts";

@@ -1,6 +1,6 @@
 // What was checked of a deployment, for people: a line for each check, and how many went wrong.
 
-import { plainText } from "../words/public-text.ts";
+import { plainText } from "../../registry/failures/public-text.ts";
 import type { Checked, Outcome } from "./smoke.ts";
 
 const CHECK_WIDTH = 16;

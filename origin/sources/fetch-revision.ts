@@ -4,10 +4,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { withoutCredentials } from "../../registry/failures/public-text.ts";
 import { type FetchedTree, type FetchLimits, fetchFlake, fetchTree } from "../nix/fetch-tree.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
-import { withoutCredentials } from "../words/public-text.ts";
 import { forgeArchive } from "./forge-archive.ts";
 import { cloneShallow } from "./shallow-clone.ts";
 

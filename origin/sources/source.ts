@@ -1,9 +1,9 @@
 // Where packages come from, and what asking for a tag of it may give.
 
+import { withoutCredentials } from "../../registry/failures/public-text.ts";
 import { type Pin, parsePin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { PinnedSource } from "../nix/pinned-source.ts";
-import { withoutCredentials } from "../words/public-text.ts";
 
 export type Source =
   | { readonly kind: "nixpkgs"; readonly url: string; readonly channel: string }

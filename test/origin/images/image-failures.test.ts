@@ -5,7 +5,7 @@ import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { EnvironmentVariables } from "../../../origin/configuration/config.ts";
-import type { PackageDetail } from "../../../origin/words/failed-package.ts";
+import type { PackageDetail } from "../../../registry/failures/failed-package.ts";
 import { skipWhere } from "../../skip-where.ts";
 import { plantFailingSet } from "../failing-set.ts";
 import { type Ending, endOfFile, temporaryDirectory } from "../fixture.ts";

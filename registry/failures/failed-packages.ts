@@ -1,10 +1,10 @@
 // The error of packages that cannot be had: all of them in one message and one list, and for which front
 // word an image would need those that nobody has named.
 
-import { RegistryError } from "../../registry/http/error.ts";
-import type { RecipeWord } from "../../registry/naming/front-words.ts";
-import { type PackageName, type Recipe, wordNeeding } from "../../registry/naming/recipe.ts";
-import { describePackage, type PackageFailure, packageDetail } from "../words/failed-package.ts";
+import { RegistryError } from "../http/error.ts";
+import type { RecipeWord } from "../naming/front-words.ts";
+import { type PackageName, type Recipe, wordNeeding } from "../naming/recipe.ts";
+import { describePackage, type PackageFailure, packageDetail } from "./failed-package.ts";
 
 export interface FailedPackage {
   readonly name: PackageName;

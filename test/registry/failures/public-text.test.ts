@@ -1,7 +1,7 @@
 // What is taken out of other programs' words before a client reads them.
 
 import { describe, expect, test } from "vitest";
-import { publicText } from "../../../origin/words/public-text.ts";
+import { publicText } from "../../../registry/failures/public-text.ts";
 
 const STORE = "/nix/store/zd5x0izlknyd56d3jpi6w56ymany1c6g";
 

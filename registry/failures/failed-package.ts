@@ -1,9 +1,9 @@
 // Why one package cannot be had, in words for people and as an entry of `detail` for programs. Both
 // are bounded, and neither says anything of this host.
 
-import type { LookupFailure, Refusal } from "../../registry/image/lookup.ts";
-import { isEscaped, readPart } from "../../registry/naming/attribute.ts";
-import type { PackageName } from "../../registry/naming/recipe.ts";
+import type { LookupFailure, Refusal } from "../image/lookup.ts";
+import { isEscaped, readPart } from "../naming/attribute.ts";
+import type { PackageName } from "../naming/recipe.ts";
 import { cut, publicText } from "./public-text.ts";
 
 /** A builder of the package, or of something it depends on. */
