@@ -1,5 +1,7 @@
 // Which names of a package set a user may have meant. Pure; fast enough for all of nixpkgs.
 
+import { compare } from "./shard.ts";
+
 const MAX_NEAR_NAMES = 5;
 
 // A longer name is no typing error of anything, and comparing it would only cost time.
@@ -17,45 +19,74 @@ const MAX_ALIKE_NAMES = 3;
  */
 export function nearNames(wanted: string, members: readonly string[]): readonly string[] {
   if (wanted === "" || wanted.length > MAX_COMPARED_LENGTH) return [];
-  const shown = members.filter((name) => !isInternal(name));
-  const near = best(shown, ranking(wanted.toLowerCase()), MAX_NEAR_NAMES);
-  return near.length > 0 ? near : best(shown, alikeness(wanted.toLowerCase()), MAX_ALIKE_NAMES);
+  const near = best(members, ranking(wanted.toLowerCase()), MAX_NEAR_NAMES);
+  return near.length > 0 ? near : best(members, alikeness(wanted.toLowerCase()), MAX_ALIKE_NAMES);
 }
 
+/** Most names are no candidates: only the best so far are kept, and looked at closely. */
 function best(
   names: readonly string[],
   rank: (name: string) => number | undefined,
   most: number,
 ): readonly string[] {
-  const ranked: { readonly name: string; readonly rank: number }[] = [];
+  const ranked: Ranked[] = [];
   for (const name of names) {
     const found = rank(name.toLowerCase());
-    if (found !== undefined) ranked.push({ name, rank: found });
+    if (found === undefined) continue;
+    const entry = { name, rank: found };
+    const last = ranked.at(-1);
+    if (ranked.length === most && last !== undefined && before(last, entry) <= 0) continue;
+    if (isInternal(name)) continue;
+    const place = ranked.findIndex((each) => before(entry, each) < 0);
+    ranked.splice(place < 0 ? ranked.length : place, 0, entry);
+    if (ranked.length > most) ranked.pop();
   }
-  ranked.sort(
-    (a, b) => a.rank - b.rank || a.name.length - b.name.length || (a.name < b.name ? -1 : 1),
-  );
-  return ranked.slice(0, most).map((entry) => entry.name);
+  return ranked.map((entry) => entry.name);
+}
+
+interface Ranked {
+  readonly name: string;
+  readonly rank: number;
+}
+
+function before(a: Ranked, b: Ranked): number {
+  return a.rank - b.rank || a.name.length - b.name.length || compare(a.name, b.name);
 }
 
 /**
- * Smaller for names that share more pairs of neighbouring letters, measured against their own
- * length.
+ * Smaller for names that share more pairs of neighbouring letters, each counted once, measured against
+ * their own number of pairs.
  */
 function alikeness(wanted: string): (name: string) => number | undefined {
-  const pairs = pairsIn(wanted);
+  const isWanted = new Uint8Array(PAIRS);
+  let wantedPairs = 0;
+  for (let i = 1; i < wanted.length; i++) {
+    const pair = pairAt(wanted, i);
+    if (isWanted[pair] === 0) wantedPairs += 1;
+    isWanted[pair] = 1;
+  }
+  // The number of the name that a pair was last seen in: nothing is cleared between names.
+  const seenIn = new Uint32Array(PAIRS);
+  let number = 0;
   return (name) => {
-    const own = pairsIn(name);
-    let shared = 0;
-    for (const pair of own) if (pairs.has(pair)) shared += 1;
-    return shared === 0 ? undefined : -shared / (pairs.size + own.size);
+    number += 1;
+    let [own, shared] = [0, 0];
+    for (let i = 1; i < name.length; i++) {
+      const pair = pairAt(name, i);
+      if (seenIn[pair] === number) continue;
+      seenIn[pair] = number;
+      own += 1;
+      shared += isWanted[pair] ?? 0;
+    }
+    return shared === 0 ? undefined : -shared / (wantedPairs + own);
   };
 }
 
-function pairsIn(text: string): ReadonlySet<string> {
-  const pairs = new Set<string>();
-  for (let i = 1; i < text.length; i++) pairs.add(text.slice(i - 1, i + 1));
-  return pairs;
+/** All names are ASCII; letters of others only make it less sharp. */
+const PAIRS = 128 * 128;
+
+function pairAt(text: string, i: number): number {
+  return ((text.charCodeAt(i - 1) & 127) << 7) | (text.charCodeAt(i) & 127);
 }
 
 /** Examples of what a set holds, for the user who named the set instead of a package in it. */
@@ -88,7 +119,7 @@ function ranking(wanted: string): (name: string) => number | undefined {
   const most = Math.max(1, Math.min(MAX_EDITS, Math.floor(wanted.length / 4)));
   const editsTo = editDistance(wanted, most);
   return (name) => {
-    if (name.length >= letters.length && lettersOf(name) === letters) return 0;
+    if (name.length >= letters.length && hasLetters(name, letters)) return 0;
     const edits = editsTo(name);
     if (edits !== undefined) return 10 * edits;
     const longer = Math.min(name.length - wanted.length, 20);
@@ -102,8 +133,22 @@ function ranking(wanted: string): (name: string) => number | undefined {
   };
 }
 
+const JOINTS = /[-_.]/g;
+
 function lettersOf(name: string): string {
-  return name.replace(/[-_.]+/g, "");
+  return name.replaceAll(JOINTS, "");
+}
+
+/** The same as to compare `lettersOf(name)`, told by the first letter for nearly every name. */
+function hasLetters(name: string, letters: string): boolean {
+  let at = 0;
+  for (let i = 0; i < name.length; i++) {
+    const letter = name[i];
+    if (letter === "-" || letter === "_" || letter === ".") continue;
+    if (letter !== letters[at]) return false;
+    at += 1;
+  }
+  return at === letters.length;
 }
 
 /**

@@ -38,7 +38,9 @@ function spelledIn(member: string, all: readonly string[]): string | null {
 function meantBy(part: string, all: readonly string[]): readonly string[] {
   const forms = /^[0-9]/.test(part) ? [part, `_${part}`] : [part];
   const alike = all.filter(
-    (name) => name.length <= part.length + 1 && forms.includes(name.toLowerCase()),
+    (name) =>
+      (name.length === part.length || name.length === part.length + 1) &&
+      forms.includes(name.toLowerCase()),
   );
   return alike.includes(part) ? [part] : alike;
 }
