@@ -19,7 +19,7 @@ import { fetchProblem } from "../words/fetch-problem.ts";
 
 export type PushResult =
   | { readonly kind: "accepted" }
-  /** The edge lacks blobs that it was believed to have. */
+  /** The edge lacks blobs, or objects of an index, that it was believed to have. */
   | { readonly kind: "blobs-missing"; readonly digests: readonly Digest[] }
   | { readonly kind: "refused"; readonly message: string }
   | { readonly kind: "unreachable"; readonly message: string };
@@ -37,6 +37,10 @@ export interface EdgeClient {
   postRecords(body: RecordsBody): Promise<PushResult>;
   postLookups(body: LookupsBody): Promise<PushResult>;
   postPointers(body: PointersBody): Promise<PushResult>;
+  /** Of a package index, as registry/package-index/bodies.ts writes them. */
+  postIndexObjects(body: Uint8Array): Promise<PushResult>;
+  postIndexPatches(body: Uint8Array): Promise<PushResult>;
+  postIndexRoot(body: Uint8Array): Promise<PushResult>;
   /** A page of what it has stored. */
   askValues(body: ValuesBody): Promise<ValuesResult>;
   postRemovals(body: RemovalsBody): Promise<PushResult>;
@@ -130,6 +134,10 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     return send("POST", path, bytes, bytes.length, "application/json", expected);
   }
 
+  async function postBytes(path: string, body: Uint8Array): Promise<PushResult> {
+    return accepted(await send("POST", path, body, body.length, "application/octet-stream"));
+  }
+
   async function putParts(blob: BlobToPush): Promise<PushResult> {
     const started = await sendJson(ingestPath.uploads(blob.digest), {});
     if (started.kind !== "answered") return started;
@@ -177,6 +185,9 @@ export function createEdgeClient(options: EdgeClientOptions): EdgeClient {
     async postPointers(body) {
       return accepted(await sendJson(ingestPath.pointers, body));
     },
+    postIndexObjects: (body) => postBytes(ingestPath.indexObjects, body),
+    postIndexPatches: (body) => postBytes(ingestPath.indexPatches, body),
+    postIndexRoot: (body) => postBytes(ingestPath.index, body),
     async askValues(body) {
       const expected = { movedBytes: PAGE_MOVES_BYTES, maxAnswerBytes: MAX_PAGE_BYTES };
       const answer = await sendJson(ingestPath.values, body, expected);

@@ -1,4 +1,4 @@
-// What an outbox entry says of an image or an index: names and digests only. The bytes are read from
+// What an outbox entry says of an image, an index or a package index: names and digests only. The bytes are read from
 // the storage when they are sent, so an entry stays small and never goes stale.
 
 import * as v from "valibot";
@@ -24,6 +24,7 @@ import {
 } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { BuiltForPlatforms, PlatformBuild } from "../images/answer.ts";
+import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
 export interface AnsweredImage {
@@ -34,7 +35,7 @@ export interface AnsweredImage {
   readonly isKept: boolean;
 }
 
-export type OutboxEntry = ImageEntry | IndexEntry;
+export type OutboxEntry = ImageEntry | IndexEntry | PackageIndexEntry;
 
 export interface ImageEntry {
   /** Canonical spelling. */
@@ -68,6 +69,18 @@ export interface IndexEntry {
   readonly images: readonly ImageEntry[];
 }
 
+/** A package index at the pin of a tag, which is told the edge when it has all of the index. */
+export interface PackageIndexEntry {
+  readonly packageIndex: {
+    readonly system: System;
+    /** Tells it from one that was made before of the same pin. */
+    readonly madeAtMs: number;
+  };
+  readonly tag: Tag;
+  readonly pin: Pin;
+  readonly resolvedAtMs: number;
+}
+
 /** An earlier version kept all that it answered. */
 const isKeptSchema = v.optional(v.boolean(), true);
 
@@ -99,12 +112,32 @@ const indexEntrySchema: v.GenericSchema<unknown, IndexEntry> = v.object({
   images: v.pipe(v.array(imageEntrySchema), v.minLength(1)),
 });
 
-const entrySchema = v.union([imageEntrySchema, indexEntrySchema]);
+const packageIndexEntrySchema: v.GenericSchema<unknown, PackageIndexEntry> = v.object({
+  packageIndex: v.object({ system: v.picklist(SYSTEMS), madeAtMs: v.number() }),
+  tag: tagSchema,
+  pin: pinSchema,
+  resolvedAtMs: v.number(),
+});
+
+const entrySchema = v.union([imageEntrySchema, indexEntrySchema, packageIndexEntrySchema]);
 
 /** Undefined for anything but a whole entry of this version. */
 export function parseOutboxEntry(bytes: Uint8Array): OutboxEntry | undefined {
   const parsed = v.safeParse(entrySchema, parseStoredJson(bytes));
   return parsed.success ? parsed.output : undefined;
+}
+
+/** An older one of the same image or tag gives way to it. */
+export function outboxKeyOf(entry: OutboxEntry): StorageKey {
+  return "packageIndex" in entry
+    ? storageKey.outboxIndex(entry.tag, entry.packageIndex.system)
+    : storageKey.outbox(entry.recipe, entry.tag, entry.variant);
+}
+
+/** For the log. */
+export function factsOf(entry: OutboxEntry): Readonly<Record<string, string>> {
+  if (!("packageIndex" in entry)) return { recipe: entry.recipe };
+  return { pin: entry.pin, system: entry.packageIndex.system };
 }
 
 export function entryOf({ tag, variant, answered, isKept }: AnsweredImage): OutboxEntry {
@@ -150,15 +183,11 @@ function imageEntryOf(
 
 /** Whether a push of one would change nothing after a push of the other. */
 export function sameAs(a: OutboxEntry, b: OutboxEntry): boolean {
-  return (
-    digestOf(a) === digestOf(b) &&
-    a.pin === b.pin &&
-    a.resolvedAtMs === b.resolvedAtMs &&
-    a.packing === b.packing &&
-    a.isKept === b.isKept
-  );
+  return contentOf(a) === contentOf(b) && a.pin === b.pin && a.resolvedAtMs === b.resolvedAtMs;
 }
 
-function digestOf(entry: OutboxEntry): Digest {
-  return "index" in entry ? entry.index : entry.manifest;
+function contentOf(entry: OutboxEntry): string {
+  if ("packageIndex" in entry) return String(entry.packageIndex.madeAtMs);
+  const digest = "index" in entry ? entry.index : entry.manifest;
+  return [digest, entry.packing, entry.isKept].join(" ");
 }

@@ -1,4 +1,4 @@
-// The outbox: images that the edge has yet to be given, on disk from before a client is answered
+// The outbox: images and package indexes that the edge has yet to be given, on disk from before a client is answered
 // until the edge has everything. One image at a time, oldest first; an image the edge refuses waits
 // behind the others. A lost entry costs latency later, never correctness.
 
@@ -7,12 +7,15 @@ import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { Backfill } from "../progress/watched-work.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
-import { type StorageKey, storageKey } from "../storage/keys.ts";
+import type { StorageKey } from "../storage/keys.ts";
 import { storedJson } from "../storage/stored-json.ts";
 import {
   type AnsweredImage,
   entryOf,
+  factsOf,
   type OutboxEntry,
+  outboxKeyOf,
+  type PackageIndexEntry,
   parseOutboxEntry,
   sameAs,
 } from "./entry.ts";
@@ -21,6 +24,8 @@ import type { Pusher, PushOutcome } from "./push.ts";
 export interface Outbox {
   /** Never fails. What it returns tells how far the edge has the image. */
   add(image: AnsweredImage): Promise<Backfill>;
+  /** The same, when its root is stored. */
+  addIndex(index: PackageIndexEntry): Promise<Backfill>;
   /** Resolves when nothing waits any more. */
   drained(): Promise<void>;
   close(): Promise<void>;
@@ -88,15 +93,15 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       item.failures += 1;
       const delayMs = Math.min(firstRetryMs * 2 ** (item.failures - 1), MAX_RETRY_MS);
       item.notBeforeMs = performance.now() + delayMs;
-      log.warn({ recipe: item.entry.recipe, reason: outcome.reason, delayMs }, "backfill waits");
+      log.warn({ ...factsOf(item.entry), reason: outcome.reason, delayMs }, "backfill waits");
       return;
     }
     item.outcome = outcome.kind;
     if (outcome.kind === "dropped") {
-      log.warn({ recipe: item.entry.recipe, reason: outcome.reason }, "backfill dropped");
+      log.warn({ ...factsOf(item.entry), reason: outcome.reason }, "backfill dropped");
     } else {
       pushed.store(key, { entry: item.entry, atMs: performance.now() });
-      log.info({ recipe: item.entry.recipe, uploads: outcome.uploads }, "backfilled");
+      log.info({ ...factsOf(item.entry), uploads: outcome.uploads }, "backfilled");
     }
     // A newer entry of the same image may have taken its place meanwhile.
     if (waiting.get(key) === item) {
@@ -122,7 +127,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
         item.layers = layers;
       });
     } catch (error) {
-      log.error({ err: error, recipe: entry.recipe }, "a push failed");
+      log.error({ err: error, ...factsOf(entry) }, "a push failed");
       return { kind: "retry", reason: String(error) };
     }
   }
@@ -144,28 +149,8 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   }
 
   return {
-    async add(image) {
-      const entry = entryOf(image);
-      const key = storageKey.outbox(entry.recipe, entry.tag, entry.variant);
-      const known = waiting.get(key);
-      if (known === undefined && wasPushed(key, entry))
-        return () => ({ kind: "over", edge: "all" });
-      if (known !== undefined && sameAs(known.entry, entry)) return () => stateOf(known);
-      const item: Waiting = { entry, failures: 0, notBeforeMs: 0 };
-      // Before it is on disk, so that the end of an older push does not take the newer file away.
-      waiting.delete(key);
-      waiting.set(key, item);
-      try {
-        await store.store(key, storedJson(entry));
-      } catch (error) {
-        // What is stored is answered whatever the disk has room for: a kill would lose this entry.
-        log.error({ err: error, recipe: entry.recipe }, "an entry of the outbox is not on disk");
-      }
-      if (!waiting.has(key)) await forget(key);
-      await dropOldest();
-      wake();
-      return () => stateOf(waiting.get(key) ?? item);
-    },
+    add: (image) => put(entryOf(image)),
+    addIndex: put,
     drained() {
       if (waiting.size === 0) return Promise.resolve();
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -178,6 +163,27 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       await running;
     },
   };
+
+  async function put(entry: OutboxEntry): Promise<Backfill> {
+    const key = outboxKeyOf(entry);
+    const known = waiting.get(key);
+    if (known === undefined && wasPushed(key, entry)) return () => ({ kind: "over", edge: "all" });
+    if (known !== undefined && sameAs(known.entry, entry)) return () => stateOf(known);
+    const item: Waiting = { entry, failures: 0, notBeforeMs: 0 };
+    // Before it is on disk, so that the end of an older push does not take the newer file away.
+    waiting.delete(key);
+    waiting.set(key, item);
+    try {
+      await store.store(key, storedJson(entry));
+    } catch (error) {
+      // What is stored is answered whatever the disk has room for: a kill would lose this entry.
+      log.error({ err: error, ...factsOf(entry) }, "an entry of the outbox is not on disk");
+    }
+    if (!waiting.has(key)) await forget(key);
+    await dropOldest();
+    wake();
+    return () => stateOf(waiting.get(key) ?? item);
+  }
 
   async function dropOldest(): Promise<void> {
     const [oldest] = waiting.keys();

@@ -1,4 +1,4 @@
-// Gives the edge one image or index, in the order in which nothing it holds ever names what it lacks:
+// Gives the edge one image or index, or a package index (push-package-index.ts), in the order in which nothing it holds ever names what it lacks:
 // blobs, records, lookups, the manifest, pointers; an index after its images. Of what is not kept it gets
 // neither config nor manifest, and of the pointers the tag's alone. Sending anything twice is harmless. A layer
 // that is gone, or damaged, is made again first.
@@ -9,6 +9,7 @@ import {
   cutBodies,
   MAX_LOOKUPS_PER_BODY,
   MAX_RECORDS_PER_BODY,
+  type PointersBody,
 } from "../../registry/between/backfill.ts";
 import type { TagPins } from "../../registry/between/tag-pins.ts";
 import type { LayersDone } from "../../registry/http/building.ts";
@@ -33,12 +34,10 @@ import { parseStoredJson } from "../storage/stored-json.ts";
 import { removeDamaged } from "./damaged-layer.ts";
 import type { EdgeClient, PushResult } from "./edge-client.ts";
 import type { ImageEntry, IndexEntry, OutboxEntry } from "./entry.ts";
+import { type PushOutcome, PushStopped, stop } from "./push-outcome.ts";
+import { pushPackageIndex } from "./push-package-index.ts";
 
-export type PushOutcome =
-  | { readonly kind: "pushed"; readonly uploads: number }
-  | { readonly kind: "retry"; readonly reason: string }
-  /** What it names is no longer in the storage: there is nothing to give. */
-  | { readonly kind: "dropped"; readonly reason: string };
+export type { PushOutcome } from "./push-outcome.ts";
 
 /** `onSent` hears how far the layers are, as often as one of them is there. */
 export type Pusher = (
@@ -77,29 +76,34 @@ interface TakenRecord {
   readonly atMs: number;
 }
 
-/** A step that did not succeed ends a push by throwing this; nothing else throws it. */
-class PushStopped extends Error {
-  readonly outcome: PushOutcome;
-  constructor(outcome: PushOutcome) {
-    super(outcome.kind);
-    this.outcome = outcome;
-  }
-}
-
 export function createPusher({ store, edge, packings, remake, log }: PusherOptions): Pusher {
   let taken = recentValues<TakenRecord>(MAX_TAKEN);
 
   return async (entry, onSent = () => {}) => {
     const count = countSent(onSent);
     try {
-      const uploads =
-        "index" in entry ? await pushIndex(entry, count) : await pushImage(entry, count);
-      return { kind: "pushed", uploads };
+      return { kind: "pushed", uploads: await pushEntry(entry, count) };
     } catch (error) {
       if (error instanceof PushStopped) return error.outcome;
       throw error;
     }
   };
+
+  async function pushEntry(entry: OutboxEntry, count: SentCount): Promise<number> {
+    if (!("packageIndex" in entry)) {
+      return "index" in entry ? await pushIndex(entry, count) : await pushImage(entry, count);
+    }
+    const objects = await pushPackageIndex({ store, edge, log }, entry);
+    await succeed(edge.postPointers({ tag: tagAt(entry), image: null }));
+    return objects;
+  }
+
+  function tagAt({ tag, pin, resolvedAtMs }: OutboxEntry): PointersBody["tag"] {
+    return {
+      tag,
+      pins: { pins: [{ pin, resolvedAtMs }], packings, composeVersion: COMPOSE_VERSION },
+    };
+  }
 
   async function pushImage(entry: ImageEntry, count: SentCount): Promise<number> {
     const contents = await read(entry);
@@ -247,20 +251,13 @@ export function createPusher({ store, edge, packings, remake, log }: PusherOptio
   }
 
   async function pushPointers(
-    { recipe, tag, variant, pin, packing, resolvedAtMs, isKept }: OutboxEntry,
+    entry: ImageEntry | IndexEntry,
     digest: Digest,
     omitted: string | null,
   ): Promise<void> {
+    const { recipe, tag, variant, pin, packing, resolvedAtMs, isKept } = entry;
     const image = { recipe, tag, variant, digest, pin, packing, resolvedAtMs, omitted };
-    await succeed(
-      edge.postPointers({
-        tag: {
-          tag,
-          pins: { pins: [{ pin, resolvedAtMs }], packings, composeVersion: COMPOSE_VERSION },
-        },
-        image: isKept ? image : null,
-      }),
-    );
+    await succeed(edge.postPointers({ tag: tagAt(entry), image: isKept ? image : null }));
   }
 
   async function succeed(pushing: PushResult | Promise<PushResult>): Promise<void> {
@@ -312,8 +309,4 @@ function countSent(onSent: (layers: LayersDone) => void): SentCount {
 
 function keyOf(record: PackageRecord): StorageKey {
   return storageKey.record(record.packing, record);
-}
-
-function stop(outcome: PushOutcome): never {
-  throw new PushStopped(outcome);
 }

@@ -10,7 +10,7 @@ import type { Digest } from "../../registry/naming/digest.ts";
 import type { StorePath } from "../../registry/naming/store-path.ts";
 import { objectsOf } from "../../registry/package-index/bodies.ts";
 import { parseRoot } from "../../registry/package-index/root.ts";
-import { type ImageEntry, parseOutboxEntry } from "../backfill/entry.ts";
+import { type ImageEntry, outboxKeyOf, parseOutboxEntry } from "../backfill/entry.ts";
 import { type StorageKey, type StoredKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
@@ -101,7 +101,10 @@ function ofLookup(bytes: Uint8Array): Reading {
 function ofOutboxEntry(key: StorageKey, bytes: Uint8Array): Reading {
   const entry = parseOutboxEntry(bytes);
   if (entry === undefined) return UNREADABLE;
-  if (storageKey.outbox(entry.recipe, entry.tag, entry.variant) !== key) return UNREADABLE;
+  if (outboxKeyOf(entry) !== key) return UNREADABLE;
+  if ("packageIndex" in entry) {
+    return named([value(storageKey.index(entry.pin, entry.packageIndex.system), null)]);
+  }
   if (!("index" in entry)) return named(ofImageEntry(entry));
   const index = entry.isKept ? [value(storageKey.manifest(entry.index), null)] : [];
   return named([...index, ...entry.images.flatMap(ofImageEntry)]);

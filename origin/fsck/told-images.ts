@@ -47,7 +47,8 @@ export async function knownRecipes(
   }
   for await (const { key } of store.list("outbox/")) {
     const entry = parseOutboxEntry((await store.lookup(key)) ?? new Uint8Array());
-    const entries = entry === undefined ? [] : "index" in entry ? entry.images : [entry];
+    if (entry === undefined || "packageIndex" in entry) continue;
+    const entries = "index" in entry ? entry.images : [entry];
     for (const { recipe } of entries) spellings.add(recipe);
   }
   const recipes = [...spellings].flatMap((spelling) => parseCanonicalRecipe(spelling) ?? []);

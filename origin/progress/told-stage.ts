@@ -1,11 +1,11 @@
 // A stage as its watchers are told of it: what it counts as numbers, and the same in words. Names of
 // derivations are the package set's own, and of any length and number.
 
+import { cut, publicText } from "../../registry/failures/public-text.ts";
 import type { LayersDone } from "../../registry/http/building.ts";
 import type { Counted, StageTold } from "../../registry/http/progress.ts";
 import { describeStage } from "../failures/failures.ts";
 import type { Stage } from "../waiting/hold-request.ts";
-import { cut, publicText } from "../words/public-text.ts";
 
 const MAX_RUNNING = 10;
 const MAX_NAME_CHARACTERS = 200;

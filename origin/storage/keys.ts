@@ -18,8 +18,8 @@
 //   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
 //   pulls/<day>/<uuid>                       JSON of the images an origin answered that day, and when (pulled/)
 //   pinned/<sha256 hex>                      JSON of an image that an operator has named, to be kept (pulled/)
-//   outbox/<sha256 hex>                      JSON of an image the edge has yet to be given
-//   pushed/<sha256 hex>                      empty: the edge said it holds this blob
+//   outbox/<sha256 hex>                      JSON of an image or a package index the edge has yet to be given
+//   pushed/<sha256 hex>                      empty: the edge said it holds this blob or object of an index
 //   staging/<uuid>/…                         unfinished files of a process; those of dead ones are removed
 //
 // JSON and popularity data have a checksum behind them (stored-json.ts), but where the name of a value is
@@ -107,6 +107,8 @@ export const storageKey = {
   pinned: (image: string) => key(`pinned/${hashOf([image])}`),
   outbox: (recipe: string, tag: Tag, variant: string) =>
     key(`outbox/${hashOf([recipe, tag, variant])}`),
+  /** Of a package index; no recipe is empty. */
+  outboxIndex: (tag: Tag, system: System) => key(`outbox/${hashOf(["", tag, system])}`),
   pushed: (edgeUrl: string, digest: Digest) => key(`pushed/${hashOf([edgeUrl, digest])}`),
 };
 

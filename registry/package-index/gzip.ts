@@ -4,7 +4,7 @@
 import { readLimited } from "../http/body.ts";
 
 export async function pack(bytes: Uint8Array): Promise<Uint8Array> {
-  const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
+  const stream = streamOf(bytes).pipeThrough(new CompressionStream("gzip"));
   return new Response(stream).bytes();
 }
 
@@ -14,9 +14,14 @@ export async function unpack(
   maxBytes: number,
 ): Promise<Uint8Array | undefined> {
   try {
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const stream = streamOf(packed).pipeThrough(new DecompressionStream("gzip"));
     return await readLimited(stream, maxBytes);
   } catch {
     return undefined;
   }
+}
+
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array<ArrayBuffer>> {
+  // A browser's types tell shared memory apart, which nothing here is in.
+  return new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
 }

@@ -1,6 +1,6 @@
 // The outbox against a small edge: what waits on disk, when it is tried again, what is given up.
 
-import { describe, expect, onTestFinished, test } from "vitest";
+import { assert, describe, expect, onTestFinished, test } from "vitest";
 import { createEdgeClient } from "../../../origin/backfill/edge-client.ts";
 import { type Outbox, openOutbox } from "../../../origin/backfill/outbox.ts";
 import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
@@ -265,7 +265,9 @@ describe("the outbox", limit, () => {
     const { log, lines } = readableLog();
     const pushed: string[] = [];
     let faults = 0;
-    const push: Pusher = async ({ recipe }) => {
+    const push: Pusher = async (entry) => {
+      assert("recipe" in entry);
+      const { recipe } = entry;
       if (recipe === "cacert/git/iana-etc" && faults++ < 3) throw new Error("a fault");
       pushed.push(recipe);
       return { kind: "pushed", uploads: 0 };

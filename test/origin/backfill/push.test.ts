@@ -81,7 +81,7 @@ async function entryOf(store: BlobStore, image: AnsweredImage): Promise<OutboxEn
 
 async function stocked(store: BlobStore, ...args: [string, Parameters<typeof stockImage>[2]?]) {
   const entry = await entryOf(store, await stockImage(store, ...args));
-  assert(!("index" in entry));
+  assert("manifest" in entry);
   return entry;
 }
 

@@ -1,7 +1,6 @@
 // What watchers of images are told, with a clock of the test's own. A stream is read as its client would.
 
 import { afterEach, assert, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { packagesError } from "../../../origin/failures/failed-packages.ts";
 import {
   createProgressFeed,
   HEARTBEAT_EVERY_MS,
@@ -13,6 +12,7 @@ import type { BackfillState, WorkEnd } from "../../../origin/progress/watched-wo
 import { failedEnd } from "../../../origin/progress/work-end.ts";
 import { requestDemand } from "../../../origin/waiting/demand.ts";
 import type { Stage } from "../../../origin/waiting/hold-request.ts";
+import { packagesError } from "../../../registry/failures/failed-packages.ts";
 import { readEvents } from "../../../registry/http/event-stream.ts";
 import { type ProgressEvent, parseProgress } from "../../../registry/http/progress.ts";
 import { parseRepository } from "../../../registry/naming/recipe.ts";
