@@ -21,7 +21,7 @@ import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
 import { storeDocument } from "../storage/document.ts";
 import { kvKey, r2Key } from "../storage/keys.ts";
-import { manifestInR2, storeManifest } from "../storage/manifests.ts";
+import { storedManifest, storeManifest } from "../storage/manifests.ts";
 import { storePointer } from "../storage/pointers.ts";
 import { storeTagPins } from "../storage/tag-pins.ts";
 import { missingKeys, overEach, requireBlobs, requireManifests } from "./presence.ts";
@@ -101,7 +101,7 @@ export async function ingestPointers(edge: Edge, json: unknown): Promise<Respons
   const nowMs = edge.now();
   let manifest: Manifest | undefined;
   if (image !== null) {
-    manifest = await manifestInR2(edge, image.digest);
+    manifest = await storedManifest(edge, image.digest);
     if (manifest === undefined) {
       throw new RegistryError("MANIFEST_UNKNOWN", `no manifest ${image.digest} was put here`);
     }

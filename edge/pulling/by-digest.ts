@@ -6,9 +6,9 @@ import type { Digest } from "../../registry/naming/digest.ts";
 import type { NamedRecipe } from "../../registry/naming/recipe.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
-import { lookupManifest } from "../storage/manifests.ts";
+import { type FoundManifest, lookupManifest, manifestInR2 } from "../storage/manifests.ts";
 import type { ManifestRoute } from "./by-tag.ts";
-import { type AskedName, composeManifest } from "./composed-again.ts";
+import { type AskedName, type ComposedAgain, manifestTries } from "./composed-again.ts";
 import { keepComposed, keepNow, noteAsked, rememberComposed } from "./keeping.ts";
 import { tellComposed, tellDigest } from "./telling.ts";
 
@@ -18,39 +18,52 @@ export async function serveDigest(
   route: ManifestRoute,
   digest: Digest,
 ): Promise<Response> {
-  const manifest =
-    (await fromStorage(edge, digest)) ??
-    (await composedAgain(edge, askedName(edge, route.recipe), digest)) ??
-    (await fromOrigin(edge, route.repository, digest));
+  const found = await lookupManifest(edge, digest);
+  const manifest = found ? fromStorage(edge, found) : await elsewhere(edge, route, digest, found);
   return manifestResponse(request, manifest, "digest", edge.trace.headers());
+}
+
+/**
+ * Of what KV does not know most was composed a moment ago, by another isolate: so the likeliest is composed
+ * before R2 is asked.
+ */
+async function elsewhere(
+  edge: Edge,
+  { recipe, repository }: ManifestRoute,
+  digest: Digest,
+  found: null | undefined,
+): Promise<Manifest> {
+  const name = askedName(edge, recipe);
+  const tries = manifestTries(edge, name, digest);
+  const likeliest = (await tries.next()).value;
+  if (likeliest) return fromKnown(edge, name, likeliest);
+  const stored = found === null ? await manifestInR2(edge, digest) : undefined;
+  if (stored !== undefined) return fromStorage(edge, stored);
+  for await (const composed of tries) {
+    if (composed !== undefined) return fromKnown(edge, name, composed);
+  }
+  return fromOrigin(edge, repository, digest);
 }
 
 export function askedName(edge: Edge, recipe: NamedRecipe): AskedName {
   return { recipes: recipesOf(recipe, edge.platforms), variant: edge.variant() };
 }
 
-async function fromStorage(edge: Edge, digest: Digest): Promise<Manifest | undefined> {
-  const found = await lookupManifest(edge, digest);
-  if (found === undefined) return undefined;
-  edge.trace.hit(found.tier);
-  tellDigest(edge, digest);
-  return found.manifest;
+function fromStorage(edge: Edge, { manifest, tier }: FoundManifest): Manifest {
+  edge.trace.hit(tier);
+  tellDigest(edge, manifest.digest);
+  return manifest;
 }
 
-async function composedAgain(
-  edge: Edge,
-  name: AskedName,
-  digest: Digest,
-): Promise<Manifest | undefined> {
-  const composed = await composeManifest(edge, name, digest);
-  if (composed === undefined) return undefined;
+function fromKnown(edge: Edge, name: AskedName, composed: ComposedAgain): Manifest {
+  const { manifest, isEarlier } = composed;
   edge.trace.hit("composed");
   rememberComposed(edge, composed);
   tellComposed(edge, null, { ...composed, recipes: name.recipes });
   const keep = () => keepComposed(edge, composed);
-  if (composed.isEarlier) keepNow(edge, keep);
-  else noteAsked(edge, digest, keep);
-  return composed.manifest;
+  if (isEarlier) keepNow(edge, keep);
+  else noteAsked(edge, manifest.digest, keep);
+  return manifest;
 }
 
 async function fromOrigin(edge: Edge, repository: string, digest: Digest): Promise<Manifest> {

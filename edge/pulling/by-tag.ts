@@ -16,6 +16,7 @@ import { describeAge, movedWarning, staleWarning } from "../../registry/http/war
 import { manifestsOf, OMITTED_HEADER } from "../../registry/image/image-index.ts";
 import { isIndexType } from "../../registry/image/media-type.ts";
 import type { PackingId } from "../../registry/image/record.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
 import { type Pin, parsePin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
@@ -23,7 +24,7 @@ import type { AskedHeaders } from "../origin-client/origin.ts";
 import { isUnknownTag, unusable } from "../origin-client/origin-error.ts";
 import type { Edge } from "../request/edge.ts";
 import { type ImageName, imageKey } from "../storage/keys.ts";
-import { lookupManifest } from "../storage/manifests.ts";
+import { type FoundManifest, lookupManifest, manifestInR2 } from "../storage/manifests.ts";
 import {
   type FoundPointer,
   healPointer,
@@ -136,7 +137,7 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const pointed = await lookupPointer(edge, indexName);
   const index = (pointed === null ? await pointerInR2(edge, indexName) : pointed)?.pointer;
   const [first] = index === undefined ? [] : manifestsOf(index.manifest.bytes);
-  const found = first === undefined ? undefined : await lookupManifest(edge, first);
+  const found = first === undefined ? undefined : await storedByDigest(edge, first);
   if (index === undefined || found === undefined) return undefined;
   edge.trace.hit(found.tier);
   const manifests = [found.manifest.digest, index.manifest.digest] as const;
@@ -144,6 +145,11 @@ async function fromIndex(edge: Edge, wanted: Wanted): Promise<Answer | undefined
   const warning = refreshStale(edge, kept(wanted), index.resolvedAtMs, true);
   const { pin, packing } = index;
   return { manifest: found.manifest, pin, packing, warning, omitted: undefined };
+}
+
+async function storedByDigest(edge: Edge, digest: Digest): Promise<FoundManifest | undefined> {
+  const found = await lookupManifest(edge, digest);
+  return found === null ? manifestInR2(edge, digest) : found;
 }
 
 /**

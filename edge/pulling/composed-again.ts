@@ -37,22 +37,31 @@ export interface ComposedAgain extends Composition {
   readonly packing: PackingId;
 }
 
-/** With nothing but what the digest takes: of an index its images, of an image itself. */
-export async function composeManifest(
+/**
+ * One after another, the likeliest first: undefined where the name's image has another digest there. With
+ * nothing but what the digest takes: of an index its images, of an image itself.
+ */
+export async function* manifestTries(
   edge: Edge,
   name: AskedName,
   digest: Digest,
-): Promise<ComposedAgain | undefined> {
+): AsyncGenerator<ComposedAgain | undefined> {
   const variants = [name.variant, ...VARIANTS.filter((each) => each !== name.variant)];
   for await (const possible of possibilities(edge, name.recipes, variants)) {
-    const { images, variant, ...of } = possible;
-    const image = images.find(({ manifest }) => manifest.digest === digest);
-    if (image !== undefined) return { ...(await compositionOf([image], variant)), ...of };
-    if (images.length < 2 || images.length < name.recipes.length) continue;
-    const index = await compositionOf(images, variant);
-    if (index.manifest.digest === digest) return { ...index, ...of };
+    yield manifestOf(possible, name, digest);
   }
-  return undefined;
+}
+
+async function manifestOf(
+  { images, variant, ...of }: Possible,
+  { recipes }: AskedName,
+  digest: Digest,
+): Promise<ComposedAgain | undefined> {
+  const image = images.find(({ manifest }) => manifest.digest === digest);
+  if (image !== undefined) return { ...(await compositionOf([image], variant)), ...of };
+  if (images.length < 2 || images.length < recipes.length) return undefined;
+  const index = await compositionOf(images, variant);
+  return index.manifest.digest === digest ? { ...index, ...of } : undefined;
 }
 
 export async function composeConfig(

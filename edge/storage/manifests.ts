@@ -6,7 +6,7 @@ import { type Manifest, verifyManifest } from "../isolate/manifest.ts";
 import type { Edge } from "../request/edge.ts";
 import type { Tier } from "../request/trace.ts";
 import { kvKey, r2Key } from "./keys.ts";
-import { kvThenR2 } from "./tiers.ts";
+import { attempt, kvThenR2 } from "./tiers.ts";
 
 /**
  * What is under a digest never changes, so one location may keep it for a day. KV keeps a miss as
@@ -24,45 +24,55 @@ export interface FoundManifest {
   readonly tier: Tier;
 }
 
+/** Null where KV has none: R2 has not been asked then, and may have it. */
 export async function lookupManifest(
   edge: Edge,
   digest: Digest,
-): Promise<FoundManifest | undefined> {
+): Promise<FoundManifest | null | undefined> {
   const remembered = edge.memory.lookup(digest);
   if (remembered !== undefined) return { manifest: remembered, tier: "memory" };
   const found = await kvThenR2<FoundManifest>(
     edge,
-    async () => {
-      const manifest = await manifestInKv(edge, digest);
-      return manifest && { manifest, tier: "kv" };
-    },
-    async () => {
-      const manifest = await manifestInR2(edge, digest);
-      return manifest && { manifest, tier: "r2" };
-    },
+    () => readKv(edge, digest),
+    () => readR2(edge, digest),
   );
-  if (!found) return undefined;
-  edge.memory.store(found.manifest);
-  if (found.tier === "r2") edge.later("fill kv", () => putInKv(edge, found.manifest));
+  if (found) remember(edge, found);
   return found;
 }
 
-async function manifestInKv(edge: Edge, digest: Digest): Promise<Manifest | undefined> {
+/** Where KV had none. */
+export async function manifestInR2(edge: Edge, digest: Digest): Promise<FoundManifest | undefined> {
+  const found = await attempt(edge, "r2", () => readR2(edge, digest));
+  if (found !== undefined) remember(edge, found);
+  return found;
+}
+
+function remember(edge: Edge, { manifest, tier }: FoundManifest): void {
+  edge.memory.store(manifest);
+  if (tier === "r2") edge.later("fill kv", () => putInKv(edge, manifest));
+}
+
+async function readKv(edge: Edge, digest: Digest): Promise<FoundManifest | null | undefined> {
   const key = kvKey.manifest(digest);
   const { value, metadata } = await edge.kv.getWithMetadata<KvMetadata>(key, {
     type: "arrayBuffer",
     cacheTtl: KV_TTL_SECONDS,
   });
-  if (value === null) return undefined;
+  if (value === null) return null;
   const manifest = await verifyManifest(new Uint8Array(value), digest, metadata?.mediaType);
-  if (manifest === undefined) {
-    edge.log({ level: "error", event: "corrupt manifest removed", tier: "kv", digest });
-    edge.later("remove from kv", () => edge.kv.delete(key));
-  }
-  return manifest;
+  if (manifest !== undefined) return { manifest, tier: "kv" };
+  edge.log({ level: "error", event: "corrupt manifest removed", tier: "kv", digest });
+  edge.later("remove from kv", () => edge.kv.delete(key));
+  return undefined;
 }
 
-export async function manifestInR2(edge: Edge, digest: Digest): Promise<Manifest | undefined> {
+async function readR2(edge: Edge, digest: Digest): Promise<FoundManifest | undefined> {
+  const manifest = await storedManifest(edge, digest);
+  return manifest && { manifest, tier: "r2" };
+}
+
+/** As R2 has it, for whoever takes it for no answer. */
+export async function storedManifest(edge: Edge, digest: Digest): Promise<Manifest | undefined> {
   const key = r2Key.manifest(digest);
   const object = await edge.r2.get(key);
   if (object === null) return undefined;

@@ -1,6 +1,7 @@
 // What is asked for by a digest that is not kept: looked for among the images of the name, within bounds.
 
 import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
+import { digestHex } from "../../../registry/naming/digest.ts";
 import { digestOfText, pinOf, tagOf } from "../../registry/fixture.ts";
 import { NOW_MS } from "../controls.ts";
 import { imageOf, lookupsBody, recordsBody, type Stock, stockOf, tagPins } from "../stock.ts";
@@ -10,6 +11,7 @@ import {
   manifestPath,
   operationsOf,
   startWorld,
+  subrequestsOf,
   type World,
 } from "../world.ts";
 
@@ -69,6 +71,27 @@ describe("a digest that is not kept", () => {
       expect(cacheStatus(second)).toBe(`nixport; hit; detail=${isKept ? "kv" : "composed"}`);
     },
   );
+
+  test("is composed before R2 is asked where it is the likeliest of its name, and after it of any other", async () => {
+    const pulled = async (place: number) => {
+      const edition = editions[place];
+      assert(edition);
+      const { digest } = (await imageOf(edition, "git")).manifest;
+      const response = await world.pull(manifestPath("git", digest), { controls: elsewhere() });
+      expect(response.headers.get("Docker-Content-Digest")).toBe(digest);
+      return { digest, detail: cacheStatus(response), before: subrequestsOf(response).before };
+    };
+    const composing = { "kv.get": 1, "kv.getWithMetadata": 1 + 2 };
+    const likeliest = await pulled(0);
+    expect(likeliest.before).toStrictEqual(composing);
+    const other = await pulled(2);
+    expect(other.before).toStrictEqual({ ...composing, "r2.get": 1 });
+    // Kept by now, and KV has forgotten it.
+    const kv = await world.edge.miniflare.getKVNamespace("KV");
+    await kv.delete(`m/${digestHex(other.digest)}`);
+    const stored = await pulled(2);
+    expect(stored.detail).toBe("nixport; hit; detail=r2");
+  });
 
   test("and that no image of the name has takes a bounded number of reads", async () => {
     const path = manifestPath("git/htop", digestOfText("nothing"));
