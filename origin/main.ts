@@ -2,8 +2,11 @@
 // which part depends on which.
 
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { createHoldings } from "../registry/access/holdings.ts";
 import type { Digest } from "../registry/naming/digest.ts";
+import { systemOf } from "../registry/naming/recipe.ts";
+import { LATEST, type Tag } from "../registry/naming/reference.ts";
 import { createGuard } from "./access/guard.ts";
 import { createApp } from "./app.ts";
 import { createEdgeClient } from "./backfill/edge-client.ts";
@@ -31,6 +34,12 @@ import { buildPolicy, describeBuilds } from "./nix/build-policy.ts";
 import { clearRoots } from "./nix/gc-roots.ts";
 import { availableMemoryBytes, machineMemoryBytes } from "./nix/machine-memory.ts";
 import { logRuns, type OnSpawn } from "./nix/run-log.ts";
+import {
+  type BackgroundIndexes,
+  createBackgroundIndexes,
+  INDEXING_MACHINE_BYTES,
+  type IndexState,
+} from "./package-index/background.ts";
 import { openPackageSet } from "./package-set.ts";
 import { openAssets } from "./page/assets.ts";
 import { offerPopularity } from "./popularity/obtain.ts";
@@ -45,6 +54,7 @@ import { createRefresh } from "./refresh/refresh.ts";
 import { openTracked } from "./refresh/tracked.ts";
 import { serveApp } from "./server.ts";
 import { openAnsweredPins } from "./sources/answered-pins.ts";
+import type { Pins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
 import { sourceId } from "./sources/source.ts";
 import { openStorage } from "./storage/open-storage.ts";
@@ -58,6 +68,8 @@ export interface Origin {
   readonly shortcoming: string | null;
   /** Resolves when the images of tags that moved are made. */
   refreshed(): Promise<void>;
+  /** Of the package sets that tags have; none where none are made. */
+  indexes(): readonly IndexState[];
   /** Stops listening, gives up builds, lets answers under way finish for a while. */
   close(): Promise<void>;
 }
@@ -91,14 +103,20 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const memory = watchMemory({
     ...{ log, signal, machineBytes: machineMemoryBytes(), availableBytes: availableMemoryBytes },
   });
+  let indexing: BackgroundIndexes | null = null;
+  const onMoved: typeof refresh.moved = (tag, from, to) => {
+    refresh.moved(tag, from, to);
+    if (isIndexed(tag)) indexing?.want(tag, to);
+  };
+  const isIndexed = (tag: Tag) => tag === LATEST || tracked.tags().includes(tag);
   const set = await openPackageSet({
-    ...{ config, env, store, onMoved: refresh.moved, onSpawn, memory, log, now, signal },
+    ...{ config, env, store, onMoved, onSpawn, memory, log, now, signal },
   }).catch((error) => {
     // What the start has begun besides is of no use any more.
     stop.abort(error);
     throw error;
   });
-  const { nix, pins, lookups, popularity, shortcoming } = set;
+  const { nix, pins, trees, slots, indexes, lookups, popularity, shortcoming } = set;
   const offer = () => offerPopularity(popularity, store);
   await offer();
   const rootsDir = join(config.statePath, "gcroots");
@@ -171,18 +189,58 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const collector = collectOnTimer({ ...config, store, edge, now, log, signal });
   const server = await serveApp(app, config);
   watchEventLoop({ log, signal });
+  if (config.isIndexed ?? machineMemoryBytes() >= INDEXING_MACHINE_BYTES) {
+    const { indexSets: sets } = config;
+    indexing = createBackgroundIndexes({
+      ...{ nix, trees, store, slots, sets, log, now, signal },
+      systems: [...new Set(platforms.map(systemOf))],
+      async quiet() {
+        await refresh.settled();
+        await refresh.quiet();
+      },
+      onMade: ({ pin, system }) => indexes.replaced(pin, system),
+    });
+    void wantTagged(indexing, pins, [LATEST, ...tracked.tags()], { log, signal });
+  }
 
   return {
     url: server.url,
     shortcoming,
     refreshed: () => refresh.settled(),
+    indexes: () => indexing?.states() ?? [],
     async close() {
       stop.abort(new Error("the origin is going down"));
       feed.close();
       const threads = [packer.close(), views.close()];
       await Promise.all([server.close(), outbox?.close(), ...threads, set.settled()]);
-      await Promise.all([refresh.settled(), collector.settled()]);
+      await Promise.all([refresh.settled(), collector.settled(), indexing?.settled()]);
       await Promise.all([tracked.close(), pulls.close(), layers.close()]);
     },
   };
+}
+
+const UNRESOLVED_AGAIN_MS = 300_000;
+
+/** From a start on; a tag that moves later says so itself. */
+async function wantTagged(
+  indexing: BackgroundIndexes,
+  pins: Pins,
+  tags: readonly Tag[],
+  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+): Promise<void> {
+  let left = [...new Set(tags)];
+  try {
+    for (; left.length > 0; await pause(UNRESOLVED_AGAIN_MS, null, { signal, ref: false })) {
+      const resolved = await Promise.all(left.map((tag) => pins.resolve(tag)));
+      for (const [place, tag] of left.entries()) {
+        const pinned = resolved[place];
+        // What a client named by its commit is no set that people look for names in.
+        if (pinned?.kind !== "pinned" || (pinned.immutable && tag !== LATEST)) continue;
+        indexing.want(tag, pinned);
+      }
+      left = left.filter((_, place) => resolved[place]?.kind === "unreachable");
+    }
+  } catch (error) {
+    if (!signal.aborted) log.error({ err: error }, "not all tags are indexed");
+  }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemOf } from "../registry/naming/recipe.ts";
 import type { Config } from "./configuration/config.ts";
 import { openAskedNames } from "./images/asked-names.ts";
-import { type Lookups, rememberLookups } from "./images/lookups.ts";
+import { evaluationSlots, type Lookups, rememberLookups } from "./images/lookups.ts";
 import type { Popularity } from "./layers/popularity.ts";
 import type { Log } from "./log/log.ts";
 import { rememberFailures } from "./memory/failure-memory.ts";
@@ -13,6 +13,8 @@ import { bringNix } from "./nix/fitting-nix.ts";
 import { findNix, type NixTool } from "./nix/nix-tool.ts";
 import { type RenewableNix, renewableNix } from "./nix/renewable-nix.ts";
 import type { OnSpawn } from "./nix/run-log.ts";
+import { openPackageIndexes, type PackageIndexes } from "./package-index/read-index.ts";
+import { askedBy } from "./package-index/stored-root.ts";
 import { ofFetched } from "./popularity/fetched-set.ts";
 import { obtainPopularity } from "./popularity/obtain.ts";
 import { countSmallSet } from "./popularity/small-set.ts";
@@ -21,13 +23,18 @@ import { configured, configurePins } from "./sources/configured.ts";
 import { rememberedPins } from "./sources/pin-memory.ts";
 import { type Pins, type PinsOptions, rememberPins } from "./sources/pins.ts";
 import type { Environment } from "./sources/resolve.ts";
-import { openTrees } from "./sources/trees.ts";
+import { openTrees, type Trees } from "./sources/trees.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import type { MemoryWatch } from "./waiting/memory-watch.ts";
+import type { Slots } from "./waiting/slots.ts";
 
 export interface PackageSet {
   readonly nix: NixTool;
   readonly pins: Pins;
+  readonly trees: Trees;
+  /** In which Nix evaluates. */
+  readonly slots: Slots;
+  readonly indexes: PackageIndexes;
   readonly lookups: Lookups;
   readonly popularity: Popularity;
   /** Why nothing of it can be had for now; null where something can. */
@@ -76,8 +83,11 @@ export async function openPackageSet(options: PackageSetOptions): Promise<Packag
   });
   const pins = configurePins(tags, nixpkgsConfig);
   const asked = openAskedNames({ store, expressionsId: nix.expressionsId, log });
+  const by = askedBy(nix.expressionsId, config.indexSets);
+  const indexes = openPackageIndexes({ store, askedBy: by, now });
+  const slots = evaluationSlots({ ...config, memory });
   const lookups = rememberLookups({
-    ...{ ...config, nix, trees, store, asked, memory, log, signal, bringNix: renewable.bring },
+    ...{ nix, trees, store, slots, asked, indexes, log, signal, bringNix: renewable.bring },
     failures: rememberFailures({ forMs: config.failureMemoryMs, now }),
   });
   const [readiness, popularity] = await Promise.all([
@@ -99,7 +109,7 @@ export async function openPackageSet(options: PackageSetOptions): Promise<Packag
     }),
   ]);
   return {
-    ...{ nix, pins, lookups, popularity },
+    ...{ nix, pins, trees, slots, indexes, lookups, popularity },
     shortcoming: readiness.kind === "ready-but" ? readiness.why : null,
     async settled() {
       await Promise.all([pins.settled(), trees.settled()]);

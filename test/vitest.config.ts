@@ -39,6 +39,8 @@ export default defineConfig({
       "./test/tell-errors.ts",
       ...(process.env.NODE_V8_COVERAGE === undefined ? [] : ["./test/take-coverage.ts"]),
     ],
+    // An index is made behind everything else: in tests that are not of one it would be in the way.
+    env: { NIXPORT_INDEX: "off" },
     // In the titles of a table's rows.
     taskTitleValueFormatTruncate: 120,
     reporters: ["default", "./test/closing-lines.ts"],

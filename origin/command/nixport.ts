@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { doctor } from "./doctor.ts";
 import { fsck } from "./fsck.ts";
 import { gc } from "./gc.ts";
+import { index } from "./package-index.ts";
 import { password } from "./password.ts";
 import { popularity } from "./popularity.ts";
 import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
@@ -16,6 +17,7 @@ const SUBCOMMANDS = new Map<string, Subcommand>([
   ["doctor", doctor],
   ["fsck", fsck],
   ["gc", gc],
+  ["index", index],
   ["password", password],
   ["popularity", popularity],
   ["verify", verify],

@@ -15,6 +15,7 @@ import type { NixpkgsConfig } from "../nix/nixpkgs-config.ts";
 import type { Source } from "../sources/source.ts";
 import type { StorageConfig } from "../storage/storage.ts";
 import { readLogStyle } from "./log-style.ts";
+import { type IndexSettings, readIndexSettings } from "./package-index.ts";
 import { readPlatforms } from "./platforms.ts";
 import { readPolicy } from "./policy.ts";
 import { readNixpkgsConfig, readSource } from "./source.ts";
@@ -24,7 +25,7 @@ import { readZstdUse } from "./zstd.ts";
 
 export type { EnvironmentVariables } from "./variables.ts";
 
-export interface Config extends StorageConfig {
+export interface Config extends StorageConfig, IndexSettings {
   readonly host: string;
   readonly port: number;
   readonly source: Source;
@@ -97,6 +98,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
     ...readNumbers(variables),
     ...readPlaces(variables),
     ...readBuilds(variables),
+    ...readIndexSettings(variables),
     nixpkgsConfig: readNixpkgsConfig(variables),
     popularityUrl: url("NIX_POPULARITY_URL", ["http", "https", "file"]),
     logStyle: readLogStyle(variables),

@@ -1,6 +1,7 @@
 // What a pin says of names: remembered for ever where records of a package are stored, in a bounded
-// number of slots whatever else a name is or is not, briefly where it did not evaluate; and asked of Nix
-// otherwise, all new names of a request in one evaluation, each name only once at a time.
+// number of slots whatever else a name is or is not, briefly where it did not evaluate; said by the index of
+// the pin, where there is one; and asked of Nix otherwise, all new names of a request in one evaluation, each
+// name only once at a time.
 
 import { type Found, type Lookup, parseFound } from "../../registry/image/lookup.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
@@ -12,6 +13,7 @@ import { isOutsideFault } from "../nix/hindrance.ts";
 import { type LookupStopped, lookUp, UNEXPLAINED } from "../nix/look-up.ts";
 import type { NixTool } from "../nix/nix-tool.ts";
 import { LONG_EVALUATION_MS } from "../nix/run-evaluation.ts";
+import type { PackageIndexes } from "../package-index/read-index.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { NoTree, Trees } from "../sources/trees.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
@@ -22,7 +24,7 @@ import type { Demand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
 import type { MemoryWatch } from "../waiting/memory-watch.ts";
-import { createSlots } from "../waiting/slots.ts";
+import { createSlots, type Slots } from "../waiting/slots.ts";
 import type { AskedName, AskedNames } from "./asked-names.ts";
 
 export interface NamedLookup {
@@ -64,10 +66,10 @@ export interface LookupsOptions {
   readonly nix: NixTool;
   readonly trees: Pick<Trees, "obtain" | "stage">;
   readonly store: BlobStore;
-  readonly maxEvaluations: number;
-  readonly maxQueue: number;
-  readonly memory: MemoryWatch;
+  /** In which Nix evaluates (`evaluationSlots`). */
+  readonly slots: Slots;
   readonly asked: AskedNames;
+  readonly indexes: Pick<PackageIndexes, "lookUp">;
   /** Whether a Nix of at least this version is used from now on. */
   readonly bringNix: (needed: string) => Promise<boolean>;
   /** For what did not evaluate, which may have been for want of something at that moment. */
@@ -88,12 +90,22 @@ interface Question extends AskedName {
   readonly pinned: PinnedTag;
 }
 
-export function rememberLookups(options: LookupsOptions): Lookups {
-  const { nix, trees, store, asked, failures, log } = options;
+export interface EvaluationSlotsOptions {
+  readonly maxEvaluations: number;
+  readonly maxQueue: number;
+  readonly memory: MemoryWatch;
+}
+
+/** Of all that evaluates: what is asked for a pull, and behind it what nobody waits for. */
+export function evaluationSlots(options: EvaluationSlotsOptions): Slots {
   const { maxEvaluations, maxQueue, memory } = options;
-  const slots = besideSlots(createSlots({ atOnce: maxEvaluations, waiting: maxQueue, memory }), {
+  return besideSlots(createSlots({ atOnce: maxEvaluations, waiting: maxQueue, memory }), {
     ...{ afterMs: LONG_EVALUATION_MS, atMost: LONG_FOR_EACH * maxEvaluations, memory },
   });
+}
+
+export function rememberLookups(options: LookupsOptions): Lookups {
+  const { nix, trees, store, slots, asked, indexes, failures, log } = options;
   const recent = recentValues<Lookup>(MAX_LOOKUPS_IN_MEMORY);
   const keyOf = ({ pin, system, name }: AskedName) => storageKey.lookup(pin, system, name);
 
@@ -101,7 +113,10 @@ export function rememberLookups(options: LookupsOptions): Lookups {
     const key = keyOf(question);
     const known = recent.lookup(key) ?? failures.lookup(key);
     if (known !== undefined) return known;
-    const stored = (await recallFound(question)) ?? (await asked.recall(question));
+    const stored =
+      (await recallFound(question)) ??
+      (await asked.recall(question)) ??
+      (await indexes.lookUp(question));
     if (stored !== undefined) recent.store(key, stored);
     return stored;
   }

@@ -29,6 +29,8 @@ export interface Refresh {
   standIn(image: NamedImage, to: PinnedTag): PinnedTag | undefined;
   /** Runs a user's pull, before whose end no further image is begun. */
   first<T>(pull: () => Promise<T>): Promise<T>;
+  /** Resolves when no user's pull is under way; those who pull without a break it does not wait for. */
+  quiet(): Promise<void>;
   /** Resolves when nothing is left to be made. */
   settled(): Promise<void>;
 }
@@ -53,7 +55,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const followed = recentValues<true>(MAX_TAGS);
   const hindered = createFailingTags(now);
   let pulls = 0;
-  let onQuiet = () => {};
+  const onQuiet: (() => void)[] = [];
   let follow: Follower | undefined;
   let isRunning = false;
   let running = Promise.resolve();
@@ -101,7 +103,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     if (pulls === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, MAX_PAUSE_MS);
-    onQuiet = resolve;
+    onQuiet.push(resolve);
     await promise;
     clearTimeout(timer);
   }
@@ -176,9 +178,10 @@ export function createRefresh(options: RefreshOptions): Refresh {
         return await pull();
       } finally {
         pulls -= 1;
-        if (pulls === 0) onQuiet();
+        if (pulls === 0) for (const resolve of onQuiet.splice(0)) resolve();
       }
     },
+    quiet,
     settled: () => running,
   };
 }

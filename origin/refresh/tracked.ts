@@ -52,6 +52,8 @@ export interface Tracked {
   made(image: NamedImage, pin: Pin): void;
   /** Those of a tag, the last pulled first. */
   of(tag: Tag): readonly TrackedImage[];
+  /** Of which images are tracked. */
+  tags(): readonly Tag[];
   /** Writes what is not written yet. */
   close(): Promise<void>;
 }
@@ -158,6 +160,7 @@ export async function openTracked(options: TrackedOptions): Promise<Tracked> {
         .filter((image) => image.tag === tag && isCurrent(image))
         .toReversed();
     },
+    tags: () => [...new Set([...images.values()].filter(isCurrent).map(({ tag }) => tag))],
     async close() {
       if (timer !== undefined) write();
       await writing;

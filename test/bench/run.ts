@@ -83,6 +83,8 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 const scratch = await makeScratch();
 // What parts put into the temporary directory goes with it, also where the run is given up.
 process.env.TMPDIR = scratch;
+// Measured by itself, and beside nothing else.
+process.env.NIXPORT_INDEX = "off";
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
     killAll();

@@ -105,7 +105,12 @@ export async function startHouse(
   over: Overrides = {},
 ): Promise<House> {
   const settings = { NIXERY_PKGS_PATH: setPath, NIXPORT_STATE: statePath, PORT: "0" };
-  const result = readConfig({ ...settings, NIXPORT_PACK_WORKERS: "1", ...variables });
+  const result = readConfig({
+    ...settings,
+    NIXPORT_PACK_WORKERS: "1",
+    NIXPORT_INDEX: "off",
+    ...variables,
+  });
   assert(result.kind === "config", JSON.stringify(result));
   const { log, lines } = readableLog();
   const started: string[] = [];

@@ -55,6 +55,7 @@ describe("readConfig", () => {
       keptRevisions: 50,
       ...{ packWorkers: null, popularityUrl: null, popularityRefreshMs: null },
       ...{ gcEveryMs: null, gcKeepMs: 2_592_000_000, gcMaxBytes: null },
+      ...{ isIndexed: null, indexSets: [] },
       logStyle: LOG_STYLE,
     });
   });
@@ -118,6 +119,11 @@ describe("readConfig", () => {
         { bucket: { ...LAYERS, endpoint: "http://127.0.0.1:4443" } },
       ],
     ),
+    [{ NIXPORT_INDEX: "off" }, { isIndexed: false }],
+    [
+      { NIXPORT_INDEX: "on", NIXPORT_INDEX_SETS: "python3Packages, a.b" },
+      { isIndexed: true, indexSets: [["python3Packages"], ["a", "b"]] },
+    ],
     [{ WEB_DIR: "/srv/../web/" }, { webPath: "/web" }],
     [{ NIXPORT_LOG_LEVEL: "silent" }, { logStyle: { ...LOG_STYLE, level: "silent" } }],
     [{ NIXPORT_LOG_FORMAT: "text" }, { logStyle: { ...LOG_STYLE, format: "text" } }],
@@ -264,6 +270,11 @@ describe("readConfig", () => {
     [
       { ...BUCKET, NIXPORT_REDIRECT: "public", NIXPORT_POLICY: "{}" },
       /^NIXPORT_REDIRECT is public: what NIXPORT_POLICY keeps/,
+    ],
+    [{ NIXPORT_INDEX: "yes" }, /^NIXPORT_INDEX is "yes": on or off$/],
+    [
+      { NIXPORT_INDEX_SETS: "a..b" },
+      /^NIXPORT_INDEX_SETS names "a\.\.b": attributes joined by dots/,
     ],
     [{ NIXPORT_LOG_LEVEL: "loud" }, /^NIXPORT_LOG_LEVEL is "loud": one of/],
     [
