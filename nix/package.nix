@@ -83,7 +83,7 @@ let
         isIn = folder: relative == folder || match "${folder}/.*" relative != null;
         isPart = folder: isIn folder && (type == "directory" || match ".*[.](ts|nix|sh)" path != null);
       in ! elem relative left
-      && (elem relative [ "LICENSE" "package.json" "page" ] || isPart "page/html" || isPart "origin" || isPart "registry" || isPart "nix");
+      && (elem relative [ "LICENSE" "package.json" "page" ] || isPart "page/html" || isPart "page/recipe" || isPart "page/search" || isPart "origin" || isPart "registry" || isPart "nix");
   };
 
   program = derivation {

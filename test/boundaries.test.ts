@@ -53,7 +53,7 @@ describe("imports", () => {
       "edge",
       "itself, registry, pages, jose, valibot and its runtime",
       [
-        below("edge", "registry", "page/html"),
+        below("edge", "registry", "page/html", "page/recipe"),
         packages("jose", "valibot"),
         (specifier) => specifier.startsWith("cloudflare:"),
       ],
@@ -62,7 +62,7 @@ describe("imports", () => {
       "origin",
       "itself, registry, pages, packages, and from its commands the pages' build and the Debian set",
       [
-        below("origin", "registry", "page/html"),
+        below("origin", "registry", "page/html", "page/recipe"),
         (specifier, path) => specifier === "page/build.ts" && path.startsWith("origin/command/"),
         isPackage,
         (specifier, path) =>

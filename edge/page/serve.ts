@@ -2,6 +2,7 @@
 
 import { homePage } from "../../page/html/home.ts";
 import { errorPage, pageResponse } from "../../page/html/response.ts";
+import { readQuery } from "../../page/recipe/chosen.ts";
 import { errorResponse, RegistryError } from "../../registry/http/error.ts";
 import { isShown, type PageRoute } from "../../registry/http/page-route.ts";
 import type { Edge } from "../request/edge.ts";
@@ -11,7 +12,10 @@ export async function servePage(edge: Edge, request: Request, route: PageRoute):
   switch (route.kind) {
     case "home": {
       const files = await assetFiles(edge);
-      return pageResponse(request, homePage({ files, host: new URL(request.url).host }));
+      const { host, searchParams } = new URL(request.url);
+      const { platforms } = edge;
+      const read = readQuery(searchParams);
+      return pageResponse(request, homePage({ files, host, platforms, read }));
     }
     case "asset":
       return serveAsset(edge, request, route.file);

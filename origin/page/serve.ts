@@ -2,23 +2,29 @@
 
 import { homePage } from "../../page/html/home.ts";
 import { errorPage, pageResponse } from "../../page/html/response.ts";
+import { readQuery } from "../../page/recipe/chosen.ts";
 import { errorResponse, RegistryError } from "../../registry/http/error.ts";
 import { isShown, type PageRoute } from "../../registry/http/page-route.ts";
+import type { Platforms } from "../../registry/http/platforms.ts";
 import type { Assets } from "./assets.ts";
 
 export interface ServingPages {
   readonly assets: Assets;
+  /** Which a name without one means. */
+  readonly platforms: Platforms;
 }
 
 export async function servePage(
-  { assets }: ServingPages,
+  { assets, platforms }: ServingPages,
   request: Request,
   route: PageRoute,
 ): Promise<Response> {
   switch (route.kind) {
     case "home": {
       const files = await assets.files();
-      return pageResponse(request, homePage({ files, host: new URL(request.url).host }));
+      const { host, searchParams } = new URL(request.url);
+      const read = readQuery(searchParams);
+      return pageResponse(request, homePage({ files, host, platforms, read }));
     }
     case "asset": {
       const found = await assets.serve(request, route.file);

@@ -1,0 +1,84 @@
+// What is told of an image at `/api/images/`, as much of it as a recipe shows, and what it shares with images
+// that somebody has already. Nothing is taken for granted of what comes over the network.
+
+import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
+
+export interface Layer {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export type ImageState =
+  | {
+      readonly kind: "known";
+      readonly digest: Digest;
+      /** Whose form only some clients read. */
+      readonly isZstd: boolean;
+      readonly architecture: string;
+      readonly layers: readonly Layer[];
+    }
+  /** Nobody has made it yet. */
+  | { readonly kind: "unknown" }
+  | { readonly kind: "failed"; readonly message: string };
+
+type Json = Readonly<Record<string, unknown>>;
+/** Every client reads the first, and hardly any the second alone. */
+const FORMS = ["oci-gzip", "docker-gzip", "oci-zstd"];
+
+/** Undefined for what is no such answer. */
+export function readImageState(json: unknown): ImageState | undefined {
+  const { image, architecture } = fields(json);
+  const { state, facts, message } = fields(image);
+  switch (state) {
+    case "unknown":
+      return { kind: "unknown" };
+    case "failed":
+      return { kind: "failed", message: String(message) };
+    case "known":
+      return known(fields(facts), String(architecture));
+    default:
+      return undefined;
+  }
+}
+
+function known({ variants, layers }: Json, architecture: string): ImageState | undefined {
+  const forms = list(variants).map(fields);
+  const form = FORMS.map((name) => forms.find(({ variant }) => variant === name)).find(Boolean);
+  const digest = parseDigest(String(form?.digest));
+  const read = list(layers).flatMap((layer) => layerOf(fields(layer)) ?? []);
+  if (form === undefined || digest === undefined || read.length === 0) return undefined;
+  return { kind: "known", digest, isZstd: form.variant === "oci-zstd", architecture, layers: read };
+}
+
+function layerOf({ digest: text, sizeBytes }: Json): Layer | undefined {
+  const digest = parseDigest(String(text));
+  return digest !== undefined && Number.isSafeInteger(sizeBytes)
+    ? { digest, sizeBytes: Number(sizeBytes) }
+    : undefined;
+}
+
+export interface Sharing {
+  readonly totalBytes: number;
+  /** Of the layers that one of the others has too. */
+  readonly sharedBytes: number;
+}
+
+/** A layer that an image has twice is fetched once. */
+export function sharingOf(layers: readonly Layer[], others: readonly Layer[]): Sharing {
+  const distinct = new Map(layers.map((layer) => [layer.digest, layer.sizeBytes]));
+  const present = new Set(others.map(({ digest }) => digest));
+  let [totalBytes, sharedBytes] = [0, 0];
+  for (const [digest, sizeBytes] of distinct) {
+    totalBytes += sizeBytes;
+    if (present.has(digest)) sharedBytes += sizeBytes;
+  }
+  return { totalBytes, sharedBytes };
+}
+
+function fields(json: unknown): Json {
+  return typeof json === "object" && json !== null ? (json as Json) : {};
+}
+
+function list(json: unknown): readonly unknown[] {
+  return Array.isArray(json) ? json : [];
+}
