@@ -6,6 +6,7 @@ import { pagePath } from "../../registry/http/page-route.ts";
 export const ASSETS = {
   "home.js": "text/javascript; charset=utf-8",
   "search.js": "text/javascript; charset=utf-8",
+  "image.js": "text/javascript; charset=utf-8",
   "style.css": "text/css; charset=utf-8",
   "icon.svg": "image/svg+xml",
 } as const;

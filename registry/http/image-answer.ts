@@ -17,7 +17,6 @@ import type { Tag } from "../naming/reference.ts";
 import { jsonResponse } from "./answer.ts";
 import { PIN_HEADER } from "./content.ts";
 import { type ErrorCode, isErrorCode, RegistryError } from "./error.ts";
-import { parseJson } from "./json.ts";
 import type { Platforms } from "./platforms.ts";
 
 export interface ImageAnswer {
@@ -129,7 +128,7 @@ const answerSchema: v.GenericSchema<unknown, ImageAnswer> = v.object({
 });
 
 /** As the origin tells the edge; undefined for anything else. */
-export function parseImageAnswer(bytes: Uint8Array): ImageAnswer | undefined {
-  const parsed = v.safeParse(answerSchema, parseJson(bytes));
+export function parseImageAnswer(json: unknown): ImageAnswer | undefined {
+  const parsed = v.safeParse(answerSchema, json);
   return parsed.success ? parsed.output : undefined;
 }

@@ -37,12 +37,20 @@ export function formatPlatforms(platforms: Platforms): string {
   return platforms.map(platformName).join(",");
 }
 
+/** Those that a name can mean. */
+export function platformsOf(
+  { architecture }: Pick<NamedRecipe, "architecture">,
+  configured: Platforms,
+): Platforms {
+  return architecture === null ? configured : [architecture];
+}
+
 /** One for each platform that a name can mean. */
 export function recipesOf(
   { architecture, words, packages }: NamedRecipe,
   configured: Platforms,
 ): readonly [Recipe, ...Recipe[]] {
-  const [first, ...rest] = architecture === null ? configured : [architecture];
+  const [first, ...rest] = platformsOf({ architecture }, configured);
   const on = (each: Architecture) => ({ architecture: each, words, packages });
   return [on(first), ...rest.map(on)];
 }

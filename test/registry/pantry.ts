@@ -3,6 +3,7 @@
 import { canonicalImageOf } from "../../registry/image/canonical.ts";
 import type { ComposedImage } from "../../registry/image/compose.ts";
 import { compose } from "../../registry/image/compose.ts";
+import { type ImageFacts, imageFacts } from "../../registry/image/image-facts.ts";
 import { type Ingredient, type Part, partName, partsOf } from "../../registry/image/part.ts";
 import type { FallbackLink, Form, PackageRecord } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
@@ -15,6 +16,8 @@ import {
   foundOf,
   groundOf,
   layerOf,
+  packingIdOf,
+  pinOf,
   recipeOf,
   recordOf,
   storePathOf,
@@ -186,4 +189,22 @@ export async function read(...args: Parameters<typeof composed>) {
   const manifest: ManifestJson = JSON.parse(text(image.manifest.bytes));
   const holds = config.history.map((line) => line.created_by.replace(/^nixport /, ""));
   return { image, config, manifest, holds };
+}
+
+/** What is told of an image, in these forms. */
+export async function factsOf(
+  repository: string,
+  variants: readonly [Variant, ...Variant[]] = ["oci-gzip"],
+): Promise<ImageFacts> {
+  const recipe = recipeOf(repository);
+  const image = canonicalImageOf(recipe, namesOf(recipe).map(ingredientOf));
+  const formOf = async (variant: Variant) => {
+    const { form } = VARIANT_TYPES[variant];
+    const records = recordsOf(image.ingredients, form);
+    const packing = packingIdOf(`${form}-1`);
+    return { variant, packing, image: await composed(repository, variant), records };
+  };
+  const [first, ...others] = variants;
+  const at = { pin: pinOf("a".repeat(40)), resolvedAtMs: 1000, isNewest: true };
+  return imageFacts(image, [await formOf(first), ...(await Promise.all(others.map(formOf)))], at);
 }

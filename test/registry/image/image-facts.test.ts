@@ -3,35 +3,12 @@
 import * as v from "valibot";
 import { assert, describe, expect, test } from "vitest";
 import { canonicalImageOf } from "../../../registry/image/canonical.ts";
-import {
-  type ImageFacts,
-  imageFacts,
-  imageFactsSchema,
-} from "../../../registry/image/image-facts.ts";
+import { imageFactsSchema } from "../../../registry/image/image-facts.ts";
 import { recordPaths } from "../../../registry/image/record.ts";
-import { VARIANT_TYPES, type Variant } from "../../../registry/image/variant.ts";
 import { namesOf } from "../../../registry/naming/recipe.ts";
 import { storePathName } from "../../../registry/naming/store-path.ts";
-import { packingIdOf, pinOf, recipeOf } from "../fixture.ts";
-import { composed, ingredientOf, type ManifestJson, read, recordsOf } from "../pantry.ts";
-
-const AT = { pin: pinOf("a".repeat(40)), resolvedAtMs: 1000, isNewest: true };
-
-async function factsOf(
-  repository: string,
-  variants: readonly [Variant, ...Variant[]] = ["oci-gzip"],
-): Promise<ImageFacts> {
-  const recipe = recipeOf(repository);
-  const image = canonicalImageOf(recipe, namesOf(recipe).map(ingredientOf));
-  const formOf = async (variant: Variant) => {
-    const { form } = VARIANT_TYPES[variant];
-    const records = recordsOf(image.ingredients, form);
-    const packing = packingIdOf(`${form}-1`);
-    return { variant, packing, image: await composed(repository, variant), records };
-  };
-  const [first, ...others] = variants;
-  return imageFacts(image, [await formOf(first), ...(await Promise.all(others.map(formOf)))], AT);
-}
+import { recipeOf } from "../fixture.ts";
+import { factsOf, ingredientOf, type ManifestJson, read, recordsOf } from "../pantry.ts";
 
 const IMAGES = ["git", "htop", "shell/git/htop", "fhs/git", "openssl", "unix/perl", "nonroot/dash"];
 
