@@ -4,6 +4,12 @@
 import * as v from "valibot";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
+import {
+  type ImageAnswer,
+  MAX_ANSWER_BYTES,
+  parseImageAnswer,
+} from "../../registry/http/image-answer.ts";
+import { parseJson } from "../../registry/http/json.ts";
 import { OMITTED_HEADER, omittedSchema } from "../../registry/image/image-index.ts";
 import { type PackingId, parsePackingId } from "../../registry/image/record.ts";
 import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
@@ -84,4 +90,13 @@ export async function readBlob(
 export function warningOf(headers: Headers): string | undefined {
   const warning = headers.get("Warning");
   return warning !== null && WARNING.test(warning) ? warning : undefined;
+}
+
+/** Whatever its status is, which says the same again; else the origin's error. */
+export async function readImageAnswer(response: Response): Promise<ImageAnswer> {
+  const bytes = await readLimited(response.body, MAX_ANSWER_BYTES);
+  const answer = bytes && parseImageAnswer(parseJson(bytes));
+  if (answer !== undefined) return answer;
+  const body = bytes === undefined ? null : (bytes as Uint8Array<ArrayBuffer>);
+  throw await originError(new Response(body, response));
 }

@@ -6,6 +6,7 @@ import type { Meaning } from "../../registry/access/meaning.ts";
 import type { PulledBody, PulledImage } from "../../registry/between/pulled-images.ts";
 import { FOLLOW, NEVER, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
 import { cancelBody } from "../../registry/http/body.ts";
+import type { ImageAnswer } from "../../registry/http/image-answer.ts";
 import { answeredWithin, RESPOND_ASYNC } from "../../registry/http/prefer.ts";
 import { PULLED_PATH } from "../../registry/http/route.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
@@ -19,6 +20,7 @@ import {
   type OriginReference,
   readBlob,
   readHead,
+  readImageAnswer,
   readManifest,
   warningOf,
 } from "./origin-answer.ts";
@@ -53,6 +55,8 @@ export interface Origin {
    * digest that none holds.
    */
   meanings(name: AskedMeaning, asked: AskedHeaders): Promise<readonly Meaning[]>;
+  /** What the origin knows of an image, by the path of its data, with nothing made for it. */
+  image(repository: string, path: string, asked: AskedHeaders): Promise<ImageAnswer>;
   blob(method: "GET" | "HEAD", blob: AskedBlob, range: string | null): Promise<OriginBlob>;
   /** The whole, also for others that wait for it: its client's leaving does not end it. */
   wholeBlob(blob: AskedBlob): Promise<OriginBlob>;
@@ -92,6 +96,8 @@ const DEADLINES: OriginDeadlines = { manifestMs: 120_000, blobMs: 30_000 };
  * that give up after 30 s then hear from the second.
  */
 const FOR_ONE_OF_SEVERAL: OriginDeadlines = { manifestMs: 20_000, blobMs: 10_000 };
+/** It looks into what it has, and a person waits. */
+const IMAGE_DEADLINE_MS = 10_000;
 /** Work behind an answer is cut short after 30 s. */
 const TELL_DEADLINE_MS = 10_000;
 
@@ -193,6 +199,20 @@ export function createOrigin(options: OriginOptions): Origin {
       const maybeElsewhere = name.where.kind !== "tag";
       const asked = { ...wanted, ...headers };
       return whenMade(name.repository, rest, asked, readMeanings, maybeElsewhere);
+    },
+    image(repository, path, headers) {
+      const { left: signal } = held;
+      const asked: Asked = {
+        method: "GET",
+        path,
+        headers,
+        deadlineMs: IMAGE_DEADLINE_MS,
+        signal,
+        network,
+      };
+      return origins.inTurn({ repository, maybeElsewhere: false, signal }, ({ ask }) =>
+        ask(asked, readImageAnswer),
+      );
     },
     blob(method, blob, range) {
       const asked = blobAsked(blob, method === "HEAD" ? null : range);

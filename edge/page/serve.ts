@@ -1,12 +1,15 @@
 // What each page's route is answered from at the edge.
 
 import { homePage } from "../../page/html/home.ts";
+import { imagePageResponse } from "../../page/html/image-page.ts";
 import { errorPage, pageResponse } from "../../page/html/response.ts";
 import { readQuery } from "../../page/recipe/chosen.ts";
 import { errorResponse, RegistryError } from "../../registry/http/error.ts";
+import { imageDataResponse } from "../../registry/http/image-answer.ts";
 import { isShown, type PageRoute } from "../../registry/http/page-route.ts";
 import type { Edge } from "../request/edge.ts";
 import { assetFiles, serveAsset } from "./assets.ts";
+import { answerImage } from "./image-answer.ts";
 
 export async function servePage(edge: Edge, request: Request, route: PageRoute): Promise<Response> {
   switch (route.kind) {
@@ -19,10 +22,18 @@ export async function servePage(edge: Edge, request: Request, route: PageRoute):
     }
     case "asset":
       return serveAsset(edge, request, route.file);
+    case "image": {
+      const url = new URL(request.url);
+      const answer = await answerImage(edge, route, url);
+      return imagePageResponse(request, answer, { files: await assetFiles(edge), host: url.host });
+    }
+    case "image-data":
+      return imageDataResponse(
+        await answerImage(edge, route, new URL(request.url)),
+        request.method,
+      );
     case "index":
     case "index-object":
-    case "image":
-    case "image-data":
     case "progress":
     case "operator":
     case "operator-data":

@@ -5,7 +5,7 @@ import type { ResolvedPin } from "../../registry/between/tag-pins.ts";
 import type { CanonicalImage } from "../../registry/image/canonical.ts";
 import { COMPOSE_VERSION, type ComposedImage, compose } from "../../registry/image/compose.ts";
 import { composeIndex } from "../../registry/image/image-index.ts";
-import type { PackingId } from "../../registry/image/record.ts";
+import type { Form, PackingId } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, type Variant } from "../../registry/image/variant.ts";
 import { configIdOf, configuredPin, parsePin } from "../../registry/naming/pin.ts";
 import type { Recipe } from "../../registry/naming/recipe.ts";
@@ -125,16 +125,21 @@ export async function compositionOf(
  */
 async function candidates(edge: Edge, tag: Tag, variant: Variant): Promise<readonly Candidate[]> {
   const { latest, own } = await knownPins(edge, tag);
-  // Composers of two versions give one image two digests: what the origin has now counts.
-  const composer = (latest ?? own)?.composeVersion;
-  if (composer !== COMPOSE_VERSION) return [];
   const pins = pinsOf({ latest, own }, tag);
-  const { form } = VARIANT_TYPES[variant];
-  const usable = [latest, own].filter((each) => each?.composeVersion === COMPOSE_VERSION);
-  const packings = new Set(usable.flatMap((each) => each?.packings[form] ?? []));
-  return [...packings].flatMap((packing) =>
+  const packings = packingsOf({ latest, own }, VARIANT_TYPES[variant].form);
+  return packings.flatMap((packing) =>
     pins.map((resolved, index) => ({ resolved, isNewest: index === 0, packing })),
   );
+}
+
+/**
+ * In which images may be composed here. Composers of two versions give one image two digests: what the origin
+ * has now counts.
+ */
+export function packingsOf({ latest, own }: KnownPins, form: Form): readonly PackingId[] {
+  if ((latest ?? own)?.composeVersion !== COMPOSE_VERSION) return [];
+  const usable = [latest, own].filter((each) => each?.composeVersion === COMPOSE_VERSION);
+  return [...new Set(usable.flatMap((each) => each?.packings[form] ?? []))];
 }
 
 /** At which a tag may be answered here, the newest first. */
