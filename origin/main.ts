@@ -47,6 +47,7 @@ import { createProgressFeed } from "./progress/feed.ts";
 import { openListedImages } from "./pulled/listed-images.ts";
 import { createPullNotes } from "./pulled/pull-notes.ts";
 import { createComposedAgain } from "./pulling/composed-again.ts";
+import { createFailedPulls } from "./pulling/failed-pulls.ts";
 import { createKeepPulled } from "./pulling/keep-pulled.ts";
 import { createStageLog } from "./pulling/stage-log.ts";
 import { createTaggedImages } from "./pulling/tagged-images.ts";
@@ -159,7 +160,9 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   }
   const give = async (image: AnsweredImage) => outbox?.add(image);
   refresh.start({ lookups, images, kept, answered, pulls, give });
-  const again = createComposedAgain({ known: createKnownImages({ lookups, records }), answered });
+  const known = createKnownImages({ lookups, records });
+  const again = createComposedAgain({ known, answered });
+  const failed = createFailedPulls(now);
   const { access, platforms, zstd, redirectStatus } = config;
   const feed = createProgressFeed({ now });
   const app = createApp({
@@ -173,6 +176,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     ...{ layers, stages: createStageLog({ log, now }), feed },
     ...{ store, links, redirectStatus, outbox, recent, kept, pulls },
     ...{ access, holds: config, secretKeys, log, now },
+    ...{ failed, answering: { pins, known, failed } },
     guard: config.policy && createGuard(config.policy, secretKeys, { now, log }),
     finding: {
       platforms,

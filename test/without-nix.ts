@@ -56,6 +56,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/pulled/pinned-images.test.ts",
   "test/origin/pulled/pull-notes.test.ts",
   "test/origin/progress/feed.test.ts",
+  "test/origin/pulling/failed-pulls.test.ts",
   "test/origin/pulling/asker.test.ts",
   "test/origin/pulling/by-digest.test.ts",
   "test/origin/pulling/keep-pulled.test.ts",

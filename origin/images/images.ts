@@ -75,7 +75,7 @@ type Gathered =
 
 type DerivationGone = Extract<RecordFailure, { kind: "derivation-gone" }>;
 
-function settled(failure: DerivationGone | BuildFailure): BuildFailure {
+export function settled(failure: DerivationGone | BuildFailure): BuildFailure {
   return failure.kind === "derivation-gone"
     ? { kind: "unreachable", message: "a garbage collection is removing store paths" }
     : failure;
@@ -92,7 +92,7 @@ function isOfPackage<Failure extends RecordFailure>(
  * What keeps an image from being made, of all that happened to its packages. What has failed for
  * good is told before what may go better, except that derivations that are gone are tried again.
  */
-function failureOf(
+export function failureOf(
   recipe: Recipe,
   failures: readonly NamedFailure[],
 ): DerivationGone | BuildFailure | undefined {
@@ -126,7 +126,7 @@ export function lookupFailure(
 }
 
 /** The same of the names that were asked, by which the client knows them. */
-function askedFor(
+export function askedFor(
   { name, failure }: NamedFailure,
   asked: readonly Ingredient[],
 ): readonly NamedFailure[] {

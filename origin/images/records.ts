@@ -58,6 +58,8 @@ export interface Records {
     ingredients: readonly Ingredient[],
     form: Form,
   ): Promise<readonly PackageRecord[] | undefined>;
+  /** Why some of them cannot be made, as far as it is remembered. */
+  failures(ingredients: readonly Ingredient[], form: Form): Promise<readonly NamedFailure[]>;
   /** What the records of these wait for. */
   stage(ingredients: readonly Ingredient[], form: Form): Stage;
   /** The record with the layers of a coarser cut, or what keeps it from being made. */
@@ -279,6 +281,17 @@ export function createRecords(options: RecordsOptions): Records {
       const records = await Promise.all(wanted.map((each) => recallAt(keyOf(each))));
       const known = records.filter((record) => record !== undefined);
       return known.length < wanted.length ? undefined : known;
+    },
+    async failures(ingredients, form) {
+      const wanted = wantedParts(ingredients, form);
+      const recalled = await Promise.all(
+        wanted.map(async (each) => ({ each, result: await recall(each) })),
+      );
+      return recalled.flatMap(({ each, result }) =>
+        result?.kind === "failed"
+          ? result.failures.flatMap((one) => named(one, each, ingredients))
+          : [],
+      );
     },
     async coarsen(cut) {
       const [result] = await coarsening.all([cut]);

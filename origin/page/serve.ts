@@ -1,24 +1,39 @@
 // What each page's route is answered from at an origin by itself.
 
 import { homePage } from "../../page/html/home.ts";
+import { imagePageResponse } from "../../page/html/image-page.ts";
 import { errorPage, pageResponse } from "../../page/html/response.ts";
 import { readQuery } from "../../page/recipe/chosen.ts";
 import { errorResponse, RegistryError } from "../../registry/http/error.ts";
-import { isShown, type PageRoute } from "../../registry/http/page-route.ts";
-import type { Platforms } from "../../registry/http/platforms.ts";
+import {
+  askedPlatform,
+  type ImageAnswer,
+  imageDataResponse,
+} from "../../registry/http/image-answer.ts";
+import { isShown, type PageImage, type PageRoute } from "../../registry/http/page-route.ts";
+import {
+  PLATFORMS_HEADER,
+  type Platforms,
+  parsePlatforms,
+  platformsOf,
+  recipesOf,
+} from "../../registry/http/platforms.ts";
 import type { Assets } from "./assets.ts";
+import { type AnsweringImages, answerImage } from "./image-answer.ts";
 
 export interface ServingPages {
   readonly assets: Assets;
-  /** Which a name without one means. */
+  /** What a name without a platform is for, unless an edge asks for others. */
   readonly platforms: Platforms;
+  readonly answering: AnsweringImages;
 }
 
 export async function servePage(
-  { assets, platforms }: ServingPages,
+  options: ServingPages,
   request: Request,
   route: PageRoute,
 ): Promise<Response> {
+  const { assets, platforms } = options;
   switch (route.kind) {
     case "home": {
       const files = await assets.files();
@@ -31,10 +46,15 @@ export async function servePage(
       if (found === undefined) throw new RegistryError("NAME_UNKNOWN", "no such file");
       return found;
     }
+    case "image": {
+      const answer = await imageAnswer(options, request, route);
+      const { host } = new URL(request.url);
+      return imagePageResponse(request, answer, { files: await assets.files(), host });
+    }
+    case "image-data":
+      return imageDataResponse(await imageAnswer(options, request, route), request.method);
     case "index":
     case "index-object":
-    case "image":
-    case "image-data":
     case "progress":
     case "operator":
     case "operator-data":
@@ -42,6 +62,19 @@ export async function servePage(
     default:
       return route satisfies never;
   }
+}
+
+async function imageAnswer(
+  { platforms: configured, answering }: ServingPages,
+  request: Request,
+  { recipe, repository, tag }: PageImage,
+): Promise<ImageAnswer> {
+  const asked = parsePlatforms(request.headers.get(PLATFORMS_HEADER) ?? "");
+  const platforms = platformsOf(recipe, asked ?? configured);
+  const architecture = askedPlatform(new URL(request.url), platforms);
+  const [own] = recipesOf({ ...recipe, architecture }, platforms);
+  const told = await answerImage(answering, own, tag);
+  return { repository, tag, architecture, platforms, ...told };
 }
 
 /** An error as whoever asks can read it: a person as a page, where there is all that one needs. */

@@ -10,6 +10,7 @@ import {
   parsePlatforms,
   type WantedImage,
   wantedImage,
+  wantedRecipes,
 } from "../../registry/http/platforms.ts";
 import { describeAge, movedWarning, staleWarning } from "../../registry/http/warning.ts";
 import { OMITTED_HEADER, omittedHeader } from "../../registry/image/image-index.ts";
@@ -28,6 +29,7 @@ import { brokenEnd, failedEnd } from "../progress/work-end.ts";
 import { GaveWay } from "../waiting/demand.ts";
 import { type Hold, holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
 import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
+import type { FailedPulls } from "./failed-pulls.ts";
 import type { KeepPulled } from "./keep-pulled.ts";
 import { buildForPlatforms } from "./platform-images.ts";
 import { factsOf, layersOf, type PullNote } from "./pull-note.ts";
@@ -41,6 +43,7 @@ export interface PullingByTag {
   readonly zstd: ZstdUse;
   readonly images: TaggedImages;
   readonly keep: KeepPulled;
+  readonly failed: Pick<FailedPulls, "note" | "forget">;
   readonly layers: Pick<PackedLayers, "watch">;
   readonly stages: StageLog;
   readonly feed: Pick<ProgressFeed, "follow">;
@@ -109,7 +112,7 @@ function heldBuild(
   hold: Hold,
   { recipe, wanted, name, newBytes, isKeptByEdge }: WantedBuild,
 ): Promise<BuiltForPlatforms | FailedBuild | StillUnderWay> {
-  const { images, keep, outbox, stages, feed, log, now } = options;
+  const { images, keep, failed, outbox, stages, feed, log, now } = options;
   const startedMs = now();
   const { image, tag, variant } = name;
   let backfill: Backfill | null = null;
@@ -117,7 +120,12 @@ function heldBuild(
     const built = await stages.watch({ image, tag }, wait, (watched) =>
       buildForPlatforms(images, wanted, tag, variant, watched),
     );
-    if (built.kind === "failed") return built;
+    const recipes = wantedRecipes(wanted);
+    if (built.kind === "failed") {
+      failed.note(recipes, tag, built.error);
+      return built;
+    }
+    failed.forget(recipes, tag);
     wait.onStage(() => ({ kind: "storing" }));
     const isKept = await keep(built, { tag, variant, isKeptByEdge });
     // On disk before the answer: whatever a client was given reaches the edge, even after a kill. But

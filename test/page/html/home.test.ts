@@ -10,6 +10,7 @@ import { digestOfText } from "../../registry/fixture.ts";
 const FILES: AssetFiles = {
   "home.js": "home-AAAAAAAA.js",
   "search.js": "search-AAAAAAAA.js",
+  "image.js": "/assets/image-0123.js",
   "style.css": "style-AAAAAAAA.css",
   "icon.svg": "icon-AAAAAAAA.svg",
 };
