@@ -83,7 +83,7 @@ async function answer(
     const page = await pageOf(options, request.method, url);
     if (page !== undefined) {
       authorise(options, asker);
-      const served = () => servePage(options, request, page);
+      const served = () => servePage(options, request, page, asker.client);
       if (identifying === null || asker.isKnown) return await served();
       const meanings = meaningsFor(options.finding, request, asker);
       return await passPageGate({ identifying, meanings }, request, page, served);

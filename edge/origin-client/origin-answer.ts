@@ -4,6 +4,7 @@
 import * as v from "valibot";
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
+import { EVENT_STREAM } from "../../registry/http/event-stream.ts";
 import {
   type ImageAnswer,
   MAX_ANSWER_BYTES,
@@ -85,6 +86,15 @@ export async function readBlob(
     throw unusable("a coded body");
   }
   return { status, headers, body, wasWrong };
+}
+
+/** The origin's own words, whose end nobody knows. */
+export async function readEventStream(response: Response): Promise<ReadableStream<Uint8Array>> {
+  const { status, headers, body } = response;
+  if (status !== 200) throw await originError(response);
+  if (body !== null && headers.get("Content-Type") === EVENT_STREAM) return body;
+  await cancelBody(body);
+  throw unusable("no stream of events");
 }
 
 export function warningOf(headers: Headers): string | undefined {

@@ -7,6 +7,7 @@ import type { PulledBody, PulledImage } from "../../registry/between/pulled-imag
 import { FOLLOW, NEVER, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
 import { cancelBody } from "../../registry/http/body.ts";
 import type { ImageAnswer } from "../../registry/http/image-answer.ts";
+import { pagePath } from "../../registry/http/page-route.ts";
 import { answeredWithin, RESPOND_ASYNC } from "../../registry/http/prefer.ts";
 import { PULLED_PATH } from "../../registry/http/route.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
@@ -19,6 +20,7 @@ import {
   type OriginManifest,
   type OriginReference,
   readBlob,
+  readEventStream,
   readHead,
   readImageAnswer,
   readManifest,
@@ -57,6 +59,8 @@ export interface Origin {
   meanings(name: AskedMeaning, asked: AskedHeaders): Promise<readonly Meaning[]>;
   /** What the origin knows of an image, by the path of its data, with nothing made for it. */
   image(repository: string, path: string, asked: AskedHeaders): Promise<ImageAnswer>;
+  /** What its feed says of an image, for as long as the client stays. */
+  progress(repository: string, tag: Tag): Promise<ReadableStream<Uint8Array>>;
   blob(method: "GET" | "HEAD", blob: AskedBlob, range: string | null): Promise<OriginBlob>;
   /** The whole, also for others that wait for it: its client's leaving does not end it. */
   wholeBlob(blob: AskedBlob): Promise<OriginBlob>;
@@ -213,6 +217,13 @@ export function createOrigin(options: OriginOptions): Origin {
       return origins.inTurn({ repository, maybeElsewhere: false, signal }, ({ ask }) =>
         ask(asked, readImageAnswer),
       );
+    },
+    progress(repository, tag) {
+      const { left: signal } = held;
+      const path = pagePath.progress(repository, tag);
+      const asked = { method: "GET", path, deadlineMs: blobMs, signal, network } as const;
+      const turn = { repository, maybeElsewhere: false, signal };
+      return origins.inTurn(turn, ({ ask }) => ask(asked, readEventStream));
     },
     blob(method, blob, range) {
       const asked = blobAsked(blob, method === "HEAD" ? null : range);

@@ -10,6 +10,7 @@ import { isShown, type PageRoute } from "../../registry/http/page-route.ts";
 import type { Edge } from "../request/edge.ts";
 import { assetFiles, serveAsset } from "./assets.ts";
 import { answerImage } from "./image-answer.ts";
+import { serveProgress } from "./progress.ts";
 
 export async function servePage(edge: Edge, request: Request, route: PageRoute): Promise<Response> {
   switch (route.kind) {
@@ -32,9 +33,10 @@ export async function servePage(edge: Edge, request: Request, route: PageRoute):
         await answerImage(edge, route, new URL(request.url)),
         request.method,
       );
+    case "progress":
+      return serveProgress(edge, request, route);
     case "index":
     case "index-object":
-    case "progress":
     case "operator":
     case "operator-data":
       throw new RegistryError("NAME_UNKNOWN", "there is no such page");

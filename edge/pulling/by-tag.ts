@@ -4,6 +4,8 @@
 import { isYounger } from "../../registry/between/age.ts";
 import { KEPT_HEADER } from "../../registry/between/keeping.ts";
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
+import { RegistryError } from "../../registry/http/error.ts";
+import { withPageAddress } from "../../registry/http/page-address.ts";
 import {
   canonicalImage,
   originHeaders,
@@ -55,7 +57,12 @@ export async function serveTag(
     isKept: false,
   };
   const found = await lookupPointer(edge, wanted.name);
-  const answer = found ? fromPointer(edge, wanted, found) : await elsewhere(edge, wanted, found);
+  const answer = found
+    ? fromPointer(edge, wanted, found)
+    : await elsewhere(edge, wanted, found).catch((error) => {
+        if (!(error instanceof RegistryError)) throw error;
+        throw withPageAddress(error, request, { repository: route.repository, tag });
+      });
   return manifestResponse(request, answer.manifest, "tag", headersOf(edge, answer));
 }
 

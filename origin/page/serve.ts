@@ -18,6 +18,9 @@ import {
   platformsOf,
   recipesOf,
 } from "../../registry/http/platforms.ts";
+import { answerProgress } from "../progress/answer-progress.ts";
+import type { ProgressFeed } from "../progress/feed.ts";
+import type { ClientKey } from "../waiting/demand.ts";
 import type { Assets } from "./assets.ts";
 import { type AnsweringImages, answerImage } from "./image-answer.ts";
 
@@ -26,14 +29,16 @@ export interface ServingPages {
   /** What a name without a platform is for, unless an edge asks for others. */
   readonly platforms: Platforms;
   readonly answering: AnsweringImages;
+  readonly feed: ProgressFeed;
 }
 
 export async function servePage(
   options: ServingPages,
   request: Request,
   route: PageRoute,
+  client: ClientKey,
 ): Promise<Response> {
-  const { assets, platforms } = options;
+  const { assets, feed, platforms } = options;
   switch (route.kind) {
     case "home": {
       const files = await assets.files();
@@ -53,9 +58,10 @@ export async function servePage(
     }
     case "image-data":
       return imageDataResponse(await imageAnswer(options, request, route), request.method);
+    case "progress":
+      return answerProgress(feed, request.method, route, client);
     case "index":
     case "index-object":
-    case "progress":
     case "operator":
     case "operator-data":
       throw new RegistryError("NAME_UNKNOWN", "there is no such page");
@@ -79,7 +85,7 @@ async function imageAnswer(
 
 /** An error as whoever asks can read it: a person as a page, where there is all that one needs. */
 export async function pageError(
-  { assets }: ServingPages,
+  { assets }: Pick<ServingPages, "assets">,
   request: Request,
   error: RegistryError,
 ): Promise<Response> {

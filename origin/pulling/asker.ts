@@ -61,22 +61,26 @@ export function holdFor(
 ): Hold {
   const { headers, signal: connection } = request;
   const { isAsynchronous, waitSeconds = Number.POSITIVE_INFINITY } = preferenceOf(headers);
-  const { ms, status } = ownHold(limits, headers, asker, EDGE_HOLD_MS[what]);
+  const { ms, status } = ownHold(limits, request, asker, EDGE_HOLD_MS[what]);
   const { client } = asker;
   return { ms: Math.min(ms, 1000 * waitSeconds), status, client, connection, isAsynchronous };
 }
 
+/** An edge without a secret says no more of itself than what it wants. */
+export function isOfEdge({ isKnown }: Asker, { headers }: Pick<Request, "headers">): boolean {
+  return isKnown || headers.has(VARIANT_HEADER);
+}
+
 function ownHold(
   { holdMs, buildDeadlineMs }: HoldLimits,
-  headers: Headers,
-  { isKnown }: Asker,
+  request: Request,
+  asker: Asker,
   edgeMs: number,
 ): Pick<Hold, "ms" | "status"> {
-  // An edge without a secret says no more of itself than what it wants.
-  if (isKnown || headers.has(VARIANT_HEADER)) {
+  if (isOfEdge(asker, request)) {
     return { ms: Math.min(holdMs ?? edgeMs, edgeMs), status: 503 };
   }
-  const { seconds, status } = holdOf(clientOf(headers));
+  const { seconds, status } = holdOf(clientOf(request.headers));
   const limitMs = holdMs ?? buildDeadlineMs + BESIDES_MS;
   return { ms: seconds === null ? limitMs : Math.min(1000 * seconds, limitMs), status };
 }

@@ -4,6 +4,7 @@ import { KEPT_HEADER } from "../../registry/between/keeping.ts";
 import { publicText } from "../../registry/failures/public-text.ts";
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
 import { chooseVariant, type ZstdUse } from "../../registry/http/negotiation.ts";
+import { withPageAddress } from "../../registry/http/page-address.ts";
 import {
   PLATFORMS_HEADER,
   type Platforms,
@@ -28,7 +29,7 @@ import type { Backfill, WorkEnd } from "../progress/watched-work.ts";
 import { brokenEnd, failedEnd } from "../progress/work-end.ts";
 import { GaveWay } from "../waiting/demand.ts";
 import { type Hold, holdRequest, type StillUnderWay, type Wait } from "../waiting/hold-request.ts";
-import { type Asker, type HoldLimits, holdFor } from "./asker.ts";
+import { type Asker, type HoldLimits, holdFor, isOfEdge } from "./asker.ts";
 import type { FailedPulls } from "./failed-pulls.ts";
 import type { KeepPulled } from "./keep-pulled.ts";
 import { buildForPlatforms } from "./platform-images.ts";
@@ -46,7 +47,7 @@ export interface PullingByTag {
   readonly failed: Pick<FailedPulls, "note" | "forget">;
   readonly layers: Pick<PackedLayers, "watch">;
   readonly stages: StageLog;
-  readonly feed: Pick<ProgressFeed, "follow">;
+  readonly feed: ProgressFeed;
   /** Absent where there is no edge to fill. */
   readonly outbox: Outbox | null;
   /** For how long requests wait for their images. */
@@ -72,7 +73,10 @@ export async function serveTag(
   // From anybody else it would be a way to fill the storage.
   const isKeptByEdge = asker.isKnown && request.headers.has(KEPT_HEADER);
   const built = await heldBuild(options, hold, { recipe, wanted, name, newBytes, isKeptByEdge });
-  if (built.kind === "still-under-way") throw failureError(built);
+  if (built.kind === "still-under-way") {
+    const error = failureError(built);
+    throw isOfEdge(asker, request) ? error : withPageAddress(error, request, { repository, tag });
+  }
   if (built.kind === "failed") throw built.error;
   note.built(built, newBytes(layersOf(built)));
   const response = manifestResponse(request, built.manifest, "tag");

@@ -75,7 +75,8 @@ describe("an image that the origin is still building", { timeout: 60_000 }, () =
     expect(response.headers.get("Retry-After")).toBe("1");
     const { code, message, detail } = await errorOf(response);
     expect(code).toBe("UNAVAILABLE");
-    expect(message).toMatch(/building 1 of 2/);
+    const { host } = new URL(world.edge.url);
+    expect(message).toBe(`not ready yet: building 1 of 2: x; see http://${host}/i/git`);
     expect(detail).toStrictEqual([{ reason: "building", progress: null }]);
     expect(askedAtMs.length >= 2 && askedAtMs.length <= WAIT_SECONDS + 1, String(askedAtMs)).toBe(
       true,

@@ -17,11 +17,11 @@ export type Gated = (typeof GATED)[number];
 export interface GatedSet {
   readonly path: string;
   /** The processes of a builder, when it runs. */
-  running(name: Gated): Promise<readonly number[]>;
+  running(name: Gated | "fails"): Promise<readonly number[]>;
   /** How often builders of a package have been started. */
   starts(name: Gated): Promise<number>;
-  /** Lets the builder end, the one that runs or the next. */
-  open(name: Gated): Promise<void>;
+  /** Lets the builder end, the one that runs or the next; that of `fails` by failing, with words of its own. */
+  open(name: Gated | "fails"): Promise<void>;
 }
 
 function expression(gates: string): string {
@@ -42,6 +42,12 @@ function expression(gates: string): string {
     cacert = make "nss-cacert" (file "bundle");
     iana-etc = make "iana-etc" (file "protocols");
     sleeper = make "sleeper" "exec sleep 1000";
+    fails = make "fails" ''
+      echo $$ > ${gates}/fails.$$.new; mv ${gates}/fails.$$.new ${gates}/fails.$$.pids
+      read line < ${gates}/fails.gate
+      printf "%s\\n" "<script>alert(1)</script>" "event: done" "\u202edesrever"
+      exit 3
+    '';
     large = make "large" "mkdir $out; head -c 3000000 /dev/zero > $out/zeros";
     ${GATED.map(gated).join("\n")}
   }`;
@@ -54,8 +60,9 @@ export async function plantGatedSet(onEnd: Ending): Promise<GatedSet> {
   // Builders may run as users of their own.
   await chmod(gates, 0o777);
   await writeFile(join(path, "default.nix"), expression(gates));
-  for (const name of GATED) spawnSync("mkfifo", ["--mode=666", join(gates, `${name}.gate`)]);
-  const pidFiles = async (name: Gated) =>
+  for (const name of [...GATED, "fails"])
+    spawnSync("mkfifo", ["--mode=666", join(gates, `${name}.gate`)]);
+  const pidFiles = async (name: Gated | "fails") =>
     (await readdir(gates)).filter((file) => file.startsWith(`${name}.`) && file.endsWith(".pids"));
   return {
     path,

@@ -190,7 +190,7 @@ describe("a package set behind a forge", limit, () => {
     expect(held.status).toBe(503);
     expect(held.reason).toBe("building");
     expect(held.message).toMatch(
-      /^not ready yet: fetching the package set: [12] of 3 MB; try again$/,
+      /^not ready yet: fetching the package set: [12] of 3 MB; try again; see http:\/\/127\.0\.0\.1:\d+\/i\/\S+$/,
     );
     await forge.behave({ kind: "works" });
     let answer = held;
