@@ -11,6 +11,8 @@ import type { Route } from "../registry/http/route.ts";
 import type { Found } from "../registry/image/lookup.ts";
 import type { PackageRecord } from "../registry/image/record.ts";
 import type { Variant } from "../registry/image/variant.ts";
+import type { IndexRoot } from "../registry/package-index/root.ts";
+import type { Shard } from "../registry/package-index/shard.ts";
 import { type AccessMemory, createAccessMemory } from "./access/guard.ts";
 import { type BlobFlights, createBlobFlights } from "./isolate/blob-flights.ts";
 import { type BriefMemory, createBriefMemory } from "./isolate/brief-memory.ts";
@@ -56,6 +58,9 @@ export interface Isolate {
   readonly pins: BriefMemory<TagPins>;
   readonly lookups: BriefMemory<Found>;
   readonly records: BriefMemory<PackageRecord>;
+  readonly roots: BriefMemory<IndexRoot>;
+  readonly shards: BriefMemory<Shard>;
+  readonly names: BriefMemory<string>;
   /** By their whole addresses. */
   readonly routes: Readings<AskedRoute>;
   readonly variants: Readings<Variant>;
@@ -90,6 +95,8 @@ export interface AppOptions {
 const MIB = 1024 * 1024;
 /** Of lookups and records, a hundred with each: half of the 50 subrequests that Cloudflare's free plan allows. */
 const MAX_DOCUMENT_READS = 20;
+/** What the most packages that a name may have take, for two platforms at one pin. */
+const MAX_SHARD_READS = 128;
 
 export function createIsolate(): Isolate {
   const memory = createDocumentMemory<Manifest>();
@@ -101,6 +108,9 @@ export function createIsolate(): Isolate {
     pins: createBriefMemory(MIB),
     lookups: createBriefMemory(2 * MIB),
     records: createBriefMemory(4 * MIB),
+    roots: createBriefMemory(MIB),
+    shards: createBriefMemory(4 * MIB),
+    names: createBriefMemory(8 * MIB),
     routes: createReadings(),
     variants: createReadings(),
     settings: new WeakMap(),
@@ -202,6 +212,9 @@ export function createEdge(
     pins: isolate.pins,
     lookups: isolate.lookups,
     records: isolate.records,
+    roots: isolate.roots,
+    shards: isolate.shards,
+    names: isolate.names,
     seen: isolate.seen,
     vainTries: isolate.vainTries,
     refreshes: isolate.refreshes,
@@ -217,7 +230,12 @@ export function createEdge(
     now,
     log,
     variant: lazily(() => variantOf(isolate, request, settings)),
-    reads: { left: MAX_DOCUMENT_READS, absent: new Set() },
+    reads: {
+      left: MAX_DOCUMENT_READS,
+      shardsLeft: MAX_SHARD_READS,
+      absent: new Set(),
+      pins: new Map(),
+    },
     trace: createTrace(() => performance.now()),
     later,
   };

@@ -1,6 +1,7 @@
 // Makes page/dist/ of page/browser/: the files that pages load, under names that hold their hashes, and a
 // manifest of them. What serves pages calls it first; run by itself, it is wrangler's build command.
 
+import { randomUUID } from "node:crypto";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -61,12 +62,12 @@ async function bundle(): Promise<ReadonlyMap<string, Bundled>> {
 }
 
 async function replace(path: string, contents: string | Uint8Array): Promise<void> {
-  const part = join(dirname(path), `.${process.pid}-${basename(path)}`);
+  const part = join(dirname(path), `.${randomUUID()}-${basename(path)}`);
   await writeFile(part, contents);
   await rename(part, path);
 }
 
-/** Another process's, which is about to have its own name. */
+/** Another build's, which is about to have its own name. */
 function isPart(name: string): boolean {
   return name.startsWith(".");
 }

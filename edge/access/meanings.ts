@@ -4,7 +4,7 @@
 import type { AskedFor, Meanings } from "../../registry/access/gate.ts";
 import { heldBy } from "../../registry/access/held.ts";
 import type { Held } from "../../registry/access/holdings.ts";
-import { type Meaning, meaningOf } from "../../registry/access/meaning.ts";
+import { type Meaning, meaningOf, meaningOfLookups } from "../../registry/access/meaning.ts";
 import { RegistryError } from "../../registry/http/error.ts";
 import { formatPlatforms, PLATFORMS_HEADER, recipesOf } from "../../registry/http/platforms.ts";
 import { VARIANTS } from "../../registry/image/variant.ts";
@@ -12,9 +12,10 @@ import type { Pin } from "../../registry/naming/pin.ts";
 import { canonicalRecipe, type Recipe } from "../../registry/naming/recipe.ts";
 import type { AskedMeaning } from "../origin-client/meanings.ts";
 import { unusable } from "../origin-client/origin-error.ts";
+import { foundOf, knownLookups, lookupsOf } from "../package-index/known-lookups.ts";
 import { possibilities } from "../pulling/composed-again.ts";
 import { compositionOf, pinsOf } from "../pulling/known-image.ts";
-import { knownNames, knownPins } from "../pulling/known-parts.ts";
+import { knownPins } from "../pulling/known-parts.ts";
 import type { Edge } from "../request/edge.ts";
 import type { AccessMemory } from "./guard.ts";
 
@@ -39,12 +40,15 @@ export function createMeanings(edge: Edge, memory: AccessMemory): Meanings {
     const name = keyOf(each);
     const remembered = pins.flatMap((pin) => memory.meanings.get(`${pin} ${name}`) ?? [])[0];
     if (remembered !== undefined || pins.length === 0) return remembered;
-    const named = await knownNames(edge, each, pins);
-    for (const [place, images] of named.entries()) {
+    const known = await knownLookups(edge, each, pins);
+    for (const [place, names] of known.entries()) {
       const pin = pins[place];
-      const whole = images.filter((image) => image !== undefined);
-      if (pin !== undefined && whole.length === each.length) {
-        return remember(name, meaningOf(each[0], whole, pin));
+      const found = names.flatMap((one) => {
+        const lookups = lookupsOf(one);
+        return lookups === undefined ? [] : [foundOf(lookups)];
+      });
+      if (pin !== undefined && found.length === each.length) {
+        return remember(name, meaningOfLookups(each, found, pin));
       }
     }
     return undefined;

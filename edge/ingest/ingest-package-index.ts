@@ -10,7 +10,6 @@ import {
   parseObjects,
   parsePatches,
 } from "../../registry/package-index/bodies.ts";
-import { pack } from "../../registry/package-index/gzip.ts";
 import { applyPatch, type IndexPatch } from "../../registry/package-index/patch.ts";
 import type { Edge } from "../request/edge.ts";
 import {
@@ -30,12 +29,17 @@ export async function ingestIndexObjects(edge: Edge, body: Uint8Array): Promise<
   const objects = parseObjects(body);
   if (objects === undefined) throw malformed("objects of an index");
   // One after the other: together they may be more than a Worker has room for.
-  for (const { digest, packed } of objects) {
-    if ((await unpackObject(packed, digest)) !== undefined) continue;
-    throw new RegistryError("DIGEST_INVALID", `these bytes are not ${digest}`);
-  }
-  await overEach(objects, ({ digest, packed }) => storeIndexObject(edge, digest, packed));
+  for (const { digest, packed } of objects) await unpackedOrRefused(packed, digest);
+  await overEach(objects, async ({ digest, packed }) =>
+    storeIndexObject(edge, digest, await unpackedOrRefused(packed, digest)),
+  );
   return acceptedResponse(200);
+}
+
+async function unpackedOrRefused(packed: Uint8Array, digest: Digest): Promise<Uint8Array> {
+  const bytes = await unpackObject(packed, digest);
+  if (bytes !== undefined) return bytes;
+  throw new RegistryError("DIGEST_INVALID", `these bytes are not ${digest}`);
 }
 
 /** What can be made is kept, so that the origin has less to send whole. */
@@ -46,7 +50,7 @@ export async function ingestIndexPatches(edge: Edge, body: Uint8Array): Promise<
   await overEach(patches, async (patch) => {
     const bytes = await patched(edge, patch);
     if (bytes === undefined) lacking.push(patch.digest);
-    else await storeIndexObject(edge, patch.digest, await pack(bytes));
+    else await storeIndexObject(edge, patch.digest, bytes);
   });
   refuseLacking(lacking, "objects cannot be made here of what they are patches of");
   return acceptedResponse(200);

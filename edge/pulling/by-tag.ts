@@ -1,7 +1,6 @@
-// A pull by tag: what is kept, composition, origin, in this order. A stale answer is given at once and
-// refreshed behind it, so that a channel that moved never makes a user wait.
+// A pull by tag: what is kept, composition, what the package index says is absent, origin, in this order. A
+// stale answer is given at once and refreshed behind it, so that a channel that moved never makes a user wait.
 
-import { isYounger } from "../../registry/between/age.ts";
 import { KEPT_HEADER } from "../../registry/between/keeping.ts";
 import { manifestResponse, PACKING_HEADER, PIN_HEADER } from "../../registry/http/content.ts";
 import { RegistryError } from "../../registry/http/error.ts";
@@ -14,12 +13,11 @@ import {
   wantedRecipes,
 } from "../../registry/http/platforms.ts";
 import type { Route } from "../../registry/http/route.ts";
-import { describeAge, movedWarning, staleWarning } from "../../registry/http/warning.ts";
 import { manifestsOf, OMITTED_HEADER } from "../../registry/image/image-index.ts";
 import { isIndexType } from "../../registry/image/media-type.ts";
 import type { PackingId } from "../../registry/image/record.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
-import { type Pin, parsePin } from "../../registry/naming/pin.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import type { Manifest } from "../isolate/manifest.ts";
 import type { AskedHeaders } from "../origin-client/origin.ts";
@@ -38,7 +36,9 @@ import {
 import { forgetTagPins } from "../storage/tag-pins.ts";
 import { keepComposed, noteAsked, rememberComposed } from "./keeping.ts";
 import { composeKnown } from "./known-image.ts";
+import { staleness } from "./staleness.ts";
 import { tellComposed, tellTag } from "./telling.ts";
+import { unlessAbsent } from "./unless-absent.ts";
 
 export type ManifestRoute = Extract<Route, { kind: "manifest" }>;
 
@@ -55,6 +55,7 @@ export async function serveTag(
     repository: route.repository,
     name: { recipe: canonicalImage(image), tag, variant },
     isKept: false,
+    isShown: request.method !== "HEAD",
   };
   const found = await lookupPointer(edge, wanted.name);
   const answer = found
@@ -75,8 +76,19 @@ async function elsewhere(edge: Edge, wanted: Wanted, found: null | undefined): P
     (await fromKnown(edge, wanted)) ??
     (found === null ? await fromR2(edge, wanted) : undefined) ??
     (await fromIndex(edge, wanted)) ??
-    (await fromOrigin(edge, wanted))
+    (await orAbsent(edge, wanted, () => fromOrigin(edge, wanted)))
   );
+}
+
+/** Of what is absent the origin is asked only where the tag may have moved on since. */
+async function orAbsent(
+  edge: Edge,
+  { image, name: { tag }, isShown }: Wanted,
+  fromOrigin: () => Promise<Answer>,
+): Promise<Answer> {
+  const recipes = image.kind === "image" ? [image.recipe] : image.recipes;
+  const all = { recipes, tag, wanted: image.kind, withNear: isShown };
+  return unlessAbsent(edge, all, fromOrigin);
 }
 
 /** One pull: what is wanted, and where it is kept here. */
@@ -87,6 +99,8 @@ interface Wanted {
   readonly name: ImageName;
   /** What is kept here is to be replaced by what is newer, which the origin else gives once it is pulled again. */
   readonly isKept: boolean;
+  /** An answer is read, so that it is worth the work to say more. */
+  readonly isShown: boolean;
 }
 
 interface Answer {
@@ -189,20 +203,6 @@ function refreshStale(
   refreshBehind(edge, wanted);
   // The origin knows more of why there is nothing newer, once it was asked.
   return edge.refreshes.warningOf(imageKey(wanted.name)) ?? warning;
-}
-
-/** Why an answer may be outdated; undefined for one that is fresh. A tag that is a pin always is. */
-function staleness(
-  edge: Edge,
-  tag: Tag,
-  resolvedAtMs: number,
-  isNewest: boolean,
-): string | undefined {
-  if (parsePin(tag) !== undefined) return undefined;
-  if (!isNewest) return movedWarning(tag);
-  if (isYounger(resolvedAtMs, edge.now(), edge.pinFreshMs)) return undefined;
-  const age = describeAge(edge.now() - resolvedAtMs);
-  return staleWarning(`${tag} was last resolved ${age} ago; it is being refreshed`);
 }
 
 function kept(wanted: Wanted): Wanted {

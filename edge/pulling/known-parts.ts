@@ -1,10 +1,10 @@
 // What is known of the packages that names lead to: a tag's pins, lookups and records, all of them read
-// from KV. Records are accepted only when their layers are in R2, so what is composed of them never
+// from KV; of a set that has a package index, what that says in place of lookups. Records are accepted only when their layers are in R2, so what is composed of them never
 // names a missing layer.
 
 import type { TagPins } from "../../registry/between/tag-pins.ts";
+import { failedLookups } from "../../registry/failures/failed-lookups.ts";
 import { type CanonicalImage, canonicalImageOf } from "../../registry/image/canonical.ts";
-import { parseFound } from "../../registry/image/lookup.ts";
 import { partsOf } from "../../registry/image/part.ts";
 import {
   type PackageRecord,
@@ -12,8 +12,14 @@ import {
   parsePackageRecord,
 } from "../../registry/image/record.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
-import { namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
+import type { Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
+import {
+  foundOf,
+  type KnownNames,
+  knownLookups,
+  lookupsOf,
+} from "../package-index/known-lookups.ts";
 import type { Edge } from "../request/edge.ts";
 import { readDocuments } from "../storage/document-reads.ts";
 import { kvKey } from "../storage/keys.ts";
@@ -52,19 +58,16 @@ export async function knownNames(
   recipes: readonly Recipe[],
   pins: readonly Pin[],
 ): Promise<readonly (readonly (CanonicalImage | undefined)[])[]> {
-  const keys = pins.flatMap((pin) => recipes.flatMap((recipe) => lookupKeys(recipe, pin)));
-  const known = await readDocuments(edge, edge.lookups, keys, parseFound);
-  return pins.map((pin) =>
-    recipes.map((recipe) => {
-      const names = namesOf(recipe);
-      const found = allOf(known, lookupKeys(recipe, pin));
-      const asked = names.flatMap((name, index) => {
-        const lookup = found?.[index];
-        return lookup === undefined ? [] : [{ name, found: lookup }];
-      });
-      return found && canonicalImageOf(recipe, asked);
-    }),
-  );
+  const known = await knownLookups(edge, recipes, pins);
+  return known.map((each) => each.map(canonicalOf));
+}
+
+/** Without what every image has where the set has it, where it is known not to. */
+function canonicalOf(known: KnownNames): CanonicalImage | undefined {
+  const { recipe } = known;
+  const lookups = lookupsOf(known);
+  if (lookups === undefined || failedLookups(recipe, lookups).length > 0) return undefined;
+  return canonicalImageOf(recipe, foundOf(lookups));
 }
 
 /** An image whose parts are wanted in a packing. */
@@ -86,13 +89,12 @@ export async function knownRecords(
       Promise.all(partsOf(image.ingredients).map((part) => kvKey.record(part, packing))),
     ),
   );
-  const known = await readDocuments(edge, edge.records, keys.flat(), parsePackageRecord);
+  const known = await readDocuments(edge, {
+    memory: edge.records,
+    keys: keys.flat(),
+    parse: parsePackageRecord,
+  });
   return keys.map((own) => allOf(known, own));
-}
-
-function lookupKeys(recipe: Recipe, pin: Pin): readonly string[] {
-  const system = systemOf(recipe.architecture);
-  return namesOf(recipe).map((name) => kvKey.lookup(pin, system, name));
 }
 
 /** The values of all keys in their order; undefined if one is absent. */

@@ -7,6 +7,8 @@ import type { Platforms } from "../../registry/http/platforms.ts";
 import type { Found } from "../../registry/image/lookup.ts";
 import type { PackageRecord } from "../../registry/image/record.ts";
 import type { Variant } from "../../registry/image/variant.ts";
+import type { IndexRoot } from "../../registry/package-index/root.ts";
+import type { Shard } from "../../registry/package-index/shard.ts";
 import type { BlobFlights } from "../isolate/blob-flights.ts";
 import type { BriefMemory } from "../isolate/brief-memory.ts";
 import type { Document, DocumentMemory } from "../isolate/document-memory.ts";
@@ -29,9 +31,13 @@ export interface LogLine {
   readonly [fact: string]: unknown;
 }
 
-/** What one request has read of lookups and records, of which it may read so many times. */
+/** What one request has read of pins, lookups, records and indexes, of which it may read so many times. */
 export interface DocumentReads {
+  /** Undefined of what KV has not. */
+  readonly pins: Map<string, TagPins | undefined>;
   left: number;
+  /** Each has some hundred kilobytes, of which an isolate has room for so many at once. */
+  shardsLeft: number;
   /** Keys under which KV had nothing of use. */
   readonly absent: Set<string>;
 }
@@ -53,6 +59,10 @@ export interface Edge {
   readonly pins: BriefMemory<TagPins>;
   readonly lookups: BriefMemory<Found>;
   readonly records: BriefMemory<PackageRecord>;
+  /** Of package indexes: roots, shards, and names as one text. */
+  readonly roots: BriefMemory<IndexRoot>;
+  readonly shards: BriefMemory<Shard>;
+  readonly names: BriefMemory<string>;
   /** Those composed here. */
   readonly configs: DocumentMemory<Document>;
   readonly seen: SeenOnce;

@@ -1,7 +1,7 @@
 // What one request went through: which tier answered (RFC 9211) and how long each took. Written on
 // every answer below /v2/, so that anyone can see from outside where an answer came from.
 
-export type Tier = "memory" | "kv" | "r2" | "cache" | "composed";
+export type Tier = "memory" | "kv" | "r2" | "cache" | "composed" | "package-index";
 export type TimedStep = "kv" | "r2" | "cache" | "compose" | "origin";
 
 export interface Trace {

@@ -7,8 +7,9 @@
 //   ├── l/<pin>/<system>/<package name>         Found
 //   ├── r/<packing>/<store path's base name>    PackageRecord of a package with one output
 //   ├── r/<packing>/<sha256 hex>                of any other part, by its outputs
-//   ├── i/<pin>/<system>                        gzip of the root of a package index
-//   ├── x/<sha256 hex>                          gzip of an object that it names, by digest of what is in it
+//   ├── i/<pin>/<system>                        the root of a package index; metadata has its digest
+//   ├── x/<sha256 hex>                          an object that it names, by digest: a shard as its JSON,
+//   │                                           since many are read at once; names and texts gzip
 //   ├── m/<sha256 hex>                          manifest or index bytes; metadata says type and size
 //   └── latest-pins                             the TagPins that came last, of whatever tag
 //

@@ -8,34 +8,63 @@ import { cutBySize, MAX_OBJECT_BYTES } from "../../registry/package-index/bodies
 import { pack, unpack } from "../../registry/package-index/gzip.ts";
 import {
   decodeRoot,
-  encodeRoot,
   type IndexRoot,
   MAX_ROOT_BYTES,
+  parseRoot,
+  rootJson,
   type StoredObject,
 } from "../../registry/package-index/root.ts";
 import type { Edge } from "../request/edge.ts";
+import { readDocument, storeDocument } from "./document.ts";
 import { kvKey } from "./keys.ts";
 
 const MAX_KEYS_PER_READ = 100;
 /** KV gives 25 MiB at once, of compressed bytes. */
 const MAX_BYTES_PER_READ = 16 * 1024 * 1024;
 
+/**
+ * KV gives several values at once only as text. So what a pull reads many of, shards and roots, is text, and
+ * what is read alone, and given to a page as it is, gzip.
+ */
 export async function storeIndexObject(
   edge: Edge,
   digest: Digest,
-  packed: Uint8Array,
+  bytes: Uint8Array,
 ): Promise<void> {
-  await edge.kv.put(kvKey.indexObject(digest), packed);
+  const stored = isJson(bytes) ? bytes : await pack(bytes);
+  await edge.kv.put(kvKey.indexObject(digest), stored);
+}
+
+/** A shard is JSON, names and texts begin with a line that says what they are. */
+function isJson(bytes: Uint8Array): boolean {
+  return bytes[0] === "{".charCodeAt(0);
+}
+
+/** As either is stored or sent. */
+async function unpackAny(stored: Uint8Array, maxBytes: number): Promise<Uint8Array | undefined> {
+  if (isJson(stored)) return stored.length <= maxBytes ? stored : undefined;
+  return unpack(stored, maxBytes);
 }
 
 /** What is in it; undefined for what is not of this digest. */
 export async function unpackObject(
-  packed: Uint8Array,
+  stored: Uint8Array,
   digest: Digest,
   maxBytes = MAX_OBJECT_BYTES,
 ): Promise<Uint8Array | undefined> {
-  const bytes = await unpack(packed, maxBytes);
+  const bytes = await unpackAny(stored, maxBytes);
   return bytes !== undefined && (await digestOf(bytes)) === digest ? bytes : undefined;
+}
+
+/** gzip, whatever it is stored as, for who has it out of here. */
+export async function readPackedObject(
+  edge: Edge,
+  digest: Digest,
+): Promise<Uint8Array | undefined> {
+  const stored = await edge.kv.get(kvKey.indexObject(digest), "arrayBuffer");
+  if (stored === null) return undefined;
+  const bytes = new Uint8Array(stored);
+  return isJson(bytes) ? pack(bytes) : bytes;
 }
 
 /**
@@ -70,12 +99,12 @@ export async function readIndexObject(
   digest: Digest,
   maxBytes?: number,
 ): Promise<Uint8Array | undefined> {
-  const packed = await edge.kv.get(kvKey.indexObject(digest), "arrayBuffer");
-  return packed === null ? undefined : unpackObject(new Uint8Array(packed), digest, maxBytes);
+  const stored = await edge.kv.get(kvKey.indexObject(digest), "arrayBuffer");
+  return stored === null ? undefined : unpackObject(new Uint8Array(stored), digest, maxBytes);
 }
 
 export async function storeIndexRoot(edge: Edge, root: IndexRoot): Promise<void> {
-  await edge.kv.put(kvKey.index(root.pin, root.system), await pack(encodeRoot(root)));
+  await storeDocument(edge, kvKey.index(root.pin, root.system), rootJson(root));
 }
 
 export async function readIndexRoot(
@@ -83,11 +112,12 @@ export async function readIndexRoot(
   pin: Pin,
   system: System,
 ): Promise<IndexRoot | undefined> {
-  const packed = await edge.kv.get(kvKey.index(pin, system), "arrayBuffer");
-  return packed === null ? undefined : unpackRoot(new Uint8Array(packed));
+  const key = kvKey.index(pin, system);
+  const { value, metadata } = await edge.kv.getWithMetadata(key, "text");
+  return value === null ? undefined : parseRoot(await readDocument(edge, key, value, metadata));
 }
 
-export async function unpackRoot(packed: Uint8Array): Promise<IndexRoot | undefined> {
-  const bytes = await unpack(packed, MAX_ROOT_BYTES);
+export async function unpackRoot(stored: Uint8Array): Promise<IndexRoot | undefined> {
+  const bytes = await unpackAny(stored, MAX_ROOT_BYTES);
   return bytes && decodeRoot(bytes);
 }

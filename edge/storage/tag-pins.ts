@@ -24,12 +24,15 @@ export async function readTagPins(
   edge: Edge,
   keys: readonly string[],
 ): Promise<readonly (TagPins | undefined)[]> {
-  const remembered = keys.map((key) => edge.pins.lookup(key, edge.now()));
-  if (remembered.every((each) => each !== undefined)) return remembered;
+  const { pins: read } = edge.reads;
+  const remembered = keys.map((key) => edge.pins.lookup(key, edge.now()) ?? read.get(key));
+  if (keys.every((key, place) => remembered[place] !== undefined || read.has(key)))
+    return remembered;
   const texts = await attemptKv(edge, () => edge.kv.get([...keys], "text"));
   return keys.map((key) => {
     const text = texts?.get(key) ?? null;
     const pins = text === null ? undefined : parseTagPins(parseJson(text));
+    read.set(key, pins);
     if (text !== null && pins !== undefined) {
       const staleMs = newestMs(pins) + edge.pinFreshMs;
       const untilMs = Math.min(edge.now() + edge.pointerMemoryMs, staleMs);

@@ -4,23 +4,16 @@
 import type { AskedFor, Meanings } from "../../registry/access/gate.ts";
 import { heldBy } from "../../registry/access/held.ts";
 import type { Held, Holdings } from "../../registry/access/holdings.ts";
-import { type Meaning, meaningOf } from "../../registry/access/meaning.ts";
+import { type Meaning, meaningOf, meaningOfLookups } from "../../registry/access/meaning.ts";
 import {
   PLATFORMS_HEADER,
   type Platforms,
   parsePlatforms,
   recipesOf,
 } from "../../registry/http/platforms.ts";
-import { canonicalImageOf } from "../../registry/image/canonical.ts";
 import { isFound } from "../../registry/image/lookup.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
-import {
-  canonicalRecipe,
-  isImplicit,
-  namesOf,
-  type Recipe,
-  systemOf,
-} from "../../registry/naming/recipe.ts";
+import { canonicalRecipe, namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { type BuildFailure, failureError } from "../failures/failures.ts";
 import { isStopped, type Lookups, type NamedLookup } from "../images/lookups.ts";
@@ -139,23 +132,13 @@ async function atPinned(
   return { kind: "meaning", meaning: readMeaning(recipes, found, pinned.pin) };
 }
 
-/** A name is unknown where it leads to nothing on any platform. */
 function readMeaning(
   recipes: readonly [Recipe, ...Recipe[]],
   found: readonly (readonly NamedLookup[])[],
   pin: Pin,
 ): Meaning {
-  const images = recipes.map((recipe, place) =>
-    canonicalImageOf(
-      recipe,
-      (found[place] ?? []).flatMap(({ name, lookup }) =>
-        isFound(lookup) ? [{ name, found: lookup }] : [],
-      ),
-    ),
+  const known = found.map((each) =>
+    each.flatMap(({ name, lookup }) => (isFound(lookup) ? [{ name, found: lookup }] : [])),
   );
-  const known = new Set(
-    found.flat().flatMap(({ name, lookup }) => (isFound(lookup) ? [name] : [])),
-  );
-  const unknown = recipes[0].packages.filter((name) => !known.has(name) && !isImplicit(name));
-  return meaningOf(recipes[0], images, pin, unknown);
+  return meaningOfLookups(recipes, known, pin);
 }

@@ -2,11 +2,11 @@
 // it has in its set, whatever was written to get there.
 
 import * as v from "valibot";
-import type { CanonicalImage } from "../image/canonical.ts";
-import { type FoundPackage, packagesOf } from "../image/lookup.ts";
+import { type CanonicalImage, canonicalImageOf } from "../image/canonical.ts";
+import { type Found, type FoundPackage, packagesOf } from "../image/lookup.ts";
 import { RECIPE_WORDS, type RecipeWord } from "../naming/front-words.ts";
 import { type Pin, pinSchema } from "../naming/pin.ts";
-import { isImplicit, type NamedRecipe } from "../naming/recipe.ts";
+import { isImplicit, type NamedRecipe, type PackageName, type Recipe } from "../naming/recipe.ts";
 
 export interface Meaning {
   /** At which the names were looked up. */
@@ -41,6 +41,18 @@ export function meaningOf(
     held: distinct(contents.flatMap((each) => [each.attribute, ...ownNames(each)])),
     unknown: distinct(unknown),
   };
+}
+
+/** Of all that its names were found to be; one is unknown that leads to nothing on any platform. */
+export function meaningOfLookups(
+  recipes: readonly [Recipe, ...Recipe[]],
+  found: readonly (readonly { readonly name: PackageName; readonly found: Found }[])[],
+  pin: Pin,
+): Meaning {
+  const images = recipes.map((recipe, place) => canonicalImageOf(recipe, found[place] ?? []));
+  const known = new Set(found.flat().map(({ name }) => name));
+  const unknown = recipes[0].packages.filter((name) => !known.has(name) && !isImplicit(name));
+  return meaningOf(recipes[0], images, pin, unknown);
 }
 
 /** An alias is another attribute, but calls itself the same; some with their version, some without. */

@@ -14,6 +14,7 @@ import type { ComposedImage } from "../../../registry/image/compose.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../../registry/image/media-type.ts";
 import { digestOfText, pinOf, tagOf } from "../../registry/fixture.ts";
 import { type Controls, NOW_MS } from "../controls.ts";
+import { indexOf, sendIndex } from "../package-index/indexed.ts";
 import { imageOf, lookupsBody, recordsBody, type Stock, stockOf, tagPins } from "../stock.ts";
 import {
   cacheStatus,
@@ -129,6 +130,61 @@ describe("a pull", () => {
       expect(Object.keys(all).filter((each) => each.endsWith("list"))).toStrictEqual([]);
     },
   );
+});
+
+describe("a pull at a pin of which only the package index is here", () => {
+  const indexed = pinOf("d".repeat(40));
+  let world: World;
+  beforeAll(async () => {
+    world = await startWorld({ pointerMemorySeconds: 5 });
+    const stock = await stockOf(NAMES);
+    await world.backfill(stock, { tag: "before", pin: PIN });
+    await sendIndex(world, await indexOf(stock, indexed));
+    const tag = { tag: tagOf("latest"), pins: tagPins(stock, indexed, NOW_MS) };
+    expect((await world.push("POST", ingestPath.pointers, { tag, image: null })).status).toBe(200);
+    await world.origin.stop();
+  });
+  afterAll(() => world.close());
+
+  const rows: readonly (readonly [
+    title: string,
+    name: string,
+    after: string | null,
+    takes: Operations,
+  ])[] = [
+    // The pointer; the pins of the tag; lookups and the index' root; shards; records.
+    [
+      "nobody's, by an isolate that has just started",
+      "git/htop",
+      null,
+      { "kv.getWithMetadata": 1 + 3, "kv.get": 1 },
+    ],
+    // No lookups; the shard has all names of this set.
+    ["one by an isolate that knows the index", "git/vim", "htop", { "kv.getWithMetadata": 1 + 1 }],
+    // Also the pointer in R2, as for all that nobody composes, and the names that are near.
+    [
+      "a name that is absent",
+      "gti",
+      null,
+      { "kv.getWithMetadata": 1 + 2, "kv.get": 1 + 1, "r2.get": 1 },
+    ],
+    [
+      "one by an isolate that knows the index and its names",
+      "hotp",
+      "gti",
+      { "kv.getWithMetadata": 1, "r2.get": 1 },
+    ],
+  ];
+  test.for(rows)("of %s takes no more than it must", async ([, name, after, takes]) => {
+    const { location = "" } = elsewhere();
+    const controls: Controls = { location, isolate: location };
+    if (after !== null) await world.pull(manifestPath(after, "latest"), { controls });
+    const response = await world.pull(manifestPath(name, "latest"), { controls });
+    expect(response.status).toBe(name.includes("/") ? 200 : 404);
+    const { before } = subrequestsOf(response);
+    expect(before).toStrictEqual(takes);
+    expect(writes(before)).toStrictEqual([]);
+  });
 });
 
 describe("a pull of the most packages that a name may have, for two platforms", () => {
