@@ -15,7 +15,14 @@ import { parseJson } from "../../registry/http/json.ts";
 import { outputPathsOf, parseFound } from "../../registry/image/lookup.ts";
 import { parseManifest } from "../../registry/image/named-blobs.ts";
 import { parsePackageRecord, popularityBlob, recordLayers } from "../../registry/image/record.ts";
-import { type Digest, digestHex, digestOf, toDigest } from "../../registry/naming/digest.ts";
+import {
+  type Digest,
+  digestHex,
+  digestOf,
+  parseDigest,
+  toDigest,
+} from "../../registry/naming/digest.ts";
+import { objectsOf } from "../../registry/package-index/bodies.ts";
 import type { Edge } from "../request/edge.ts";
 import { isAsStored } from "../storage/document.ts";
 import {
@@ -27,6 +34,7 @@ import {
   R2_ORDER,
   r2Key,
 } from "../storage/keys.ts";
+import { unpackObject, unpackRoot } from "../storage/package-index.ts";
 import { parsePointer } from "../storage/pointers.ts";
 import { parseTagPins } from "../storage/tag-pins.ts";
 import { acceptedResponse, parseBody } from "./ingest-documents.ts";
@@ -161,7 +169,19 @@ async function readKv(
       if (!(await isAsStored(bytes, metadata))) return null;
       const found = parseFound(parseJson(bytes));
       const outputs = found && outputPathsOf(found).map((path) => r2Key.output(path));
-      return outputs?.map((output) => ({ key: output, sizeBytes: null, ...NOWHERE })) ?? null;
+      return outputs?.map((key) => ({ store: "r2", key, sizeBytes: null, ...NOWHERE })) ?? null;
+    }
+    case "index": {
+      const root = await unpackRoot(bytes);
+      if (root === undefined || kvKey.index(root.pin, root.system) !== key) return null;
+      return objectsOf(root).map(({ digest }) => ({
+        ...{ store: "kv", key: kvKey.indexObject(digest) },
+        ...{ collection: "index-objects", name: digestHex(digest), sizeBytes: null },
+      }));
+    }
+    case "index-object": {
+      const digest = parseDigest(`sha256:${name}`);
+      return digest && (await unpackObject(bytes, digest)) !== undefined ? [] : null;
     }
     default:
       return [];
@@ -186,11 +206,15 @@ function readPins(bytes: Uint8Array): Reading {
 }
 
 function blob(digest: Digest, sizeBytes: number | null): NamedValue {
-  return { key: r2Key.blob(digest), collection: "layers", name: digestHex(digest), sizeBytes };
+  return {
+    ...{ store: "r2", key: r2Key.blob(digest) },
+    ...{ collection: "layers", name: digestHex(digest), sizeBytes },
+  };
 }
 
 function manifestKey(digest: Digest, sizeBytes: number): NamedValue {
   return {
+    store: "r2",
     key: r2Key.manifest(digest),
     collection: "manifests",
     name: digestHex(digest),
@@ -217,6 +241,10 @@ function placeOf({ kind, name }: ParsedKey): OriginPlace {
       return { collection: "records", name };
     case "lookup":
       return { collection: "lookups", name };
+    case "index":
+      return { collection: "index", name };
+    case "index-object":
+      return { collection: "index-objects", name };
     default:
       return NOWHERE;
   }

@@ -45,7 +45,7 @@ interface Naming {
 export async function checkEdge(options: EdgeCheckOptions): Promise<EdgeChecked> {
   const { edge, reads, onValues, signal } = options;
   const collections: Record<string, Counted> = {};
-  /** Of R2, where all is that anything names. */
+  /** By store and key. */
   const sizes = new Map<string, number>();
   const named = new Set<string>();
   const naming: Naming[] = [];
@@ -58,11 +58,11 @@ export async function checkEdge(options: EdgeCheckOptions): Promise<EdgeChecked>
     const folder = `${store}/${value.key.split("/")[0]}`;
     const { values, bytes } = collections[folder] ?? { values: 0, bytes: 0 };
     collections[folder] = { values: values + 1, bytes: bytes + value.sizeBytes };
-    if (store === "r2") sizes.set(value.key, value.sizeBytes);
+    sizes.set(`${store}/${value.key}`, value.sizeBytes);
     if (value.state === "unfinished") unfinished += 1;
     if (value.state === "unknown") strangers += 1;
     if (value.state === "damaged") faults.push({ store, value, missing: [] });
-    for (const { key } of value.names) named.add(key);
+    for (const each of value.names) named.add(`${each.store}/${each.key}`);
     if (value.names.length > 0) naming.push({ store, value });
   }
 
@@ -71,13 +71,13 @@ export async function checkEdge(options: EdgeCheckOptions): Promise<EdgeChecked>
     onValues(count, faults.length);
   }
   for (const { store, value } of naming) {
-    const missing = value.names.filter(({ key, sizeBytes }) => {
-      const found = sizes.get(key);
+    const missing = value.names.filter(({ store, key, sizeBytes }) => {
+      const found = sizes.get(`${store}/${key}`);
       return found === undefined || (sizeBytes !== null && found !== sizeBytes);
     });
     if (missing.length > 0) faults.push({ store, value, missing });
   }
-  const orphans = [...sizes.keys()].filter((key) => key.startsWith("blobs/") && !named.has(key));
+  const orphans = [...sizes.keys()].filter((key) => key.startsWith("r2/blobs/") && !named.has(key));
   const checked = {
     ...{ collections, strangers, withoutChecksum: 0, findings: faults.map(findingOf) },
     orphans: { blobs: orphans.length, uploads: unfinished },
@@ -113,5 +113,5 @@ async function askPage(edge: EdgeCheckOptions["edge"], body: ValuesBody): Promis
 function findingOf({ store, value, missing }: EdgeFault): Finding {
   const key = `${store}/${value.key}`;
   if (missing.length === 0) return { key, kind: "damaged" };
-  return { key, kind: "incomplete", missing: missing.map((each) => `r2/${each.key}`) };
+  return { key, kind: "incomplete", missing: missing.map((each) => `${each.store}/${each.key}`) };
 }

@@ -5,9 +5,13 @@ import { parseJson } from "../../registry/http/json.ts";
 import { parseFound } from "../../registry/image/lookup.ts";
 import { parseManifest } from "../../registry/image/named-blobs.ts";
 import { parsePackageRecord } from "../../registry/image/record.ts";
+import { encodeObjects } from "../../registry/package-index/bodies.ts";
+import { pack } from "../../registry/package-index/gzip.ts";
+import { encodeRoot } from "../../registry/package-index/root.ts";
 import type { EdgeClient, PushResult } from "../backfill/edge-client.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { parseStorageKey, type StorageKey, storageKey } from "../storage/keys.ts";
+import { lookUpIndexRoot, unpackIndexObject } from "../storage/stored-index.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 
 export interface Giving {
@@ -16,7 +20,14 @@ export interface Giving {
 }
 
 /** What an edge takes before what. */
-export const GIVING_ORDER = ["layers", "records", "lookups", "manifests"] as const;
+export const GIVING_ORDER = [
+  "layers",
+  "records",
+  "lookups",
+  "manifests",
+  "index-objects",
+  "index",
+] as const;
 
 /** Whether the edge has it now. */
 export async function giveValue({ edge, store }: Giving, key: StorageKey): Promise<boolean> {
@@ -47,6 +58,20 @@ export async function giveValue({ edge, store }: Giving, key: StorageKey): Promi
       const manifest = bytes && parseManifest(parseJson(bytes));
       if (bytes === undefined || manifest === undefined) return false;
       return isTaken(await edge.putManifest(of.digest, manifest.mediaType, bytes));
+    }
+    case "index-objects": {
+      const { digest } = of;
+      const packed = await store.lookup(key);
+      const isWhole = packed && (await unpackIndexObject(packed, digest)) !== undefined;
+      const isGiven =
+        isWhole === true &&
+        isTaken(await edge.postIndexObjects(encodeObjects([{ digest, packed }])));
+      if (!isGiven) await store.remove(storageKey.pushed(edge.url, digest));
+      return isGiven;
+    }
+    case "index": {
+      const root = await lookUpIndexRoot(store, of.pin, of.system);
+      return root !== undefined && isTaken(await edge.postIndexRoot(await pack(encodeRoot(root))));
     }
     default:
       return false;

@@ -43,6 +43,7 @@ export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8
     case "layers":
     case "pushed":
     case "index-objects":
+    case "index-slices":
       return FREE_TO_LEAD_NOWHERE;
     case "manifests":
       return ofManifest(bytes);
@@ -64,7 +65,6 @@ export function namedBy(key: StorageKey, { collection }: StoredKey, bytes: Uint8
     case "tracked":
     case "pulls":
     case "pinned":
-    case "index-slices":
       return parseStoredJson(bytes) === undefined ? UNREADABLE : FREE_TO_LEAD_NOWHERE;
     default:
       return collection satisfies never;

@@ -6,7 +6,7 @@ import type { StorePath } from "../../registry/naming/store-path.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import type { StorageKey, StoredKey } from "../storage/keys.ts";
 import { sha256Of } from "../storage/stored-hash.ts";
-import { unpackIndexObject } from "../storage/stored-index.ts";
+import { isWholeSlice, unpackIndexObject } from "../storage/stored-index.ts";
 import { hasChecksum } from "../storage/stored-json.ts";
 import { type Named, namedBy } from "./named-values.ts";
 
@@ -43,8 +43,11 @@ export async function readValue(
   const bytes = await store.lookup(key);
   if (bytes === undefined) return { kind: "gone" };
   if (of.collection === "manifests" && !isOf(of.digest, bytes)) return { kind: "damaged" };
-  if (of.collection === "index-objects") {
-    const isWhole = (await unpackIndexObject(bytes, of.digest)) !== undefined;
+  if (of.collection === "index-objects" || of.collection === "index-slices") {
+    const isWhole =
+      of.collection === "index-objects"
+        ? (await unpackIndexObject(bytes, of.digest)) !== undefined
+        : await isWholeSlice(bytes);
     return isWhole ? { kind: "whole", names: [], outputs: [], isSure: true } : { kind: "damaged" };
   }
   const reading = namedBy(key, of, bytes);

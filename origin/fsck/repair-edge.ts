@@ -39,7 +39,7 @@ export async function repairEdge(options: EdgeRepairOptions): Promise<Repaired> 
     };
     for (const { store, value, missing } of faults) {
       const untried = missing.filter(({ key }) => !tried.has(key));
-      for (const each of untried) want(each, `r2/${each.key}`);
+      for (const each of untried) want(each, `${each.store}/${each.key}`);
       if (untried.length > 0) continue;
       removals[store].push(value.key);
       want(value, `${store}/${value.key}`);

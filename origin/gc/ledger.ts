@@ -35,7 +35,7 @@ export function openLedger({ inventory, notes, tags, edgeUrl }: LedgerOptions): 
 
   function companionsOf(key: StorageKey): readonly StorageKey[] {
     const of = inventory.get(key)?.of;
-    if (of?.collection !== "layers") return [];
+    if (of?.collection !== "layers" && of?.collection !== "index-objects") return [];
     const pushed = edgeUrl === null ? [] : [storageKey.pushed(edgeUrl, of.digest)];
     return [...(notes.get(key) ?? []), ...pushed];
   }

@@ -60,6 +60,7 @@ export async function mark(options: MarkOptions): Promise<Marked> {
   const pulls = await readPulls(options);
   await addAlways(options, ledger, needs);
   addPinsInUse(options, ledger, pins);
+  await addIndexesInUse(options, ledger, needs, pins);
   for (const { key, of, storedAtMs } of inventory.values()) {
     if (isYoung(rules, storedAtMs)) ledger.add(await needs.value(key));
     // Of what goes in this run the making stays: a pull that runs has its layers made again.
@@ -191,6 +192,8 @@ interface HeldPin {
   readonly key: StorageKey;
   /** Of the files alone; undefined where it cannot be read. */
   readonly revision: Pin | undefined;
+  /** What the tag had before. */
+  readonly before: Pin | undefined;
   readonly isInUse: boolean;
 }
 
@@ -199,9 +202,10 @@ async function readPins({ store, inventory, rules }: MarkOptions): Promise<reado
   return Promise.all(
     heldIn(inventory, "pins").map(async (each) => {
       const bytes = await store.lookup(each.key);
-      const pin = bytes && parseStoredPin(bytes)?.pin;
-      const revision = pin && configuredPin(pin, "");
-      return { key: each.key, revision, isInUse: isInUse(rules, each) };
+      const stored = bytes && parseStoredPin(bytes);
+      const revision = stored && configuredPin(stored.pin, "");
+      const before = stored?.before && configuredPin(stored.before, "");
+      return { key: each.key, revision, before, isInUse: isInUse(rules, each) };
     }),
   );
 }
@@ -222,5 +226,23 @@ function addPinsInUse({ inventory }: MarkOptions, ledger: Ledger, pins: readonly
     if (of.collection === "asked" && revisions.has(configuredPin(of.pin, ""))) {
       ledger.addPin(of.pin);
     }
+  }
+}
+
+/**
+ * Of the pins that tags in use have, and had before: at these an edge answers while it is told of a move. What
+ * images of older ones need are their lookups.
+ */
+async function addIndexesInUse(
+  { inventory }: MarkOptions,
+  ledger: Ledger,
+  needs: Needs,
+  pins: readonly HeldPin[],
+): Promise<void> {
+  const used = pins.filter((each) => each.isInUse);
+  const revisions = new Set(used.flatMap(({ revision, before }) => [revision, before]));
+  for (const { key, of } of heldIn(inventory, "index")) {
+    if (of.collection !== "index" || !revisions.has(configuredPin(of.pin, ""))) continue;
+    ledger.add(await needs.value(key));
   }
 }

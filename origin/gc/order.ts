@@ -3,7 +3,7 @@
 import type { Collection } from "../storage/keys.ts";
 
 /** Behind these there is a second look at what has been stored meanwhile. */
-export const NAMES = ["pulls", "pushed", "lookups", "manifests", "records"] as const;
+export const NAMES = ["pulls", "pushed", "index", "lookups", "manifests", "records"] as const;
 export const NAMED = [
   "builds",
   "segments",
@@ -12,6 +12,8 @@ export const NAMED = [
   "asked",
   "pins",
   "tracked",
+  "index-objects",
+  "index-slices",
 ] as const;
 
 type Rest = Exclude<Collection, (typeof NAMES)[number] | (typeof NAMED)[number]>;
@@ -19,9 +21,6 @@ type Rest = Exclude<Collection, (typeof NAMES)[number] | (typeof NAMED)[number]>
 /** What goes by itself when it is of no use, or is one small file for each source. */
 export const NEVER_SWEPT = Object.keys({
   answered: true,
-  index: true,
-  "index-objects": true,
-  "index-slices": true,
   outbox: true,
   pinned: true,
   popularity: true,

@@ -1,4 +1,4 @@
-// An edge lets go what its origin has let go: lookups, records, and what it keeps of images that nobody has
+// An edge lets go what its origin has let go: lookups, records, package indexes, and what it keeps of images that nobody has
 // pulled for long, pointers, manifests and pins of tags; and then what nothing names any more.
 
 import type { EdgeStore, EdgeValue } from "../../registry/between/stored-values.ts";
@@ -44,34 +44,38 @@ export async function sweepEdge(options: SweepEdgeOptions): Promise<SweptFolders
   const kept = createEdgeAnswers();
   const named = new Set<string>();
   const letGo: Removal[] = [];
-  const unnamed: EdgeValue[] = [];
+  const unnamed: { readonly store: EdgeStore; readonly value: EdgeValue }[] = [];
   for await (const { store, values } of pagesOfEdge(edge, "documents", signal)) {
     await overEach(values, async (value) => {
       if (kept.take(store, value)) return;
-      if (mayGoUnnamed(store, value, rules)) unnamed.push(value);
+      if (mayGoUnnamed(store, value, rules)) unnamed.push({ store, value });
       else if (await isLetGo(options, store, value)) letGo.push({ store, value });
       else for (const { key } of value.names) named.add(key);
     });
   }
   const judged = kept.judge(rules, answers);
-  // Lookups, then records: so they are called.
+  // Roots of package indexes, lookups, then records: so they are called.
   letGo.sort((a, b) => (a.value.key < b.value.key ? -1 : 1));
   const removals = [...judged.unneeded, ...letGo];
-  await overEach(unnamed, async (value) => {
+  await overEach(unnamed, async ({ store, value }) => {
     const isNamed = named.has(value.key) || judged.named.has(value.key);
-    if (!isNamed && !(await isAtOrigin(options, value))) removals.push({ store: "r2", value });
+    if (!isNamed && !(await isAtOrigin(options, value))) removals.push({ store, value });
   });
   if (!isDryRun) await removeInOrder(options, removals);
   return countFolders(removals);
 }
 
-/** Blobs, marks of outputs, uploads that nobody finished; unless another may be about to name them. */
+/**
+ * Blobs, marks of outputs, uploads that nobody finished; unless another may be about to name them. Of objects
+ * of an index, which KV tells no time of, those go that the origin has no more: it has them before its edge.
+ */
 function mayGoUnnamed(
   store: EdgeStore,
   { key, storedAtMs, state }: EdgeValue,
   rules: Rules,
 ): boolean {
-  if (store === "kv" || storedAtMs === null || isYoung(rules, storedAtMs)) return false;
+  if (store === "kv") return key.startsWith("x/");
+  if (storedAtMs === null || isYoung(rules, storedAtMs)) return false;
   return state === "unfinished" || key.startsWith("blobs/") || key.startsWith("outputs/");
 }
 
@@ -81,7 +85,7 @@ async function isLetGo(
   store: EdgeStore,
   value: EdgeValue,
 ): Promise<boolean> {
-  const isOurs = value.collection === "lookups" || value.collection === "records";
+  const isOurs = ["lookups", "records", "index"].some((each) => each === value.collection);
   return store === "kv" && isOurs && value.state === "whole" && !(await isAtOrigin(options, value));
 }
 

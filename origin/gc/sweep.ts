@@ -64,14 +64,14 @@ async function namesFirst(
   return [[...indexes], victims.filter((held) => !indexes.has(held))];
 }
 
-/** What somebody has written meanwhile may name a layer that nobody needed when it was looked at. */
+/** What somebody has written meanwhile may name a layer or an object that nobody needed when it was looked at. */
 async function rescuedBy({
   store,
   inventory,
   signal,
 }: SweepOptions): Promise<ReadonlySet<StorageKey>> {
   const newer = new Map<StorageKey, Held>();
-  for (const collection of ["records", "manifests", "outbox"] as const) {
+  for (const collection of ["records", "manifests", "index", "outbox"] as const) {
     for await (const value of store.list(`${collection}/`)) {
       signal.throwIfAborted();
       const of = parseStorageKey(value.key);

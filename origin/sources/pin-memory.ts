@@ -65,9 +65,14 @@ const storedSchema = v.object({
   ]),
 });
 
-export function parseStoredPin(bytes: Uint8Array): { readonly pin: Pin } | undefined {
+/** With the one that the tag had before, as far as that is known. */
+export function parseStoredPin(
+  bytes: Uint8Array,
+): { readonly pin: Pin; readonly before: Pin | undefined } | undefined {
   const parsed = v.safeParse(storedSchema, parseStoredJson(bytes));
-  return parsed.success ? parsed.output : undefined;
+  if (!parsed.success) return undefined;
+  const { pin, moves = [] } = parsed.output;
+  return { pin, before: moves.find((move) => move.pin !== pin)?.pin };
 }
 
 /** Of all tags of all sources that this storage has served. */

@@ -13,7 +13,7 @@
 //   answered/<sha256 hex>                    JSON of the pins at which images of a source were answered
 //   index/<pin>/<system>                     JSON of the root of a package index: which objects it is made of
 //   index-objects/<sha256 hex>               gzip of one of them, by digest of what is in it (stored-index.ts)
-//   index-slices/<pin>/<system>/<n>          JSON of a part of a package index that is being made
+//   index-slices/<pin>/<system>/<n>          a part of a package index that is being made, and who makes it
 //   popularity/<sha256 hex>                  popularity data of a source or a URL, as their file has them
 //   tracked/<sha256 hex>                     JSON of the images of a source that were pulled lately
 //   pulls/<day>/<uuid>                       JSON of the images an origin answered that day, and when (pulled/)

@@ -7,19 +7,17 @@ import { gunzip, gzip } from "node:zlib";
 import { type Digest, digestHex } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { System } from "../../registry/naming/recipe.ts";
-import { MAX_OBJECT_BYTES, objectsOf } from "../../registry/package-index/bodies.ts";
-import {
-  type IndexRoot,
-  parseRoot,
-  rootJson,
-  type StoredObject,
-} from "../../registry/package-index/root.ts";
+import { MAX_OBJECT_BYTES } from "../../registry/package-index/bodies.ts";
+import { type IndexRoot, parseRoot, type StoredObject } from "../../registry/package-index/root.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { storageKey } from "./keys.ts";
-import { parseStoredJson, storedJson } from "./stored-json.ts";
+import { parseStoredJson } from "./stored-json.ts";
 
 const pack = promisify(gzip);
 const unpack = promisify(gunzip);
+const GZIP_FIRST_BYTE = 0x1f;
+/** What Nix says of some thousand attributes, unpacked, is far below. */
+const MAX_SLICE_BYTES = 256 * 1024 ** 2;
 
 /**
  * Also over one that is there: so it is young again, and no sweep takes it before its root is stored, and
@@ -60,22 +58,6 @@ export async function unpackIndexObject(
   }
 }
 
-/** Nothing is stored where objects are missing: these it gives. */
-export async function storeIndexRoot(
-  store: Pick<BlobStore, "store" | "sizeBytes">,
-  root: IndexRoot,
-): Promise<readonly Digest[]> {
-  const missing: Digest[] = [];
-  for (const { digest } of objectsOf(root)) {
-    const sizeBytes = await store.sizeBytes(storageKey.indexObject(digest));
-    if (sizeBytes === undefined) missing.push(digest);
-  }
-  if (missing.length === 0) {
-    await store.store(storageKey.index(root.pin, root.system), storedJson(rootJson(root)));
-  }
-  return missing;
-}
-
 export async function lookUpIndexRoot(
   store: Pick<BlobStore, "lookup">,
   pin: Pin,
@@ -83,4 +65,15 @@ export async function lookUpIndexRoot(
 ): Promise<IndexRoot | undefined> {
   const bytes = await store.lookup(storageKey.index(pin, system));
   return bytes && parseRoot(parseStoredJson(bytes));
+}
+
+/** A slice of an index that is being made, which is gzip, or who makes it. */
+export async function isWholeSlice(bytes: Uint8Array): Promise<boolean> {
+  if (bytes[0] !== GZIP_FIRST_BYTE) return parseStoredJson(bytes) !== undefined;
+  try {
+    await unpack(bytes, { maxOutputLength: MAX_SLICE_BYTES });
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,6 +1,6 @@
 // What an edge tells its origin of what it has stored, page by page, and what it is told to remove. Whoever
 // asks for KV before R2 never sees a value before what it names was there: each page comes after the one
-// before it, and in R2 what names others comes first.
+// before it, and in R2 what names others comes first, as in KV the roots of package indexes do.
 
 import * as v from "valibot";
 
@@ -19,7 +19,14 @@ export interface ValuesBody {
 /** What the origin has of the same: where, and under which name, in its storage. */
 export interface OriginPlace {
   /** Null of what only an edge has. */
-  readonly collection: "layers" | "manifests" | "records" | "lookups" | null;
+  readonly collection:
+    | "layers"
+    | "manifests"
+    | "records"
+    | "lookups"
+    | "index"
+    | "index-objects"
+    | null;
   readonly name: string;
 }
 
@@ -39,8 +46,8 @@ export interface EdgeValue extends OriginPlace {
   readonly names: readonly NamedValue[];
 }
 
-/** In R2. */
 export interface NamedValue extends OriginPlace {
+  readonly store: EdgeStore;
   readonly key: string;
   /** Null where nothing says. */
   readonly sizeBytes: number | null;
@@ -80,7 +87,9 @@ export const removalsBodySchema: v.GenericSchema<unknown, RemovalsBody> = v.obje
 });
 
 const placeEntries = {
-  collection: v.nullable(v.picklist(["layers", "manifests", "records", "lookups"])),
+  collection: v.nullable(
+    v.picklist(["layers", "manifests", "records", "lookups", "index", "index-objects"]),
+  ),
   name: v.string(),
 };
 
@@ -95,7 +104,13 @@ export const valuesPageSchema: v.GenericSchema<unknown, ValuesPage> = v.object({
       storedAtMs: v.optional(v.nullable(v.number()), null),
       state: v.picklist(["whole", "damaged", "unfinished", "unknown"]),
       names: v.array(
-        v.object({ ...placeEntries, key: v.string(), sizeBytes: v.nullable(v.number()) }),
+        v.object({
+          ...placeEntries,
+          // An edge of an earlier version names nothing but what is in R2.
+          store: v.optional(storeSchema, "r2"),
+          key: v.string(),
+          sizeBytes: v.nullable(v.number()),
+        }),
       ),
     }),
   ),

@@ -6,10 +6,11 @@ import type { EdgeClient, PushResult } from "../../../origin/backfill/edge-clien
 import type { PackageIndexEntry } from "../../../origin/backfill/entry.ts";
 import { openOutbox } from "../../../origin/backfill/outbox.ts";
 import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
+import { storeRoot } from "../../../origin/package-index/stored-root.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
-import { storeIndexObject, storeIndexRoot } from "../../../origin/storage/stored-index.ts";
+import { storeIndexObject } from "../../../origin/storage/stored-index.ts";
 import type { TagPins } from "../../../registry/between/tag-pins.ts";
 import type { Digest } from "../../../registry/naming/digest.ts";
 import { parseObjects, parsePatches } from "../../../registry/package-index/bodies.ts";
@@ -77,7 +78,7 @@ async function prepare(onEnd: Ending): Promise<Setting> {
     async give({ root, objects }, more = {}) {
       sent = [];
       for (const { bytes } of objects) await storeIndexObject(store, bytes);
-      expect(await storeIndexRoot(store, root)).toStrictEqual([]);
+      await storeRoot(store, { root, askedBy: "a test" });
       const { pin, system, madeAtMs } = root;
       const packageIndex = { system, madeAtMs };
       const entry = { packageIndex, pin, tag: tagOf("latest"), resolvedAtMs: NOW_MS };
@@ -211,7 +212,7 @@ describe("a package index given to an edge", () => {
     const { store } = setting;
     const earlier = await openOutbox({ store, push, log });
     for (const { bytes } of made.objects) await storeIndexObject(store, bytes);
-    await storeIndexRoot(store, made.root);
+    await storeRoot(store, { root: made.root, askedBy: "a test" });
     const packageIndex = { system: SYSTEM, madeAtMs: 1 } as const;
     const at = { pin: PINS[0], tag: tagOf("latest"), resolvedAtMs: NOW_MS };
     await earlier.addIndex({ packageIndex, ...at });

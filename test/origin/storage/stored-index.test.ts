@@ -1,19 +1,23 @@
 // A package index at rest: what was stored comes back, and nothing that was changed or is not whole does.
 
+import { gzipSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
+import { storeRoot } from "../../../origin/package-index/stored-root.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
 import {
+  isWholeSlice,
   lookUpIndexObject,
   lookUpIndexRoot,
   storeIndexObject,
-  storeIndexRoot,
 } from "../../../origin/storage/stored-index.ts";
+import { storedJson } from "../../../origin/storage/stored-json.ts";
 import { digestOf } from "../../../registry/naming/digest.ts";
 import { MAX_OBJECT_BYTES } from "../../../registry/package-index/bodies.ts";
-import type { IndexRoot } from "../../../registry/package-index/root.ts";
+import { makeIndex } from "../../../registry/package-index/make-index.ts";
 import { bytesOf } from "../../contract/blob-store.ts";
-import { defined, digestOfText, pinOf } from "../../registry/fixture.ts";
+import { defined, pinOf } from "../../registry/fixture.ts";
+import { madeUpSet } from "../../registry/package-index/made-up-set.ts";
 import { temporaryDirectory } from "../fixture.ts";
 
 const open = async () => openFilesystemStore(await temporaryDirectory(onTestFinished));
@@ -55,19 +59,22 @@ test("a few bytes that unpack to more than an object may hold count as absent", 
   await expect(storeIndexObject(store, larger)).rejects.toThrow("bytes");
 });
 
-test("a root is stored when all its objects are, and else says which are not", async () => {
+test("a root comes back as it was stored", async () => {
   const store = await open();
-  const [names, texts] = [await storeIndexObject(store, BYTES), digestOfText("texts")];
-  const system = "x86_64-linux";
-  const pin = pinOf("a".repeat(40));
-  const root: IndexRoot = {
-    ...{ pin, system, isComplete: true, madeAtMs: 1, count: 1, images: [], sets: [] },
-    ...{ names, shards: [{ from: "", ...names }], texts: { digest: texts, sizeBytes: 5 } },
-  };
-  expect(await storeIndexRoot(store, root)).toStrictEqual([texts]);
-  expect(await lookUpIndexRoot(store, pin, system)).toBeUndefined();
-  await storeIndexObject(store, bytesOf("texts"));
-  expect(await storeIndexRoot(store, root)).toStrictEqual([]);
-  expect(await lookUpIndexRoot(store, pin, system)).toStrictEqual(root);
-  expect(await lookUpIndexRoot(store, pin, "aarch64-linux")).toBeUndefined();
+  const { root } = await makeIndex({
+    ...{ pin: pinOf("a".repeat(40)), system: "x86_64-linux", isComplete: true, madeAtMs: 1 },
+    ...{ images: [], sets: [], entries: madeUpSet(200).entries },
+  });
+  await storeRoot(store, { root, askedBy: "a test" });
+  expect(await lookUpIndexRoot(store, root.pin, root.system)).toStrictEqual(root);
+  expect(await lookUpIndexRoot(store, root.pin, "aarch64-linux")).toBeUndefined();
+});
+
+test.for([
+  ["gzip", gzipSync("a slice"), true],
+  ["gzip without its end", gzipSync("a slice").subarray(0, -1), false],
+  ["JSON", storedJson({ id: "who makes it" }), true],
+  ["anything else", bytesOf("a slice"), false],
+] as const)("of slices %s is told from what is damaged", async ([, bytes, isWhole]) => {
+  expect(await isWholeSlice(bytes)).toBe(isWhole);
 });
