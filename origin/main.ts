@@ -172,6 +172,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     again,
     lost,
     assets: openAssets(),
+    indexing: { pins, store, platforms },
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }), feed },
     ...{ store, links, redirectStatus, outbox, recent, kept, pulls },

@@ -10,6 +10,7 @@ import { isShown, type PageRoute } from "../../registry/http/page-route.ts";
 import type { Edge } from "../request/edge.ts";
 import { assetFiles, serveAsset } from "./assets.ts";
 import { answerImage } from "./image-answer.ts";
+import { serveIndex, serveIndexObject } from "./index-data.ts";
 import { serveProgress } from "./progress.ts";
 
 export async function servePage(edge: Edge, request: Request, route: PageRoute): Promise<Response> {
@@ -36,7 +37,9 @@ export async function servePage(edge: Edge, request: Request, route: PageRoute):
     case "progress":
       return serveProgress(edge, request, route);
     case "index":
+      return serveIndex(edge, request);
     case "index-object":
+      return serveIndexObject(edge, request, route.digest);
     case "operator":
     case "operator-data":
       throw new RegistryError("NAME_UNKNOWN", "there is no such page");

@@ -23,6 +23,7 @@ import type { ProgressFeed } from "../progress/feed.ts";
 import type { ClientKey } from "../waiting/demand.ts";
 import type { Assets } from "./assets.ts";
 import { type AnsweringImages, answerImage } from "./image-answer.ts";
+import { type ServingIndex, serveIndex, serveIndexObject } from "./index-data.ts";
 
 export interface ServingPages {
   readonly assets: Assets;
@@ -30,6 +31,7 @@ export interface ServingPages {
   readonly platforms: Platforms;
   readonly answering: AnsweringImages;
   readonly feed: ProgressFeed;
+  readonly indexing: ServingIndex;
 }
 
 export async function servePage(
@@ -38,7 +40,7 @@ export async function servePage(
   route: PageRoute,
   client: ClientKey,
 ): Promise<Response> {
-  const { assets, feed, platforms } = options;
+  const { assets, feed, indexing, platforms } = options;
   switch (route.kind) {
     case "home": {
       const files = await assets.files();
@@ -61,7 +63,9 @@ export async function servePage(
     case "progress":
       return answerProgress(feed, request.method, route, client);
     case "index":
+      return serveIndex(indexing, request);
     case "index-object":
+      return serveIndexObject(indexing, request, route.digest);
     case "operator":
     case "operator-data":
       throw new RegistryError("NAME_UNKNOWN", "there is no such page");

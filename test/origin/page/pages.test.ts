@@ -1,8 +1,14 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { storeRoot } from "../../../origin/package-index/stored-root.ts";
+import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
+import { storeIndexObject } from "../../../origin/storage/stored-index.ts";
 import { buildPage } from "../../../page/build.ts";
+import { parsePin } from "../../../registry/naming/pin.ts";
 import { describePageAnswers } from "../../contract/page-answers.ts";
+import { indexOf } from "../../edge/ingest/index-bodies.ts";
+import { madeUpSet } from "../../registry/package-index/made-up-set.ts";
 import { endOfFile, temporaryDirectory } from "../fixture.ts";
 import { type House, plantSet, startHouse } from "../house.ts";
 
@@ -47,4 +53,21 @@ test("a site of WEB_DIR is in place of the page and its files, and of nothing el
     400,
     "text/html; charset=utf-8",
   ]);
+});
+
+test("an origin by itself tells of the index at the default tag, and gives its objects", async () => {
+  const empty = await house.request("/api/index");
+  expect(await empty.json()).toStrictEqual({ indexes: [] });
+  const { pin } = await house.pull("hello");
+  const parsed = parsePin(pin);
+  assert(parsed !== undefined);
+  const { root, objects } = await indexOf(parsed, madeUpSet(50).entries);
+  const store = await openFilesystemStore(join(house.statePath, "origin"));
+  for (const { bytes } of objects) await storeIndexObject(store, bytes);
+  await storeRoot(store, { root, askedBy: "a test" });
+  const told = await house.request("/api/index");
+  expect(await told.json()).toMatchObject({ indexes: [{ count: root.count }] });
+  const texts = await house.request(`/api/index/objects/${root.texts.digest}`);
+  const bytes = objects.find(({ digest }) => digest === root.texts.digest)?.bytes;
+  expect(Buffer.from(await texts.bytes()).equals(bytes ?? Buffer.alloc(0))).toBe(true);
 });
