@@ -2,7 +2,7 @@
 
 import { cancelBody, readLimited } from "../../registry/http/body.ts";
 import { bytesResponse, hasBody, planBlob } from "../../registry/http/content.ts";
-import { type ByteRange, requestedRange } from "../../registry/http/ranges.ts";
+import { requestedRange } from "../../registry/http/ranges.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import { fixedLength, verifiedStream } from "../origin-client/verified-stream.ts";
 import type { Edge } from "../request/edge.ts";
@@ -34,7 +34,8 @@ export async function fromCache(
 function locationCopy(edge: Edge, digest: Digest): CopyOf {
   return {
     tier: "cache",
-    part: async (range) => (await cachedBlob(edge, digest, range))?.body,
+    hasByte: async (offset) =>
+      isByte((await cachedBlob(edge, digest, { offset, length: 1 }))?.body),
     onWrong: () => removeCorruptBlob(edge, "cache", digest),
   };
 }
@@ -62,21 +63,22 @@ export async function fromWorkersCache(
     edge.log({ level: "error", event: "corrupt blob removed", tier: "workers cache", digest });
     edge.later("purge", () => cachedBlobs.fetch(key, { method: "DELETE" }));
   };
-  const part: CopyOf["part"] = async (range) => {
-    const headers = { Range: rangeHeader(range) };
+  const hasByte = async (offset: number) => {
+    const headers = { Range: rangeHeader({ offset, length: 1 }) };
     const given = await cachedBlobs.fetch(key, { headers });
-    if (given.status === 206) return given.body;
+    if (given.status === 206) return isByte(given.body);
+    // It gives no part where it has no copy any more.
     await cancelBody(given.body);
-    return undefined;
+    return true;
   };
   const copy = { sizeBytes, contentRange: null, body: answer.body };
-  return answerOf(edge, request, digest, copy, { tier, part, onWrong });
+  return answerOf(edge, request, digest, copy, { tier, hasByte, onWrong });
 }
 
 interface CopyOf {
   readonly tier: "cache" | "r2";
-  /** Undefined where the copy cannot be asked for it. */
-  readonly part: (range: ByteRange) => Promise<ReadableStream<Uint8Array> | null | undefined>;
+  /** Whether the copy gives the byte that is there. */
+  readonly hasByte: (offset: number) => Promise<boolean>;
   readonly onWrong: () => void;
 }
 
@@ -120,11 +122,14 @@ async function answerOf(
 function lookAtEnd(edge: Edge, digest: Digest, sizeBytes: number, copy: CopyOf): void {
   if (copy.tier !== "cache" || !edge.fills.claimLook(digest, edge.now())) return;
   edge.later("look at a copy", async () => {
-    const end = await copy.part({ offset: sizeBytes - 1, length: 1 });
-    if (end === undefined) return;
-    const bytes = await readLimited(end, 1).catch(() => undefined);
-    if (bytes?.length !== 1) copy.onWrong();
+    if (!(await copy.hasByte(sizeBytes - 1))) copy.onWrong();
   });
+}
+
+/** What fails is none: a copy that cannot be read is of no use. */
+async function isByte(body: ReadableStream<Uint8Array> | null | undefined): Promise<boolean> {
+  const bytes = await readLimited(body ?? null, 1).catch(() => undefined);
+  return bytes?.length === 1;
 }
 
 /** Of the body of a part only the size is wanted. */
