@@ -203,7 +203,10 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
         await refresh.settled();
         await refresh.quiet();
       },
-      onMade: ({ pin, system }) => indexes.replaced(pin, system),
+      onMade({ tag, pinned: { pin, resolvedAtMs }, system, madeAtMs }) {
+        indexes.replaced(pin, system);
+        void outbox?.addIndex({ packageIndex: { system, madeAtMs }, tag, pin, resolvedAtMs });
+      },
     });
     void wantTagged(indexing, pins, [LATEST, ...tracked.tags()], { log, signal });
   }

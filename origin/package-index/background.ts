@@ -6,7 +6,6 @@ import { setTimeout } from "node:timers/promises";
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { System } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
-import type { IndexRoot } from "../../registry/package-index/root.ts";
 import type { Log } from "../log/log.ts";
 import type { PinnedTag } from "../sources/pins.ts";
 import type { MakingStage } from "./evaluate-set.ts";
@@ -42,11 +41,18 @@ export interface BackgroundIndexes {
   settled(): Promise<void>;
 }
 
+export interface TaggedIndex {
+  readonly tag: Tag;
+  readonly pinned: PinnedTag;
+  readonly system: System;
+  readonly madeAtMs: number;
+}
+
 export interface BackgroundOptions extends Omit<MakingOptions, "onStage"> {
   readonly systems: readonly System[];
   readonly log: Pick<Log, "info" | "warn" | "error">;
-  /** It is stored. */
-  readonly onMade: (root: IndexRoot) => void;
+  /** It is stored, at the pin that the tag has. */
+  readonly onMade: (made: TaggedIndex) => void;
   readonly signal: AbortSignal;
   readonly firstRetryMs?: number;
 }
@@ -94,7 +100,13 @@ export function createBackgroundIndexes(options: BackgroundOptions): BackgroundI
     const key = `${pinned.pin} ${system}`;
     const known = jobs.get(key);
     if (known !== undefined) {
-      known.tags.add(tag);
+      const { state, tags } = known;
+      if (tags.has(tag)) return;
+      tags.add(tag);
+      known.state = { ...state, tags: [...tags] };
+      if (state.kind === "complete") {
+        onMade({ tag, pinned: known.pinned, system, madeAtMs: state.madeAtMs });
+      }
       return;
     }
     if (jobs.size >= MAX_JOBS) {
@@ -166,7 +178,8 @@ export function createBackgroundIndexes(options: BackgroundOptions): BackgroundI
       const { packages, evaluatedMs } = made;
       log.info({ ...facts, names: root.count, packages, unexplained, evaluatedMs }, "indexed");
     }
-    onMade(root);
+    const { pinned, system } = job;
+    for (const tag of job.tags) onMade({ tag, pinned, system, madeAtMs: root.madeAtMs });
   }
 
   function fail(job: Job, reason: string, facts: object): void {
