@@ -154,7 +154,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     const remake = (digest: Digest) => lost.remake(digest, ALWAYS);
     outbox = await openOutbox({
       store,
-      push: createPusher({ store, edge, packings: maker.packings, remake, log }),
+      push: createPusher({ store, edge, packings: maker.packings, remake, now, log }),
       log,
     });
   }

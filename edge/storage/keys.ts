@@ -31,6 +31,7 @@
 //   Workers Cache: what all locations share
 //   └── cached-blobs?digest=<digest>            blobs, as the entrypoint gives them that it stands before
 
+import { indexKey } from "../../registry/between/stored-values.ts";
 import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
 import { loneOutput, type Part, partName } from "../../registry/image/part.ts";
 import type { PackingId } from "../../registry/image/record.ts";
@@ -61,8 +62,8 @@ export const kvKey = {
     withinLimit(`l/${pin}/${system}/${name}`),
   record: async (part: Part, packing: PackingId) =>
     withinLimit(`r/${packing}/${await recordName(part)}`),
-  index: (pin: Pin, system: System) => `i/${pin}/${system}`,
-  indexObject: (digest: Digest) => `x/${digestHex(digest)}`,
+  index: indexKey.root,
+  indexObject: indexKey.object,
   manifest: (digest: Digest) => `m/${digestHex(digest)}`,
 };
 

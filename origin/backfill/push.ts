@@ -34,6 +34,7 @@ import { parseStoredJson } from "../storage/stored-json.ts";
 import { removeDamaged } from "./damaged-layer.ts";
 import type { EdgeClient, PushResult } from "./edge-client.ts";
 import type { ImageEntry, IndexEntry, OutboxEntry } from "./entry.ts";
+import { letGoIndexes } from "./let-go-indexes.ts";
 import { type PushOutcome, PushStopped, stop } from "./push-outcome.ts";
 import { pushPackageIndex } from "./push-package-index.ts";
 
@@ -51,6 +52,7 @@ export interface PusherOptions {
   readonly packings: TagPins["packings"];
   /** Makes a layer again that the storage has lost. */
   readonly remake: (digest: Digest) => Promise<Remade>;
+  readonly now: () => number;
   readonly log: Log;
 }
 
@@ -76,7 +78,7 @@ interface TakenRecord {
   readonly atMs: number;
 }
 
-export function createPusher({ store, edge, packings, remake, log }: PusherOptions): Pusher {
+export function createPusher({ store, edge, packings, remake, now, log }: PusherOptions): Pusher {
   let taken = recentValues<TakenRecord>(MAX_TAKEN);
 
   return async (entry, onSent = () => {}) => {
@@ -95,6 +97,8 @@ export function createPusher({ store, edge, packings, remake, log }: PusherOptio
     }
     const objects = await pushPackageIndex({ store, edge, log }, entry);
     await succeed(edge.postPointers({ tag: tagAt(entry), image: null }));
+    const letGo = await letGoIndexes({ store, edge, now });
+    if (letGo.roots > 0) log.info(letGo, "let go of package indexes that no tag leads to");
     return objects;
   }
 

@@ -3,6 +3,7 @@
 
 import type { PulledImage } from "../../registry/between/pulled-images.ts";
 import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
+import { keptRoots } from "../backfill/kept-indexes.ts";
 import { type CountKind, NO_POPULARITY, parsePopularity } from "../layers/popularity.ts";
 import { knownOf, type PinnedImage, pinnedImages, rememberKnown } from "../pulled/pinned-images.ts";
 import { type NotedPull, parsePullNotes } from "../pulled/pull-notes.ts";
@@ -229,10 +230,7 @@ function addPinsInUse({ inventory }: MarkOptions, ledger: Ledger, pins: readonly
   }
 }
 
-/**
- * Of the pins that tags in use have, and had before: at these an edge answers while it is told of a move. What
- * images of older ones need are their lookups.
- */
+/** What images of older pins need are their lookups. */
 async function addIndexesInUse(
   { inventory }: MarkOptions,
   ledger: Ledger,
@@ -240,9 +238,10 @@ async function addIndexesInUse(
   pins: readonly HeldPin[],
 ): Promise<void> {
   const used = pins.filter((each) => each.isInUse);
-  const revisions = new Set(used.flatMap(({ revision, before }) => [revision, before]));
-  for (const { key, of } of heldIn(inventory, "index")) {
-    if (of.collection !== "index" || !revisions.has(configuredPin(of.pin, ""))) continue;
-    ledger.add(await needs.value(key));
-  }
+  const revisions = used.flatMap(({ revision, before }) => [revision, before]);
+  const roots = heldIn(inventory, "index").flatMap(({ key, of, storedAtMs }) =>
+    of.collection === "index" ? { key, storedAtMs, ...of } : [],
+  );
+  const known = new Set(revisions.filter((each) => each !== undefined));
+  for (const { key } of keptRoots(roots, known)) ledger.add(await needs.value(key));
 }

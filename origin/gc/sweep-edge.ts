@@ -71,10 +71,10 @@ export async function sweepEdge(options: SweepEdgeOptions): Promise<SweptFolders
  */
 function mayGoUnnamed(
   store: EdgeStore,
-  { key, storedAtMs, state }: EdgeValue,
+  { key, storedAtMs, state, collection }: EdgeValue,
   rules: Rules,
 ): boolean {
-  if (store === "kv") return key.startsWith("x/");
+  if (store === "kv") return collection === "index-objects";
   if (storedAtMs === null || isYoung(rules, storedAtMs)) return false;
   return state === "unfinished" || key.startsWith("blobs/") || key.startsWith("outputs/");
 }

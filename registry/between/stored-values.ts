@@ -3,6 +3,9 @@
 // before it, and in R2 what names others comes first, as in KV the roots of package indexes do.
 
 import * as v from "valibot";
+import { type Digest, digestHex } from "../naming/digest.ts";
+import type { Pin } from "../naming/pin.ts";
+import type { System } from "../naming/recipe.ts";
 
 /** The two places that an edge stores in. */
 export const EDGE_STORES = ["r2", "kv"] as const;
@@ -65,6 +68,12 @@ export interface RemovalsBody {
   /** What R2 has stored since then stays: it was not what was looked at. Null: all of them go. */
   readonly storedBeforeMs: number | null;
 }
+
+/** In KV: what an origin removes of package indexes without asking before what there is. */
+export const indexKey = {
+  root: (pin: Pin, system: System) => `i/${pin}/${system}`,
+  object: (digest: Digest) => `x/${digestHex(digest)}`,
+};
 
 /** KV removes one key with each call, and a Worker may make a thousand calls. */
 export const MAX_REMOVALS_PER_BODY = 500;

@@ -3,7 +3,9 @@
 
 import { afterAll, assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { EdgeClient } from "../../../origin/backfill/edge-client.ts";
-import { createPusher, type Pusher } from "../../../origin/backfill/push.ts";
+import type { PackageIndexEntry } from "../../../origin/backfill/entry.ts";
+import { createPusher } from "../../../origin/backfill/push.ts";
+import { pushPackageIndex } from "../../../origin/backfill/push-package-index.ts";
 import { checkStorage } from "../../../origin/fsck/check.ts";
 import { lookAtEdge } from "../../../origin/fsck/look.ts";
 import { repairStorage } from "../../../origin/fsck/repair.ts";
@@ -53,27 +55,37 @@ afterAll(() => world.close());
 
 interface Setting {
   readonly store: BlobStore;
-  readonly push: Pusher;
-  /** At an origin and its edge. */
+  readonly clock: { aheadMs: number };
+  /** At an origin and its edge, which then let go of others. */
   keep(made: MadeIndex): Promise<void>;
+  /** The same, but nothing follows on it. */
+  place(made: MadeIndex): Promise<void>;
 }
 
-async function prepare(onEnd: Ending): Promise<Setting> {
+async function prepare(onEnd: Ending, edgeOf = edge): Promise<Setting> {
   await emptyStores(world);
   const store = await openFilesystemStore(await temporaryDirectory(onEnd));
   const { log } = readableLog();
   const remake = async () => ({ kind: "gone" }) as const;
-  const push = createPusher({ store, edge, packings: PACKINGS, remake, log });
+  const clock = { aheadMs: 0 };
+  const now = () => Date.now() + clock.aheadMs;
+  const push = createPusher({ store, edge: edgeOf, packings: PACKINGS, remake, now, log });
   return {
-    ...{ store, push },
-    async keep({ root, objects }) {
-      for (const { bytes } of objects) await storeIndexObject(store, bytes);
-      await storeRoot(store, { root, askedBy: "a test" });
-      const packageIndex = { system: root.system, madeAtMs: root.madeAtMs };
-      const at = { pin: root.pin, tag: tagOf("latest"), resolvedAtMs: NOW_MS };
-      expect(await push({ packageIndex, ...at })).toMatchObject({ kind: "pushed" });
+    ...{ store, clock },
+    async keep(made) {
+      expect(await push(await stored(store, made))).toMatchObject({ kind: "pushed" });
+    },
+    async place(made) {
+      await pushPackageIndex({ store, edge, log }, await stored(store, made));
     },
   };
+}
+
+async function stored(store: BlobStore, { root, objects }: MadeIndex): Promise<PackageIndexEntry> {
+  for (const { bytes } of objects) await storeIndexObject(store, bytes);
+  await storeRoot(store, { root, askedBy: "a test" });
+  const packageIndex = { system: root.system, madeAtMs: root.madeAtMs };
+  return { packageIndex, pin: root.pin, tag: tagOf("latest"), resolvedAtMs: NOW_MS };
 }
 
 /** As the tag is resolved to one pin after the other. */
@@ -152,10 +164,71 @@ async function damage(store: BlobStore, key: StorageKey): Promise<void> {
 const shardOf = ({ root }: MadeIndex, place = 0): Digest =>
   defined(root.shards[place], "it").digest;
 
+describe("what follows on an index that the edge was given", () => {
+  test("the indexes go that no tag has or had before, at both sides", async () => {
+    const { store, keep, clock } = await prepare(onTestFinished);
+    clock.aheadMs = 2 * DAY_MS;
+    for (const [place, made] of indexes.entries()) {
+      await move(store, PINS.slice(0, place + 1));
+      await keep(made);
+      await expectKept(store, ...indexes.slice(Math.max(0, place - 1), place + 1));
+    }
+    expect(await checkOrigin(store)).toStrictEqual([]);
+    expect((await checkAtEdge()).findings).toStrictEqual([]);
+  });
+
+  test("young objects stay, which the next index may name", async () => {
+    const { store, keep } = await prepare(onTestFinished);
+    for (const [place, made] of indexes.entries()) {
+      await move(store, PINS.slice(0, place + 1));
+      await keep(made);
+    }
+    const kept = indexes.slice(2);
+    expect(await edgeKeys("i/")).toStrictEqual(rootsOf(...kept).map((name) => `i/${name}`));
+    expect(await keysOf(store, "index-objects")).toHaveLength(hexesOf(...indexes).length);
+    expect(await edgeKeys("x/")).toHaveLength(hexesOf(...indexes).length);
+  });
+
+  test("an edge that does not let go is told again, and both sides are whole until then", async () => {
+    let isRefusing = true;
+    const refusing: EdgeClient = {
+      ...edge,
+      postRemovals: async (body) =>
+        isRefusing
+          ? { kind: "unreachable", message: "as the test says" }
+          : await edge.postRemovals(body),
+    };
+    const { store, keep, clock } = await prepare(onTestFinished, refusing);
+    clock.aheadMs = 2 * DAY_MS;
+    const [first, second, third] = indexes;
+    assert(first !== undefined && second !== undefined && third !== undefined);
+    for (const made of [first, second]) {
+      await move(store, PINS.slice(0, indexes.indexOf(made) + 1));
+      await keep(made);
+    }
+    await move(store, PINS.slice(0, 3));
+    await expect(keep(third)).rejects.toThrow();
+    expect(await edgeKeys("i/")).toHaveLength(3);
+    expect(await checkOrigin(store)).toStrictEqual([]);
+    isRefusing = false;
+    await keep(third);
+    await expectKept(store, second, third);
+  });
+
+  test("the last of a tag that is a commit stays, though nothing is noted of it", async () => {
+    const { store, keep, clock } = await prepare(onTestFinished);
+    clock.aheadMs = 2 * DAY_MS;
+    const [first] = indexes;
+    assert(first !== undefined);
+    await keep(first);
+    await expectKept(store, first);
+  });
+});
+
 describe("a collection", () => {
   test("keeps the indexes of the pins that a tag has and had before, at both sides", async () => {
-    const { store, keep } = await prepare(onTestFinished);
-    for (const made of indexes) await keep(made);
+    const { store, place } = await prepare(onTestFinished);
+    for (const made of indexes) await place(made);
     await move(store, PINS);
     await collectIn(store);
     const [, , third, fourth] = indexes;
@@ -166,8 +239,8 @@ describe("a collection", () => {
   });
 
   test("keeps those of each tag, however often another moves", async () => {
-    const { store, keep } = await prepare(onTestFinished);
-    for (const made of indexes) await keep(made);
+    const { store, place } = await prepare(onTestFinished);
+    for (const made of indexes) await place(made);
     const [first = "", second = "", third = "", fourth = ""] = PINS as string[];
     await move(store, [first, second] as Pin[], "a slow source");
     await move(store, [second, third, fourth] as Pin[], "a fast source");
@@ -175,27 +248,28 @@ describe("a collection", () => {
     await expectKept(store, ...indexes);
   });
 
-  test("takes nothing that is young, and all where no tag is in use", async () => {
-    const { store, keep } = await prepare(onTestFinished);
+  test("takes nothing that is young, and all but the last where no tag is in use", async () => {
+    const { store, place } = await prepare(onTestFinished);
     const [first, second] = indexes;
     assert(first !== undefined && second !== undefined);
-    await keep(first);
+    await place(first);
+    await place(second);
     await storeIndexObject(store, new TextEncoder().encode("of an index that is being made"));
     const slice = storageKey.indexSlice(first.root.pin, SYSTEM, 0);
     await store.store(slice, storedJson({}));
     await collectIn(store, 0);
-    expect(await keysOf(store, "index-objects")).toHaveLength(first.objects.length + 1);
+    expect(await keysOf(store, "index-objects")).toHaveLength(hexesOf(first, second).length + 1);
     expect(await store.sizeBytes(slice)).toBeDefined();
     await collectIn(store);
-    await expectKept(store);
+    await expectKept(store, second);
     expect(await store.sizeBytes(slice)).toBeUndefined();
   });
 
   test("keeps what an index needs that is stored meanwhile", async () => {
-    const { store, keep } = await prepare(onTestFinished);
+    const { store, place } = await prepare(onTestFinished);
     const [first] = indexes;
     assert(first !== undefined);
-    await keep(first);
+    await place(first);
     await store.remove(storageKey.index(first.root.pin, SYSTEM));
     let removals = 0;
     const storing: BlobStore = {
@@ -214,10 +288,10 @@ describe("a collection", () => {
   });
 
   test("keeps what an index names that still waits for its edge", async () => {
-    const { store, keep } = await prepare(onTestFinished);
+    const { store, place } = await prepare(onTestFinished);
     const [first] = indexes;
     assert(first !== undefined);
-    await keep(first);
+    await place(first);
     const packageIndex = { system: first.root.system, madeAtMs: first.root.madeAtMs };
     const at = { pin: first.root.pin, tag: tagOf("latest"), resolvedAtMs: NOW_MS };
     const waiting = storageKey.outboxIndex(tagOf("latest"), SYSTEM);
@@ -229,11 +303,11 @@ describe("a collection", () => {
 
 describe("a check of an origin's package index", () => {
   test("finds a damaged object and a damaged root, and takes away what lacks something", async () => {
-    const { store, keep } = await prepare(onTestFinished);
+    const { store, place } = await prepare(onTestFinished);
     const [first, second] = indexes;
     assert(first !== undefined && second !== undefined);
-    await keep(first);
-    await keep(second);
+    await place(first);
+    await place(second);
     const own = second.objects.find(({ digest }) => !hexesOf(first).includes(digestHex(digest)));
     const key = storageKey.indexObject(defined(own, "an object of its own").digest);
     await damage(store, key);
@@ -250,10 +324,10 @@ describe("a check of an origin's package index", () => {
   });
 
   test("finds what a root names and is not there", async () => {
-    const { store, keep } = await prepare(onTestFinished);
+    const { store, place } = await prepare(onTestFinished);
     const [first] = indexes;
     assert(first !== undefined);
-    await keep(first);
+    await place(first);
     const key = storageKey.indexObject(shardOf(first));
     await store.remove(key);
     const root = storageKey.index(first.root.pin, SYSTEM);
@@ -267,10 +341,10 @@ describe("a check of an origin's package index", () => {
 
 describe("a check of an edge's package index", () => {
   test("finds what is damaged or missing, and gives it again", async () => {
-    const { store, keep } = await prepare(onTestFinished);
+    const { store, place } = await prepare(onTestFinished);
     const [first] = indexes;
     assert(first !== undefined);
-    await keep(first);
+    await place(first);
     const [kv] = await storesOf(world);
     const [lost, bad] = [0, 1].map((place) => `x/${digestHex(shardOf(first, place))}`);
     assert(lost !== undefined && bad !== undefined);
@@ -291,10 +365,10 @@ describe("a check of an edge's package index", () => {
   });
 
   test("takes away a root of which the origin has not all any more", async () => {
-    const { store, keep } = await prepare(onTestFinished);
+    const { store, place } = await prepare(onTestFinished);
     const [first] = indexes;
     assert(first !== undefined);
-    await keep(first);
+    await place(first);
     const [kv] = await storesOf(world);
     const lost = shardOf(first);
     await kv.delete(`x/${digestHex(lost)}`);
