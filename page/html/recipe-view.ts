@@ -41,8 +41,8 @@ export function problem(chosen: Chosen): Html {
 export function lines(image: LineOf): Html {
   return html`${pinnedLines(image).map(
     ({ id, label, text }) => html`<div class="line" id="line-${id}">
-<h3 id="label-${id}">${label}</h3>
-<pre tabindex="0" aria-labelledby="label-${id}"><code>${text}</code></pre>
+<h3>${label}</h3>
+<pre><code>${text}</code></pre>
 <button type="button" class="copy scripted" data-copy="line-${id}" aria-label="Copy the line for ${label}">Copy</button>
 </div>
 `,

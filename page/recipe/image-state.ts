@@ -27,7 +27,10 @@ const FORMS = ["oci-gzip", "docker-gzip", "oci-zstd"];
 
 /** Undefined for what is no such answer. */
 export function readImageState(json: unknown): ImageState | undefined {
-  const { image, architecture } = fields(json);
+  const { image, architecture, errors } = fields(json);
+  const [error] = list(errors).map(fields);
+  // What a registry says for whatever it does not answer.
+  if (error !== undefined) return { kind: "failed", message: String(error.message) };
   const { state, facts, message } = fields(image);
   switch (state) {
     case "unknown":

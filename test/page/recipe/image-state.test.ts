@@ -29,13 +29,18 @@ describe("readImageState", () => {
       kind: "failed",
       message: "no",
     });
+    expect(readImageState({ errors: [{ code: "UNAUTHORIZED", message: "log in" }] })).toStrictEqual(
+      {
+        kind: "failed",
+        message: "log in",
+      },
+    );
     for (const json of [
       null,
       3,
       [],
       {},
       { image: "known" },
-      { errors: [{ code: "NAME_UNKNOWN" }] },
       answer({}),
       answer({ variants: [{ variant: "oci-gzip", digest: "x" }], layers: [layer(A, 1)] }),
       answer({ variants: [{ variant: "oci-gzip", digest: GZIP }], layers: [{ digest: A }] }),
