@@ -86,5 +86,8 @@ async function stateAt(
 function notKnown({ failed }: AnsweringImages, recipe: Recipe, tag: Tag): ImageState {
   const told = failed.lookup(recipe, tag);
   if (told !== undefined) return imageFailed(told.error, told.atMs);
-  return { state: "unknown", message: "nobody has pulled it, or not at the revision of now" };
+  return {
+    state: "unknown",
+    message: "Nobody has pulled it yet, or not at the revision that its tag has now",
+  };
 }

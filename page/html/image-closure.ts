@@ -4,7 +4,8 @@ import type { ClosureInLayer, ImageFacts, PartFacts } from "../../registry/image
 import { storePathName } from "../../registry/naming/store-path.ts";
 import { type Html, html } from "./escape.ts";
 import { partName } from "./image-layers.ts";
-import { countOf, sizeOf, told } from "./told.ts";
+import { plural } from "./quantities.ts";
+import { sizeOf, told } from "./told.ts";
 
 export function closureSection(facts: ImageFacts): Html {
   return html`<section aria-labelledby="closure"><h2 id="closure">What needs what</h2>
@@ -15,7 +16,7 @@ export function closureSection(facts: ImageFacts): Html {
 
 function partItem(part: PartFacts, facts: ImageFacts): Html {
   const pathCount = part.closure.reduce((sum, { storePaths }) => sum + storePaths.length, 0);
-  return html`<li><details><summary>${partName(part)}: ${countOf(pathCount, "store path")} in ${countOf(part.closure.length, "layer")}, ${sizeOf(part.sizeBytes)}</summary>
+  return html`<li><details><summary>${partName(part)}: ${plural(pathCount, "store path")} in ${plural(part.closure.length, "layer")}, ${sizeOf(part.sizeBytes)}</summary>
 <ul>${part.closure.map((each) => layerItem(each, part, facts))}</ul>
 </details></li>
 `;
@@ -31,7 +32,7 @@ function layerItem(
   const others = layer.neededBy.length - 1;
   const shared =
     others > 0
-      ? `, which ${countOf(others, "other part")} ${others === 1 ? "needs" : "need"} too`
+      ? `, which ${plural(others, "other part")} ${others === 1 ? "needs" : "need"} too`
       : "";
   const about = html`<a href="#layer-${place + 1}">layer ${place + 1}</a> of ${sizeOf(layer.sizeBytes)}${shared}`;
   const paths = storePaths.flatMap((each) => layer.storePaths[each] ?? []);
@@ -40,5 +41,5 @@ function layerItem(
     const isOwn = part.outputs.includes(path);
     return html`<li title="${path}">${told(storePathName(path))}${isOwn && " (its own)"}</li>`;
   });
-  return html`<li><details><summary>${about}: ${countOf(paths.length, "store path")}</summary><ul>${items}</ul></details></li>`;
+  return html`<li><details><summary>${about}: ${plural(paths.length, "store path")}</summary><ul>${items}</ul></details></li>`;
 }

@@ -41,7 +41,7 @@ ${wideTable(
   "Config",
   html`<caption>What a runtime is told</caption>
 <thead><tr><th scope="col">Field</th><th scope="col">Value</th></tr></thead>
-<tbody>${rows.map(([field, values]) => html`<tr><th scope="row">${field}</th><td>${values.map((value) => html`<code>${told(value)}</code>`)}</td></tr>`)}</tbody>`,
+<tbody>${rows.map(([field, values]) => html`<tr><th scope="row">${field}</th><td class="several">${values.map((value) => html`<code>${told(value)}</code>`)}</td></tr>`)}</tbody>`,
 )}
 </section>`;
 }

@@ -3,7 +3,8 @@
 import type { ImageFacts, LayerFacts, PartFacts } from "../../registry/image/image-facts.ts";
 import { storePathName } from "../../registry/naming/store-path.ts";
 import { type Content, type Html, html } from "./escape.ts";
-import { countOf, sizeOf, told, wideTable } from "./told.ts";
+import { plural } from "./quantities.ts";
+import { sizeOf, told, wideTable } from "./told.ts";
 
 export function layersSection({ layers, parts }: ImageFacts): Html {
   const largest = Math.max(1, ...layers.map(({ sizeBytes }) => sizeBytes));
@@ -32,10 +33,12 @@ function layerRow(
 `;
 }
 
+const BAR_WIDTH = 100;
+
 /** Of the largest; a decoration, since the size stands beside it. */
 function bar(part: number): Html {
-  const percent = (100 * Math.min(1, Math.max(0, part))).toFixed(2);
-  return html`<svg class="bar" aria-hidden="true" focusable="false"><rect width="${percent}%" height="100%"/></svg>`;
+  const width = (BAR_WIDTH * Math.min(1, Math.max(0, part))).toFixed(2);
+  return html`<svg class="bar" viewBox="0 0 ${BAR_WIDTH} 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="${BAR_WIDTH}" height="4"/><rect class="part" width="${width}" height="4"/></svg>`;
 }
 
 function holds(layer: LayerFacts, parts: readonly PartFacts[]): Html {
@@ -44,7 +47,7 @@ function holds(layer: LayerFacts, parts: readonly PartFacts[]): Html {
   return html`<details><summary>${inShort(layer, shown)}</summary>
 ${storePaths.length > 0 && html`<ul class="paths">${storePaths.map((path) => html`<li><code>${told(path)}</code></li>`)}</ul>`}
 ${links.length > 0 && html`<ul class="paths">${links.map(({ path, target }) => html`<li><code>${told(path)}</code> → <code>${told(target)}</code></li>`)}</ul>`}
-<dl class="digests"><div><dt>Digest</dt><dd><code class="digest">${digest}</code></dd></div>
+<dl><div><dt>Digest</dt><dd><code class="digest">${digest}</code></dd></div>
 <div><dt>Unpacked</dt><dd><code class="digest">${diffId}</code></dd></div></dl>
 </details>`;
 }
@@ -57,7 +60,7 @@ function inShort({ storePaths, links }: LayerFacts, view: PartFacts | undefined)
   return listed([
     ...named.map(told),
     ...(more > 0 ? [`${more} more`] : []),
-    ...(links.length > 0 ? [countOf(links.length, "link")] : []),
+    ...(links.length > 0 ? [plural(links.length, "link")] : []),
     ...(view !== undefined && links.length === 0 ? [viewWords(view)] : []),
   ]);
 }

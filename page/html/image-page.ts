@@ -17,8 +17,10 @@ import { closureSection } from "./image-closure.ts";
 import { configSection, historySection, packagesSection } from "./image-contents.ts";
 import { failureSection } from "./image-failure.ts";
 import { layersSection } from "./image-layers.ts";
+import { plural, sizeText } from "./quantities.ts";
+import { lines } from "./recipe-view.ts";
 import { pageResponse } from "./response.ts";
-import { countOf, describeSize, sizeOf, timeOf, told, wideTable } from "./told.ts";
+import { sizeOf, timeOf, told, wideTable } from "./told.ts";
 
 export interface ImagePageOptions {
   readonly files: AssetFiles;
@@ -55,8 +57,8 @@ ${historySection(answer)}
 function describe({ repository, tag, image }: ImageAnswer): string {
   if (image.state !== "known") return `The container image ${repository}:${tag}`;
   const { packages, layers, variants } = image.facts;
-  const size = describeSize(variants[0]?.sizeBytes ?? 0);
-  const counts = `${countOf(packages.length, "package")} in ${countOf(layers.length, "layer")}`;
+  const size = sizeText(variants[0]?.sizeBytes ?? 0);
+  const counts = `${plural(packages.length, "package")} in ${plural(layers.length, "layer")}`;
   return `The container image ${repository}:${tag}: ${counts}, ${size} compressed`;
 }
 
@@ -87,10 +89,10 @@ function stateOf(answer: ImageAnswer, host: string): Content {
       return known(answer, image.facts, host);
     case "unknown":
       return html`<section aria-labelledby="unknown"><h2 id="unknown">Not made yet</h2>
-<p class="reason">${told(image.message)}</p>
-<p>It is made when it is pulled. <a href="${progressPath(answer)}">Follow its progress</a> while it is.</p>
-${line(`docker pull ${host}/${answer.repository}:${answer.tag}`)}
-</section>`;
+<p>${told(image.message)}. It is made when it is pulled.</p>
+${progress(answer)}
+</section>
+${pullSection(answer, host, null)}`;
     case "failed":
       return failed(answer, image, host);
     default:
@@ -98,22 +100,24 @@ ${line(`docker pull ${host}/${answer.repository}:${answer.tag}`)}
   }
 }
 
-function progressPath({ repository, tag }: ImageAnswer): string {
-  return pagePath.progress(repository, tag);
+function failed(answer: ImageAnswer, image: ImageFailed, host: string): Content {
+  if (!image.mayPass) return failureSection(image);
+  return html`${failureSection(image)}
+<section aria-labelledby="again"><h2 id="again">Another try may go better</h2>
+${progress(answer)}
+</section>
+${pullSection(answer, host, null)}`;
 }
 
-function failed(answer: ImageAnswer, image: ImageFailed, host: string): Content {
-  return html`${failureSection(image)}
-${
-  image.mayPass &&
-  html`<p>Another try may go better. <a href="${progressPath(answer)}">Follow its progress</a> while it is made.</p>
-${line(`docker pull ${host}/${answer.repository}:${answer.tag}`)}`
-}`;
+/** Where a script shows how far it is; without one, where a program would read it. */
+function progress({ repository, tag }: ImageAnswer): Html {
+  const path = pagePath.progress(repository, tag);
+  return html`<div id="progress" data-progress="${path}" role="status"><p class="plain"><a href="${path}">Its progress</a>, as a stream of events, while it is made.</p></div>`;
 }
 
 function known(answer: ImageAnswer, facts: ImageFacts, host: string): Content {
   return html`${summary(answer, facts)}
-${pinnedLines(answer, facts, host)}
+${pullSection(answer, host, facts)}
 ${layersSection(facts)}
 ${packagesSection(facts)}
 ${closureSection(facts)}
@@ -124,8 +128,8 @@ function summary({ tag }: ImageAnswer, facts: ImageFacts): Html {
   const { recipe, pin, resolvedAtMs, isNewest, variants, layers, packages } = facts;
   const sizeBytes = variants[0]?.sizeBytes ?? 0;
   return html`<section aria-labelledby="summary"><h2 id="summary">At a glance</h2>
-<dl class="facts">
-<div><dt>Compressed size</dt><dd>${sizeOf(sizeBytes)} in ${countOf(layers.length, "layer")}</dd></div>
+<dl>
+<div><dt>Compressed size</dt><dd>${sizeOf(sizeBytes)} in ${plural(layers.length, "layer")}</dd></div>
 <div><dt>Packages</dt><dd>${packages.length}</dd></div>
 <div><dt>Recipe</dt><dd><code>${told(recipe)}</code></dd></div>
 <div><dt>Revision</dt><dd><code>${told(pin)}</code></dd></div>
@@ -141,41 +145,38 @@ const FORM_WORDS = {
   "docker-gzip": "Docker schema 2, layers in gzip",
 } as const;
 
-function pinnedLines(
+/** What every client reads comes first. */
+const WIDEST = ["oci-gzip", "docker-gzip", "oci-zstd"] as const;
+
+/** The lines that use it, by its digest where that is known. */
+function pullSection(
   { repository, tag }: ImageAnswer,
-  { variants }: ImageFacts,
   host: string,
+  facts: ImageFacts | null,
 ): Html {
-  const pinned = variants
-    .slice(0, 1)
-    .map(({ digest }) => `${host}/${repository}@${digest}`)
-    .flatMap((image) => [
-      `docker pull ${image}`,
-      `podman run -it ${image}`,
-      `FROM ${image}`,
-      `COPY --from=${image} / /`,
-    ]);
+  const known = WIDEST.flatMap(
+    (variant) => facts?.variants.filter((each) => each.variant === variant) ?? [],
+  );
+  const [widest] = known;
+  const digest = widest?.digest ?? null;
   return html`<section aria-labelledby="pull"><h2 id="pull">Pull it</h2>
-<p>As its tag is answered, in the form that suits the client:</p>
-${line(`docker pull ${host}/${repository}:${tag}`)}
-<p>Exactly this image, whatever becomes of the tag:</p>
-${pinned.map(line)}
-${wideTable(
-  "Digests",
-  html`<caption>Its digest in each form that is known</caption>
-<thead><tr><th scope="col">Form</th><th scope="col">Size</th><th scope="col">Digest</th></tr></thead>
-<tbody>${variants.map(variantRow)}</tbody>`,
-)}
+${widest?.variant === "oci-zstd" && html`<p>So far nobody has pulled it in another form than zstd, which not every client reads. By its tag each client gets what it reads: <code>docker pull ${host}/${repository}:${tag}</code>.</p>`}
+<div id="lines" class="lines">${lines({ host, repository, tag, digest })}</div>
+${known.length > 0 && digestTable(known, `${host}/${repository}`)}
+<p id="copied" class="aside" role="status"></p>
 </section>`;
 }
 
-function variantRow({ variant, digest, sizeBytes }: VariantFacts): Html {
-  return html`<tr><th scope="row">${FORM_WORDS[variant]}</th><td class="number">${sizeOf(sizeBytes)}</td>
-<td><code class="digest" data-copy>${digest}</code></td></tr>
-`;
-}
-
-/** A line to copy: with a button where there is a script. */
-function line(text: string): Html {
-  return html`<pre class="line" data-copy><code>${text}</code></pre>`;
+function digestTable(variants: readonly VariantFacts[], image: string): Html {
+  return wideTable(
+    "Digests",
+    html`<caption>In each form that is known; it means the same bytes for ever</caption>
+<thead><tr><th scope="col">Form</th><th scope="col">Size</th><th scope="col">By its digest</th></tr></thead>
+<tbody>${variants.map(
+      ({ variant, digest, sizeBytes }) =>
+        html`<tr><th scope="row">${FORM_WORDS[variant]}</th><td class="number">${sizeOf(sizeBytes)}</td>
+<td id="form-${variant}"><code>${image}@${digest}</code> <button type="button" class="copy scripted" data-copy="form-${variant}" aria-label="Copy the name of ${FORM_WORDS[variant]}">Copy</button></td></tr>
+`,
+    )}</tbody>`,
+  );
 }

@@ -4,7 +4,8 @@
 import { assert, describe, expect, test } from "vitest";
 import { ASSET_NAMES, type AssetFiles } from "../../../page/html/assets.ts";
 import { imagePage } from "../../../page/html/image-page.ts";
-import { describeSize } from "../../../page/html/told.ts";
+import { progressOf } from "../../../page/html/progress-view.ts";
+import { sizeText } from "../../../page/html/quantities.ts";
 import { RegistryError } from "../../../registry/http/error.ts";
 import {
   askedPlatform,
@@ -13,9 +14,10 @@ import {
   imageFailed,
   parseImageAnswer,
 } from "../../../registry/http/image-answer.ts";
+import type { StageTold } from "../../../registry/http/progress.ts";
 import type { ImageFacts, PackageFacts } from "../../../registry/image/image-facts.ts";
 import { createRandom, hostileText } from "../../hostile-text.ts";
-import { pinOf, storePathOf, tagOf } from "../../registry/fixture.ts";
+import { digestOfText, pinOf, storePathOf, tagOf } from "../../registry/fixture.ts";
 import { factsOf } from "../../registry/pantry.ts";
 
 const FILES = Object.fromEntries(ASSET_NAMES.map((name) => [name, name])) as AssetFiles;
@@ -54,22 +56,27 @@ describe("the page of an image that is known", () => {
     const text = textOf(markup);
     for (const [place, { digest, sizeBytes, storePaths }] of facts.layers.entries()) {
       expect(markup).toContain(`id="layer-${place + 1}"`);
-      for (const shown of [digest, describeSize(sizeBytes), ...storePaths]) {
+      for (const shown of [digest, sizeText(sizeBytes), ...storePaths]) {
         expect(text).toContain(shown);
       }
     }
-    expect(markup.match(/<rect width="100\.00%"/g)).not.toBeNull();
+    expect(markup.match(/<rect class="part" width="100\.00"/g)).not.toBeNull();
   });
 
   test("pins it by its digest in lines to copy, and tells every form's", async () => {
     const facts = await factsOf("git", ["oci-zstd", "oci-gzip", "docker-gzip"]);
     const text = textOf(pageOf(answerOf({ state: "known", facts })));
-    const [first] = facts.variants;
-    const pinned = `pull.example.org/shell/git@${first?.digest}`;
-    for (const line of [`docker pull ${pinned}`, `FROM ${pinned}`, `COPY --from=${pinned} / /`]) {
+    const [, gzip] = facts.variants;
+    const pinned = `pull.example.org/shell/git@${gzip?.digest}`;
+    for (const line of [`docker pull ${pinned}`, `FROM ${pinned}`, `COPY --from=${pinned} /`]) {
       expect(text).toContain(line);
     }
     for (const { digest } of facts.variants) expect(text).toContain(digest);
+    expect(text).not.toContain("not every client reads");
+    const alone = await factsOf("git", ["oci-zstd"]);
+    const shown = textOf(pageOf(answerOf({ state: "known", facts: alone })));
+    expect(shown).toContain("not every client reads");
+    expect(shown).toContain(`FROM pull.example.org/shell/git@${alone.variants[0]?.digest}`);
   });
 
   test("tells packages, the closure of each part, config, revision and moves", async () => {
@@ -131,8 +138,8 @@ describe("the page of an image that is not there", () => {
   test("says that nobody has made it, how to, and where its progress is", () => {
     const markup = pageOf(answerOf({ state: "unknown", message: "nobody has pulled it" }));
     expect(textOf(markup)).toContain("Not made yet");
-    expect(textOf(markup)).toContain("docker pull pull.example.org/shell/git:latest");
-    expect(markup).toContain('href="/api/progress/shell/git"');
+    expect(textOf(markup)).toContain("docker pull pull.example.org/shell/git ");
+    expect(markup).toContain('data-progress="/api/progress/shell/git"');
     expect(balanceOf(markup)).toStrictEqual([]);
   });
 
@@ -271,19 +278,25 @@ describe("an answer", () => {
   });
 });
 
-describe("a size", () => {
+describe("the progress of an image", () => {
+  const stage: StageTold = {
+    ...{ stage: "realising" as const, said: "building", counts: { done: 3, expected: 12 } },
+    ...{ bytes: { done: 5_000_000, expected: 0 }, running: ["gcc-13", "<b>"], beganAtMs: 1 },
+  };
+  const digest = digestOfText("made");
+
   test.for([
-    [0, "0 B"],
-    [999, "999 B"],
-    [1000, "1.00 kB"],
-    [9994, "9.99 kB"],
-    [9996, "10.0 kB"],
-    [99_960, "100 kB"],
-    [999_499, "999 kB"],
-    [999_500, "1.00 MB"],
-    [117_400_000, "117 MB"],
-    [5e15, "5000 TB"],
-  ] as const)("of %i bytes is told as %s", ([bytes, shown]) => {
-    expect(describeSize(bytes)).toBe(shown);
+    [
+      { event: "stage", data: stage },
+      /building Done: 3 of 12 Bytes: 5\.00 MB Running: gcc-13, <b>/,
+    ],
+    [{ event: "done", data: { digest, edge: "not-yet" } }, /It is made, and on its way .*Show it/],
+    [{ event: "known", data: { digest, edge: "no-edge" } }, /It is made\. Show it/],
+    [{ event: "failed", data: { message: "<i>no", log: ["last"] } }, /could not .*<i>no .*last/],
+    [{ event: "idle", data: {} }, /Nobody/],
+  ] as const)("says of %j what it is", ([event, said]) => {
+    const { markup } = progressOf(event);
+    expect(textOf(`<body>${markup}`)).toMatch(said);
+    expect(balanceOf(markup)).toStrictEqual([]);
   });
 });
