@@ -7,6 +7,7 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/nix/debian/repoint.test.ts",
   "test/nix/debian/set-folder.test.ts",
   "test/origin/backfill/edge-client.test.ts",
+  "test/origin/command/board.test.ts",
   "test/origin/command/host.test.ts",
   "test/origin/command/progress.test.ts",
   "test/origin/command/setup.test.ts",
@@ -81,4 +82,5 @@ export const WITHOUT_NIX: readonly string[] = [
   "test/origin/waiting/memory-watch.test.ts",
   "test/origin/waiting/slots.test.ts",
   "test/origin/words/quantities.test.ts",
+  "test/origin/warm/image-list.test.ts",
 ];

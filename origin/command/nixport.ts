@@ -9,8 +9,10 @@ import { password } from "./password.ts";
 import { popularity } from "./popularity.ts";
 import { endWith, Interrupted, onStop, UsageError } from "./process.ts";
 import { origin } from "./serve-origin.ts";
+import { status } from "./status.ts";
 import type { Subcommand } from "./subcommand.ts";
 import { verify } from "./verify.ts";
+import { warm } from "./warm.ts";
 
 const SUBCOMMANDS = new Map<string, Subcommand>([
   ["origin", origin],
@@ -20,7 +22,9 @@ const SUBCOMMANDS = new Map<string, Subcommand>([
   ["index", index],
   ["password", password],
   ["popularity", popularity],
+  ["status", status],
   ["verify", verify],
+  ["warm", warm],
 ]);
 
 const NPM_RUN = "npm run nixport --";

@@ -34,7 +34,7 @@ export function showProgress(
   };
 }
 
-function barOf(done: number, of: number): string {
+export function barOf(done: number, of: number): string {
   const filled = of === 0 ? 0 : Math.floor((Math.min(done, of) / of) * BAR_CHARACTERS);
   return `[${"#".repeat(filled).padEnd(BAR_CHARACTERS, ".")}]`;
 }

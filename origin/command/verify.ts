@@ -6,14 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { VARIANTS, type Variant } from "../../registry/image/variant.ts";
-import { parseRepository } from "../../registry/naming/recipe.ts";
-import { LATEST, parseTag } from "../../registry/naming/reference.ts";
-import { isLoopback, readConfig } from "../configuration/config.ts";
+import { readConfig } from "../configuration/config.ts";
 import { findNix } from "../nix/nix-tool.ts";
 import { describeSource } from "../sources/source.ts";
 import { differences } from "../verify/compare.ts";
-import { fetchPublished, type ImageReference } from "../verify/published.ts";
+import { fetchPublished } from "../verify/published.ts";
 import { FORMS, rebuild, sourceAt } from "../verify/rebuild.ts";
+import { type ImageReference, parseReference } from "../verify/reference.ts";
 import { createRegistryClient } from "../verify/registry-client.ts";
 import { edgeUrlOf, localEnvironment } from "./local-environment.ts";
 import { fail, UsageError, wrongConfiguration } from "./process.ts";
@@ -59,7 +58,7 @@ export const verify: Subcommand = {
     if (!/^\d{1,5}$/.test(wait) || Number(wait) > MAX_WAIT_SECONDS) {
       throw new UsageError(`--wait is ${wait}: seconds, up to ${MAX_WAIT_SECONDS}`);
     }
-    const reference = parseImage(text, values.registry ?? null, edgeUrlOf(context.env));
+    const reference = parseReference(text, values.registry ?? null, edgeUrlOf(context.env));
     if (typeof reference === "string") throw new UsageError(`${text}: ${reference}`);
     await verifyImage({ reference, wanted, waitMs: 1000 * Number(wait) }, context);
   },
@@ -114,33 +113,4 @@ async function verifyImage(
   } finally {
     await rm(workPath, { recursive: true, force: true });
   }
-}
-
-/**
- * As Docker reads a reference: what stands before the first slash is a host if it has a dot or a
- * colon or is `localhost`. A package such as `python3packages.numpy` in front needs --registry.
- * Else what is wrong with it.
- */
-export function parseImage(
-  text: string,
-  registry: string | null,
-  defaultUrl: string,
-): ImageReference | string {
-  const [first = "", ...rest] = text.split("/");
-  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === "localhost");
-  const hasHost = registry === null && isHost;
-  const [, name = "", tagText = LATEST] =
-    /^([^:@]+)(?::([^:@/]+))?$/.exec(hasHost ? rest.join("/") : text) ?? [];
-  const tag = parseTag(tagText);
-  if (name === "" || tag === undefined) return "is no image and tag of a registry";
-  const named = parseRepository(name);
-  if (named.kind === "invalid") return named.reason;
-  const url = URL.parse(hasHost ? urlOf(first) : (registry ?? defaultUrl));
-  if (url === null || !/^https?:$/.test(url.protocol)) return "an http or https URL is needed";
-  return { registryUrl: url.origin, name, tag };
-}
-
-function urlOf(host: string): string {
-  const hostname = URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, "") ?? "";
-  return `${isLoopback(hostname) ? "http" : "https"}://${host}`;
 }

@@ -18,6 +18,8 @@ export interface DeploymentOptions {
   readonly credentials: Credentials | null;
   /** For how long an image that is being made is asked for again. */
   readonly waitMs: number;
+  /** Aborted when whoever asks wants no more: all of it rejects with its reason then. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Asked {
@@ -58,11 +60,11 @@ const DEFAULT_RETRY_AFTER_SECONDS = 5;
 const buildingSchema = v.object({ errors: v.array(v.object({ detail: v.optional(v.unknown()) })) });
 
 export function createDeployment(options: DeploymentOptions): Deployment {
-  const { url, credentials, waitMs } = options;
+  const { url, credentials, waitMs, signal = new AbortController().signal } = options;
   const login = createLogin(credentials);
 
   async function read(asked: Asked): Promise<Answer> {
-    return open(url, login, asked, async ({ status, headers, body }) => {
+    return open({ url, login, signal }, asked, async ({ status, headers, body }) => {
       const bytes = await readLimited(body, MAX_BODY_BYTES);
       if (bytes === undefined) throw new Fault(`answers more than ${MAX_BODY_BYTES} bytes`);
       return { status, headers, bytes };
@@ -80,11 +82,11 @@ export function createDeployment(options: DeploymentOptions): Deployment {
         const answer = await read(asked);
         const againMs = 1000 * retryAfterSeconds(answer.headers);
         if (!isPassing(answer) || performance.now() + againMs > endMs) return answer;
-        await sleep(againMs);
+        await sleep(againMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       }
     },
     stream(path) {
-      return open(url, login, { path }, async ({ status, headers, body }) => {
+      return open({ url, login, signal }, { path }, async ({ status, headers, body }) => {
         const hash = createHash("sha256");
         let sizeBytes = 0;
         for await (const chunk of body ?? []) {
@@ -98,9 +100,14 @@ export function createDeployment(options: DeploymentOptions): Deployment {
   };
 }
 
+interface Asking {
+  readonly url: string;
+  readonly login: Login;
+  readonly signal: AbortSignal;
+}
+
 async function open<Result>(
-  url: string,
-  login: Login,
+  { url, login, signal: stopped }: Asking,
   { method = "GET", path, headers = {} }: Asked,
   use: (response: Response) => Promise<Result>,
 ): Promise<Result> {
@@ -112,7 +119,7 @@ async function open<Result>(
       ...headers,
       ...(authorization !== undefined && { Authorization: authorization }),
     };
-    const signal = AbortSignal.timeout(DEADLINE_MS);
+    const signal = AbortSignal.any([AbortSignal.timeout(DEADLINE_MS), stopped]);
     return fetch(`${url}${path}`, { method, headers: all, signal });
   };
   try {
@@ -122,6 +129,7 @@ async function open<Result>(
     await cancelBody(first.body);
     return await use(await send());
   } catch (error) {
+    stopped.throwIfAborted();
     if (error instanceof Fault) throw error;
     throw new Fault(`gives no whole answer: ${fetchProblem(error)}`);
   }

@@ -33,7 +33,7 @@ interface Descriptor {
   readonly size: number;
 }
 
-const ACCEPT = [OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST].join(", ");
+export const ACCEPT = [OCI_INDEX, DOCKER_MANIFEST_LIST, OCI_MANIFEST, DOCKER_MANIFEST].join(", ");
 const descriptorSchema = v.object({ digest: digestSchema, size: v.number() });
 const indexSchema = v.object({ manifests: v.pipe(v.array(descriptorSchema), v.minLength(1)) });
 const imageSchema = v.object({

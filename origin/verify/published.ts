@@ -16,15 +16,8 @@ import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/vari
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import { type Pin, parsePin } from "../../registry/naming/pin.ts";
 import { ARCHITECTURES, type Architecture } from "../../registry/naming/recipe.ts";
-import type { Tag } from "../../registry/naming/reference.ts";
+import type { ImageReference } from "./reference.ts";
 import type { RegistryClient } from "./registry-client.ts";
-
-export interface ImageReference {
-  /** `http://127.0.0.1:8787`, without a final slash. */
-  readonly registryUrl: string;
-  readonly name: string;
-  readonly tag: Tag;
-}
 
 /** What of an image its digest is made of. */
 export interface ImageContent {

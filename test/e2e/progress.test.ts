@@ -2,7 +2,10 @@
 
 import { assert, beforeAll, describe, expect, test } from "vitest";
 import { readEvents } from "../../registry/http/event-stream.ts";
+import { VARIANT_HEADER } from "../../registry/http/negotiation.ts";
 import { isLast, type ProgressEvent, parseProgress } from "../../registry/http/progress.ts";
+import { VARIANTS } from "../../registry/image/variant.ts";
+import { ended, start } from "../origin/command/command.ts";
 import { endOfFile } from "../origin/fixture.ts";
 import { REPOSITORY_PREFIX } from "../origin/house.ts";
 import { type GatedSet, plantGatedSet } from "../origin/images/gated-set.ts";
@@ -83,5 +86,52 @@ describe("who watches an image through the edge", limit, () => {
     const [script, event, turned] = last.data.log;
     expect(script).toMatch(/^<script>alert/);
     expect([event, turned]).toStrictEqual(["event: done", "desrever"]);
+  });
+});
+
+describe("nixport warm", limit, () => {
+  const command = (word: string, ...names: readonly string[]) =>
+    start([word, "--url", deployment.edgeUrl, ...names.map(nameOf)]);
+
+  test("has images made and the edge filled, and says which could not be had, and why", async () => {
+    const child = command("warm", "two", "fails", "fails");
+    const warming = ended(child);
+    const { promise: seen, resolve } = Promise.withResolvers<void>();
+    child.stderr.on("data", (text) => String(text).includes("two-1.0") && resolve());
+    await seen;
+    const status = await ended(command("status", "two"));
+    expect(status).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^\S*two:latest: building \d of \d: .*two-1\.0/),
+    });
+    await set.open("two");
+    const { code, stdout, stderr } = await warming;
+    expect(stdout).toMatch(
+      /^\S*two:latest zstd sha256:[0-9a-f]{64} gzip sha256:[0-9a-f]{64} \d+ blobs, .* s\n$/,
+    );
+    expect(stderr).toMatch(/^\S*two:latest: building \d of \d: /m);
+    expect(stderr).toMatch(/^\S*fails:latest: fails cannot be built: .*exit code 3$/m);
+    expect(stderr).toMatch(/^nixport: 1 of 2 images could not be had\n$/m);
+    expect(code).toBe(1);
+    for (const variant of VARIANTS) {
+      const path = `/v2/${nameOf("two")}/manifests/latest`;
+      const headers = { [VARIANT_HEADER]: variant };
+      const response = await fetch(deployment.edgeUrl + path, { headers });
+      expect(response.headers.get("Cache-Status"), variant).toMatch(/^nixport; hit/);
+    }
+    const after = await ended(
+      start(["status", "--url", deployment.edgeUrl, "--follow", nameOf("two")]),
+    );
+    expect(after.stdout).toMatch(/two:latest: sha256:[0-9a-f]{64}\n$/);
+  });
+
+  test("is stopped by Ctrl-C, and what it has begun goes on", async () => {
+    const warming = command("warm", "four");
+    await set.running("four");
+    warming.kill("SIGINT");
+    expect(await ended(warming)).toMatchObject({ code: 130, stdout: "" });
+    await set.open("four");
+    expect((await pull("four")).status).toBe(200);
+    expect(await set.starts("four")).toBe(1);
   });
 });

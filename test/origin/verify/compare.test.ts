@@ -1,9 +1,9 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { assert, describe, expect, test } from "vitest";
-import { parseImage } from "../../../origin/command/verify.ts";
 import { differences } from "../../../origin/verify/compare.ts";
 import type { ImageContent, LayerContent } from "../../../origin/verify/published.ts";
+import { parseReference } from "../../../origin/verify/reference.ts";
 import type { Variant } from "../../../registry/image/variant.ts";
 import { type Digest, parseDigest } from "../../../registry/naming/digest.ts";
 import { packingIdOf } from "../../registry/fixture.ts";
@@ -266,7 +266,7 @@ describe("an image to verify", () => {
   ];
   for (const [text, registry, expected] of cases) {
     test(`is read from ${JSON.stringify(text)}${registry === null ? "" : ` at ${registry}`}`, () => {
-      const image = parseImage(text, registry, local);
+      const image = parseReference(text, registry, local);
       const read =
         typeof image === "string" ? undefined : [image.registryUrl, image.name, image.tag];
       expect(read).toStrictEqual(expected);
