@@ -2,7 +2,7 @@
 // and again in the same place; elsewhere a line where one has come to something else.
 
 import type { WriteStream } from "node:tty";
-import { plainText } from "../words/public-text.ts";
+import { plainText } from "../../registry/failures/public-text.ts";
 import { barOf } from "./progress.ts";
 
 export interface BoardLine {
