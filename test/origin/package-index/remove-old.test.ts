@@ -2,7 +2,7 @@ import { utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { removeOld } from "../../../origin/package-index/remove-old.ts";
-import { storeIndexRoot } from "../../../origin/package-index/stored-root.ts";
+import { storeRoot } from "../../../origin/package-index/stored-root.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
 import { storageKey } from "../../../origin/storage/keys.ts";
 import { storeIndexObject } from "../../../origin/storage/stored-index.ts";
@@ -30,7 +30,7 @@ describe("removeOld", () => {
         entries: names.map((attribute) => ({ attribute, said: foundOf(`${attribute}-1`) })),
       });
       for (const { bytes } of objects) await storeIndexObject(store, bytes);
-      await storeIndexRoot(store, root);
+      await storeRoot(store, { root, askedBy: "the expressions" });
       await age(storageKey.index(pin, SYSTEM), days);
       for (const { digest } of objects) await age(storageKey.indexObject(digest), days);
       return objects.map(({ digest }) => storageKey.indexObject(digest));
