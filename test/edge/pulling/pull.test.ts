@@ -196,7 +196,7 @@ const ROWS: readonly Row[] = [
       ["a malformed blob digest", "/v2/git/blobs/sha256:bad", 400, "DIGEST_INVALID"],
       ["a malformed percent-encoding", "/v2/git/manifests/%zz", 400, "NAME_INVALID"],
       ["a path without a route", "/v2/git/tags", 404, "NAME_UNKNOWN"],
-      ["a path outside /v2/", "/", 404, "NAME_UNKNOWN"],
+      ["a path outside /v2/ that is no page", "/elsewhere", 404, "NAME_UNKNOWN"],
     ] as const
   ).map(([what, path, status, code]) => ({
     title: `GET of ${what} is refused without any read`,
