@@ -1,5 +1,5 @@
 // The package index for pages, out of KV: of the newest revisions that the default tag has led to, the first
-// that there is an index of; and its objects as they are stored, which whoever reads them unpacks.
+// that there is an index of; and its objects as gzip, which whoever reads them unpacks.
 
 import { jsonResponse } from "../../registry/http/answer.ts";
 import { indexObjectResponse } from "../../registry/http/index-object.ts";
@@ -10,7 +10,7 @@ import type { IndexRoot } from "../../registry/package-index/root.ts";
 import { summariesJson } from "../../registry/package-index/summary.ts";
 import type { Edge } from "../request/edge.ts";
 import { kvKey } from "../storage/keys.ts";
-import { readIndexRoot } from "../storage/package-index.ts";
+import { readIndexRoot, readPackedObject } from "../storage/package-index.ts";
 import { readTagPins } from "../storage/tag-pins.ts";
 
 /** With each move of the tag there is none for a while. */
@@ -36,6 +36,5 @@ export async function serveIndexObject(
   request: Request,
   digest: Digest,
 ): Promise<Response> {
-  const packed = await edge.kv.get(kvKey.indexObject(digest), "stream");
-  return indexObjectResponse(request, digest, packed);
+  return indexObjectResponse(request, digest, await readPackedObject(edge, digest));
 }

@@ -56,13 +56,13 @@ export async function unpackObject(
   return bytes !== undefined && (await digestOf(bytes)) === digest ? bytes : undefined;
 }
 
-/** gzip, whatever it is stored as, for who has it out of here. */
+/** gzip, whatever it is stored as, for who has it out of here; null of what is not there. */
 export async function readPackedObject(
   edge: Edge,
   digest: Digest,
-): Promise<Uint8Array | undefined> {
+): Promise<Uint8Array<ArrayBuffer> | null> {
   const stored = await edge.kv.get(kvKey.indexObject(digest), "arrayBuffer");
-  if (stored === null) return undefined;
+  if (stored === null) return null;
   const bytes = new Uint8Array(stored);
   return isJson(bytes) ? pack(bytes) : bytes;
 }

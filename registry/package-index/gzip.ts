@@ -3,9 +3,9 @@
 
 import { readLimited } from "../http/body.ts";
 
-export async function pack(bytes: Uint8Array): Promise<Uint8Array> {
+export async function pack(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   const stream = streamOf(bytes).pipeThrough(new CompressionStream("gzip"));
-  return new Response(stream).bytes();
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /** Undefined for what is no gzip, or of more bytes than that. */

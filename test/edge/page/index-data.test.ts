@@ -44,7 +44,7 @@ describe("the edge answers pages", () => {
     expect(stored.status, await stored.text()).toBe(200);
     const [index] = await told();
     expect(index).toMatchObject({ count: root.count, names: root.names.digest });
-    for (const { digest } of [root.names, root.texts]) {
+    for (const { digest } of [root.names, root.texts, ...root.shards]) {
       const response = await ask(pagePath.indexObject(digest));
       expect(response.headers.get("Content-Encoding")).toBe("gzip");
       expect(response.headers.get("Cache-Control")).toMatch(/^public, max-age=31536000, immutable/);
