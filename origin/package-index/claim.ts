@@ -23,7 +23,7 @@ export interface ClaimTimes {
 }
 
 export const CLAIM_TIMES: ClaimTimes = {
-  ...{ renewEveryMs: 10_000, overAfterMs: 35_000, lookEveryMs: 5000 },
+  ...{ renewEveryMs: 4000, overAfterMs: 15_000, lookEveryMs: 2000 },
 };
 
 export interface ClaimOptions {

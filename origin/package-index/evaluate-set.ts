@@ -66,17 +66,20 @@ export interface Run {
 
 /** As nixpkgs' own tools go down: a set of kernels' packages is four deep. */
 const MOST_DEEP = 4;
-const FIRST_SLICE = 2000;
+/** By then it is known how long they take. */
+const FIRST_SLICE = 6000;
+/** About what one of nixpkgs takes: what is too many costs an evaluation, and then they are halved. */
+const BYTES_A_NAME = 400_000;
 const LEAST_SLICE = 50;
 /** Its answer is some 4 MB. */
 const LARGEST_SLICE = 10_000;
 /** So much is lost where a pull needs the place; and each evaluation loads the set anew. */
-const SLICE_MS = 20_000;
+const SLICE_MS = 60_000;
 /** Of a set that fails wherever one looks. */
 const MOST_DEATHS = 500;
 /** To ask why is an evaluation for each: so much of the time that all the others took. */
-const EXPLAINING_PART = 0.15;
-const EXPLAINING_LEAST_MS = 2000;
+const EXPLAINING_PART = 0.05;
+const EXPLAINING_LEAST_MS = 1000;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
 
@@ -183,7 +186,7 @@ async function list(
 
 async function evaluateSlices(
   { work, evaluation, isOwn }: Run,
-  { onStage, firstSlice = FIRST_SLICE }: EvaluatingOptions,
+  { onStage, nix, firstSlice = fittingSlice(nix.evaluationMemoryBytes) }: EvaluatingOptions,
   { ask, keep, keepEntries, pause }: Asking,
 ): Promise<NotMade | undefined> {
   const size = createSize(firstSlice);
@@ -215,8 +218,8 @@ async function evaluateSlices(
           break;
         }
         deaths += 1;
-        // It may be the set itself, and it may have been collected.
-        const failure = deaths === 1 ? await askLoadFailure(evaluation) : undefined;
+        // Without a place it may be the set itself, or that it was collected.
+        const failure = around === undefined ? await askLoadFailure(evaluation) : undefined;
         if (failure !== undefined) return notMade(reasonOf(failure, evaluation));
         if (deaths > MOST_DEATHS) return notMade(`${deaths} attributes have ended an evaluation`);
         await keepEntries((around?.alone ?? groups).flatMap(failedEntries));
@@ -232,6 +235,10 @@ async function evaluateSlices(
         return answer satisfies never;
     }
   }
+}
+
+function fittingSlice(memoryBytes: number): number {
+  return Math.min(FIRST_SLICE, Math.floor(memoryBytes / BYTES_A_NAME));
 }
 
 /** How many attributes at once. */

@@ -42,10 +42,20 @@ const TICKS_PER_SECOND = 100;
 
 /** What a running process has used so far, with the children it has waited for. */
 export async function usedCpuSeconds(pid: number): Promise<number> {
+  return (await cpuSecondsOf(pid)).reduce((sum, seconds) => sum + seconds, 0);
+}
+
+/** Of these children alone. */
+export async function childrenCpuSeconds(pid: number): Promise<number> {
+  const [, , user = 0, system = 0] = await cpuSecondsOf(pid);
+  return user + system;
+}
+
+async function cpuSecondsOf(pid: number): Promise<readonly number[]> {
   const text = await readFile(`/proc/${pid}/stat`, "latin1");
   // The name, in brackets, may hold spaces (proc(5)); utime is the 12th field after it.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
+  return fields.slice(11, 15).map((ticks) => Number(ticks) / TICKS_PER_SECOND);
 }
 
 export async function peakRssBytes(pid: number): Promise<number> {

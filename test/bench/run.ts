@@ -13,6 +13,7 @@ import { measureGraph } from "./graph-rows.ts";
 import { measureKept } from "./kept.ts";
 import { measureMemory } from "./memory.ts";
 import { measureNixpkgs } from "./nixpkgs.ts";
+import { measurePackageIndex } from "./package-index.ts";
 import { measurePacking } from "./packing.ts";
 import { killAll } from "./processes.ts";
 import { measurePulls } from "./pulls.ts";
@@ -43,6 +44,7 @@ const PARTS: Readonly<Record<string, (bench: Workbench) => Promise<Section>>> = 
 /** They need no package set, or bring their own. */
 const APART: Readonly<Record<string, (bench: Bench) => Promise<Section>>> = {
   nixpkgs: measureNixpkgs,
+  index: measurePackageIndex,
   fsck: measureFsck,
   gc: measureGc,
   streams: measureStreams,
