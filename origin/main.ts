@@ -152,9 +152,10 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   let outbox: Outbox | null = null;
   if (edge !== null) {
     const remake = (digest: Digest) => lost.remake(digest, ALWAYS);
+    const ownPins = () => indexing && new Set(indexing.states().map(({ pin }) => pin));
     outbox = await openOutbox({
       store,
-      push: createPusher({ store, edge, packings: maker.packings, remake, now, log }),
+      push: createPusher({ store, edge, packings: maker.packings, remake, ownPins, now, log }),
       log,
     });
   }
@@ -203,6 +204,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
         await refresh.settled();
         await refresh.quiet();
       },
+      removesOld: outbox === null,
       onMade({ tag, pinned: { pin, resolvedAtMs }, system, madeAtMs }) {
         indexes.replaced(pin, system);
         void outbox?.addIndex({ packageIndex: { system, madeAtMs }, tag, pin, resolvedAtMs });

@@ -11,6 +11,7 @@ import {
   MAX_RECORDS_PER_BODY,
   type PointersBody,
 } from "../../registry/between/backfill.ts";
+import { MAX_REMOVALS_PER_BODY } from "../../registry/between/stored-values.ts";
 import type { TagPins } from "../../registry/between/tag-pins.ts";
 import type { LayersDone } from "../../registry/http/building.ts";
 import { COMPOSE_VERSION } from "../../registry/image/compose.ts";
@@ -23,18 +24,19 @@ import {
 } from "../../registry/image/record.ts";
 import { VARIANT_TYPES } from "../../registry/image/variant.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
 import type { Remade } from "../images/lost-layers.ts";
 import { storedManifest } from "../images/stored-manifest.ts";
 import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
+import { removeOld } from "../package-index/remove-old.ts";
 import type { BlobStore } from "../storage/blob-store.ts";
 import { type StorageKey, storageKey } from "../storage/keys.ts";
 import { parseStoredJson } from "../storage/stored-json.ts";
 import { removeDamaged } from "./damaged-layer.ts";
 import type { EdgeClient, PushResult } from "./edge-client.ts";
 import type { ImageEntry, IndexEntry, OutboxEntry } from "./entry.ts";
-import { letGoIndexes } from "./let-go-indexes.ts";
 import { type PushOutcome, PushStopped, stop } from "./push-outcome.ts";
 import { pushPackageIndex } from "./push-package-index.ts";
 
@@ -52,6 +54,8 @@ export interface PusherOptions {
   readonly packings: TagPins["packings"];
   /** Makes a layer again that the storage has lost. */
   readonly remake: (digest: Digest) => Promise<Remade>;
+  /** Those that tags have here, of whose indexes none is removed; null where it is not known yet. */
+  readonly ownPins: () => ReadonlySet<Pin> | null;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -78,7 +82,15 @@ interface TakenRecord {
   readonly atMs: number;
 }
 
-export function createPusher({ store, edge, packings, remake, now, log }: PusherOptions): Pusher {
+export function createPusher({
+  store,
+  edge,
+  packings,
+  remake,
+  ownPins,
+  now,
+  log,
+}: PusherOptions): Pusher {
   let taken = recentValues<TakenRecord>(MAX_TAKEN);
 
   return async (entry, onSent = () => {}) => {
@@ -97,9 +109,22 @@ export function createPusher({ store, edge, packings, remake, now, log }: Pusher
     }
     const objects = await pushPackageIndex({ store, edge, log }, entry);
     await succeed(edge.postPointers({ tag: tagAt(entry), image: null }));
-    const letGo = await letGoIndexes({ store, edge, now });
-    if (letGo.roots > 0) log.info(letGo, "let go of package indexes that no tag leads to");
+    await removeOldIndexes();
     return objects;
+  }
+
+  async function removeOldIndexes(): Promise<void> {
+    const own = ownPins();
+    if (own === null) return;
+    const remove = async (keys: readonly string[]) => {
+      for (let first = 0; first < keys.length; first += MAX_REMOVALS_PER_BODY) {
+        const some = keys.slice(first, first + MAX_REMOVALS_PER_BODY);
+        await succeed(edge.postRemovals({ store: "kv", keys: some, storedBeforeMs: null }));
+      }
+    };
+    const atEdge = { url: edge.url, remove };
+    const removed = await removeOld({ store, own, nowMs: now(), atEdge });
+    if (removed.roots > 0) log.info(removed, "removed indexes of pins that no tag has any more");
   }
 
   function tagAt({ tag, pin, resolvedAtMs }: OutboxEntry): PointersBody["tag"] {

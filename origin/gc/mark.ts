@@ -3,8 +3,8 @@
 
 import type { PulledImage } from "../../registry/between/pulled-images.ts";
 import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
-import { keptRoots } from "../backfill/kept-indexes.ts";
 import { type CountKind, NO_POPULARITY, parsePopularity } from "../layers/popularity.ts";
+import { keptRoots } from "../package-index/kept-indexes.ts";
 import { knownOf, type PinnedImage, pinnedImages, rememberKnown } from "../pulled/pinned-images.ts";
 import { type NotedPull, parsePullNotes } from "../pulled/pull-notes.ts";
 import { pulledImageKey } from "../pulled/pulled-image.ts";
@@ -61,7 +61,6 @@ export async function mark(options: MarkOptions): Promise<Marked> {
   const pulls = await readPulls(options);
   await addAlways(options, ledger, needs);
   addPinsInUse(options, ledger, pins);
-  await addIndexesInUse(options, ledger, needs, pins);
   for (const { key, of, storedAtMs } of inventory.values()) {
     if (isYoung(rules, storedAtMs)) ledger.add(await needs.value(key));
     // Of what goes in this run the making stays: a pull that runs has its layers made again.
@@ -74,6 +73,10 @@ export async function mark(options: MarkOptions): Promise<Marked> {
   const current = pulls.filter(({ pulledAtMs }) =>
     [rules.keepMs, rules.graceMs].some((ms) => wasPulledWithin(ms, pulledAtMs, rules)),
   );
+  await addIndexesInUse(options, ledger, needs, [
+    ...pins.filter((each) => each.isInUse).flatMap(({ revision, before }) => [revision, before]),
+    ...current.map(taggedCommit),
+  ]);
   const limited = await keepWithinLimit(rules, ledger, needs, current);
   const old = pulls.length - current.length;
   return {
@@ -230,18 +233,22 @@ function addPinsInUse({ inventory }: MarkOptions, ledger: Ledger, pins: readonly
   }
 }
 
-/** What images of older pins need are their lookups. */
+/** What images of older revisions need are their lookups. */
 async function addIndexesInUse(
   { inventory }: MarkOptions,
   ledger: Ledger,
   needs: Needs,
-  pins: readonly HeldPin[],
+  revisions: readonly (Pin | undefined)[],
 ): Promise<void> {
-  const used = pins.filter((each) => each.isInUse);
-  const revisions = used.flatMap(({ revision, before }) => [revision, before]);
+  const known = new Set(revisions.filter((each) => each !== undefined));
   const roots = heldIn(inventory, "index").flatMap(({ key, of, storedAtMs }) =>
     of.collection === "index" ? { key, storedAtMs, ...of } : [],
   );
-  const known = new Set(revisions.filter((each) => each !== undefined));
   for (const { key } of keptRoots(roots, known)) ledger.add(await needs.value(key));
+}
+
+/** The revision of an image that was pulled by a tag which is one: of such a tag no pin is noted. */
+function taggedCommit({ of }: NotedPull): Pin | undefined {
+  const revision = of?.tag && configuredPin(of.pin, "");
+  return revision && revision === `${of.tag}` ? revision : undefined;
 }

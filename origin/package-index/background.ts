@@ -51,6 +51,8 @@ export interface TaggedIndex {
 export interface BackgroundOptions extends Omit<MakingOptions, "onStage"> {
   readonly systems: readonly System[];
   readonly log: Pick<Log, "info" | "warn" | "error">;
+  /** Not where an edge is told first (push.ts). */
+  readonly removesOld: boolean;
   /** It is stored, at the pin that the tag has. */
   readonly onMade: (made: TaggedIndex) => void;
   readonly signal: AbortSignal;
@@ -214,9 +216,10 @@ export function createBackgroundIndexes(options: BackgroundOptions): BackgroundI
   }
 
   async function removeOthers(): Promise<void> {
+    if (!options.removesOld) return;
     const own = new Set([...jobs.values()].map(({ pinned }) => pinned.pin));
     try {
-      const removed = await removeOld(store, own, now());
+      const removed = await removeOld({ store, own, nowMs: now(), atEdge: null });
       if (removed.roots > 0) log.info(removed, "removed indexes of pins that no tag has any more");
     } catch (error) {
       log.warn({ err: error }, "old indexes could not be removed");

@@ -1,80 +1,110 @@
-// Takes away the indexes of pins that no tag has any more, with the objects that no other index has. The
-// last of them stays for each system: from it the edge is told what is new. So does what was stored within a
-// day: it may be of an index that is being made, here or at another origin.
+// Takes away the indexes of pins that no tag has any more, with the objects that no other index has: of the
+// edge first, for what is gone here nobody tells it of. What was stored within a day stays: it may be of an index
+// that is being made, here or at another origin. Each step begins from what is stored, so what one run did not
+// come to the next one does.
 
 import { isYounger } from "../../registry/between/age.ts";
-import { digestHex } from "../../registry/naming/digest.ts";
-import { configuredPin, type Pin } from "../../registry/naming/pin.ts";
-import type { System } from "../../registry/naming/recipe.ts";
+import { indexKey } from "../../registry/between/stored-values.ts";
+import type { Digest } from "../../registry/naming/digest.ts";
+import type { Pin } from "../../registry/naming/pin.ts";
 import { objectsOf } from "../../registry/package-index/bodies.ts";
-import { parseRoot } from "../../registry/package-index/root.ts";
-import { rememberedPins } from "../sources/pin-memory.ts";
-import type { BlobStore, StoredValue } from "../storage/blob-store.ts";
-import { parseStorageKey, type StorageKey } from "../storage/keys.ts";
-import { parseStoredJson } from "../storage/stored-json.ts";
+import type { BlobStore } from "../storage/blob-store.ts";
+import { parseStorageKey, storageKey } from "../storage/keys.ts";
+import { lookUpIndexRoot } from "../storage/stored-index.ts";
+import { type HeldRoot, keptRoots, revisionsOfTags } from "./kept-indexes.ts";
 
 const DAY_MS = 86_400_000;
+
+export interface RemovingOptions {
+  readonly store: Pick<BlobStore, "list" | "lookup" | "sizeBytes" | "remove">;
+  /** Pins that tags have here, whether they are stored or not. */
+  readonly own: ReadonlySet<Pin>;
+  readonly nowMs: number;
+  /** Null where there is none. */
+  readonly atEdge: AtEdge | null;
+}
+
+/** What it has of indexes in KV. */
+export interface AtEdge {
+  readonly url: string;
+  /** What it throws ends the removing. */
+  remove(keys: readonly string[]): Promise<void>;
+}
 
 export interface Removed {
   readonly roots: number;
   readonly objects: number;
 }
 
-/** `own`: pins that tags have here, whether they are stored or not. */
-export async function removeOld(
-  store: BlobStore,
-  own: ReadonlySet<Pin>,
-  nowMs: number,
-): Promise<Removed> {
-  const tagged = await rememberedPins(store);
-  // What is remembered of a tag says no configuration.
-  const isTagged = (pin: Pin) => own.has(pin) || tagged.has(configuredPin(pin, ""));
-  const kept: StorageKey[] = [];
-  const old = new Map<System, StoredValue[]>();
-  for await (const stored of store.list("index/")) {
-    const parsed = parseStorageKey(stored.key);
-    if (parsed?.collection !== "index") continue;
-    const { pin, system } = parsed;
-    if (isTagged(pin)) kept.push(stored.key);
-    else old.set(system, [...(old.get(system) ?? []), stored]);
-  }
-  let roots = 0;
-  for (const each of old.values()) {
-    const [last] = each.sort((a, b) => b.storedAtMs - a.storedAtMs);
-    const isOver = ({ storedAtMs }: StoredValue) => !isYounger(storedAtMs, nowMs, DAY_MS);
-    for (const stored of each) {
-      if (stored === last || !isOver(stored)) kept.push(stored.key);
-      else {
-        await store.remove(stored.key);
-        roots += 1;
-      }
-    }
-  }
-  for await (const { key, storedAtMs } of store.list("index-slices/")) {
-    const parsed = parseStorageKey(key);
-    if (parsed?.collection !== "index-slices" || isTagged(parsed.pin)) continue;
-    if (!isYounger(storedAtMs, nowMs, DAY_MS)) await store.remove(key);
-  }
-  if (roots === 0) return { roots, objects: 0 };
-  const named = new Set<string>();
-  for (const key of kept) {
-    const bytes = await store.lookup(key);
-    const root = bytes && parseRoot(parseStoredJson(bytes));
-    for (const { digest } of root ? objectsOf(root) : []) named.add(digestHex(digest));
-  }
-  return { roots, objects: await removeObjects(store, named, nowMs) };
+export async function removeOld(options: RemovingOptions): Promise<Removed> {
+  const { store, own, nowMs, atEdge } = options;
+  const roots = await rootsIn(options);
+  const ofTags = new Set(keptRoots(roots, await revisionsOfTags(store)));
+  const stays = (root: HeldRoot) =>
+    ofTags.has(root) || own.has(root.pin) || isYounger(root.storedAtMs, nowMs, DAY_MS);
+  const kept = roots.filter(stays);
+  const going = roots.filter((root) => !stays(root));
+  await atEdge?.remove(going.map(({ pin, system }) => indexKey.root(pin, system)));
+  for (const { key } of going) await store.remove(key);
+  await removeSlices(options, new Set([...own, ...kept.map(({ pin }) => pin)]));
+  const objects = await unnamedObjects(options, kept);
+  if (atEdge !== null) await removeGiven(options, atEdge, objects);
+  for (const digest of objects) await store.remove(storageKey.indexObject(digest));
+  return { roots: going.length, objects: objects.length };
 }
 
-async function removeObjects(
-  store: BlobStore,
-  named: ReadonlySet<string>,
-  nowMs: number,
-): Promise<number> {
-  let objects = 0;
-  for await (const { key, storedAtMs } of store.list("index-objects/")) {
-    if (named.has(key.split("/")[1] ?? "") || isYounger(storedAtMs, nowMs, DAY_MS)) continue;
-    await store.remove(key);
-    objects += 1;
+async function rootsIn({ store }: RemovingOptions): Promise<readonly HeldRoot[]> {
+  const roots: HeldRoot[] = [];
+  for await (const { key, storedAtMs } of store.list("index/")) {
+    const of = parseStorageKey(key);
+    if (of?.collection === "index") roots.push({ ...of, key, storedAtMs });
   }
-  return objects;
+  return roots;
+}
+
+async function removeSlices(
+  { store, nowMs }: RemovingOptions,
+  pins: ReadonlySet<Pin>,
+): Promise<void> {
+  for await (const { key, storedAtMs } of store.list("index-slices/")) {
+    const of = parseStorageKey(key);
+    if (of?.collection !== "index-slices" || pins.has(of.pin)) continue;
+    if (!isYounger(storedAtMs, nowMs, DAY_MS)) await store.remove(key);
+  }
+}
+
+async function unnamedObjects(
+  { store, nowMs }: RemovingOptions,
+  kept: readonly HeldRoot[],
+): Promise<readonly Digest[]> {
+  const named = new Set<Digest>();
+  for (const { pin, system } of kept) {
+    const root = await lookUpIndexRoot(store, pin, system);
+    // What it names nobody can say.
+    if (root === undefined) return [];
+    for (const { digest } of objectsOf(root)) named.add(digest);
+  }
+  const unnamed: Digest[] = [];
+  for await (const { key, storedAtMs } of store.list("index-objects/")) {
+    const of = parseStorageKey(key);
+    if (of?.collection !== "index-objects" || named.has(of.digest)) continue;
+    if (!isYounger(storedAtMs, nowMs, DAY_MS)) unnamed.push(of.digest);
+  }
+  return unnamed;
+}
+
+async function removeGiven(
+  { store }: RemovingOptions,
+  { url, remove }: AtEdge,
+  objects: readonly Digest[],
+): Promise<void> {
+  const given: Digest[] = [];
+  for (const digest of objects) {
+    const marker = storageKey.pushed(url, digest);
+    if ((await store.sizeBytes(marker)) === undefined) continue;
+    // Believed to be there it would not be sent again.
+    await store.remove(marker);
+    given.push(digest);
+  }
+  await remove(given.map(indexKey.object));
 }

@@ -63,7 +63,7 @@ async function prepare(onEnd: Ending): Promise<Setting> {
   let sent: Sent[] = [];
   const { log } = readableLog();
   const pusher = createPusher({
-    ...{ store, packings: PACKINGS, now: Date.now, log },
+    ...{ store, packings: PACKINGS, ownPins: () => null, now: Date.now, log },
     edge: counting(edgeClientOf(world, signal), (each) => {
       const failed = setting.failing?.(each.what);
       if (failed === undefined) sent.push(each);

@@ -12,6 +12,7 @@ import { repairStorage } from "../../../origin/fsck/repair.ts";
 import { type Collected, collect } from "../../../origin/gc/collect.ts";
 import { DAY_MS } from "../../../origin/gc/rules.ts";
 import { storeRoot } from "../../../origin/package-index/stored-root.ts";
+import { createPullNotes } from "../../../origin/pulled/pull-notes.ts";
 import { openPinMemory } from "../../../origin/sources/pin-memory.ts";
 import type { BlobStore } from "../../../origin/storage/blob-store.ts";
 import { openFilesystemStore } from "../../../origin/storage/filesystem.ts";
@@ -56,6 +57,8 @@ afterAll(() => world.close());
 interface Setting {
   readonly store: BlobStore;
   readonly clock: { aheadMs: number };
+  /** Pins that tags have, of which nothing is noted. */
+  readonly own: Set<Pin>;
   /** At an origin and its edge, which then let go of others. */
   keep(made: MadeIndex): Promise<void>;
   /** The same, but nothing follows on it. */
@@ -68,10 +71,19 @@ async function prepare(onEnd: Ending, edgeOf = edge): Promise<Setting> {
   const { log } = readableLog();
   const remake = async () => ({ kind: "gone" }) as const;
   const clock = { aheadMs: 0 };
+  const own = new Set<Pin>();
   const now = () => Date.now() + clock.aheadMs;
-  const push = createPusher({ store, edge: edgeOf, packings: PACKINGS, remake, now, log });
+  const push = createPusher({
+    store,
+    edge: edgeOf,
+    packings: PACKINGS,
+    remake,
+    ownPins: () => own,
+    now,
+    log,
+  });
   return {
-    ...{ store, clock },
+    ...{ store, clock, own },
     async keep(made) {
       expect(await push(await stored(store, made))).toMatchObject({ kind: "pushed" });
     },
@@ -177,16 +189,13 @@ describe("what follows on an index that the edge was given", () => {
     expect((await checkAtEdge()).findings).toStrictEqual([]);
   });
 
-  test("young objects stay, which the next index may name", async () => {
+  test("what is young stays, which the next index may need", async () => {
     const { store, keep } = await prepare(onTestFinished);
     for (const [place, made] of indexes.entries()) {
       await move(store, PINS.slice(0, place + 1));
       await keep(made);
     }
-    const kept = indexes.slice(2);
-    expect(await edgeKeys("i/")).toStrictEqual(rootsOf(...kept).map((name) => `i/${name}`));
-    expect(await keysOf(store, "index-objects")).toHaveLength(hexesOf(...indexes).length);
-    expect(await edgeKeys("x/")).toHaveLength(hexesOf(...indexes).length);
+    await expectKept(store, ...indexes);
   });
 
   test("an edge that does not let go is told again, and both sides are whole until then", async () => {
@@ -215,13 +224,14 @@ describe("what follows on an index that the edge was given", () => {
     await expectKept(store, second, third);
   });
 
-  test("the last of a tag that is a commit stays, though nothing is noted of it", async () => {
-    const { store, keep, clock } = await prepare(onTestFinished);
+  test("those stay of tags that are commits, of which nothing is noted", async () => {
+    const { store, keep, clock, own } = await prepare(onTestFinished);
     clock.aheadMs = 2 * DAY_MS;
-    const [first] = indexes;
-    assert(first !== undefined);
-    await keep(first);
-    await expectKept(store, first);
+    const [first, second, third] = indexes;
+    assert(first !== undefined && second !== undefined && third !== undefined);
+    own.add(first.root.pin);
+    for (const made of [first, second, third]) await keep(made);
+    await expectKept(store, first, third);
   });
 });
 
@@ -246,6 +256,20 @@ describe("a collection", () => {
     await move(store, [second, third, fourth] as Pin[], "a fast source");
     await collectIn(store);
     await expectKept(store, ...indexes);
+  });
+
+  test("keeps that of a commit whose images were pulled by it", async () => {
+    const { store, place } = await prepare(onTestFinished);
+    const [first, second, third] = indexes;
+    assert(first !== undefined && second !== undefined && third !== undefined);
+    for (const made of [first, second, third]) await place(made);
+    const notes = createPullNotes({ store, now: Date.now, log: readableLog().log });
+    const { pin } = first.root;
+    const of = { recipe: "git", tag: tagOf(configuredPin(pin, "")), pin, packing: PACKINGS.gzip };
+    notes.pulled({ manifests: [], of });
+    await notes.close();
+    await collectIn(store);
+    await expectKept(store, first, third);
   });
 
   test("takes nothing that is young, and all but the last where no tag is in use", async () => {

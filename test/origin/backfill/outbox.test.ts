@@ -37,7 +37,15 @@ async function open(onEnd: Ending, { store }: Storage, url: string): Promise<Ope
   const { signal } = ending;
   const edge = createEdgeClient({ url, secretKeys: SECRET_KEYS, now: () => NOW_MS, signal });
   const remake = async () => ({ kind: "gone" }) as const;
-  const push = createPusher({ store, edge, packings: PACKINGS, remake, now: () => NOW_MS, log });
+  const push = createPusher({
+    store,
+    edge,
+    packings: PACKINGS,
+    remake,
+    ownPins: () => null,
+    now: () => NOW_MS,
+    log,
+  });
   const outbox = await openOutbox({ store, push, log, firstRetryMs: 1 });
   const stop = async () => {
     ending.abort();

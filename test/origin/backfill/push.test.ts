@@ -57,7 +57,15 @@ async function prepare(onEnd: Ending): Promise<Setting> {
   const { log } = readableLog();
   const setting: Setting = {
     ...{ store, edge, remade: [] },
-    push: createPusher({ store, edge: client, packings: PACKINGS, remake, now: () => NOW_MS, log }),
+    push: createPusher({
+      store,
+      edge: client,
+      packings: PACKINGS,
+      remake,
+      ownPins: () => null,
+      now: () => NOW_MS,
+      log,
+    }),
     remaking: async () => ({ kind: "gone" }),
   };
   return setting;

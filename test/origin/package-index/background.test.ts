@@ -45,6 +45,7 @@ describe("the indexes of an origin", { timeout: 60_000 }, () => {
       trees: { obtain: async () => answers.shift() ?? { kind: "there", source } },
       slots: createSlots({ atOnce: 1, waiting: 10 }),
       quiet: async () => {},
+      removesOld: true,
       onMade: (each) => made.push(each),
       firstRetryMs: 1,
     };

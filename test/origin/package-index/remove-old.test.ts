@@ -30,7 +30,7 @@ describe("removeOld", () => {
         entries: names.map((attribute) => ({ attribute, said: foundOf(`${attribute}-1`) })),
       });
       for (const { bytes } of objects) await storeIndexObject(store, bytes);
-      await storeRoot(store, { root, askedBy: "the expressions" });
+      await storeRoot(store, { root, askedBy: "a test" });
       await age(storageKey.index(pin, SYSTEM), days);
       for (const { digest } of objects) await age(storageKey.indexObject(digest), days);
       return objects.map(({ digest }) => storageKey.indexObject(digest));
@@ -51,7 +51,9 @@ describe("removeOld", () => {
     };
     await store.store(storageKey.pin("source", tagOf("latest")), storedJson(pinned));
 
-    const removed = await removeOld(store, new Set([at("c")]), NOW_MS);
+    const removed = await removeOld({
+      ...{ store, own: new Set([at("c")]), nowMs: NOW_MS, atEdge: null },
+    });
     expect(removed).toStrictEqual({ roots: 2, objects: 6 });
     const left: string[] = [];
     for await (const { key } of store.list("index-objects/")) left.push(key);
