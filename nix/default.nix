@@ -2,6 +2,7 @@
 {
   pkgs ? import <nixpkgs> { },
   modulesHash ? null,
+  toolsHash ? null,
 }:
 
 let
@@ -10,4 +11,5 @@ in
 package (
   builtins.intersectAttrs { nodejs_24 = null; cacert = null; git = null; } pkgs
   // (if modulesHash == null then { } else { inherit modulesHash; })
+  // (if toolsHash == null then { } else { inherit toolsHash; })
 )

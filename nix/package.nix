@@ -1,12 +1,13 @@
 # The origin as a package, for any set that has Node 24: `callPackage ./package.nix { }`, or
 # default.nix. Node itself is the builder, so nothing else of the set is needed. The npm packages are
-# fetched by npm, as the lock file has them; README.md says how `modulesHash` is renewed.
+# fetched by npm, as the lock file has them; README.md says how `modulesHash` and `toolsHash` are renewed.
 {
   nodejs_24,
   # Certificates for npm, and what the origin asks git remotes with; a host's own go first.
   cacert ? null,
   git ? null,
   modulesHash ? "sha256-bVbEeNvJziVh5kAga3bCBKEGTto24KQnsJ5bWJoFnbM=",
+  toolsHash ? "sha256-+1IVXSH/AyjDyyDq8D782MTHAcXDp8QzF0z2W4/q6Ds=",
   system ? nodejs_24.system or builtins.currentSystem,
 }:
 
@@ -41,18 +42,22 @@ let
     operator = item:
       map (name: { key = find item.key name; }) (neededBy lock.packages.${item.key});
   });
-  dependencies = listToAttrs
-    (map (name: { inherit name; value = manifest.dependencies.${name}; }) direct);
-  ownLock = toJSON {
-    inherit (lock) lockfileVersion;
-    name = "nixport";
-    packages = { "" = { name = "nixport"; inherit dependencies; }; } // listToAttrs
-      (map (path: { name = path; value = removeAttrs lock.packages.${path} [ "dev" ]; }) needed);
-  };
 
-  # A path by its hash is not made again when what it is made from changes, but for its name.
-  modules = derivation {
-    name = "nixport-modules-${substring 0 12 (hashString "sha256" ownLock)}";
+  # Of those folders of the lock file, with which a program finds what it imports by these names.
+  installed = { name, names, folders, hash }: let
+    dependencies = listToAttrs
+      (map (each: { name = each; value = lock.packages."node_modules/${each}".version; }) names);
+    # One result for all machines: what a package is made for is no matter, and none is left out.
+    entry = path: removeAttrs lock.packages.${path} [ "cpu" "dev" "optional" "optionalDependencies" "os" ];
+    ownLock = toJSON {
+      inherit (lock) lockfileVersion;
+      name = "nixport";
+      packages = { "" = { name = "nixport"; inherit dependencies; }; } // listToAttrs
+        (map (path: { name = path; value = entry path; }) folders);
+    };
+  in derivation {
+    # A path by its hash is not made again when what it is made from changes, but for its name.
+    name = "nixport-${name}-${substring 0 12 (hashString "sha256" ownLock)}";
     inherit system;
     builder = node;
     args = [ ./npm-modules.cjs ];
@@ -62,11 +67,57 @@ let
     certificates = if cacert == null then "" else "${cacert}/etc/ssl/certs/ca-bundle.crt";
     outputHashMode = "recursive";
     outputHashAlgo = "sha256";
-    outputHash = modulesHash;
+    outputHash = hash;
     impureEnvVars = [
       "http_proxy" "https_proxy" "no_proxy" "HTTP_PROXY" "HTTPS_PROXY" "NO_PROXY"
       "npm_config_registry" "NODE_EXTRA_CA_CERTS"
     ];
+  };
+
+  modules = installed {
+    name = "modules";
+    names = direct;
+    folders = needed;
+    hash = modulesHash;
+  };
+
+  ## The scripts and styles of the pages
+
+  # esbuild for every machine that builds, and what the scripts import. None of it is in the program.
+  toolNames = [ "@esbuild/linux-arm64" "@esbuild/linux-x64" "esbuild" "jose" "valibot" ];
+  tools = installed {
+    name = "tools";
+    names = toolNames;
+    folders = map (name: "node_modules/${name}") toolNames;
+    hash = toolsHash;
+  };
+  pageSources = builtins.path {
+    name = "nixport-page-source";
+    path = ../.;
+    filter = path: type:
+      let relative = replaceStrings [ (toString ../. + "/") ] [ "" ] path;
+      in relative == "package.json"
+      || relative != "page/dist" && match "(page|registry)(/.*)?" relative != null
+        && (type == "directory" || match ".*[.](ts|css|svg)" relative != null);
+  };
+  page = derivation {
+    name = "nixport-page";
+    inherit system tools;
+    sources = pageSources;
+    builder = node;
+    args = [ "--eval" ''
+      const { chmodSync, cpSync } = require("node:fs");
+      const { out, sources, tools } = process.env;
+      const copy = process.cwd() + "/source";
+      cpSync(sources, copy, { recursive: true });
+      chmodSync(copy, 0o755);
+      // Packages find each other in a folder of this name alone.
+      cpSync(tools, copy + "/node_modules", { recursive: true });
+      import(copy + "/page/build.ts").then(({ buildInto }) => buildInto(out)).catch((error) => {
+        console.error(error);
+        process.exit(1);
+      });
+    '' ];
   };
 
   ## The program
@@ -88,14 +139,15 @@ let
 
   program = derivation {
     name = "nixport-${manifest.version}";
-    inherit system sources modules node;
+    inherit system sources modules page node;
     builder = node;
     git = if git == null then "" else "${git}/bin";
     args = [ "--eval" ''
       const { cpSync, mkdirSync, writeFileSync } = require("node:fs");
-      const { git, modules, node, out, sources } = process.env;
+      const { git, modules, node, out, page, sources } = process.env;
       cpSync(sources, `''${out}/lib/nixport`, { recursive: true });
       cpSync(modules, `''${out}/lib/nixport/node_modules`, { recursive: true });
+      cpSync(page, `''${out}/lib/nixport/page/dist`, { recursive: true });
       mkdirSync(`''${out}/bin`);
       const lines = [
         `#!''${node}`,
@@ -109,7 +161,7 @@ in
 program // {
   pname = "nixport";
   inherit (manifest) version;
-  inherit modules;
+  inherit modules tools page;
   meta = {
     inherit (manifest) description;
     license.spdxId = manifest.license;

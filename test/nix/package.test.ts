@@ -130,6 +130,10 @@ describe("nix/package.nix", { ...skipWhere(skip), timeout: BUILD_DEADLINE_MS }, 
     });
     const [line] = (await once(createInterface(child.stdout), "line")) as [string];
     const [, url = ""] = /^origin at (\S+), serving/.exec(line) ?? [];
+    const page = await (await fetch(url)).text();
+    const scripts = [...page.matchAll(/\/assets\/[\w-]+\.js/g)].map(([path]) => url + path);
+    expect(scripts.length, page).toBeGreaterThan(0);
+    for (const script of scripts) expect((await fetch(script)).status, script).toBe(200);
     const name = `${REPOSITORY_PREFIX}hello/sh`;
     const response = await fetch(`${url}/v2/${name}/manifests/latest`);
     expect(response.status, await response.text()).toBe(200);
