@@ -124,6 +124,50 @@ describe("a policy", () => {
   });
 });
 
+describe("a page", () => {
+  /** At the origin, and at the edge. */
+  const ask = async (path: string, headers: Readonly<Record<string, string>>) => {
+    const answers = await Promise.all(
+      [house.origin.url, edgeUrl].map((url) => fetch(url + path, { headers })),
+    );
+    const [atOrigin, atEdge] = answers.map(({ status, headers: told }) => ({
+      status,
+      asks: told.get("WWW-Authenticate"),
+      kept: told.get("Cache-Control"),
+    }));
+    await Promise.all(answers.map(({ body }) => body?.cancel()));
+    expect(atEdge).toStrictEqual(atOrigin);
+    return atOrigin;
+  };
+  const BASIC = 'Basic realm="nixport", charset="UTF-8"';
+  const WRONG = { Authorization: `Basic ${btoa("all:another password")}` };
+  const image = `${REPOSITORY_PREFIX}hello`;
+
+  test("at / is for anyone, and asks for a name where it is asked to", async () => {
+    expect(await ask("/", {})).toMatchObject({ status: 200, asks: null });
+    expect(await ask("/?login", {})).toMatchObject({ status: 401, asks: BASIC });
+    expect(await ask("/?login", SOME)).toMatchObject({ status: 200 });
+    expect(await ask("/", WRONG)).toMatchObject({ status: 401, asks: BASIC });
+  });
+
+  test("of an image is for whoever may pull it", async () => {
+    const about = [`/i/${image}`, `/api/images/${image}`];
+    for (const path of about) {
+      expect(await ask(path, SOME), path).toMatchObject({ status: 403 });
+      expect(await ask(path, REST), path).toMatchObject({ status: 403 });
+      expect([200, 404], path).toContain((await ask(path, ALL))?.status);
+    }
+    expect(await ask(about[0] ?? "", {})).toMatchObject({ status: 401, asks: BASIC });
+    // Else a page that asks for data would have the browser interrupt whoever reads it.
+    expect(await ask(about[1] ?? "", {})).toMatchObject({ status: 401, asks: "Nixport" });
+  });
+
+  test("has the index for whoever may pull anything, in no cache that others read", async () => {
+    const told = await ask("/api/index", SOME);
+    expect(told).toMatchObject({ status: 200, kept: "private, no-store, no-transform" });
+  });
+});
+
 /** What somebody gets of a digest under a name by GET, by HEAD and in part, be it at the origin or the edge. */
 async function statusesOf(name: string, headers: Readonly<Record<string, string>>, what: string) {
   const path = `/v2/${REPOSITORY_PREFIX}${name}/${what}`;
