@@ -1,8 +1,8 @@
-// What is told of an image here: of what is known as for composing it, with nothing written for it; else what
-// the origin says, which makes nothing for it either.
+// What is told of an image here: of what is known as for composing it, with nothing written for it; what the
+// package index says is absent; else what the origin says, which makes nothing for it either.
 
 import { RegistryError } from "../../registry/http/error.ts";
-import { askedPlatform, type ImageAnswer } from "../../registry/http/image-answer.ts";
+import { askedPlatform, type ImageAnswer, imageFailed } from "../../registry/http/image-answer.ts";
 import { type PageImage, pagePath } from "../../registry/http/page-route.ts";
 import {
   formatPlatforms,
@@ -15,10 +15,11 @@ import { compose } from "../../registry/image/compose.ts";
 import { type ImageFacts, imageFacts, type KnownForm } from "../../registry/image/image-facts.ts";
 import { FORMS } from "../../registry/image/record.ts";
 import { VARIANT_TYPES, VARIANTS } from "../../registry/image/variant.ts";
-import { platformName, type Recipe } from "../../registry/naming/recipe.ts";
+import { type Architecture, platformName, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { packingsOf, pinsOf } from "../pulling/known-image.ts";
 import { type KnownPins, knownNames, knownPins, knownRecords } from "../pulling/known-parts.ts";
+import { unlessAbsent } from "../pulling/unless-absent.ts";
 import type { Edge } from "../request/edge.ts";
 
 export async function answerImage(edge: Edge, image: PageImage, url: URL): Promise<ImageAnswer> {
@@ -34,18 +35,34 @@ export async function answerImage(edge: Edge, image: PageImage, url: URL): Promi
     edge.trace.hit("composed");
     return { ...about, moves, image: { state: "known", facts } };
   }
+  try {
+    const absent = { recipes: [recipe], tag, wanted: "image", withNear: true } as const;
+    const told = await unlessAbsent(edge, absent, () => askOrigin(edge, image, architecture));
+    return { ...told, ...about };
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    switch (error.code) {
+      case "MANIFEST_UNKNOWN":
+        return { ...about, moves, image: imageFailed(error, null) };
+      case "UNAVAILABLE":
+        edge.log({ level: "warn", event: "no word of an image", cause: error });
+        return { ...about, moves, image: { state: "unknown", message: error.message } };
+      default:
+        throw error;
+    }
+  }
+}
+
+async function askOrigin(
+  edge: Edge,
+  { repository, tag }: PageImage,
+  architecture: Architecture,
+): Promise<ImageAnswer> {
   edge.trace.miss();
   await edge.misses.admitPull();
   const path = `${pagePath.imageData(repository, tag)}?platform=${platformName(architecture)}`;
   const asked = { [PLATFORMS_HEADER]: formatPlatforms(edge.platforms) };
-  try {
-    const told = await edge.trace.time("origin", () => edge.origin.image(repository, path, asked));
-    return { ...told, ...about };
-  } catch (error) {
-    if (!(error instanceof RegistryError) || error.code !== "UNAVAILABLE") throw error;
-    edge.log({ level: "warn", event: "no word of an image", cause: error });
-    return { ...about, moves, image: { state: "unknown", message: error.message } };
-  }
+  return edge.trace.time("origin", () => edge.origin.image(repository, path, asked));
 }
 
 /** At the newest pin at which everything is known in any form. */

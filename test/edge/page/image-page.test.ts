@@ -4,12 +4,14 @@
 import { afterAll, assert, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { RegistryError } from "../../../registry/http/error.ts";
 import { type ImageAnswer, imageFailed } from "../../../registry/http/image-answer.ts";
+import { ingestPath } from "../../../registry/http/route.ts";
 import { storePathName } from "../../../registry/naming/store-path.ts";
 import { pinOf, tagOf } from "../../registry/fixture.ts";
 import { basic, policyOf } from "../access/policy.ts";
 import { NOW_MS } from "../controls.ts";
 import { registryError } from "../fake-origin.ts";
-import { imageOf, type Stock, stockOf } from "../stock.ts";
+import { indexOf, sendIndex } from "../package-index/indexed.ts";
+import { imageOf, type Stock, stockOf, tagPins } from "../stock.ts";
 import {
   cacheStatus,
   elsewhere,
@@ -177,6 +179,23 @@ describe("an image that is not known here", () => {
     const response = await world.pull(`${DATA}/unmade`);
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ errors: [{ code: "NAME_UNKNOWN" }] });
+  });
+
+  test("is told of by the package index without the origin, with the names that are near", async () => {
+    const pin = pinOf("3".repeat(40));
+    await sendIndex(world, await indexOf(stock, pin));
+    const tag = { tag: tagOf("indexed"), pins: tagPins(stock, pin, NOW_MS) };
+    const pointed = await world.push("POST", ingestPath.pointers, { tag, image: null });
+    assert(pointed.ok, await pointed.text());
+    await world.origin.stop();
+    onTestFinished(() => world.origin.start());
+    const absent = await world.pull(`${DATA}/gti:indexed`);
+    expect(absent.status).toBe(404);
+    expect(cacheStatus(absent)).toBe("nixport; hit; detail=package-index");
+    const detail = [{ package: "gti", reason: "missing", near: ["git"] }];
+    expect((await dataOf(absent)).image).toMatchObject({ state: "failed", detail });
+    const known = await dataOf(await world.pull(`${DATA}/git:indexed`));
+    expect(known.image).toMatchObject({ state: "known", facts: { pin, isNewest: true } });
   });
 
   test("costs its network what a miss costs", async () => {
