@@ -14,7 +14,7 @@ import type { CanonicalImage } from "../../registry/image/canonical.ts";
 import { compose } from "../../registry/image/compose.ts";
 import { type ImageFacts, imageFacts, type KnownForm } from "../../registry/image/image-facts.ts";
 import { FORMS } from "../../registry/image/record.ts";
-import { VARIANT_TYPES, VARIANTS } from "../../registry/image/variant.ts";
+import { VARIANT_TYPES, WIDEST_FIRST } from "../../registry/image/variant.ts";
 import { type Architecture, platformName, type Recipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { packingsOf, pinsOf } from "../pulling/known-image.ts";
@@ -104,7 +104,7 @@ async function knownForms(
     packings.map(({ packing }) => ({ image, packing })),
   );
   const forms: KnownForm[] = [];
-  for (const variant of VARIANTS) {
+  for (const variant of WIDEST_FIRST) {
     const { form } = VARIANT_TYPES[variant];
     for (const [place, { packing, ...of }] of packings.entries()) {
       const records = all[place];

@@ -6,7 +6,7 @@ import type { KnownForm } from "../../registry/image/image-facts.ts";
 import { isFound } from "../../registry/image/lookup.ts";
 import type { Ingredient } from "../../registry/image/part.ts";
 import { FORMS, type PackingId } from "../../registry/image/record.ts";
-import { VARIANT_TYPES, VARIANTS, type Variant } from "../../registry/image/variant.ts";
+import { VARIANT_TYPES, type Variant, WIDEST_FIRST } from "../../registry/image/variant.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import { namesOf, type Recipe, systemOf } from "../../registry/naming/recipe.ts";
 import type { BuildFailure } from "../failures/failures.ts";
@@ -68,7 +68,7 @@ export function createKnownImages({ lookups, records }: KnownImagesOptions): Kno
   /** In each form what all records are there for; or what compose says there is not. */
   async function formsOf({ recipe, ingredients }: CanonicalImage): Promise<Forms> {
     const forms: KnownForm[] = [];
-    for (const variant of VARIANTS) {
+    for (const variant of WIDEST_FIRST) {
       const { form } = VARIANT_TYPES[variant];
       const known = await records.known(ingredients, form);
       if (known === undefined) continue;

@@ -145,18 +145,13 @@ const FORM_WORDS = {
   "docker-gzip": "Docker schema 2, layers in gzip",
 } as const;
 
-/** What every client reads comes first. */
-const WIDEST = ["oci-gzip", "docker-gzip", "oci-zstd"] as const;
-
 /** The lines that use it, by its digest where that is known. */
 function pullSection(
   { repository, tag }: ImageAnswer,
   host: string,
   facts: ImageFacts | null,
 ): Html {
-  const known = WIDEST.flatMap(
-    (variant) => facts?.variants.filter((each) => each.variant === variant) ?? [],
-  );
+  const known = facts?.variants ?? [];
   const [widest] = known;
   const digest = widest?.digest ?? null;
   return html`<section aria-labelledby="pull"><h2 id="pull">Pull it</h2>

@@ -1,10 +1,12 @@
 // What is told of an image at `/api/images/`, as much of it as a recipe shows, and what it shares with images
 // that somebody has already. Nothing is taken for granted of what comes over the network.
 
+import { WIDEST_FIRST } from "../../registry/image/variant.ts";
 import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
 
 export interface Layer {
-  readonly digest: Digest;
+  /** The same in every form: which of them is known differs from image to image, and a client has one. */
+  readonly diffId: Digest;
   readonly sizeBytes: number;
 }
 
@@ -22,8 +24,6 @@ export type ImageState =
   | { readonly kind: "failed"; readonly message: string };
 
 type Json = Readonly<Record<string, unknown>>;
-/** Every client reads the first, and hardly any the second alone. */
-const FORMS = ["oci-gzip", "docker-gzip", "oci-zstd"];
 
 /** Undefined for what is no such answer. */
 export function readImageState(json: unknown): ImageState | undefined {
@@ -46,17 +46,19 @@ export function readImageState(json: unknown): ImageState | undefined {
 
 function known({ variants, layers }: Json, architecture: string): ImageState | undefined {
   const forms = list(variants).map(fields);
-  const form = FORMS.map((name) => forms.find(({ variant }) => variant === name)).find(Boolean);
+  const form = WIDEST_FIRST.map((name) => forms.find(({ variant }) => variant === name)).find(
+    Boolean,
+  );
   const digest = parseDigest(String(form?.digest));
   const read = list(layers).flatMap((layer) => layerOf(fields(layer)) ?? []);
   if (form === undefined || digest === undefined || read.length === 0) return undefined;
   return { kind: "known", digest, isZstd: form.variant === "oci-zstd", architecture, layers: read };
 }
 
-function layerOf({ digest: text, sizeBytes }: Json): Layer | undefined {
-  const digest = parseDigest(String(text));
-  return digest !== undefined && Number.isSafeInteger(sizeBytes)
-    ? { digest, sizeBytes: Number(sizeBytes) }
+function layerOf({ diffId: text, sizeBytes }: Json): Layer | undefined {
+  const diffId = parseDigest(String(text));
+  return diffId !== undefined && Number.isSafeInteger(sizeBytes)
+    ? { diffId, sizeBytes: Number(sizeBytes) }
     : undefined;
 }
 
@@ -68,12 +70,12 @@ export interface Sharing {
 
 /** A layer that an image has twice is fetched once. */
 export function sharingOf(layers: readonly Layer[], others: readonly Layer[]): Sharing {
-  const distinct = new Map(layers.map((layer) => [layer.digest, layer.sizeBytes]));
-  const present = new Set(others.map(({ digest }) => digest));
+  const distinct = new Map(layers.map((layer) => [layer.diffId, layer.sizeBytes]));
+  const present = new Set(others.map(({ diffId }) => diffId));
   let [totalBytes, sharedBytes] = [0, 0];
-  for (const [digest, sizeBytes] of distinct) {
+  for (const [diffId, sizeBytes] of distinct) {
     totalBytes += sizeBytes;
-    if (present.has(digest)) sharedBytes += sizeBytes;
+    if (present.has(diffId)) sharedBytes += sizeBytes;
   }
   return { totalBytes, sharedBytes };
 }

@@ -41,7 +41,7 @@ export interface ImageFacts {
   readonly resolvedAtMs: number | null;
   /** Whether the tag is known to have moved on from the pin. */
   readonly isNewest: boolean;
-  /** In which its image is known, at least one. */
+  /** In which its image is known, at least one, the one that most clients read first. */
   readonly variants: readonly VariantFacts[];
   /** Bottom first, as the first of the variants has them. */
   readonly layers: readonly LayerFacts[];
@@ -125,6 +125,7 @@ export interface KnownAt {
   readonly isNewest: boolean;
 }
 
+/** `forms` are in the order of WIDEST_FIRST. */
 export function imageFacts(
   { recipe, ingredients }: CanonicalImage,
   forms: readonly [KnownForm, ...KnownForm[]],

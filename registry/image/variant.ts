@@ -18,6 +18,9 @@ import type { Form } from "./record.ts";
 export const VARIANTS = ["oci-zstd", "oci-gzip", "docker-gzip"] as const;
 export type Variant = (typeof VARIANTS)[number];
 
+/** By how many clients read it: every one the first of these. */
+export const WIDEST_FIRST: readonly Variant[] = ["oci-gzip", "docker-gzip", "oci-zstd"];
+
 export interface VariantTypes {
   readonly form: Form;
   readonly index: IndexType;

@@ -78,8 +78,8 @@ describe("what changes while a recipe is put together", () => {
   test("tells size, what is shared, and the digest where they are known", () => {
     const digest = digestOfText("image");
     const layers = [
-      { digest: digestOfText("a"), sizeBytes: 60_000_000 },
-      { digest: digestOfText("b"), sizeBytes: 23_200_000 },
+      { diffId: digestOfText("a"), sizeBytes: 60_000_000 },
+      { diffId: digestOfText("b"), sizeBytes: 23_200_000 },
     ];
     const state = { kind: "known", digest, isZstd: false, architecture: "amd64", layers } as const;
     const chosen = { ...NOTHING, packages: ["git"] };

@@ -3,7 +3,7 @@ import { readImageState, sharingOf } from "../../../page/recipe/image-state.ts";
 import { digestOfText } from "../../registry/fixture.ts";
 
 const [GZIP, ZSTD, A, B] = ["gzip", "zstd", "a", "b"].map(digestOfText);
-const layer = (digest: typeof A, sizeBytes: number) => ({ digest, sizeBytes });
+const layer = (diffId: typeof A, sizeBytes: number) => ({ diffId, sizeBytes });
 const answer = (facts: object) => ({
   architecture: "amd64",
   image: { state: "known", facts },
@@ -43,7 +43,7 @@ describe("readImageState", () => {
       { image: "known" },
       answer({}),
       answer({ variants: [{ variant: "oci-gzip", digest: "x" }], layers: [layer(A, 1)] }),
-      answer({ variants: [{ variant: "oci-gzip", digest: GZIP }], layers: [{ digest: A }] }),
+      answer({ variants: [{ variant: "oci-gzip", digest: GZIP }], layers: [{ diffId: A }] }),
     ]) {
       expect(readImageState(json), JSON.stringify(json)).toBeUndefined();
     }
@@ -52,7 +52,7 @@ describe("readImageState", () => {
 
 test("sharingOf counts each layer once, and those alone that others have", () => {
   const layers = [layer(A, 10), layer(B, 5), layer(A, 10)].flatMap((each) =>
-    each.digest === undefined ? [] : [{ ...each, digest: each.digest }],
+    each.diffId === undefined ? [] : [{ ...each, diffId: each.diffId }],
   );
   expect(sharingOf(layers, layers.slice(1, 2))).toStrictEqual({ totalBytes: 15, sharedBytes: 5 });
   expect(sharingOf(layers, [])).toStrictEqual({ totalBytes: 15, sharedBytes: 0 });
