@@ -11,9 +11,7 @@ export function boardLine({ stage, said, counts, bytes, running }: StageTold): B
   return { step: [stage, ...running].join(" "), said, part };
 }
 
-export function credentialsOf({
-  NIXPORT_USER: user,
-  NIXPORT_PASSWORD: password,
-}: EnvironmentVariables): Credentials | null {
+export function credentialsOf(env: EnvironmentVariables): Credentials | null {
+  const { NIXPORT_USER: user, NIXPORT_PASSWORD: password } = env;
   return user && password ? { user, password } : null;
 }

@@ -26,7 +26,7 @@ describe("a board", () => {
     board.say("done");
     board.remove("git");
     board.end();
-    const git = "[############............] git building red and mo";
+    const git = "[############............] git building red and m";
     const htop = "[........................] htop packing";
     expect(written).toStrictEqual([
       `${git}\n`,
