@@ -4,6 +4,7 @@ import { assert } from "vitest";
 import { ingestPath } from "../../../registry/http/route.ts";
 import type { Pin } from "../../../registry/naming/pin.ts";
 import { type Architecture, systemOf } from "../../../registry/naming/recipe.ts";
+import { MAX_OBJECTS_PER_BODY } from "../../../registry/package-index/bodies.ts";
 import { type MadeIndex, makeIndex } from "../../../registry/package-index/make-index.ts";
 import type { IndexedSet } from "../../../registry/package-index/root.ts";
 import type { IndexEntry } from "../../../registry/package-index/shard.ts";
@@ -48,10 +49,12 @@ export function indexOf(
 }
 
 export async function sendIndex(world: World, { root, objects }: MadeIndex): Promise<void> {
-  for (const [path, body] of [
-    [ingestPath.indexObjects, await objectsBody(objects)],
-    [ingestPath.index, await rootBody(root)],
-  ] as const) {
+  const bodies: (readonly [path: string, body: Uint8Array])[] = [];
+  for (let start = 0; start < objects.length; start += MAX_OBJECTS_PER_BODY) {
+    const some = objects.slice(start, start + MAX_OBJECTS_PER_BODY);
+    bodies.push([ingestPath.indexObjects, await objectsBody(some)]);
+  }
+  for (const [path, body] of [...bodies, [ingestPath.index, await rootBody(root)] as const]) {
     const told = await world.push("POST", path, body);
     assert(told.ok, await told.text());
   }

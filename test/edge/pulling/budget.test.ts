@@ -13,6 +13,7 @@ import { ingestPath } from "../../../registry/http/route.ts";
 import type { ComposedImage } from "../../../registry/image/compose.ts";
 import { OCI_INDEX, OCI_MANIFEST } from "../../../registry/image/media-type.ts";
 import { digestOfText, pinOf, tagOf } from "../../registry/fixture.ts";
+import { madeUpSet } from "../../registry/package-index/made-up-set.ts";
 import { type Controls, NOW_MS } from "../controls.ts";
 import { indexOf, sendIndex } from "../package-index/indexed.ts";
 import { imageOf, lookupsBody, recordsBody, type Stock, stockOf, tagPins } from "../stock.ts";
@@ -184,6 +185,44 @@ describe("a pull at a pin of which only the package index is here", () => {
     const { before } = subrequestsOf(response);
     expect(before).toStrictEqual(takes);
     expect(writes(before)).toStrictEqual([]);
+  });
+});
+
+describe("a pull of the most packages by a package index, for two platforms", () => {
+  const names = Array.from({ length: 55 }, (_, index) => index.toString(36));
+  const repository = names.join("/");
+  const headers = { Accept: `${OCI_MANIFEST}, ${OCI_INDEX}` };
+  let world: World;
+  let shards = 0;
+  beforeAll(async () => {
+    world = await startWorld({ platforms: ["amd64", "arm64"] });
+    const stock = await stockOf(names);
+    await world.backfill(stock, { tag: "before", pin: PIN });
+    const indexed = pinOf("e".repeat(40));
+    // Of so many more that each name has a shard of its own, nearly.
+    const { entries: more } = madeUpSet(6000);
+    for (const architecture of ["amd64", "arm64"] as const) {
+      const index = await indexOf(stock, indexed, { architecture, more });
+      shards = index.root.shards.length;
+      await sendIndex(world, index);
+    }
+    const tag = { tag: tagOf("latest"), pins: tagPins(stock, indexed, NOW_MS) };
+    expect((await world.push("POST", ingestPath.pointers, { tag, image: null })).status).toBe(200);
+    await world.origin.stop();
+  }, 60_000);
+  afterAll(() => world.close());
+
+  test.for([
+    ["is composed", repository, 200],
+    ["is told that one of them is absent", `${repository}/nothere`, 404],
+  ] as const)("%s within the subrequests of a free plan", async ([, name, status]) => {
+    expect(shards).toBeGreaterThan(60);
+    const path = manifestPath(name, "latest");
+    const response = await world.pull(path, { headers, controls: elsewhere() });
+    expect(response.status).toBe(status);
+    const { before, all } = subrequestsOf(response);
+    expect(writes(before)).toStrictEqual([]);
+    expect(total(all)).toBeLessThanOrEqual(SUBREQUESTS / 2);
   });
 });
 
