@@ -19,7 +19,7 @@ import { readDocument, storeDocument } from "./document.ts";
 import { kvKey } from "./keys.ts";
 
 const MAX_KEYS_PER_READ = 100;
-/** KV gives 25 MiB at once, of compressed bytes. */
+/** KV gives 25 MiB at once, of what is stored: text as it is, or gzip of it. */
 const MAX_BYTES_PER_READ = 16 * 1024 * 1024;
 
 /**
