@@ -67,10 +67,9 @@ export function imageFacts({ chosen, state, sharing }: ImageView): Html {
     case "failed":
       return html`<p class="problem">${state.message}</p><p><a href="${page}">What happened</a></p>`;
     case "known": {
-      const { layers, digest, architecture, isZstd } = state;
-      const totalBytes = layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      const { layers, digest, architecture, isZstd, sizeBytes } = state;
       return html`<dl>
-<div><dt>Compressed</dt><dd>${sizeText(totalBytes)} in ${plural(layers.length, "layer")}</dd></div>
+<div><dt>Compressed</dt><dd>${sizeText(sizeBytes)} in ${plural(layers.length, "layer")}</dd></div>
 ${sharing && sharedFacts(sharing)}<div><dt>Digest</dt><dd><code>${digest}</code> for linux/${architecture}${isZstd && ", for clients that read zstd"}</dd></div>
 </dl>
 <p><a href="${page}">What is in it</a></p>`;

@@ -17,6 +17,8 @@ export type ImageState =
       /** Whose form only some clients read. */
       readonly isZstd: boolean;
       readonly architecture: string;
+      /** Of layers and config. */
+      readonly sizeBytes: number;
       readonly layers: readonly Layer[];
     }
   /** Nobody has made it yet. */
@@ -51,8 +53,11 @@ function known({ variants, layers }: Json, architecture: string): ImageState | u
   );
   const digest = parseDigest(String(form?.digest));
   const read = list(layers).flatMap((layer) => layerOf(fields(layer)) ?? []);
+  const sizeBytes = Number(form?.sizeBytes);
   if (form === undefined || digest === undefined || read.length === 0) return undefined;
-  return { kind: "known", digest, isZstd: form.variant === "oci-zstd", architecture, layers: read };
+  if (!Number.isSafeInteger(sizeBytes)) return undefined;
+  const isZstd = form.variant === "oci-zstd";
+  return { kind: "known", digest, isZstd, architecture, sizeBytes, layers: read };
 }
 
 function layerOf({ diffId: text, sizeBytes }: Json): Layer | undefined {

@@ -81,7 +81,8 @@ describe("what changes while a recipe is put together", () => {
       { diffId: digestOfText("a"), sizeBytes: 60_000_000 },
       { diffId: digestOfText("b"), sizeBytes: 23_200_000 },
     ];
-    const state = { kind: "known", digest, isZstd: false, architecture: "amd64", layers } as const;
+    const known = { digest, isZstd: false, architecture: "amd64", sizeBytes: 83_210_000, layers };
+    const state = { kind: "known", ...known } as const;
     const chosen = { ...NOTHING, packages: ["git"] };
     const sharing = { totalBytes: 83_200_000, sharedBytes: 60_000_000 };
     const { markup } = imageFacts({ chosen, state, sharing });

@@ -12,12 +12,19 @@ const answer = (facts: object) => ({
 describe("readImageState", () => {
   test("takes the digest that every client reads, where there is one", () => {
     const variants = [
-      { variant: "oci-zstd", digest: ZSTD },
-      { variant: "oci-gzip", digest: GZIP },
+      { variant: "oci-zstd", digest: ZSTD, sizeBytes: 3 },
+      { variant: "oci-gzip", digest: GZIP, sizeBytes: 4 },
     ];
     const layers = [layer(A, 1)];
     expect(readImageState(answer({ variants, layers }))).toMatchObject({
-      ...{ kind: "known", digest: GZIP, isZstd: false, architecture: "amd64", layers },
+      ...{
+        kind: "known",
+        digest: GZIP,
+        isZstd: false,
+        architecture: "amd64",
+        layers,
+        sizeBytes: 4,
+      },
     });
     const zstd = readImageState(answer({ variants: variants.slice(0, 1), layers }));
     expect(zstd).toMatchObject({ digest: ZSTD, isZstd: true });
