@@ -5,7 +5,14 @@ import { ARCHITECTURES } from "../../registry/naming/recipe.ts";
 import { LATEST, parseTag } from "../../registry/naming/reference.ts";
 import { html } from "../html/escape.ts";
 import { plural } from "../html/quantities.ts";
-import { chips, imageFacts, imageName, lines, problem } from "../html/recipe-view.ts";
+import {
+  chips,
+  imageFacts,
+  imageName,
+  imageSentence,
+  lines,
+  problem,
+} from "../html/recipe-view.ts";
 import {
   type Chosen,
   FRONT_WORDS,
@@ -40,6 +47,7 @@ let chosen: Chosen = read?.kind === "chosen" ? read.chosen : NOTHING;
 
 const watch = watchImage((view) => {
   show(element("image-facts", HTMLElement), imageFacts(view));
+  element("image-told", HTMLElement).textContent = imageSentence(view);
   const digest = view.state?.kind === "known" ? view.state.digest : null;
   showLines(digest);
 });

@@ -89,7 +89,8 @@ function image(host: string, chosen: Chosen): Html {
 <h2 id="image-title">Your image</h2>
 <p id="image-name" class="image-name">${imageName(host, chosen)}</p>
 <div id="image-problem" role="alert">${problem(chosen)}</div>
-<div id="image-facts" class="facts" role="status"></div>
+<div id="image-facts" class="facts"></div>
+<p id="image-told" class="told-only" role="status"></p>
 <div id="lines" class="lines">${lines({ host, repository, tag: chosen.tag, digest: null })}</div>
 <p id="copied" class="aside" role="status"></p>
 </section>`;

@@ -79,6 +79,26 @@ ${sharing && sharedFacts(sharing)}<div><dt>Digest</dt><dd><code>${digest}</code>
   }
 }
 
+/** The same in a sentence, for whoever hears the page: nobody wants a digest read out. */
+export function imageSentence({ chosen, state, sharing }: ImageView): string {
+  const name = repositoryOf(chosen);
+  switch (state?.kind) {
+    case undefined:
+      return "";
+    case "unknown":
+      return `${name}: nobody has pulled this yet.`;
+    case "failed":
+      return `${name} cannot be had.`;
+    case "known": {
+      const size = `${name}: ${sizeText(state.sizeBytes)} compressed`;
+      if (sharing === null) return `${size}.`;
+      return `${size}, ${sizeText(sharing.totalBytes - sharing.sharedBytes)} to fetch.`;
+    }
+    default:
+      return state satisfies never;
+  }
+}
+
 const BAR_WIDTH = 100;
 
 function sharedFacts({ totalBytes, sharedBytes }: Sharing): Html {

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { AssetFiles } from "../../../page/html/assets.ts";
 import { homePage } from "../../../page/html/home.ts";
-import { chips, imageFacts, imageName, lines, results } from "../../../page/html/recipe-view.ts";
+import {
+  chips,
+  imageFacts,
+  imageName,
+  imageSentence,
+  lines,
+  results,
+} from "../../../page/html/recipe-view.ts";
 import { NOTHING, readQuery } from "../../../page/recipe/chosen.ts";
 import { LATEST } from "../../../registry/naming/reference.ts";
 import { createRandom, hostileText } from "../../hostile-text.ts";
@@ -91,6 +98,8 @@ describe("what changes while a recipe is put together", () => {
     expect(markup).toContain(digest);
     expect(markup).toContain('href="/i/shell/git"');
     expect(markup).not.toContain("style=");
+    const heard = imageSentence({ chosen, state, sharing });
+    expect(heard).toBe("shell/git: 83.2 MB compressed, 23.2 MB to fetch.");
     expect(lines({ host: HOST, repository: "git", tag: LATEST, digest }).markup).toContain(
       `docker pull r.example/git@${digest}`,
     );
