@@ -63,7 +63,8 @@ const box = createSearchBox({
     } else if (isReady) searching.search(text);
   },
   onName(text) {
-    const typed = readName(text.trim().replaceAll(/[\s,]+/g, "/"));
+    // In capitals no name is one, and every package is found by small letters.
+    const typed = readName(text.trim().replace(/^[^:]*/, namesIn));
     if (typed.kind === "invalid") {
       box.say(typed.reason);
       return false;
@@ -91,6 +92,10 @@ const searching = startSearching({
     if (query === input.value && document.activeElement === input) box.found(packages, count);
   },
 });
+
+function namesIn(text: string): string {
+  return text.toLowerCase().replaceAll(/[\s,]+/g, "/");
+}
 
 function hintOf(readiness: Readiness): string {
   switch (readiness.kind) {

@@ -59,6 +59,7 @@ function form(chosen: Chosen, platforms: Platforms, reason: Html | null): Html {
 <p class="hint"><span id="search-status" role="status">Names of packages, with blanks between them.</span> <span id="login"></span></p>
 ${reason}
 <ul id="chosen" class="chips" aria-label="Chosen packages">${chips(chosen)}</ul>
+<input type="hidden" name="packages" value="${chosen.packages.join(" ")}">
 </section>
 <fieldset id="words">
 <legend>In front of them</legend>
@@ -85,11 +86,13 @@ ${FRONT_WORDS.map(
 
 function image(host: string, chosen: Chosen): Html {
   const repository = repositoryOf(chosen);
+  const page = repository === "" ? null : pagePath.image(repository, chosen.tag);
+  const known = page && html`<p><a href="${page}">What is known of it</a></p>`;
   return html`<section class="image" aria-labelledby="image-title">
 <h2 id="image-title">Your image</h2>
 <p id="image-name" class="image-name">${imageName(host, chosen)}</p>
 <div id="image-problem" role="alert">${problem(chosen)}</div>
-<div id="image-facts" class="facts"></div>
+<div id="image-facts" class="facts">${known}</div>
 <p id="image-told" class="told-only" role="status"></p>
 <div id="lines" class="lines">${lines({ host, repository, tag: chosen.tag, digest: null })}</div>
 <p id="copied" class="aside" role="status"></p>

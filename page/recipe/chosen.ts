@@ -87,7 +87,11 @@ export function queryOf(chosen: Chosen): string {
 export function readQuery(query: URLSearchParams): ReadName | undefined {
   const image = query.get("image")?.trim() ?? "";
   if (image !== "") return readName(image);
-  const packages = (query.get("packages") ?? "").split(/[\s/,]+/).filter((name) => name !== "");
+  const packages = query
+    .getAll("packages")
+    .join(" ")
+    .split(/[\s/,]+/)
+    .filter((name) => name !== "");
   if (packages.length === 0) return undefined;
   const given = query.getAll("word");
   const words = FRONT_WORDS.filter((word) => given.includes(word));

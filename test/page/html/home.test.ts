@@ -35,6 +35,9 @@ describe("homePage", () => {
     expect(page).toContain('value="fhs" aria-describedby="about-fhs" checked');
     expect(page).not.toContain('value="nonroot" aria-describedby="about-nonroot" checked');
     expect(page).toContain('<option value="arm64" selected>');
+    expect(page).toContain('<input type="hidden" name="packages" value="git htop">');
+    expect(page).toContain('href="/i/arm64/shell/fhs/git/htop:main"');
+    expect(pageOf("packages=jq&packages=git+htop")).toContain("docker pull r.example/jq/git/htop<");
     expect(page).toContain('href="?image=arm64/shell/fhs/htop:main" data-remove="git"');
   });
 
