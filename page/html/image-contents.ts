@@ -80,6 +80,6 @@ export function historySection({ tag, moves, image }: ImageAnswer): Content {
   );
   return html`<section aria-labelledby="history"><h2 id="history">Where ${told(tag)} led</h2>
 <p>Since when, the newest first, as far as it is remembered:</p>
-<ol class="history" reversed>${items}</ol>
+<ol class="history">${items}</ol>
 </section>`;
 }

@@ -5,8 +5,9 @@ import type { ImageFailed } from "../../registry/http/image-answer.ts";
 import { type Content, type Html, html } from "./escape.ts";
 import { timeOf, told, toldLines } from "./told.ts";
 
-export function failureSection({ message, detail, failedAtMs }: ImageFailed): Html {
-  return html`<section aria-labelledby="failed"><h2 id="failed">There is no such image</h2>
+export function failureSection({ message, detail, mayPass, failedAtMs }: ImageFailed): Html {
+  const title = mayPass ? "It could not be made" : "It cannot be had";
+  return html`<section aria-labelledby="failed"><h2 id="failed">${title}</h2>
 ${failedAtMs === null ? html`<p>A pull is told now:</p>` : html`<p>A pull was told at ${timeOf(failedAtMs)}:</p>`}
 ${toldLines([message])}
 ${detail.map(detailItem)}
