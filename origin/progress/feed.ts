@@ -37,8 +37,8 @@ export interface ProgressFeedOptions {
 }
 
 export const LOOK_EVERY_MS = 1000;
-/** A client is an address, or the network that an edge has signed for. */
-export const MAX_WATCHERS = { ofImage: 500, ofClient: 50, inAll: 2000 } as const;
+/** A client is an address, or the network that an edge has signed for: many may sit behind one. */
+export const MAX_WATCHERS = { ofImage: 500, ofClient: 200, inAll: 2000 } as const;
 /** Proxies end connections on which nothing comes for a minute. */
 export const HEARTBEAT_EVERY_MS = 15_000;
 /** Who has not read for so long is gone, or as good as. */

@@ -2,6 +2,7 @@
 // right to anything.
 
 import { afterAll, assert, beforeAll, describe, expect, test } from "vitest";
+import { EVENT_STREAM_HEADERS } from "../../../registry/http/event-stream.ts";
 import type { Route } from "../../../registry/http/route.ts";
 import type { Digest } from "../../../registry/naming/digest.ts";
 import { startIssuer, type TestIssuer } from "../../registry/access/issuer.ts";
@@ -91,6 +92,32 @@ describe("a route", () => {
     const response = await world.pull("/ingest/records", { method: "POST", headers: basic("all") });
     expect(response.status).toBe(401);
     expect(response.headers.get("WWW-Authenticate")).toBe("Nixport");
+  });
+});
+
+describe("the progress of an image", () => {
+  test.for([
+    ["git", {}, 401],
+    ["tree", {}, 200],
+    ["git", basic("all"), 200],
+    ["git", basic("some"), 200],
+    ["git/htop", basic("some"), 403],
+    ["git", basic("none"), 403],
+    ["git", basic("all", "wrong"), 401],
+  ] as const)("%s is for those who may pull it", async ([name, headers, status]) => {
+    world.origin.asked.length = 0;
+    world.origin.answering = ({ path }) =>
+      path.startsWith("/api/progress/")
+        ? { status: 200, headers: EVENT_STREAM_HEADERS, body: "event: idle\ndata: {}\n\n" }
+        : undefined;
+    const response = await world.pull(`/api/progress/${name}`, { headers });
+    expect(response.status, await response.text()).toBe(status);
+    const asked = world.origin.asked.filter(({ path }) => path.startsWith("/api/"));
+    expect(asked).toHaveLength(status === 200 ? 1 : 0);
+    if (status === 200) {
+      expect(response.headers.get("Cache-Control")).toBe("private, no-store, no-transform");
+    }
+    world.origin.answering = () => undefined;
   });
 });
 
