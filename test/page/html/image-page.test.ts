@@ -4,7 +4,7 @@
 import { assert, describe, expect, test } from "vitest";
 import { ASSET_NAMES, type AssetFiles } from "../../../page/html/assets.ts";
 import { imagePage } from "../../../page/html/image-page.ts";
-import { progressOf } from "../../../page/html/progress-view.ts";
+import { progressOf, stepOf } from "../../../page/html/progress-view.ts";
 import { sizeText } from "../../../page/html/quantities.ts";
 import { RegistryError } from "../../../registry/http/error.ts";
 import {
@@ -286,17 +286,17 @@ describe("the progress of an image", () => {
   const digest = digestOfText("made");
 
   test.for([
+    [{ event: "stage", data: stage }, /^Building gcc-13, <b> Done: 3 of 12 Bytes: 5\.00 MB$/],
     [
-      { event: "stage", data: stage },
-      /building Done: 3 of 12 Bytes: 5\.00 MB Running: gcc-13, <b>/,
+      { event: "done", data: { digest, edge: "not-yet" } },
+      /^It is made It is on its way .*Show it$/,
     ],
-    [{ event: "done", data: { digest, edge: "not-yet" } }, /It is made, and on its way .*Show it/],
-    [{ event: "known", data: { digest, edge: "no-edge" } }, /It is made\. Show it/],
+    [{ event: "known", data: { digest, edge: "no-edge" } }, /^It is made Show it$/],
     [{ event: "failed", data: { message: "<i>no", log: ["last"] } }, /could not .*<i>no .*last/],
     [{ event: "idle", data: {} }, /Nobody/],
   ] as const)("says of %j what it is", ([event, said]) => {
     const { markup } = progressOf(event);
-    expect(textOf(`<body>${markup}`)).toMatch(said);
+    expect(`${stepOf(event)} ${textOf(`<body>${markup}`).trim()}`.trim()).toMatch(said);
     expect(balanceOf(markup)).toStrictEqual([]);
   });
 });
