@@ -4,12 +4,13 @@ import { type AskedSlice, lookUpSlice } from "../../../origin/nix/look-up-slice.
 import { parseSliceAnswers } from "../../../origin/nix/lookup-json.ts";
 import { exactSpelling } from "../../../registry/naming/attribute.ts";
 import { endOfFile } from "../fixture.ts";
-import { derivation, packageSet, SYSTEM, testNix } from "./fixture.ts";
+import { derivation, packageSet, SYSTEM, tempDir, testNix } from "./fixture.ts";
 
 const atEnd = endOfFile();
 const signal = new AbortController().signal;
 
-const SET = `let
+/** What is built while it is evaluated must not be there from another run. */
+const setOf = (salt: string) => `let
   made = name: extra: ${derivation("made-1.0", "echo > $out")} // { inherit name; } // extra;
   hello = ${derivation("hello-1.0", "echo > $out")} // { meta.description = "A greeting"; };
   tools = { recurseForDerivations = true; inherit hello; Upper = ${derivation("upper-2", "echo > $out")};
@@ -24,14 +25,14 @@ const SET = `let
     thrown = throw "it is gone";
     function = x: x;
     aborted = abort "for good";
-    built = import ${derivation("a-file", "echo '\"said\"' > $out")};
+    built = import ${derivation("a-file", "echo '\"said\"' > $out", `salt = "${salt}";`)};
     nixportImages.box = { contents = [ hello ]; };
   };
 in self`;
 
 describe("lookUpSlice", { timeout: 60_000 }, async () => {
   const nix = await testNix();
-  const source = await packageSet(atEnd, nix, SET);
+  const source = await packageSet(atEnd, nix, setOf(await tempDir(atEnd)));
   const evaluation = { nix, source, system: SYSTEM, signal };
   const limits = { sets: [["chosen"]], mostNames: 100, mostDeep: 2 };
   const ask = (groups: AskedSlice["groups"], isStrict = false) =>

@@ -24,7 +24,8 @@ const atEnd = endOfFile();
 const never = new AbortController().signal;
 const made = (name: string) => derivation(name, "echo > $out");
 const NUMBERED = Array.from({ length: 30 }, (_, index) => `p${index} = ${made(`p${index}-1`)};`);
-const SET = `let
+/** What is built while it is evaluated must not be there from another run. */
+const setOf = (salt: string) => `let
   hello = ${made("hello-1.0")} // { version = "1.0"; meta = { description = "A greeting"; mainProgram = "hi"; }; };
 in {
   ${NUMBERED.join("\n  ")}
@@ -42,7 +43,7 @@ in {
   thrown = throw "it was renamed to hello";
   aborted = abort "for good";
   endless = let x = x; in x;
-  built = import ${derivation("a-file", "echo '\"said\"' > $out")};
+  built = import ${derivation("a-file", "echo '\"said\"' > $out", `salt = "${salt}";`)};
   nixportImages.box = { contents = [ hello ]; };
 }`;
 
@@ -58,7 +59,7 @@ describe("the index of a set", { timeout: 120_000 }, async () => {
     onStart();
   };
   const nix = await testNix({ onSpawn });
-  const source = await packageSet(atEnd, nix, SET);
+  const source = await packageSet(atEnd, nix, setOf(await temporaryDirectory(atEnd)));
   const pinned: PinnedTag = {
     ...{ kind: "pinned", immutable: false, pin: pinOf("a".repeat(40)), resolvedAtMs: 0 },
     source,
