@@ -33,5 +33,5 @@ export function timeOf(ms: number): Html {
 
 /** A table that scrolls by itself where a phone is too narrow for it, also by keyboard. */
 export function wideTable(label: string, table: Content): Html {
-  return html`<div class="wide" role="region" aria-label="${label}" tabindex="0"><table>${table}</table></div>`;
+  return html`<div class="wide" role="group" aria-label="${label}" tabindex="0"><table>${table}</table></div>`;
 }
