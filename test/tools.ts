@@ -38,6 +38,8 @@ const TEST_TOOLS: readonly Tool[] = [
   // Programs that Nix did not build.
   ["gcc", "gcc"],
   ["g++", "g++"],
+  // The browser that reads the pages.
+  ["chromium", "chromium"],
 ];
 /** Up to bookworm docker.io has them. */
 const DOCKER_TOOLS: readonly Tool[] = [

@@ -3,7 +3,7 @@ import { makeCorpus } from "../../../page/search/corpus.ts";
 import { search } from "../../../page/search/search.ts";
 import { encodeNames, readNames } from "../../../registry/package-index/names.ts";
 import { encodeTexts, type PackageText, readTexts } from "../../../registry/package-index/texts.ts";
-import { createRandom, pick } from "../../hostile-text.ts";
+import { madeUpPackages } from "./made-up-packages.ts";
 
 function corpusOf(texts: readonly PackageText[], more: readonly string[] = []) {
   const attributes = texts.flatMap(({ attribute, others }) => [attribute, ...others]);
@@ -85,7 +85,7 @@ describe("search", () => {
   });
 
   test("finds in 100,000 packages before anybody waits, whatever is typed", () => {
-    const corpus = large(100_000);
+    const corpus = corpusOf(madeUpPackages(100_000));
     expect(corpus.count).toBe(100_000);
     for (const query of [
       "a",
@@ -113,21 +113,4 @@ function fastest(run: () => unknown): number {
     return (user + system) / 1000;
   });
   return Math.min(...times);
-}
-
-/** The same in every run: names and sentences of the lengths that nixpkgs has. */
-function large(count: number) {
-  const random = createRandom(1);
-  const syllables = ["lib", "py", "go", "tra", "x", "qt", "net", "ser", "min", "ka", "zed", "or"];
-  const words = "a the tool terminal library for and of fast simple client server git data".split(
-    " ",
-  );
-  const some = (most: number, from: readonly string[], by: string) =>
-    Array.from({ length: 1 + random.below(most) }, () => pick(random, from)).join(by);
-  const texts = Array.from({ length: count }, (_, at) => {
-    const prefix = at % 3 === 0 ? "python3Packages." : "";
-    const attribute = `${prefix}${some(4, syllables, "")}-${at.toString(36)}`;
-    return text(attribute, some(12, words, " "), at % 2 === 0 ? some(2, syllables, "-") : null);
-  });
-  return corpusOf(texts);
 }
