@@ -34,12 +34,15 @@ function layerItem(
     others > 0
       ? `, which ${plural(others, "other part")} ${others === 1 ? "needs" : "need"} too`
       : "";
-  const about = html`<a href="#layer-${place + 1}">layer ${place + 1}</a> of ${sizeOf(layer.sizeBytes)}${shared}`;
+  const name = `layer ${place + 1}`;
+  const link = html`<a href="#layer-${place + 1}">${name}</a>`;
+  const about = html` of ${sizeOf(layer.sizeBytes)}${shared}`;
   const paths = storePaths.flatMap((each) => layer.storePaths[each] ?? []);
-  if (paths.length === 0) return html`<li>${about}: links</li>`;
+  if (paths.length === 0) return html`<li>${link}${about}: links</li>`;
   const items = paths.map((path) => {
     const isOwn = part.outputs.includes(path);
     return html`<li title="${path}">${told(storePathName(path))}${isOwn && " (its own)"}</li>`;
   });
-  return html`<li><details><summary>${about}: ${plural(paths.length, "store path")}</summary><ul>${items}</ul></details></li>`;
+  // What opens is no place for a link: a click would do either.
+  return html`<li><details><summary>${name}${about}: ${plural(paths.length, "store path")}</summary><ul>${items}<li>in ${link}</li></ul></details></li>`;
 }

@@ -42,6 +42,16 @@ const imagePage = (name: string) => `/i/${REPOSITORY_PREFIX}${name}`;
 const pull = (name: string) =>
   fetch(`${deployment.edgeUrl}/v2/${REPOSITORY_PREFIX}${name}/manifests/latest`);
 
+type Look = keyof typeof LOOKS;
+
+/** Keeps a picture of the page as it is now, of which nothing is for some alone, or beside the window. */
+async function check(page: Page, name: string, look: Look): Promise<void> {
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}-${look}.png`), fullPage: true });
+  expect(await axeFindings(page), name).toStrictEqual([]);
+  const width = await page.evaluate<number>("document.documentElement.scrollWidth");
+  expect(width, name).toBeLessThanOrEqual(LOOKS[look].viewport.width);
+}
+
 async function searchable(page: Page, path = "/"): Promise<void> {
   await page.goto(path);
   await page.getByText(/^Search \d+ packages/).waitFor();
@@ -98,14 +108,16 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
   test("show how far an image is while it is built, and what it is then", async () => {
     const pulled = pull("one/two");
     await Promise.all([set.gates.running("one"), set.gates.running("two")]);
-    const page = await read();
+    const page = await read(LOOKS.light);
     await page.goto(imagePage("one/two"));
     const progress = page.locator("#progress");
     await progress.getByText(/^building .*(?:one|two)-1\.0/).waitFor();
     const bar = progress.getByRole("progressbar", { name: /^Done/ });
-    const before = Number(await bar.getAttribute("value"));
+    const done = async () => Number(await bar.getAttribute("value"));
+    const before = await done();
+    await check(page, "building", "light");
     await set.gates.open("one");
-    await page.locator(`#progress progress[value="${before + 1}"]`).waitFor();
+    await expect.poll(done, { timeout: 20_000 }).toBeGreaterThan(before);
     await set.gates.open("two");
     await progress.getByText("It is made").waitFor();
     expect((await pulled).status).toBe(200);
@@ -180,16 +192,11 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
     expect(await focused()).toBe("search");
   });
 
-  test.for(Object.entries(LOOKS))(
+  test.for(Object.keys(LOOKS) as Look[])(
     "are for everybody, and as wide as the window: %s",
-    async ([look, options]) => {
-      const page = await read(options);
-      const shown = async (name: string) => {
-        await page.screenshot({ path: join(SCREENSHOTS, `${name}-${look}.png`), fullPage: true });
-        expect(await axeFindings(page), name).toStrictEqual([]);
-        const width = await page.evaluate<number>("document.documentElement.scrollWidth");
-        expect(width, name).toBeLessThanOrEqual(options.viewport.width);
-      };
+    async (look) => {
+      const page = await read(LOOKS[look]);
+      const shown = (name: string) => check(page, name, look);
       await searchable(page, `/?image=${IMAGE}`);
       await page.getByText(/^\d.* in \d+ layers$/).waitFor();
       await shown("recipe");
@@ -204,6 +211,7 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
         ["error", "/i/%3Cscript%3E"],
       ] as const) {
         await page.goto(path);
+        if (name === "known") await openSome(page);
         await shown(name);
       }
     },
@@ -240,6 +248,14 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
     }
   });
 });
+
+/** A layer's paths, and what the first part needs. */
+async function openSome(page: Page): Promise<void> {
+  for (const section of ["Layers", "What needs what"]) {
+    await page.getByRole("region", { name: section }).locator("summary").first().click();
+  }
+  await page.locator(".tree ul summary").first().click();
+}
 
 /** Milliseconds from what was typed last to the frame that shows what was found. */
 const WATCH_TYPING = `
