@@ -5,7 +5,7 @@ import { type Gate, passGate } from "../registry/access/gate.ts";
 import { passPageGate } from "../registry/access/page-gate.ts";
 import { answerToken, isTokenRequest } from "../registry/access/token-endpoint.ts";
 import { RegistryError } from "../registry/http/error.ts";
-import { isPage, parsePageRoute } from "../registry/http/page-route.ts";
+import { isOperators, isPage, noSuchPage, parsePageRoute } from "../registry/http/page-route.ts";
 import { isIngest, parseIngestRoute, parseRoute, type Route } from "../registry/http/route.ts";
 import { identifyingFor } from "./access/guard.ts";
 import { createMeanings } from "./access/meanings.ts";
@@ -96,7 +96,11 @@ async function answerTo({ edge, isolate, request, env, startedMs }: Asked): Prom
   if (route.kind === "page") {
     const { page } = route;
     const served = () => servePage(edge, request, page);
-    if (identifying === null) return served();
+    if (identifying === null) {
+      // Nobody has been asked who it is.
+      if (isOperators(page)) throw noSuchPage();
+      return served();
+    }
     return passPageGate(gateOf(edge, isolate, identifying), request, page, served);
   }
   const answered = () => handle(edge, request, route);

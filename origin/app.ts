@@ -8,11 +8,19 @@ import { passPageGate } from "../registry/access/page-gate.ts";
 import { answerToken, isTokenRequest } from "../registry/access/token-endpoint.ts";
 import { pingResponse } from "../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../registry/http/error.ts";
-import { isOfSite, isPage, type PageRoute, parsePageRoute } from "../registry/http/page-route.ts";
+import {
+  isOfSite,
+  isOperators,
+  isPage,
+  noSuchPage,
+  type PageRoute,
+  parsePageRoute,
+} from "../registry/http/page-route.ts";
 import { referrersResponse } from "../registry/http/referrers.ts";
 import { isBelowV2, isTold, parseRoute, type Route } from "../registry/http/route.ts";
 import { answerMeaning } from "./access/answer-meaning.ts";
 import { type Guard, identifyingFor } from "./access/guard.ts";
+import { isLocalClient } from "./access/local-client.ts";
 import { type FindingMeanings, meaningsFor } from "./access/meanings.ts";
 import { failureError } from "./failures/failures.ts";
 import { hostFailureOf } from "./failures/host-error.ts";
@@ -36,6 +44,8 @@ export interface AppOptions
   readonly access: "anyone" | "edge";
   /** Who of them may pull what; null: all of them everything. */
   readonly guard: Guard | null;
+  /** To whom besides the operators of a policy it is told how this origin is doing. */
+  readonly operatorView: "local" | null;
   readonly finding: FindingMeanings;
   /** What is not below /v2 and no page, for anyone: whoever names a folder for it wants it seen. */
   readonly web: WebSite | null;
@@ -82,8 +92,13 @@ async function answer(
     if (isTold(url)) return await takeToldPulls(options, request, url.pathname);
     const page = await pageOf(options, request.method, url);
     if (page !== undefined) {
-      authorise(options, asker);
       const served = () => servePage(options, request, page, asker.client);
+      if (isOperators(page)) {
+        // An edge has asked who it is.
+        if (asker.isKnown || isLocalOperator(options, request, address)) return await served();
+        if (identifying === null) throw noSuchPage();
+      }
+      authorise(options, asker);
       if (identifying === null || asker.isKnown) return await served();
       const meanings = meaningsFor(options.finding, request, asker);
       return await passPageGate({ identifying, meanings }, request, page, served);
@@ -138,6 +153,14 @@ async function errorAnswer(
 ): Promise<Response> {
   const isSites = options.web !== null && isOfSite(new URL(request.url));
   return isSites ? errorResponse(error, request.method) : pageError(options, request, error);
+}
+
+function isLocalOperator(
+  { operatorView }: AppOptions,
+  request: Request,
+  address: string | undefined,
+): boolean {
+  return operatorView === "local" && isLocalClient(request, address);
 }
 
 function authorise({ access }: AppOptions, { isKnown }: Asker): void {

@@ -42,6 +42,7 @@ import {
 } from "./package-index/background.ts";
 import { openPackageSet } from "./package-set.ts";
 import { openAssets } from "./page/assets.ts";
+import { createStorageUse } from "./page/storage-use.ts";
 import { offerPopularity } from "./popularity/obtain.ts";
 import { createProgressFeed } from "./progress/feed.ts";
 import { openListedImages } from "./pulled/listed-images.ts";
@@ -49,6 +50,7 @@ import { createPullNotes } from "./pulled/pull-notes.ts";
 import { createComposedAgain } from "./pulling/composed-again.ts";
 import { createFailedPulls } from "./pulling/failed-pulls.ts";
 import { createKeepPulled } from "./pulling/keep-pulled.ts";
+import { createRecentBuilds } from "./pulling/recent-builds.ts";
 import { createStageLog } from "./pulling/stage-log.ts";
 import { createTaggedImages } from "./pulling/tagged-images.ts";
 import { createRefresh } from "./refresh/refresh.ts";
@@ -166,6 +168,8 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
   const failed = createFailedPulls(now);
   const { access, platforms, zstd, redirectStatus } = config;
   const feed = createProgressFeed({ now });
+  const recentBuilds = createRecentBuilds(now);
+  const storageUse = createStorageUse({ store, now, log, signal });
   const app = createApp({
     ...{ platforms, zstd, pins, lookups },
     images: createTaggedImages({ pins, images, refresh, now }),
@@ -175,11 +179,18 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     assets: openAssets(),
     indexing: { pins, store, platforms },
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
-    ...{ layers, stages: createStageLog({ log, now }), feed },
+    ...{ layers, stages: createStageLog({ log, now }), recentBuilds, feed },
     ...{ store, links, redirectStatus, outbox, recent, kept, pulls },
     ...{ access, holds: config, secretKeys, log, now },
     ...{ failed, answering: { pins, known, failed } },
     guard: config.policy && createGuard(config.policy, secretKeys, { now, log }),
+    operatorView: config.operatorView,
+    toldToOperators: {
+      ...{ builds: recentBuilds, feed, outbox, nix, storage: storageUse, now },
+      ...{ packings: maker.packings, trackedTags: tracked.tags },
+      queues: { evaluations: slots.queue, builds: held.queue },
+      indexes: () => indexing?.states() ?? [],
+    },
     finding: {
       platforms,
       pins,
@@ -224,6 +235,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
       const threads = [packer.close(), views.close()];
       await Promise.all([server.close(), outbox?.close(), ...threads, set.settled()]);
       await Promise.all([refresh.settled(), collector.settled(), indexing?.settled()]);
+      await storageUse.settled();
       await Promise.all([tracked.close(), pulls.close(), layers.close()]);
     },
   };

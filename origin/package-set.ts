@@ -26,14 +26,14 @@ import type { Environment } from "./sources/resolve.ts";
 import { openTrees, type Trees } from "./sources/trees.ts";
 import type { BlobStore } from "./storage/blob-store.ts";
 import type { MemoryWatch } from "./waiting/memory-watch.ts";
-import type { Slots } from "./waiting/slots.ts";
+import type { QueuedSlots } from "./waiting/slots.ts";
 
 export interface PackageSet {
   readonly nix: NixTool;
   readonly pins: Pins;
   readonly trees: Trees;
   /** In which Nix evaluates. */
-  readonly slots: Slots;
+  readonly slots: QueuedSlots;
   readonly indexes: PackageIndexes;
   readonly lookups: Lookups;
   readonly popularity: Popularity;

@@ -11,6 +11,11 @@ import {
   parseImageAnswer,
 } from "../../registry/http/image-answer.ts";
 import { parseJson } from "../../registry/http/json.ts";
+import {
+  MAX_VIEW_BYTES,
+  type OperatorView,
+  parseOperatorView,
+} from "../../registry/http/operator-view.ts";
 import { OMITTED_HEADER, omittedSchema } from "../../registry/image/image-index.ts";
 import { type PackingId, parsePackingId } from "../../registry/image/record.ts";
 import { type Digest, parseDigest } from "../../registry/naming/digest.ts";
@@ -100,6 +105,14 @@ export async function readEventStream(response: Response): Promise<ReadableStrea
 export function warningOf(headers: Headers): string | undefined {
   const warning = headers.get("Warning");
   return warning !== null && WARNING.test(warning) ? warning : undefined;
+}
+
+export async function readOperatorView(response: Response): Promise<OperatorView> {
+  if (response.status !== 200) throw await originError(response);
+  const bytes = await readLimited(response.body, MAX_VIEW_BYTES);
+  const view = bytes && parseOperatorView(parseJson(bytes));
+  if (view === undefined) throw unusable("what it says of itself cannot be read");
+  return view;
 }
 
 /** Whatever its status is, which says the same again; else the origin's error. */

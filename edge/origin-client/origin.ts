@@ -7,6 +7,7 @@ import type { PulledBody, PulledImage } from "../../registry/between/pulled-imag
 import { FOLLOW, NEVER, REDIRECTS_HEADER } from "../../registry/between/redirects.ts";
 import { cancelBody } from "../../registry/http/body.ts";
 import type { ImageAnswer } from "../../registry/http/image-answer.ts";
+import type { OperatorView } from "../../registry/http/operator-view.ts";
 import { pagePath } from "../../registry/http/page-route.ts";
 import { answeredWithin, RESPOND_ASYNC } from "../../registry/http/prefer.ts";
 import { PULLED_PATH } from "../../registry/http/route.ts";
@@ -24,6 +25,7 @@ import {
   readHead,
   readImageAnswer,
   readManifest,
+  readOperatorView,
   warningOf,
 } from "./origin-answer.ts";
 import { originError, unusable } from "./origin-error.ts";
@@ -59,6 +61,8 @@ export interface Origin {
   meanings(name: AskedMeaning, asked: AskedHeaders): Promise<readonly Meaning[]>;
   /** What the origin knows of an image, by the path of its data, with nothing made for it. */
   image(repository: string, path: string, asked: AskedHeaders): Promise<ImageAnswer>;
+  /** Of one of them, where there are several. */
+  operatorView(): Promise<OperatorView>;
   /** What its feed says of an image, for as long as the client stays. */
   progress(repository: string, tag: Tag): Promise<ReadableStream<Uint8Array>>;
   blob(method: "GET" | "HEAD", blob: AskedBlob, range: string | null): Promise<OriginBlob>;
@@ -217,6 +221,19 @@ export function createOrigin(options: OriginOptions): Origin {
       return origins.inTurn({ repository, maybeElsewhere: false, signal }, ({ ask }) =>
         ask(asked, readImageAnswer),
       );
+    },
+    operatorView() {
+      const { left: signal } = held;
+      const path = pagePath.operatorData;
+      const asked = {
+        method: "GET",
+        path,
+        deadlineMs: IMAGE_DEADLINE_MS,
+        signal,
+        network,
+      } as const;
+      const turn = { repository: "", maybeElsewhere: false, signal };
+      return origins.inTurn(turn, ({ ask }) => ask(asked, readOperatorView));
     },
     progress(repository, tag) {
       const { left: signal } = held;

@@ -2,10 +2,13 @@
 
 import { homePage } from "../../page/html/home.ts";
 import { imagePageResponse } from "../../page/html/image-page.ts";
+import { operatorPageResponse } from "../../page/html/operator-page.ts";
 import { errorPage, pageResponse } from "../../page/html/response.ts";
 import { readQuery } from "../../page/recipe/chosen.ts";
-import { errorResponse, RegistryError } from "../../registry/http/error.ts";
+import { jsonResponse } from "../../registry/http/answer.ts";
+import { errorResponse, type RegistryError } from "../../registry/http/error.ts";
 import { imageDataResponse } from "../../registry/http/image-answer.ts";
+import type { OperatorView } from "../../registry/http/operator-view.ts";
 import { isShown, type PageRoute } from "../../registry/http/page-route.ts";
 import type { Edge } from "../request/edge.ts";
 import { assetFiles, serveAsset } from "./assets.ts";
@@ -40,12 +43,22 @@ export async function servePage(edge: Edge, request: Request, route: PageRoute):
       return serveIndex(edge, request);
     case "index-object":
       return serveIndexObject(edge, request, route.digest);
-    case "operator":
+    // To whom, has been asked before.
+    case "operator": {
+      const view = await operatorView(edge);
+      return operatorPageResponse(request, view, await assetFiles(edge));
+    }
     case "operator-data":
-      throw new RegistryError("NAME_UNKNOWN", "there is no such page");
+      return jsonResponse(await operatorView(edge), request.method);
     default:
       return route satisfies never;
   }
+}
+
+/** Only the origin knows, and nothing of it is kept here. */
+function operatorView(edge: Edge): Promise<OperatorView> {
+  edge.trace.miss();
+  return edge.trace.time("origin", () => edge.origin.operatorView());
 }
 
 /** An error as whoever asks can read it: a person as a page, where there is all that one needs. */

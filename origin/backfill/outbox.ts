@@ -3,6 +3,7 @@
 // behind the others. A lost entry costs latency later, never correctness.
 
 import type { LayersDone } from "../../registry/http/building.ts";
+import type { OutboxState } from "../../registry/http/operator-view.ts";
 import type { Log } from "../log/log.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { Backfill } from "../progress/watched-work.ts";
@@ -26,6 +27,7 @@ export interface Outbox {
   add(image: AnsweredImage): Promise<Backfill>;
   /** The same, when its root is stored. */
   addIndex(index: PackageIndexEntry): Promise<Backfill>;
+  state(): OutboxState;
   /** Resolves when nothing waits any more. */
   drained(): Promise<void>;
   close(): Promise<void>;
@@ -151,6 +153,15 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   return {
     add: (image) => put(entryOf(image)),
     addIndex: put,
+    state() {
+      const all = [...waiting.values()];
+      const times = all.map(({ entry }) => entry.resolvedAtMs);
+      return {
+        waiting: all.length,
+        failing: all.filter(({ failures }) => failures > 0).length,
+        oldestResolvedAtMs: times.length === 0 ? null : Math.min(...times),
+      };
+    },
     drained() {
       if (waiting.size === 0) return Promise.resolve();
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -42,6 +42,8 @@ export interface Config extends StorageConfig, IndexSettings {
   readonly access: "anyone" | "edge";
   /** Who may pull what by themselves; null: whoever reaches the origin. */
   readonly policy: AccessSettings | null;
+  /** Who is told how the origin is doing, besides the operators of the policy: this machine's own users. */
+  readonly operatorView: "local" | null;
   /** Absent: the origin works alone. */
   readonly edgeUrl: string | null;
   readonly build: SourceBuilds;
@@ -95,6 +97,7 @@ export function readConfig(env: EnvironmentVariables): ConfigResult {
   const config = {
     ...readAccess(variables),
     policy: readPolicy(variables),
+    operatorView: readOperatorView(variables),
     ...readNumbers(variables),
     ...readPlaces(variables),
     ...readBuilds(variables),
@@ -137,6 +140,13 @@ function readAccess({
     problem("NIXPORT_EDGE_URL is set: NIXPORT_SECRET, the edge's secret, must be set too");
   }
   return { host, secretKeys, access: access === "edge" ? "edge" : "anyone", edgeUrl };
+}
+
+function readOperatorView({ text, problem }: Variables): Config["operatorView"] {
+  const said = text("NIXPORT_OPERATOR_VIEW");
+  if (said === undefined || said === "local") return said ?? null;
+  problem(`NIXPORT_OPERATOR_VIEW is ${JSON.stringify(said)}: local, or not set`);
+  return null;
 }
 
 function readNumbers({ integer }: Variables) {

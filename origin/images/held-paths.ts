@@ -17,7 +17,7 @@ import {
 } from "../nix/realise.ts";
 import { ALWAYS, type Demand } from "../waiting/demand.ts";
 import type { MemoryWatch } from "../waiting/memory-watch.ts";
-import { type Busy, createSlots, type Slots } from "../waiting/slots.ts";
+import { type Busy, createSlots, type QueuedSlots, type Slots } from "../waiting/slots.ts";
 
 export interface WantedPath {
   readonly derivation: string;
@@ -91,7 +91,8 @@ interface UnderWay {
   log: NixLog | undefined;
 }
 
-export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
+/** `queue` is of those that build. */
+export function createHeldPaths(options: HeldPathsOptions): HeldPaths & Pick<QueuedSlots, "queue"> {
   const { nix, rootsDir, policy, builderTimeoutSeconds, buildDeadlineMs, log } = options;
   const { maxBuilds, maxQueue, memory } = options;
   const builds = createSlots({ atOnce: maxBuilds, waiting: maxQueue, memory });
@@ -173,6 +174,7 @@ export function createHeldPaths(options: HeldPathsOptions): HeldPaths {
       if (one.log === undefined) return { kind: "queued" };
       return { kind: "realising", progress: one.log.progress() };
     },
+    queue: builds.queue,
   };
 }
 

@@ -24,7 +24,7 @@ import type { Demand } from "../waiting/demand.ts";
 import type { Stage } from "../waiting/hold-request.ts";
 import { joinBatches } from "../waiting/join.ts";
 import type { MemoryWatch } from "../waiting/memory-watch.ts";
-import { createSlots, type Slots } from "../waiting/slots.ts";
+import { createSlots, type QueuedSlots, type Slots } from "../waiting/slots.ts";
 import type { AskedName, AskedNames } from "./asked-names.ts";
 
 export interface NamedLookup {
@@ -97,7 +97,7 @@ export interface EvaluationSlotsOptions {
 }
 
 /** Of all that evaluates: what is asked for a pull, and behind it what nobody waits for. */
-export function evaluationSlots(options: EvaluationSlotsOptions): Slots {
+export function evaluationSlots(options: EvaluationSlotsOptions): QueuedSlots {
   const { maxEvaluations, maxQueue, memory } = options;
   return besideSlots(createSlots({ atOnce: maxEvaluations, waiting: maxQueue, memory }), {
     ...{ afterMs: LONG_EVALUATION_MS, atMost: LONG_FOR_EACH * maxEvaluations, memory },

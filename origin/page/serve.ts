@@ -2,8 +2,10 @@
 
 import { homePage } from "../../page/html/home.ts";
 import { imagePageResponse } from "../../page/html/image-page.ts";
+import { operatorPageResponse } from "../../page/html/operator-page.ts";
 import { errorPage, pageResponse } from "../../page/html/response.ts";
 import { readQuery } from "../../page/recipe/chosen.ts";
+import { jsonResponse } from "../../registry/http/answer.ts";
 import { errorResponse, RegistryError } from "../../registry/http/error.ts";
 import {
   askedPlatform,
@@ -24,6 +26,7 @@ import type { ClientKey } from "../waiting/demand.ts";
 import type { Assets } from "./assets.ts";
 import { type AnsweringImages, answerImage } from "./image-answer.ts";
 import { type ServingIndex, serveIndex, serveIndexObject } from "./index-data.ts";
+import { operatorView, type ToldToOperators } from "./operator-view.ts";
 
 export interface ServingPages {
   readonly assets: Assets;
@@ -32,6 +35,7 @@ export interface ServingPages {
   readonly answering: AnsweringImages;
   readonly feed: ProgressFeed;
   readonly indexing: ServingIndex;
+  readonly toldToOperators: ToldToOperators;
 }
 
 export async function servePage(
@@ -66,9 +70,13 @@ export async function servePage(
       return serveIndex(indexing, request);
     case "index-object":
       return serveIndexObject(indexing, request, route.digest);
-    case "operator":
+    // To whom, has been asked before.
+    case "operator": {
+      const view = await operatorView(options.toldToOperators);
+      return operatorPageResponse(request, view, await assets.files());
+    }
     case "operator-data":
-      throw new RegistryError("NAME_UNKNOWN", "there is no such page");
+      return jsonResponse(await operatorView(options.toldToOperators), request.method);
     default:
       return route satisfies never;
   }

@@ -4,12 +4,14 @@
 
 import { isYounger } from "../../registry/between/age.ts";
 import { formatEvent, HEARTBEAT } from "../../registry/http/event-stream.ts";
+import type { BuildUnderWay } from "../../registry/http/operator-view.ts";
 import { isLast, type ProgressEvent } from "../../registry/http/progress.ts";
 import { canonicalNames, type NamedRecipe } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
 import { recentValues } from "../memory/recent-values.ts";
 import type { ClientKey } from "../waiting/demand.ts";
 import type { Stage, Wait } from "../waiting/hold-request.ts";
+import { tellStage } from "./told-stage.ts";
 import { type Ended, eventOf, type WatchedWork, type WorkEnd } from "./watched-work.ts";
 import { openWatcher, type Watcher } from "./watcher.ts";
 
@@ -28,6 +30,8 @@ export interface ProgressFeed {
   ): Promise<Result>;
   /** Undefined where there are too many watchers already. */
   watch(name: WatchedName, client: ClientKey): ReadableStream<Uint8Array> | undefined;
+  /** The longest under way first, as far as they are few. */
+  underWay(): readonly BuildUnderWay[];
   /** Ends all streams: their watchers come back to whoever answers then. */
   close(): void;
 }
@@ -60,6 +64,8 @@ interface Feed {
   told: { readonly text: string; readonly bytes: Uint8Array } | undefined;
   toldAtMs: number;
 }
+
+const MAX_UNDER_WAY = 50;
 
 const HEARTBEAT_BYTES = new TextEncoder().encode(HEARTBEAT);
 
@@ -189,6 +195,15 @@ export function createProgressFeed({ now }: ProgressFeedOptions): ProgressFeed {
         look(feed);
       } else watcher.tell(feed.told.bytes);
       return watcher.stream;
+    },
+    underWay() {
+      const works = [...feeds.values()].flatMap(({ key: image, works: [first], beganAtMs }) =>
+        first === undefined ? [] : [{ image, beganAtMs, first }],
+      );
+      return works.slice(0, MAX_UNDER_WAY).map(({ image, beganAtMs, first }) => {
+        const stage = tellStage(first.stage(), beganAtMs).said;
+        return { image: image.replace(/^\//, ""), beganAtMs, stage };
+      });
     },
     close() {
       for (const watcher of [...open]) watcher.drop();

@@ -34,6 +34,7 @@ import type { FailedPulls } from "./failed-pulls.ts";
 import type { KeepPulled } from "./keep-pulled.ts";
 import { buildForPlatforms } from "./platform-images.ts";
 import { factsOf, layersOf, type PullNote } from "./pull-note.ts";
+import type { RecentBuilds } from "./recent-builds.ts";
 import type { StageLog } from "./stage-log.ts";
 import type { TaggedImages } from "./tagged-images.ts";
 
@@ -47,6 +48,7 @@ export interface PullingByTag {
   readonly failed: Pick<FailedPulls, "note" | "forget">;
   readonly layers: Pick<PackedLayers, "watch">;
   readonly stages: StageLog;
+  readonly recentBuilds: Pick<RecentBuilds, "note">;
   readonly feed: ProgressFeed;
   /** Absent where there is no edge to fill. */
   readonly outbox: Outbox | null;
@@ -116,7 +118,7 @@ function heldBuild(
   hold: Hold,
   { recipe, wanted, name, newBytes, isKeptByEdge }: WantedBuild,
 ): Promise<BuiltForPlatforms | FailedBuild | StillUnderWay> {
-  const { images, keep, failed, outbox, stages, feed, log, now } = options;
+  const { images, keep, failed, outbox, stages, recentBuilds, feed, log, now } = options;
   const startedMs = now();
   const { image, tag, variant } = name;
   let backfill: Backfill | null = null;
@@ -145,7 +147,19 @@ function heldBuild(
     if (value.kind === "failed") return failedEnd(value.error);
     return { kind: "made", digest: value.manifest.digest, backfill };
   };
-  const work = (wait: Wait) => feed.follow({ recipe, tag }, wait, build, endOf);
+  const watched = (wait: Wait) => feed.follow({ recipe, tag }, wait, build, endOf);
+  const work = async (wait: Wait) => {
+    const [result] = await Promise.allSettled([watched(wait)]);
+    const built = { image, tag, ms: now() - startedMs };
+    if (result.status === "rejected") {
+      recentBuilds.note({ ...built, newBytes: 0 }, endOf(result));
+      throw result.reason;
+    }
+    const { value } = result;
+    const packed = value.kind === "failed" ? 0 : newBytes(layersOf(value));
+    recentBuilds.note({ ...built, newBytes: packed }, endOf(result));
+    return value;
+  };
   const onLate = (late: PromiseSettledResult<BuiltForPlatforms | FailedBuild>) => {
     const facts = { ...name, ms: now() - startedMs };
     if (late.status === "rejected") {

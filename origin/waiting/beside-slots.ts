@@ -4,7 +4,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { Demand } from "./demand.ts";
 import type { MemoryWatch } from "./memory-watch.ts";
-import type { Slots } from "./slots.ts";
+import type { QueuedSlots } from "./slots.ts";
 
 export interface BesideOptions {
   readonly afterMs: number;
@@ -14,7 +14,10 @@ export interface BesideOptions {
   readonly memory?: MemoryWatch;
 }
 
-export function besideSlots(slots: Slots, { afterMs, atMost, memory }: BesideOptions): Slots {
+export function besideSlots(
+  slots: QueuedSlots,
+  { afterMs, atMost, memory }: BesideOptions,
+): QueuedSlots {
   /** In the order they came beside: what was begun last loses the least. */
   const beside = new Set<Demand>();
   memory?.add(() => {
@@ -41,6 +44,11 @@ export function besideSlots(slots: Slots, { afterMs, atMost, memory }: BesideOpt
       } finally {
         beside.delete(demand);
       }
+    },
+    queue() {
+      const own = slots.queue();
+      const running = own.running + beside.size;
+      return { ...own, running, atOnce: own.atOnce + atMost };
     },
   };
 }

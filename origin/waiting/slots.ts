@@ -19,6 +19,18 @@ export interface Slots {
   ): Promise<T | Busy | Cancelled>;
 }
 
+export interface QueuedSlots extends Slots {
+  queue(): QueueState;
+}
+
+/** How many run and wait, and how many may. */
+export interface QueueState {
+  readonly running: number;
+  readonly atOnce: number;
+  readonly waiting: number;
+  readonly mayWait: number;
+}
+
 export interface Cancelled {
   readonly kind: "cancelled";
 }
@@ -48,7 +60,7 @@ interface Place {
   isGivingWay: boolean;
 }
 
-export function createSlots(options: SlotsOptions): Slots {
+export function createSlots(options: SlotsOptions): QueuedSlots {
   /** Both in the order they came in. */
   const queue = new Set<Place>();
   const running = new Set<Place>();
@@ -181,5 +193,9 @@ export function createSlots(options: SlotsOptions): Slots {
         fill();
       }
     },
+    queue: () => ({
+      ...{ running: running.size, atOnce: options.atOnce },
+      ...{ waiting: queue.size, mayWait: options.waiting },
+    }),
   };
 }

@@ -6,7 +6,7 @@ import { cancelBody } from "../http/body.ts";
 import { PIN_HEADER } from "../http/content.ts";
 import { RegistryError } from "../http/error.ts";
 import type { PageImage, PageRoute } from "../http/page-route.ts";
-import { isShown } from "../http/page-route.ts";
+import { isShown, noSuchPage } from "../http/page-route.ts";
 import { parsePin } from "../naming/pin.ts";
 import { identify, shownBy } from "./credentials.ts";
 import { type Gate, unshared } from "./gate.ts";
@@ -42,10 +42,18 @@ export async function passPageGate(
       return ofImage(gate, request, route, answer);
     case "operator":
     case "operator-data":
+      // To others it is a page that there is not, and asks nobody who it is.
+      if (!isOperator(gate, await visitorOf(gate, request))) throw noSuchPage();
       return unshared(await answer());
     default:
       return route satisfies never;
   }
+}
+
+/** No job of a CI system has the name of an account. */
+function isOperator({ identifying }: Gate, visitor: Visitor): boolean {
+  if (visitor.kind === "anonymous") return false;
+  return identifying.settings.accounts.get(visitor.name)?.isOperator === true;
 }
 
 /** As its manifest by tag. An answer that is about an image at a revision says which, by the same header. */

@@ -13,6 +13,8 @@ export interface Account {
   readonly groups: readonly string[];
   /** From then on it counts no more. */
   readonly expiresMs: number | null;
+  /** Whether it may see how the registry is doing. */
+  readonly isOperator: boolean;
 }
 
 /** Who signs the tokens of a CI system's jobs. */
@@ -90,11 +92,11 @@ function invalid(problems: readonly string[]): ParsedAccess {
 
 function accountsOf({ users, robots }: Written): ReadonlyMap<string, Account> {
   const accounts = new Map<string, Account>();
-  for (const [each, { password: hash, groups: own }] of Object.entries(users)) {
-    accounts.set(each, { hash, groups: own, expiresMs: null });
+  for (const [each, { password: hash, groups: own, operator }] of Object.entries(users)) {
+    accounts.set(each, { hash, groups: own, expiresMs: null, isOperator: operator });
   }
   for (const [each, { secret: hash, groups: own, expires }] of Object.entries(robots)) {
-    accounts.set(each, { hash, groups: own, expiresMs: Date.parse(expires) });
+    accounts.set(each, { hash, groups: own, expiresMs: Date.parse(expires), isOperator: false });
   }
   return accounts;
 }

@@ -6,7 +6,14 @@ import { ALL_IMAGES, ANONYMOUS, EVERYONE, KNOWN, type WrittenRule } from "./rule
 
 export interface Written {
   readonly users: Readonly<
-    Record<string, { readonly password: PasswordHash; readonly groups: readonly string[] }>
+    Record<
+      string,
+      {
+        readonly password: PasswordHash;
+        readonly groups: readonly string[];
+        readonly operator: boolean;
+      }
+    >
   >;
   readonly robots: Readonly<
     Record<
@@ -79,7 +86,14 @@ const images = v.optional(
 export const writtenSchema: v.GenericSchema<unknown, Written> = v.strictObject({
   users: v.optional(
     v.pipe(
-      v.record(name, v.strictObject({ password: passwordHashSchema, groups })),
+      v.record(
+        name,
+        v.strictObject({
+          password: passwordHashSchema,
+          groups,
+          operator: v.optional(v.boolean(), false),
+        }),
+      ),
       v.maxEntries(MAX_ENTRIES),
     ),
     {},

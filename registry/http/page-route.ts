@@ -50,6 +50,11 @@ export function isOfSite(url: URL): boolean {
   return section === "" || section === "assets";
 }
 
+/** Whether it is for operators alone. */
+export function isOperators({ kind }: PageRoute): boolean {
+  return kind === "operator" || kind === "operator-data";
+}
+
 /** Whether a person reads the answer, be it an error, and no program. */
 export function isShown(url: URL): boolean {
   const [, section = ""] = url.pathname.split("/", 2);
@@ -109,7 +114,8 @@ function imageOf(text: string): PageImage {
   return { repository, recipe: parsed.recipe, tag };
 }
 
-function noSuchPage(): RegistryError {
+/** Also of a page that is not for who asks, and is not to be known of. */
+export function noSuchPage(): RegistryError {
   return new RegistryError("NAME_UNKNOWN", "there is no such page");
 }
 
@@ -121,6 +127,8 @@ export const pagePath = {
   image: (repository: string, tag: Tag) => `/i/${spelled(repository, tag)}`,
   imageData: (repository: string, tag: Tag) => `/api/images/${spelled(repository, tag)}`,
   progress: (repository: string, tag: Tag) => `/api/progress/${spelled(repository, tag)}`,
+  operator: "/operator",
+  operatorData: "/api/operator",
 };
 
 /** Nothing of a name or a tag needs to be encoded in a path. */

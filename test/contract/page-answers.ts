@@ -65,6 +65,17 @@ export function describePageAnswers(ask: AskPage): void {
     }
   });
 
+  test("404 to whoever asks how it is doing, as of a page that there is not", async () => {
+    for (const [path, absent] of [
+      ["/operator", "/operator/x"],
+      ["/api/operator", "/api/x"],
+    ] as const) {
+      const [told, expected] = [await ask(path), await ask(absent)];
+      expect([told.status, expected.status], path).toStrictEqual([404, 404]);
+      expect(await told.text()).toBe(await expected.text());
+    }
+  });
+
   test("errors as pages to people, and as JSON to programs", async () => {
     const shown = await ask("/i/UPPER<script>");
     const text = await shown.text();

@@ -45,7 +45,10 @@ beforeAll(async () => {
   );
   const password = await hashPassword("a password", 1000);
   policy = JSON.stringify({
-    users: { all: { password }, some: { password }, rest: { password } },
+    users: {
+      ...{ all: { password }, some: { password }, rest: { password } },
+      operator: { password, operator: true },
+    },
     rules: [
       { who: "all", allow: { names: "*" } },
       { who: "some", allow: { packages: ["hullo", "sh", "nested.*", "shell", "tooling"] } },
@@ -160,6 +163,18 @@ describe("a page", () => {
     expect(await ask(about[0] ?? "", {})).toMatchObject({ status: 401, asks: BASIC });
     // Else a page that asks for data would have the browser interrupt whoever reads it.
     expect(await ask(about[1] ?? "", {})).toMatchObject({ status: 401, asks: "Nixport" });
+  });
+
+  test("of operators there is for operators alone, and is in no cache", async () => {
+    const kept = "private, no-store, no-transform";
+    for (const path of ["/operator", "/api/operator"]) {
+      expect(await ask(path, basic("operator")), path).toMatchObject({ status: 200, kept });
+      // As a page that there is not.
+      for (const headers of [{}, ALL, SOME]) {
+        expect((await ask(path, headers))?.status, path).toBe(404);
+      }
+      expect(await ask(path, WRONG), path).toMatchObject({ status: 401 });
+    }
   });
 
   test("has the index for whoever may pull anything, in no cache that others read", async () => {

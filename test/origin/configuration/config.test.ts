@@ -37,6 +37,7 @@ describe("readConfig", () => {
     expect(configOf(SOURCE)).toStrictEqual({
       ...{ host: "127.0.0.1", port: 8788, access: "anyone", edgeUrl: null, secretKeys: [] },
       policy: null,
+      operatorView: null,
       source: { kind: "nixpkgs", url: NIXPKGS_URL, channel: "nixos-unstable" },
       nixpkgsConfig: {},
       platforms: [process.arch === "arm64" ? "arm64" : "amd64"],
@@ -120,6 +121,7 @@ describe("readConfig", () => {
       ],
     ),
     [{ NIXPORT_INDEX: "off" }, { isIndexed: false }],
+    [{ NIXPORT_OPERATOR_VIEW: "local" }, { operatorView: "local" }],
     [
       { NIXPORT_INDEX: "on", NIXPORT_INDEX_SETS: "python3Packages, a.b" },
       { isIndexed: true, indexSets: [["python3Packages"], ["a", "b"]] },
@@ -271,6 +273,7 @@ describe("readConfig", () => {
       { ...BUCKET, NIXPORT_REDIRECT: "public", NIXPORT_POLICY: "{}" },
       /^NIXPORT_REDIRECT is public: what NIXPORT_POLICY keeps/,
     ],
+    [{ NIXPORT_OPERATOR_VIEW: "public" }, /^NIXPORT_OPERATOR_VIEW is "public": local/],
     [{ NIXPORT_INDEX: "yes" }, /^NIXPORT_INDEX is "yes": on or off$/],
     [
       { NIXPORT_INDEX_SETS: "a..b" },

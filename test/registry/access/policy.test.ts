@@ -63,6 +63,8 @@ describe("a policy", () => {
     [{ robots: { r: { secret: hash } } }, /^robots\.r\.expires: /],
     [{ robots: { r: { secret: hash, expires: "tomorrow" } } }, /not a time/],
     [{ ...USERS, robots: { alice: { secret: hash, expires: "2100-01-01" } } }, /two accounts/],
+    [{ users: { alice: { password: hash, operator: "yes" } } }, /^users\.alice\.operator: /],
+    [{ robots: { r: { secret: hash, expires: "2100-01-01", operator: true } } }, /no such field/],
     [{ rules: [{ who: "bob", allow: { names: "*" } }] }, /^rules\.0\.who: "bob": no account/],
     [{ rules: [{ who: "@ops", deny: { names: "*" } }] }, /"@ops": no account or @group/],
     [

@@ -1,0 +1,20 @@
+// Whether a request is of somebody on this machine, as far as can be told: it came over loopback, to a name
+// of loopback, and no proxy says that it passes it on. A name of another's that leads here is a page in a
+// browser that should not read what is told.
+
+const PASSED_ON = ["Forwarded", "Via", "X-Forwarded-For", "X-Real-IP", "CF-Connecting-IP"];
+
+export function isLocalClient(
+  { url, headers }: Pick<Request, "url" | "headers">,
+  address: string | undefined,
+): boolean {
+  return (
+    isLoopback((address ?? "").replace(/^::ffff:/, "")) &&
+    isLoopback(new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")) &&
+    !PASSED_ON.some((name) => headers.has(name))
+  );
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
