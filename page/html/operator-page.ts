@@ -32,7 +32,8 @@ export function operatorPage(view: OperatorView, files: AssetFiles): Html {
     ...{ title: `${title} · nixport`, description: "What this registry is at", files },
     content: html`<h1>${title}</h1>
 <p>As it was at ${timeOf(view.atMs)}. <a href="${pagePath.operator}">Look again</a> · <a href="${pagePath.operatorData}">JSON</a></p>
-${section("under-way", "Under way", underWay(view.underWay), queues(view.queues))}
+${section("under-way", "Under way", underWay(view.underWay))}
+${section("queues", "Queues", queues(view.queues))}
 ${section("builds", "Recent builds", builds(view.builds))}
 ${section("failures", "Recent failures", view.failures.length === 0 ? none("Nothing has failed") : view.failures.map(failure))}
 ${section("outbox", "Outbox", outbox(view.outbox))}
@@ -77,7 +78,7 @@ function underWay(builds: readonly BuildUnderWay[]): Html {
     told(stage),
     timeOf(beganAtMs),
   ]);
-  return table("Under way", ["Image", "Stage", "Since"], rows);
+  return table("Images under way", ["Image", "Stage", "Since"], rows);
 }
 
 function queues(all: readonly Queue[]): Html {
@@ -86,7 +87,7 @@ function queues(all: readonly Queue[]): Html {
     `${countText(running)} of ${countText(atOnce)}`,
     `${countText(waiting)} of ${countText(mayWait)}`,
   ]);
-  return table("Queues", ["Queue", "Running", "Waiting"], rows);
+  return table("How many run and wait", ["Queue", "Running", "Waiting"], rows);
 }
 
 function builds(made: readonly MadeBuild[]): Html {
@@ -97,7 +98,7 @@ function builds(made: readonly MadeBuild[]): Html {
     seconds(build.ms),
     sizeOf(build.newBytes),
   ]);
-  return table("Recent builds", ["Image", "Made at", "Took", "New"], rows);
+  return table("Images built", ["Image", "Made at", "Took", "New"], rows);
 }
 
 function failure(failed: FailedBuild): Html {
@@ -124,7 +125,11 @@ function indexes(states: readonly IndexTold[]): Html {
     [names !== null && countText(names), ofNames !== null && ` of ${countText(ofNames)}`],
     timeOf(sinceMs),
   ]);
-  return table("Package indexes", ["Tags", "Revision", "System", "State", "Names", "Since"], rows);
+  return table(
+    "Indexes by revision",
+    ["Tags", "Revision", "System", "State", "Names", "Since"],
+    rows,
+  );
 }
 
 function storage({ storage: counted }: OperatorView): Html {
@@ -135,7 +140,7 @@ function storage({ storage: counted }: OperatorView): Html {
     [isPartial && "more than ", sizeOf(bytes)],
   ]);
   return html`<p>Counted at ${timeOf(counted.countedAtMs)}${counted.collections.some(({ isPartial }) => isPartial) && ", in part"}.</p>
-${table("Storage", ["Collection", "Values", "Size"], rows)}`;
+${table("Collections", ["Collection", "Values", "Size"], rows)}`;
 }
 
 function nixStore({ nixStore: store }: OperatorView): Content {

@@ -78,6 +78,20 @@ test("where nothing is configured there is no such page", async () => {
   }
 });
 
+test("an origin that answers its edge alone tells its own machine what it is told to tell, and no more", async () => {
+  const variables = { NIXPORT_ACCESS: "edge", NIXPORT_SECRET: "the secret of this test" };
+  const set = await plantSet(atEnd);
+  for (const [also, status] of [
+    [{}, 404],
+    [LOCAL, 200],
+  ] as const) {
+    const statePath = await temporaryDirectory(atEnd);
+    const other = await startHouse(atEnd, set, statePath, { ...variables, ...also });
+    expect((await other.request("/api/operator")).status).toBe(status);
+    expect((await other.request("/api/index")).status).toBe(401);
+  }
+});
+
 test.for([
   ["http://127.0.0.1:8788/operator", "127.0.0.1", {}, true],
   ["http://localhost:8788/operator", "::1", {}, true],

@@ -22,6 +22,15 @@ describe("the page of operators", () => {
     }
   });
 
+  test("calls no two of its regions the same", () => {
+    const { markup } = operatorPage(viewOf(numbered()), FILES);
+    const names = [...markup.matchAll(/aria-label="([^"]*)"|<h2[^>]*>([^<]*)/g)].map(
+      ([, label, heading]) => label ?? heading,
+    );
+    expect(names.length).toBeGreaterThan(10);
+    expect(names).toHaveLength(new Set(names).size);
+  });
+
   test("says where there is nothing, or nobody knows", () => {
     const view: OperatorView = {
       ...viewOf(numbered()),
