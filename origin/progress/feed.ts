@@ -30,7 +30,7 @@ export interface ProgressFeed {
   ): Promise<Result>;
   /** Undefined where there are too many watchers already. */
   watch(name: WatchedName, client: ClientKey): ReadableStream<Uint8Array> | undefined;
-  /** The longest under way first, as far as they are few. */
+  /** In the order they came in, and no more of them than a person reads. */
   underWay(): readonly BuildUnderWay[];
   /** Ends all streams: their watchers come back to whoever answers then. */
   close(): void;
