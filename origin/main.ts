@@ -83,6 +83,8 @@ export interface OriginOptions {
   readonly env: Environment;
   readonly log: Log;
   readonly onSpawn?: OnSpawn;
+  /** The folder of the build of the pages, where it is not beside their sources. */
+  readonly pages?: string;
   /** The wall clock, unless a test has its own. */
   readonly now?: () => number;
 }
@@ -176,7 +178,7 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     keep: createKeepPulled({ kept, answered, recent, tracked, pulls, hasEdge: outbox !== null }),
     again,
     lost,
-    assets: openAssets(),
+    assets: openAssets(options.pages),
     indexing: { pins, store, platforms },
     web: config.webPath === null ? null : await openWebSite(config.webPath, log),
     ...{ layers, stages: createStageLog({ log, now }), recentBuilds, feed },

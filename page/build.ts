@@ -1,5 +1,6 @@
-// Makes page/dist/ of page/browser/: the files that pages load, under names that hold their hashes, and a
-// manifest of them. What serves pages calls it first; run by itself, it is wrangler's build command.
+// Makes of page/browser/ the files that pages load, under names that hold their hashes, and a manifest of them.
+// What serves pages calls it first, into its state, since sources may lie where nothing can be written; run by
+// itself, it is wrangler's build command, into page/dist/.
 
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -8,14 +9,14 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { ASSET_NAMES, type AssetFiles, MANIFEST_FILE } from "./html/assets.ts";
 
-export const DIST = join(import.meta.dirname, "dist");
+const DIST = join(import.meta.dirname, "dist");
 const BROWSER = join(import.meta.dirname, "browser");
 /** Browsers of the last three years. */
 const TARGET = ["chrome110", "firefox115", "safari16.4"];
 
 let built: Promise<AssetFiles> | undefined;
 
-/** Once in a process, however many ask for it. */
+/** Beside the sources; once in a process, however many ask for it. */
 export function buildPage(): Promise<AssetFiles> {
   built ??= buildInto(DIST);
   return built;

@@ -1,8 +1,9 @@
 // `npm run origin`: the origin alone, on this machine's state and ports.
 
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildPage } from "../../page/build.ts";
-import { localEnvironment } from "./local-environment.ts";
+import { buildInto } from "../../page/build.ts";
+import { localEnvironment, statePathOf } from "./local-environment.ts";
 import { endWith, onStop } from "./process.ts";
 import { serveOrigin } from "./serve-origin.ts";
 
@@ -19,9 +20,10 @@ await endWith(async () => {
     return;
   }
   const stopped = onStop();
-  await buildPage();
+  const pages = join(statePathOf(process.env), "page");
+  await buildInto(pages);
   const say = (line: string) => process.stdout.write(`${line}\n`);
   // Stopped while it installs or fetches: what that has started ends with this process.
   const env = await Promise.race([localEnvironment(process.env, say), stopped]);
-  if (env !== undefined) await serveOrigin(env, stopped);
+  if (env !== undefined) await serveOrigin(env, stopped, pages);
 });

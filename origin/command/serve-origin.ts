@@ -30,17 +30,21 @@ export const origin: Subcommand = {
   },
 };
 
-/** Returns when everything it has begun has ended. */
+/** Returns when everything it has begun has ended. `pages`: where theirs are built; else beside the sources. */
 export async function serveOrigin(
   env: Readonly<Record<string, string>>,
   stopped: Promise<void>,
+  pages?: string,
 ): Promise<void> {
   const result = readConfig(env);
   if (result.kind === "invalid") fail(wrongConfiguration(result.problems));
   const { config } = result;
   // Of one that npm start has started, that says it.
   const examined = process.send === undefined ? examineBesideStart(env, config.statePath) : null;
-  const starting = startOrigin({ config, env, log: createLog(config.logStyle) });
+  const starting = startOrigin({
+    ...{ config, env, log: createLog(config.logStyle) },
+    ...(pages !== undefined && { pages }),
+  });
   const started = await Promise.race([starting, stopped]);
   // Stopped while it asks its source or counts: what that has started ends with this process.
   if (started === undefined) return;

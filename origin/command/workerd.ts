@@ -16,7 +16,7 @@ import {
   type V4WorkerOptionsShape,
 } from "miniflare";
 import { unstable_getMiniflareWorkerOptions } from "wrangler";
-import { buildPage, DIST } from "../../page/build.ts";
+import { buildInto } from "../../page/build.ts";
 import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import { formatPlatforms, type Platforms } from "../../registry/http/platforms.ts";
 
@@ -73,7 +73,8 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
   await mkdir(statePath, { recursive: true });
 
   const { ratelimits, assets, ...bound }: V4WorkerOptionsShape = workerOptions;
-  await buildPage();
+  const pages = join(options.statePath, "page");
+  await buildInto(pages);
   const miniflareOptions = convertV4MiniflareOptions({
     ...bound,
     ...(options.limitMisses && ratelimits && { ratelimits }),
@@ -101,7 +102,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningEdge> {
     },
     // The files alone: what else stands before a Worker with assets would take its part of each pull.
     ...(assets?.binding && {
-      serviceBindings: { [assets.binding]: { disk: { path: DIST, writable: false } } },
+      serviceBindings: { [assets.binding]: { disk: { path: pages, writable: false } } },
     }),
     modules: [{ type: "ESModule", path: "worker.js", contents: await bundle(entryPath) }],
     // Clients talk to the Worker itself. What Miniflare listens on has routes and headers of its own,

@@ -1,5 +1,5 @@
-// The files of the build beside the pages' sources: read when they are first asked for, since an origin answers
-// clients whether or not anybody has built them.
+// The files of a build of the pages: read when they are first asked for, since an origin answers clients whether
+// or not anybody has built them.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
