@@ -17,7 +17,7 @@ import { skipWhere } from "../skip-where.ts";
 import { axeFindings, LOOKS, launchBrowser, missingBrowser, openReader } from "./browser.ts";
 import { missingClient, skopeoCopy } from "./clients.ts";
 import { type Deployment, deploy } from "./deployment.ts";
-import { ATTACK, plantShownSet, type ShownSet, TOLD_ATTACK } from "./shown-set.ts";
+import { ATTACK, LOGGED_ATTACK, plantShownSet, type ShownSet, TOLD_ATTACK } from "./shown-set.ts";
 
 /** Kept, to be looked at. */
 const SCREENSHOTS = resolve(statePathOf(process.env), "screenshots");
@@ -160,6 +160,10 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
     expect(await page.locator("#recipe .problem").textContent()).toContain("<script>");
     await page.goto(`/i/${encodeURIComponent(ATTACK)}`);
     expect(await page.locator("main").textContent()).toContain("<script>");
+    expect((await pull("howling")).status).toBe(404);
+    await page.goto(imagePage("howling"));
+    const [, log = ""] = await page.locator("pre.told").allTextContents();
+    expect(log).toContain(LOGGED_ATTACK);
     expect((await pull("hostile")).status).toBe(200);
     await page.goto(imagePage("hostile"));
     const row = page
