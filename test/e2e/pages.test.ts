@@ -111,7 +111,7 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
     const page = await read(LOOKS.light);
     await page.goto(imagePage("one/two"));
     const progress = page.locator("#progress");
-    await progress.getByText(/^building .*(?:one|two)-1\.0/).waitFor();
+    await progress.getByText(/^Building .*(?:one|two)-1\.0/).waitFor();
     const bar = progress.getByRole("progressbar", { name: /^Done/ });
     const done = async () => Number(await bar.getAttribute("value"));
     const before = await done();
@@ -132,7 +132,7 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
     await page.goto(imagePage("fails"));
     await page
       .locator("#progress")
-      .getByText(/^building .*fails/)
+      .getByText(/^Building .*fails/)
       .waitFor();
     await set.gates.open("fails");
     await page
@@ -142,7 +142,7 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
     await page.locator("#progress").getByText(LOG_ATTACK).first().waitFor();
     expect((await pulled).status).toBe(404);
     await page.reload();
-    await page.getByRole("heading", { name: "There is no such image" }).waitFor();
+    await page.getByRole("heading", { name: "It cannot be had" }).waitFor();
     await page.locator("pre.told").getByText(LOG_ATTACK).first().waitFor();
   });
 
