@@ -29,8 +29,8 @@ let set: ShownSet;
 let deployment: Deployment;
 let browser: Browser;
 
-async function read(options?: BrowserContextOptions): Promise<Page> {
-  const { page, troubles, close } = await openReader(browser, deployment.edgeUrl, options);
+async function read(options: BrowserContextOptions = {}, url = deployment.edgeUrl): Promise<Page> {
+  const { page, troubles, close } = await openReader(browser, url, options);
   onTestFinished(async () => {
     await close();
     expect(troubles).toStrictEqual([]);
@@ -62,7 +62,7 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
     set = await plantShownSet(atEnd);
     deployment = await deploy({
       packages: set.path,
-      env: { NIXPORT_INDEX: "on", NIXPORT_LOG_LEVEL: "debug" },
+      env: { NIXPORT_INDEX: "on", NIXPORT_LOG_LEVEL: "debug", NIXPORT_OPERATOR_VIEW: "local" },
     });
     atEnd(() => deployment.close());
     const [origin] = await Promise.all([deployment.startOrigin(), deployment.startEdge()]);
@@ -218,6 +218,10 @@ describe("the pages, in a browser", { timeout: 120_000, ...skipWhere(missingBrow
         if (name === "known") await openSome(page);
         await shown(name);
       }
+      const operators = await read(LOOKS[look], deployment.originUrl);
+      await operators.goto("/operator");
+      await operators.locator("h2").first().waitFor();
+      await check(operators, "operator", look);
     },
   );
 
