@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { stop } from "esbuild";
 import { buildInto } from "../../page/build.ts";
 import { localEnvironment, statePathOf } from "./local-environment.ts";
 import { endWith, onStop } from "./process.ts";
@@ -22,6 +23,8 @@ await endWith(async () => {
   const stopped = onStop();
   const pages = join(statePathOf(process.env), "page");
   await buildInto(pages);
+  // Else its own process stays for as long as this one.
+  await stop();
   const say = (line: string) => process.stdout.write(`${line}\n`);
   // Stopped while it installs or fetches: what that has started ends with this process.
   const env = await Promise.race([localEnvironment(process.env, say), stopped]);

@@ -88,6 +88,6 @@ function notKnown({ failed }: AnsweringImages, recipe: Recipe, tag: Tag): ImageS
   if (told !== undefined) return imageFailed(told.error, told.atMs);
   return {
     state: "unknown",
-    message: "Nobody has pulled it yet, or not at the revision that its tag has now",
+    message: "It has not been made yet, or not at the revision that its tag has now",
   };
 }

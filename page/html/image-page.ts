@@ -112,7 +112,7 @@ ${pullSection(answer, host, null)}`;
 /** Where a script shows how far it is; without one, where a program would read it. */
 function progress({ repository, tag }: ImageAnswer): Html {
   const path = pagePath.progress(repository, tag);
-  return html`<div id="progress" data-progress="${path}" ><p id="progress-step" role="status"></p><div id="progress-shown"><p class="plain"><a href="${path}">Its progress</a>, as a stream of events, while it is made.</p></div></div>`;
+  return html`<div id="progress" data-progress="${path}"><p id="progress-step" role="status"></p><div id="progress-shown"><p class="plain"><a href="${path}">Its progress</a>, as a stream of events, while it is made.</p></div></div>`;
 }
 
 function known(answer: ImageAnswer, facts: ImageFacts, host: string): Content {
