@@ -119,6 +119,9 @@ let
       description = text (meta.description or null);
       licenses = licenseNames meta;
       mainProgram = text (meta.mainProgram or null);
+      # Some have several.
+      homepage = head (texts (quiet [ ]
+        (let pages = meta.homepage or [ ]; in if isList pages then pages else [ pages ])) ++ [ null ]);
     };
 
   # The same as a package whose output is already there.
@@ -134,6 +137,7 @@ let
       description = null;
       licenses = [ ];
       mainProgram = null;
+      homepage = null;
     };
 
   describe = at:

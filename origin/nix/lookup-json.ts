@@ -4,7 +4,12 @@ import * as v from "valibot";
 import { describePackage } from "../../registry/failures/failed-package.ts";
 import { cut } from "../../registry/failures/public-text.ts";
 import { parseImageConfig } from "../../registry/image/image-config.ts";
-import { type FoundPackage, type Lookup, MAX_IMAGE_CONTENTS } from "../../registry/image/lookup.ts";
+import {
+  type FoundPackage,
+  type Lookup,
+  MAX_IMAGE_CONTENTS,
+  webAddress,
+} from "../../registry/image/lookup.ts";
 import { attributeName, exactSpelling, readPart } from "../../registry/naming/attribute.ts";
 import type { PackageName } from "../../registry/naming/recipe.ts";
 import { parseStorePath, type StorePath } from "../../registry/naming/store-path.ts";
@@ -29,6 +34,7 @@ const found = v.object({
   description: v.nullable(v.string()),
   licenses: v.array(v.string()),
   mainProgram: v.nullable(v.string()),
+  homepage: v.nullable(v.string()),
 });
 
 const saidOfPackage = v.variant("kind", [
@@ -247,7 +253,7 @@ function foundPackage(answer: v.InferOutput<typeof found>): Lookup {
     }
     outputs.push({ name, path });
   }
-  const { attribute, version, description, mainProgram } = answer;
+  const { attribute, version, description, mainProgram, homepage } = answer;
   return {
     ...answer,
     attribute:
@@ -260,6 +266,7 @@ function foundPackage(answer: v.InferOutput<typeof found>): Lookup {
     description: cutKnown(description, MAX_DESCRIPTION_CHARACTERS),
     licenses: cutAll(answer.licenses),
     mainProgram: cutKnown(mainProgram),
+    homepage: webAddress(homepage),
   };
 }
 

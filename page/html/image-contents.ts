@@ -19,12 +19,12 @@ ${wideTable(
 }
 
 function packageRow(each: PackageFacts): Html {
-  const { attribute, version, licenses, mainProgram, description } = each;
+  const { attribute, version, licenses, mainProgram, description, homepage } = each;
   return html`<tr><th scope="row"><code>${told(attribute)}</code>${because(each)}</th>
 <td>${version === null ? "–" : told(version)}</td>
 <td>${licenses.length === 0 ? "not said" : licenses.map((licence, place) => [place > 0 && ", ", told(licence)])}</td>
 <td>${mainProgram === null ? "–" : html`<code>${told(mainProgram)}</code>`}</td>
-<td>${description !== null && told(description)}</td></tr>
+<td>${description !== null && told(description)}${homepage !== null && html` <a href="${homepage}" rel="nofollow noreferrer">Homepage</a>`}</td></tr>
 `;
 }
 

@@ -12,7 +12,7 @@ import { type ArrangedLayer, arrange } from "./arrange.ts";
 import type { CanonicalImage } from "./canonical.ts";
 import type { ComposedImage } from "./compose.ts";
 import { type ImageConfig, imageConfigSchema } from "./image-config.ts";
-import { packagesOf, storePathSchema } from "./lookup.ts";
+import { packagesOf, storePathSchema, webAddress } from "./lookup.ts";
 import {
   type Ingredient,
   PART_KINDS,
@@ -103,6 +103,7 @@ export interface PackageFacts {
   readonly description: string | null;
   readonly licenses: readonly string[];
   readonly mainProgram: string | null;
+  readonly homepage: string | null;
   readonly outputs: readonly { readonly name: string; readonly path: StorePath }[];
   /** The whole image of the package set that brings it. */
   readonly image: string | null;
@@ -230,8 +231,8 @@ function distinctPackages(ingredients: readonly Ingredient[]): readonly PackageF
 function packageFacts({ found, neededBy }: Ingredient): readonly PackageFacts[] {
   const image = found.kind === "image" ? found.attribute : null;
   return packagesOf(found).map(
-    ({ attribute, name, version, description, licenses, mainProgram, outputs }) => ({
-      ...{ attribute, name, version, description, licenses, mainProgram, outputs },
+    ({ attribute, name, version, description, licenses, mainProgram, homepage, outputs }) => ({
+      ...{ attribute, name, version, description, licenses, mainProgram, homepage, outputs },
       ...{ image, neededBy: neededBy ?? null },
     }),
   );
@@ -298,6 +299,7 @@ export const imageFactsSchema: v.GenericSchema<unknown, ImageFacts> = v.object({
       description: v.nullable(text),
       licenses: v.array(text),
       mainProgram: v.nullable(text),
+      homepage: v.pipe(v.nullable(text), v.transform(webAddress)),
       outputs: v.array(v.object({ name: text, path: storePathSchema })),
       image: v.nullable(text),
       neededBy: v.nullable(v.picklist(RECIPE_WORDS)),

@@ -17,6 +17,8 @@ export interface FoundPackage {
   readonly description: string | null;
   readonly licenses: readonly string[];
   readonly mainProgram: string | null;
+  /** Of http or https. */
+  readonly homepage: string | null;
 }
 
 /** A whole image that the package set defines, under `nixportImages`. */
@@ -75,6 +77,15 @@ export function outputPathsOf(found: Found): readonly StorePath[] {
   return packagesOf(found).flatMap(({ outputs }) => outputs.map(({ path }) => path));
 }
 
+const MAX_ADDRESS_LENGTH = 512;
+
+/** What a page may link to: of a set's own words anything else might be run by a browser. */
+export function webAddress(text: string | null): string | null {
+  if (text === null || text.length > MAX_ADDRESS_LENGTH) return null;
+  const { protocol, href } = URL.parse(text) ?? {};
+  return protocol === "https:" || protocol === "http:" ? (href ?? null) : null;
+}
+
 /** Each brings a layer with its view, as each package of a recipe does. */
 export const MAX_IMAGE_CONTENTS = 64;
 
@@ -98,6 +109,8 @@ const foundPackageFields = v.object({
   description: v.nullable(v.string()),
   licenses: v.array(v.string()),
   mainProgram: v.nullable(v.string()),
+  // What an earlier version stored has none.
+  homepage: v.optional(v.pipe(v.nullable(v.string()), v.transform(webAddress)), null),
 });
 
 export const foundPackageSchema: v.GenericSchema<unknown, FoundPackage> = foundPackageFields;

@@ -4,7 +4,7 @@
 
 import * as v from "valibot";
 import { parseJson } from "../http/json.ts";
-import { type FoundPackage, type Lookup, parseLookup } from "../image/lookup.ts";
+import { type FoundPackage, type Lookup, parseLookup, webAddress } from "../image/lookup.ts";
 import { attributePath } from "../naming/attribute.ts";
 import { parseStorePath, type StorePath } from "../naming/store-path.ts";
 import { foldAttribute, foldPart } from "./fold.ts";
@@ -125,6 +125,7 @@ export interface Columns {
   readonly licenses: readonly number[];
   /** 0: as the package. */
   readonly programs: readonly (Expected | string | null)[];
+  readonly homepages: readonly (string | null)[];
   /** Of its store paths: 0 is name and version; a text stands before these; a list has another one whole. */
   readonly stems: readonly (Expected | string | readonly [string])[];
   /** 0: the default output alone. */
@@ -150,6 +151,7 @@ export function columnsOf(entries: readonly IndexEntry[]): Columns {
     licenseLists: [] as (readonly string[])[],
     licenses: [] as number[],
     programs: [] as (0 | string | null)[],
+    homepages: [] as (string | null)[],
     stems: [] as (0 | string | [string])[],
     outputs: [] as (0 | WrittenOutput[])[],
     derivations: [] as [number, string][],
@@ -173,6 +175,7 @@ export function columnsOf(entries: readonly IndexEntry[]): Columns {
     }
     columns.licenses.push(lists.get(list) ?? 0);
     columns.programs.push(said.mainProgram === said.name ? 0 : said.mainProgram);
+    columns.homepages.push(said.homepage);
     const derivation = hashed(said.derivation, ".drv");
     const expected = expectedStem(said.name, said.version);
     const stem = derivation?.stem ?? expected;
@@ -241,6 +244,7 @@ const columnsSchema: v.GenericSchema<unknown, Columns> = v.object({
   licenseLists: v.array(v.pipe(v.array(text(256)), v.maxLength(MAX_ITEMS))),
   licenses: v.array(place),
   programs: v.array(v.nullable(v.union([v.literal(0), text(256)]))),
+  homepages: v.array(v.nullable(text(512))),
   stems: v.array(v.union([v.literal(0), text(256), v.tuple([text(256)])])),
   outputs: v.array(
     v.union([
@@ -285,8 +289,8 @@ export function readShard(json: unknown): Shard | undefined {
 }
 
 function areWhole(columns: Columns, packages: number): boolean {
-  const { names, versions, descriptions, licenses, programs, stems, outputs } = columns;
-  return [names, versions, descriptions, licenses, programs, stems, outputs].every(
+  const { names, versions, descriptions, licenses, programs, homepages, stems, outputs } = columns;
+  return [names, versions, descriptions, licenses, programs, homepages, stems, outputs].every(
     (column) => column.length === packages,
   );
 }
@@ -336,6 +340,7 @@ function packageReader(columns: Columns): ReadPackage | undefined {
       description: columns.descriptions[number] ?? null,
       licenses,
       mainProgram: program === 0 ? name : program,
+      homepage: webAddress(columns.homepages[number] ?? null),
     };
   };
 }

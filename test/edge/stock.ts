@@ -67,6 +67,7 @@ export async function stockOf(names: readonly string[], edition = "", lines = 20
       description: null,
       licenses: [],
       mainProgram: null,
+      homepage: null,
     });
   }
   const records = new Map<string, PackageRecord>();

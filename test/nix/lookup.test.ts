@@ -66,11 +66,11 @@ rec {
   facts = ${package_(
     "facts-full-name-3",
     'pname = "facts"; version = "3.1";',
-    `description = "Says \\"all\\""; mainProgram = "fact";
+    `description = "Says \\"all\\""; mainProgram = "fact"; homepage = [ "https://facts.example" "https://more.example" ];
      license = [ { spdxId = "MIT"; free = true; } { shortName = "own"; } "words" { fullName = "Full"; } ];`,
   )};
   oneLicense = ${package_("one-1", "", 'license = { spdxId = "GPL-2.0-only"; };')};
-  badMeta = ${package_("bad-meta-1", "", 'description = throw "d"; license = throw "l"; mainProgram = 3; outputsToInstall = throw "o";')};
+  badMeta = ${package_("bad-meta-1", "", 'description = throw "d"; license = throw "l"; mainProgram = 3; homepage = throw "h"; outputsToInstall = throw "o";')};
   noMeta = ${derivation("no-meta-1", "echo > $out")} // { meta = throw "m"; };
   unfree = ${refused('unfree = true; license = { spdxId = "LicenseRef-X"; free = false; };')};
   unfreeLicense = ${refused('license = [ { shortName = "unfree"; free = false; } ];')};
@@ -233,10 +233,10 @@ describe("lookup.nix", async () => {
       await packageSet(onTestFinished, nix, SET),
       asked,
     );
-    const unknown = { description: null, licenses: [], mainProgram: null };
+    const unknown = { description: null, licenses: [], mainProgram: null, homepage: null };
     expect(
-      lookups.map(({ name, version, description, licenses, mainProgram }) => ({
-        ...{ name, version, description, licenses, mainProgram },
+      lookups.map(({ name, version, description, licenses, mainProgram, homepage }) => ({
+        ...{ name, version, description, licenses, mainProgram, homepage },
       })),
     ).toStrictEqual([
       {
@@ -245,6 +245,7 @@ describe("lookup.nix", async () => {
         description: 'Says "all"',
         licenses: ["MIT", "own", "words", "Full"],
         mainProgram: "fact",
+        homepage: "https://facts.example",
       },
       { name: "plain", version: "1.2", ...unknown },
       { name: "one", version: "1", ...unknown, licenses: ["GPL-2.0-only"] },

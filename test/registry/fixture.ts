@@ -137,6 +137,7 @@ export function foundOf(name: string, parts: Partial<FoundPackage> = {}): FoundP
     description: null,
     licenses: [],
     mainProgram: null,
+    homepage: null,
     ...parts,
   };
 }

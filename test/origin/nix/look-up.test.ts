@@ -67,6 +67,7 @@ describe("lookUp", () => {
       description: null,
       licenses: [],
       mainProgram: null,
+      homepage: null,
     });
   });
 

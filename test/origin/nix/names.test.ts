@@ -160,7 +160,7 @@ test("what a set says of its packages is cut to a length that can be told", asyn
       many = builtins.concatStringsSep "" (builtins.genList (_: "${long}") 200);
     in {
       long = good // { pname = "${long}"; version = "${long}"; meta = { description = "${long}";
-        mainProgram = "${long}"; license = builtins.genList (_: "${long}") 1000; }; };
+        mainProgram = "${long}"; homepage = "https://${long}"; license = builtins.genList (_: "${long}") 1000; }; };
       longer = good // { pname = many; version = many; meta = { description = many;
         mainProgram = many; license = many; }; };
       insecure = { type = "derivation"; name = many; outPath = throw "no";
@@ -180,6 +180,7 @@ test("what a set says of its packages is cut to a length that can be told", asyn
     name: "good",
     description: null,
     mainProgram: null,
+    homepage: null,
     licenses: [],
   });
   expect(third.vulnerabilities.every((each) => each.length === 211)).toBe(true);

@@ -16,6 +16,7 @@ import {
 } from "../../../registry/http/image-answer.ts";
 import type { StageTold } from "../../../registry/http/progress.ts";
 import type { ImageFacts, PackageFacts } from "../../../registry/image/image-facts.ts";
+import { webAddress } from "../../../registry/image/lookup.ts";
 import { createRandom, hostileText } from "../../hostile-text.ts";
 import { digestOfText, pinOf, storePathOf, tagOf } from "../../registry/fixture.ts";
 import { factsOf } from "../../registry/pantry.ts";
@@ -224,7 +225,14 @@ function spoiled(facts: ImageFacts, text: string): ImageFacts {
   assert(layer && part);
   const each = (one: PackageFacts): PackageFacts => ({
     ...one,
-    ...{ attribute: text, name: text, version: text, description: text, mainProgram: text },
+    ...{
+      attribute: text,
+      name: text,
+      version: text,
+      description: text,
+      mainProgram: text,
+      homepage: webAddress(`https://example.org/${text}`),
+    },
     ...{ licenses: [text, text], image: text },
   });
   return {

@@ -179,6 +179,7 @@ function entryOf(attribute: string, words: readonly string[], random: Random): I
     description: description.slice(0, 60),
     licenses: LICENSES[random.below(9)] ?? ["MIT"],
     mainProgram: [null, name, pick(random, words)][random.below(3)] ?? null,
+    homepage: `https://${pick(random, ["github.com", "gitlab.com", word(random)])}/${pick(random, words)}/${name}`,
   };
   return { attribute, said: found };
 }

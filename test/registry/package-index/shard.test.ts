@@ -29,6 +29,7 @@ const htop: FoundPackage = {
   description: "Interactive process viewer",
   licenses: ["GPL-2.0-only"],
   mainProgram: "htop",
+  homepage: "https://htop.dev/",
 };
 const outputs = (...all: readonly (readonly [name: string, base: string])[]) =>
   all.map(([name, base]) => ({ name, path: `/nix/store/${base}` as StorePath }));
@@ -50,8 +51,8 @@ const SAID: readonly (readonly [what: string, said: IndexEntry["said"], attribut
   ["one without a derivation", { ...htop, derivation: `/nix/store/${G}-htop-3.4.1` }],
   ["a derivation that is no store path", { ...htop, derivation: "nowhere.drv" }],
   [
-    "no description, licence or program",
-    { ...htop, description: null, licenses: [], mainProgram: null },
+    "no description, licence, program or homepage",
+    { ...htop, description: null, licenses: [], mainProgram: null, homepage: null },
   ],
   ["another program", { ...htop, mainProgram: "top" }],
   ["a name in small letters", { ...htop, attribute: "HTop" }, "HTop"],
