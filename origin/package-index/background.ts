@@ -3,6 +3,7 @@
 // is tried again after a while; and what is of no tag's pin any more goes.
 
 import { setTimeout } from "node:timers/promises";
+import { isYounger } from "../../registry/between/age.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { System } from "../../registry/naming/recipe.ts";
 import type { Tag } from "../../registry/naming/reference.ts";
@@ -207,7 +208,7 @@ export function createBackgroundIndexes(options: BackgroundOptions): BackgroundI
     let saidMs = now();
     return (stage) => {
       if (stage.kind === "listing") log.info(facts, "indexing");
-      if (stage.kind === "evaluating" && now() - saidMs >= LOG_EVERY_MS) {
+      if (stage.kind === "evaluating" && !isYounger(saidMs, now(), LOG_EVERY_MS)) {
         saidMs = now();
         log.info({ ...facts, done: stage.done, of: stage.total }, "indexing");
       }

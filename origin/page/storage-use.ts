@@ -1,6 +1,7 @@
 // What the storage holds, collection by collection. Listing may take a while and cost money, so it is done
 // behind the answers, once a minute while anybody asks, and of each collection within bounds.
 
+import { isYounger } from "../../registry/between/age.ts";
 import type { StorageTold } from "../../registry/http/operator-view.ts";
 import type { Log } from "../log/log.ts";
 import type { ReadableStore } from "../storage/blob-store.ts";
@@ -48,7 +49,7 @@ export function createStorageUse(options: StorageUseOptions): StorageUse {
 
   return {
     told() {
-      if (now() - triedAtMs >= FRESH_MS) counting ??= count();
+      if (!isYounger(triedAtMs, now(), FRESH_MS)) counting ??= count();
       return told;
     },
     settled: async () => counting,

@@ -105,7 +105,7 @@ export function createProgressFeed({ now }: ProgressFeedOptions): ProgressFeed {
     if (text !== feed.told?.text) {
       feed.told = { text, bytes: encode(event) };
       for (const watcher of feed.watchers) watcher.tell(feed.told.bytes);
-    } else if (now() - feed.toldAtMs >= HEARTBEAT_EVERY_MS) {
+    } else if (!isYounger(feed.toldAtMs, now(), HEARTBEAT_EVERY_MS)) {
       for (const watcher of feed.watchers) watcher.remind(HEARTBEAT_BYTES);
     } else return;
     feed.toldAtMs = now();
@@ -114,7 +114,8 @@ export function createProgressFeed({ now }: ProgressFeedOptions): ProgressFeed {
   function lookAtAll(): void {
     for (const feed of [...feeds.values()]) if (feed.watchers.size > 0) look(feed);
     for (const watcher of [...open]) {
-      if (now() - (watcher.unreadSinceMs() ?? now()) >= SLOW_AFTER_MS) watcher.drop();
+      const sinceMs = watcher.unreadSinceMs();
+      if (sinceMs !== undefined && !isYounger(sinceMs, now(), SLOW_AFTER_MS)) watcher.drop();
     }
   }
 

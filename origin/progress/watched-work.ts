@@ -1,5 +1,6 @@
 // What is known of the work for one image, and what its watchers are to be told of it now.
 
+import { isYounger } from "../../registry/between/age.ts";
 import type { EdgeHas, ProgressEvent } from "../../registry/http/progress.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { Stage } from "../waiting/hold-request.ts";
@@ -42,11 +43,11 @@ export function eventOf(work: WatchedWork, nowMs: number): ProgressEvent {
       const { digest } = end;
       const state = end.backfill?.() ?? ({ kind: "over", edge: "no-edge" } as const);
       if (state.kind === "over") return { event: "done", data: { digest, edge: state.edge } };
-      if (nowMs - atMs < BACKFILL_FOR_MS) return stageEvent(state.stage, beganAtMs);
+      if (isYounger(atMs, nowMs, BACKFILL_FOR_MS)) return stageEvent(state.stage, beganAtMs);
       return { event: "done", data: { digest, edge: "not-yet" } };
     }
     case "refused":
-      if (nowMs - atMs < REFUSED_FOR_MS) return stageEvent({ kind: "queued" }, beganAtMs);
+      if (isYounger(atMs, nowMs, REFUSED_FOR_MS)) return stageEvent({ kind: "queued" }, beganAtMs);
       return { event: "failed", data: { message: end.message, log: [] } };
     case "failed":
       return { event: "failed", data: { message: end.message, log: end.log } };

@@ -40,6 +40,9 @@ function open() {
   onTestFinished(() => feed.close());
   return {
     feed,
+    setBack(ms: number) {
+      now -= ms;
+    },
     pass(ms: number) {
       for (let passed = 0; passed < ms; passed += LOOK_EVERY_MS) {
         now += LOOK_EVERY_MS;
@@ -173,6 +176,19 @@ describe("those who watch an image", () => {
     const reader = stream.getReader();
     await reader.read();
     const silent = reader.read();
+    pass(HEARTBEAT_EVERY_MS);
+    expect(new TextDecoder().decode((await silent).value)).toBe(":\n\n");
+  });
+
+  test("hear that it is alive though the clock is set back", async () => {
+    const { pass, setBack, begin, watch } = open();
+    begin("git");
+    const stream = watch("git");
+    assert(stream);
+    const reader = stream.getReader();
+    await reader.read();
+    const silent = reader.read();
+    setBack(3_600_000);
     pass(HEARTBEAT_EVERY_MS);
     expect(new TextDecoder().decode((await silent).value)).toBe(":\n\n");
   });
