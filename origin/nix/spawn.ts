@@ -48,6 +48,8 @@ export type SpawnResult =
 const DEFAULT_MAX_STDOUT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_KEEP_STDERR_BYTES = 256 * 1024;
 const DEFAULT_KILL_GRACE_MS = 5000;
+/** Several ends are told at once, so that what one has just written may be read after its end. */
+const LEAST_READING_MS = 1000;
 /** Nix misses a signal that comes between its look for one and its wait for a builder's output. */
 const TERM_AGAIN_MS = 200;
 const MAX_LINE_CHARACTERS = 16 * 1024;
@@ -170,11 +172,12 @@ function watch(child: Child, group: number, options: SpawnOptions): Promise<Spaw
   child.on("exit", () => {
     clearInterval(termTimer);
     clearTimeout(killTimer);
+    const leftMs = stopped === undefined ? Math.max(graceMs, LEAST_READING_MS) : graceMs;
     killTimer = setTimeout(() => {
       signalGroup(group, "SIGKILL");
       child.stdout.destroy();
       child.stderr.destroy();
-    }, graceMs);
+    }, leftMs);
   });
   child.on("close", (code, signal) => {
     lines?.end();

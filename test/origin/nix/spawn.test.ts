@@ -199,6 +199,23 @@ describe("runProcess", () => {
     expect(result).toStrictEqual({ kind: "exited", code: 0, stdout: "out\n", stderr: "" });
   });
 
+  test("has all that a process wrote, however soon it would be killed", async () => {
+    const block = (ms: number) => {
+      for (const end = performance.now() + ms; performance.now() < end; );
+    };
+    // Its end is seen with that of the other, before what it has written meanwhile.
+    const first = sh("echo ready >&2", {
+      onStderrLine() {
+        block(600);
+        setImmediate(() => block(20));
+      },
+    });
+    const second = sh("sleep 0.5; echo out", { killGraceMs: 0 });
+    block(200);
+    await first;
+    expect(await second).toMatchObject({ kind: "exited", stdout: "out\n" });
+  });
+
   test("starts nothing when it is cancelled already", async () => {
     const result = await sh("echo x", { signal: AbortSignal.abort() });
     expect(result).toStrictEqual({ kind: "cancelled" });
