@@ -3,7 +3,6 @@
 // that is being made, here or at another origin. Each step begins from what is stored, so what one run did not
 // come to the next one does.
 
-import { isYounger } from "../../registry/between/age.ts";
 import { indexKey } from "../../registry/between/stored-values.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
@@ -41,7 +40,7 @@ export async function removeOld(options: RemovingOptions): Promise<Removed> {
   const roots = await rootsIn(options);
   const ofTags = new Set(keptRoots(roots, await revisionsOfTags(store)));
   const stays = (root: HeldRoot) =>
-    ofTags.has(root) || own.has(root.pin) || isYounger(root.storedAtMs, nowMs, DAY_MS);
+    ofTags.has(root) || own.has(root.pin) || isRecent(root.storedAtMs, nowMs);
   const kept = roots.filter(stays);
   const going = roots.filter((root) => !stays(root));
   await atEdge?.remove(going.map(({ pin, system }) => indexKey.root(pin, system)));
@@ -51,6 +50,11 @@ export async function removeOld(options: RemovingOptions): Promise<Removed> {
   if (atEdge !== null) await removeGiven(options, atEdge, objects);
   for (const digest of objects) await store.remove(storageKey.indexObject(digest));
   return { roots: going.length, objects: objects.length };
+}
+
+/** What is stored while this runs is so after `nowMs`, and the clock of a bucket may be ahead. */
+function isRecent(storedAtMs: number, nowMs: number): boolean {
+  return Math.abs(nowMs - storedAtMs) < DAY_MS;
 }
 
 async function rootsIn({ store }: RemovingOptions): Promise<readonly HeldRoot[]> {
@@ -69,7 +73,7 @@ async function removeSlices(
   for await (const { key, storedAtMs } of store.list("index-slices/")) {
     const of = parseStorageKey(key);
     if (of?.collection !== "index-slices" || pins.has(of.pin)) continue;
-    if (!isYounger(storedAtMs, nowMs, DAY_MS)) await store.remove(key);
+    if (!isRecent(storedAtMs, nowMs)) await store.remove(key);
   }
 }
 
@@ -88,7 +92,7 @@ async function unnamedObjects(
   for await (const { key, storedAtMs } of store.list("index-objects/")) {
     const of = parseStorageKey(key);
     if (of?.collection !== "index-objects" || named.has(of.digest)) continue;
-    if (!isYounger(storedAtMs, nowMs, DAY_MS)) unnamed.push(of.digest);
+    if (!isRecent(storedAtMs, nowMs)) unnamed.push(of.digest);
   }
   return unnamed;
 }

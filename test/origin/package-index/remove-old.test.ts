@@ -44,6 +44,10 @@ describe("removeOld", () => {
       ...(await put(at("c"), ["own"], 20)),
       ...(await put(pinOf(`${at("d")}+0123456789abcdef`), ["remembered"], 20)),
     ];
+    // Of an index that is being stored meanwhile, or by a clock that is ahead.
+    const meanwhile = await storeIndexObject(store, Buffer.from("of no root yet"));
+    kept.push(storageKey.indexObject(meanwhile.digest));
+    await age(storageKey.indexObject(meanwhile.digest), -0.001);
     const pinned = {
       pin: at("d"),
       resolvedAtMs: 0,
