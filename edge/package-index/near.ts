@@ -1,8 +1,8 @@
 // The names of an index, which near names are sought among: one object of some hundred kilobytes, read only
 // where somebody has to be told of a name that is absent.
 
-import { readLimited } from "../../registry/http/body.ts";
 import type { Lookup } from "../../registry/image/lookup.ts";
+import { unpack } from "../../registry/package-index/gzip.ts";
 import { MAX_NAMES_BYTES, namesIn, readNames } from "../../registry/package-index/names.ts";
 import { lookupOf, setOf, type Unnamed } from "../../registry/package-index/resolve.ts";
 import type { IndexRoot } from "../../registry/package-index/root.ts";
@@ -28,7 +28,8 @@ async function readIndexNames(edge: Edge, { names }: IndexRoot): Promise<string 
   const known = edge.names.lookup(key, nowMs);
   if (known !== undefined) return known;
   const packed = await attemptKv(edge, () => edge.kv.get(key, "arrayBuffer"));
-  const bytes = packed ? await unpacked(packed) : undefined;
+  // gzip tells by itself when a bit of it is wrong, and no more than a suggestion comes of it.
+  const bytes = packed ? await unpack(new Uint8Array(packed), MAX_BYTES) : undefined;
   const text = bytes?.length === names.sizeBytes ? readNames(bytes) : undefined;
   if (packed && text === undefined) {
     edge.log({ level: "error", event: "corrupt names of a package index", tier: "kv", key });
@@ -37,14 +38,4 @@ async function readIndexNames(edge: Edge, { names }: IndexRoot): Promise<string 
   const life = { sizeBytes: text.length, fromMs: nowMs, untilMs: nowMs + LIFE_MS };
   edge.names.store(key, text, life);
   return text;
-}
-
-/** gzip tells by itself when a bit of it is wrong, and no more than a suggestion comes of it. */
-async function unpacked(packed: ArrayBuffer): Promise<Uint8Array | undefined> {
-  try {
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return await readLimited(stream, MAX_BYTES);
-  } catch {
-    return undefined;
-  }
 }
