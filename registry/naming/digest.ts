@@ -40,7 +40,7 @@ export async function digestOf(bytes: Uint8Array): Promise<Digest> {
   return toDigest(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
 }
 
-/** The digest whose 32 raw bytes a streaming hash produced. */
+/** The digest of these 32 raw bytes. */
 export function toDigest(raw: ArrayBuffer): Digest {
   const hex = Array.from(new Uint8Array(raw), (byte) => byte.toString(16).padStart(2, "0"));
   return `sha256:${hex.join("")}` as Digest;

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import { MAX_CALLS_PER_BODY } from "../between/backfill.ts";
 import { parseJson } from "../http/json.ts";
-import { type Digest, digestHex, parseDigest } from "../naming/digest.ts";
+import { type Digest, digestHex, toDigest } from "../naming/digest.ts";
 import { pack, unpack } from "./gzip.ts";
 import { type IndexPatch, parsePatch, patchJson } from "./patch.ts";
 import type { IndexRoot, StoredObject } from "./root.ts";
@@ -14,7 +14,7 @@ export const MAX_OBJECT_BYTES = 24 * 1024 * 1024;
 /** Of what is in an object that is patched, which is parsed and written anew. */
 export const MAX_PATCHED_BYTES = 4 * 1024 * 1024;
 /** A larger object is alone in its body. */
-export const AIMED_BODY_BYTES = 2 * 1024 * 1024;
+const AIMED_BODY_BYTES = 2 * 1024 * 1024;
 /** Of all patches of a body, before they are compressed. */
 const MAX_PATCHES_BYTES = 32 * 1024 * 1024;
 
@@ -57,13 +57,10 @@ export function parseObjects(body: Uint8Array): readonly PackedObject[] | undefi
   let at = 0;
   while (at < body.length && objects.length < MAX_OBJECTS_PER_BODY) {
     if (at + HEAD_BYTES > body.length) return undefined;
-    const hex = Array.from(body.subarray(at, at + DIGEST_BYTES), (byte) =>
-      byte.toString(16).padStart(2, "0"),
-    );
-    const digest = parseDigest(`sha256:${hex.join("")}`);
+    const digest = toDigest(Uint8Array.from(body.subarray(at, at + DIGEST_BYTES)).buffer);
     const start = at + HEAD_BYTES;
     at = start + view.getUint32(at + DIGEST_BYTES);
-    if (digest === undefined || at > body.length) return undefined;
+    if (at > body.length) return undefined;
     objects.push({ digest, packed: body.subarray(start, at) });
   }
   return at === body.length && objects.length > 0 ? objects : undefined;
