@@ -139,6 +139,18 @@ export function createOrigin(options: OriginOptions): Origin {
     return whileHeld(attempt, held);
   }
 
+  /** Of what it only has to look up, for as long as the client stays. */
+  function getInTurn<Result>(
+    repository: string,
+    asked: Omit<Asked, "method" | "signal" | "network">,
+    read: (response: Response) => Promise<Result>,
+  ): Promise<Result> {
+    const { left: signal } = held;
+    return origins.inTurn({ repository, maybeElsewhere: false, signal }, ({ ask }) =>
+      ask({ ...asked, method: "GET", signal, network }, read),
+    );
+  }
+
   /** From where the origin sends the edge for it, or else through the origin. */
   async function getBlob(
     { url: originUrl, ask }: OneOrigin,
@@ -209,38 +221,19 @@ export function createOrigin(options: OriginOptions): Origin {
       return whenMade(name.repository, rest, asked, readMeanings, maybeElsewhere);
     },
     image(repository, path, headers) {
-      const { left: signal } = held;
-      const asked: Asked = {
-        method: "GET",
-        path,
-        headers,
-        deadlineMs: IMAGE_DEADLINE_MS,
-        signal,
-        network,
-      };
-      return origins.inTurn({ repository, maybeElsewhere: false, signal }, ({ ask }) =>
-        ask(asked, readImageAnswer),
+      return getInTurn(
+        repository,
+        { path, headers, deadlineMs: IMAGE_DEADLINE_MS },
+        readImageAnswer,
       );
     },
     operatorView() {
-      const { left: signal } = held;
-      const path = pagePath.operatorData;
-      const asked = {
-        method: "GET",
-        path,
-        deadlineMs: IMAGE_DEADLINE_MS,
-        signal,
-        network,
-      } as const;
-      const turn = { repository: "", maybeElsewhere: false, signal };
-      return origins.inTurn(turn, ({ ask }) => ask(asked, readOperatorView));
+      const asked = { path: pagePath.operatorData, deadlineMs: IMAGE_DEADLINE_MS };
+      return getInTurn("", asked, readOperatorView);
     },
     progress(repository, tag) {
-      const { left: signal } = held;
-      const path = pagePath.progress(repository, tag);
-      const asked = { method: "GET", path, deadlineMs: blobMs, signal, network } as const;
-      const turn = { repository, maybeElsewhere: false, signal };
-      return origins.inTurn(turn, ({ ask }) => ask(asked, readEventStream));
+      const asked = { path: pagePath.progress(repository, tag), deadlineMs: blobMs };
+      return getInTurn(repository, asked, readEventStream);
     },
     blob(method, blob, range) {
       const asked = blobAsked(blob, method === "HEAD" ? null : range);
