@@ -9,7 +9,7 @@ import { PLATFORMS_HEADER } from "./platforms.ts";
 import { type ByteRange, requestedRanges, resolveRanges } from "./ranges.ts";
 
 /** Content under a digest never changes. `no-transform`: a proxy must not compress or decode it. */
-const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
+export const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
 /**
  * What a tag answers depends on the time and on Accept, which shared caches do not look at; and what
  * nobody has compared with its digest may be anything.

@@ -2,19 +2,17 @@
 // itself, under a digest of what is in it, and so for ever.
 
 import type { Digest } from "../naming/digest.ts";
-import { settledBy } from "./content.ts";
+import { IMMUTABLE, settledBy } from "./content.ts";
 import { RegistryError } from "./error.ts";
-
-const IMMUTABLE = "public, max-age=31536000, immutable, no-transform";
 
 /** A Worker's runtime compresses by itself unless it is told that this is done. */
 type Encoded = ResponseInit & { readonly encodeBody: "manual" };
 
-export async function indexObjectResponse(
+export function indexObjectResponse(
   request: Pick<Request, "method" | "headers">,
   digest: Digest,
-  packed: ReadableStream | Uint8Array<ArrayBuffer> | null,
-): Promise<Response> {
+  packed: Uint8Array<ArrayBuffer> | null,
+): Response {
   if (packed === null) throw new RegistryError("NAME_UNKNOWN", "no index has this object any more");
   const headers = {
     "Content-Type": "application/octet-stream",
@@ -25,10 +23,8 @@ export async function indexObjectResponse(
     ETag: `"${digest}"`,
   };
   const isKnown = settledBy(request.headers, digest) === 304;
-  if (isKnown || request.method === "HEAD") {
-    if (packed instanceof ReadableStream) await packed.cancel();
-    return new Response(null, { status: isKnown ? 304 : 200, headers });
-  }
+  if (isKnown) return new Response(null, { status: 304, headers });
+  if (request.method === "HEAD") return new Response(null, { headers });
   const encoded: Encoded = { headers, encodeBody: "manual" };
   return new Response(packed, encoded);
 }

@@ -1,7 +1,7 @@
 // What all spellings of one attribute share, so that whoever looks a name up finds in one place all that it
 // may mean: small letters, and no underscore before a digit that begins a part.
 
-import { attributePath, exactSpelling, readPart } from "../naming/attribute.ts";
+import { attributePath, exactSpelling } from "../naming/attribute.ts";
 import { MAX_NAME_LENGTH } from "../naming/recipe.ts";
 
 /** Of an attribute, or of what a part of a name says (`readPart`). */
@@ -11,11 +11,6 @@ export function foldPart(part: string): string {
 
 export function foldPath(path: readonly string[]): string {
   return path.map(foldPart).join(".");
-}
-
-/** Of a name as an image has it. */
-export function foldName(name: string): string {
-  return foldPath(name.split(".").map(readPart));
 }
 
 /** Of a path as `attributeName` writes it. */

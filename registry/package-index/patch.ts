@@ -17,8 +17,7 @@ import {
 } from "./shard.ts";
 import { encodeTexts, type PackageText, packageText, readTexts, textLines } from "./texts.ts";
 
-export const OBJECT_KINDS = ["shard", "names", "texts"] as const;
-export type ObjectKind = (typeof OBJECT_KINDS)[number];
+export type ObjectKind = "shard" | "names" | "texts";
 
 /** Its bytes are those of the digest, whatever it was compressed with on the way. */
 export interface IndexObject {

@@ -29,7 +29,7 @@ export interface Shard {
 }
 
 export const MAX_SHARD_ENTRIES = 8192;
-export const MAX_SHARD_BYTES = 8 * 1024 * 1024;
+const MAX_SHARD_BYTES = 8 * 1024 * 1024;
 
 const FORMAT = 1;
 const HASH_LENGTH = 32;
@@ -79,7 +79,7 @@ export function parseEntries(json: unknown): readonly IndexEntry[] | undefined {
 }
 
 /** The first place of an entry that has this fold or a later one. */
-export function placeOf(shard: Shard, fold: string): number {
+function placeOf(shard: Shard, fold: string): number {
   let [low, high] = [0, shard.count];
   while (low < high) {
     const middle = (low + high) >>> 1;

@@ -15,7 +15,7 @@ export interface PackageText {
 }
 
 const HEADER = "nixport texts 1\n";
-export const MAX_TEXTS_BYTES = 128 * 1024 * 1024;
+const MAX_TEXTS_BYTES = 128 * 1024 * 1024;
 /** A program that is called as the attribute is. */
 const SAME = "=";
 

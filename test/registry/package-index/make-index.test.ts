@@ -2,9 +2,10 @@
 
 import { gzipSync } from "node:zlib";
 import { assert, describe, expect, test } from "vitest";
+import { readPart } from "../../../registry/naming/attribute.ts";
 import { type Digest, digestOf } from "../../../registry/naming/digest.ts";
 import { parsePin } from "../../../registry/naming/pin.ts";
-import { foldAttribute, foldName } from "../../../registry/package-index/fold.ts";
+import { foldAttribute, foldPath } from "../../../registry/package-index/fold.ts";
 import { type MadeIndex, makeIndex } from "../../../registry/package-index/make-index.ts";
 import {
   attributesIn,
@@ -71,7 +72,7 @@ describe("a fold", () => {
     ["0--30--2b", "0+"],
     ["python3packages.0--5f7zz", "python3packages.7zz"],
   ])("of the name %s is %s", ([name, fold]) => {
-    expect(foldName(name ?? "")).toBe(fold);
+    expect(foldPath((name ?? "").split(".").map(readPart))).toBe(fold);
   });
 });
 
