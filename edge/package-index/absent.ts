@@ -8,23 +8,21 @@ import { RegistryError } from "../../registry/http/error.ts";
 import type { WantedImage } from "../../registry/http/platforms.ts";
 import type { Lookup } from "../../registry/image/lookup.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
-import type { PackageName, Recipe } from "../../registry/naming/recipe.ts";
+import type { Recipe } from "../../registry/naming/recipe.ts";
 import type { Edge } from "../request/edge.ts";
-import { type KnownNames, knownLookups, lookupsOf } from "./known-lookups.ts";
+import { type KnownNames, knownLookups, lookupsOf, type NamedLookup } from "./known-lookups.ts";
 import { nearLookup } from "./near.ts";
 
 /** Of a name that has more which are absent, these are told what may have been meant. */
 const MAX_RANKED_NAMES = 3;
 
-export interface AbsentImage {
-  /** One for each platform that is wanted. */
-  readonly recipes: readonly Recipe[];
-  readonly failed: readonly FailedRecipe[];
-}
+/** Of a platform that is wanted, each. */
+export type AbsentImage = readonly FailedRecipe[];
 
 interface FailedRecipe {
-  readonly recipe: Recipe;
-  readonly names: KnownNames;
+  readonly known: KnownNames;
+  readonly lookups: readonly NamedLookup[];
+  readonly packages: readonly FailedPackage[];
 }
 
 /** Undefined where it may be had for one of the platforms, or not all is known. */
@@ -36,13 +34,13 @@ export async function absentImage(
   const [known = []] = await knownLookups(edge, recipes, [pin]);
   const failed: FailedRecipe[] = [];
   for (const names of known) {
-    const { recipe } = names;
     const lookups = lookupsOf(names);
-    const packages = lookups && failedLookups(recipe, lookups);
-    if (packages === undefined || packages.length === 0) return undefined;
-    failed.push({ recipe, names });
+    if (lookups === undefined) return undefined;
+    const packages = failedLookups(names.recipe, lookups);
+    if (packages.length === 0) return undefined;
+    failed.push({ known: names, lookups, packages });
   }
-  return failed.length === 0 ? undefined : { recipes, failed };
+  return failed.length === 0 ? undefined : failed;
 }
 
 /** One image, an index of several platforms, the first of them that can be had; or the tags of a name. */
@@ -54,20 +52,20 @@ export type Wanted = WantedImage["kind"] | "tags";
  */
 export async function absentError(
   edge: Edge,
-  { recipes, failed }: AbsentImage,
+  failed: AbsentImage,
   { wanted, withNear }: { readonly wanted: Wanted; readonly withNear: boolean },
 ): Promise<RegistryError> {
-  const ranked = withNear && (await isAdmitted(edge)) ? namesToRank(failed) : new Set<string>();
+  const ranked = withNear ? await namesToRank(edge, failed) : new Set<string>();
   const told: { readonly recipe: Recipe; readonly packages: readonly FailedPackage[] }[] = [];
-  for (const { recipe, names } of failed) {
-    const lookups = await withNearNames(edge, names, ranked);
-    told.push({ recipe, packages: failedLookups(recipe, lookups) });
+  for (const each of failed) {
+    const { recipe } = each.known;
+    told.push({ recipe, packages: failedLookups(recipe, await withNearNames(edge, each, ranked)) });
   }
   const errors = shownOf(told, wanted).map(({ recipe: { architecture }, packages }) => ({
     architecture,
     error: packagesError(packages),
   }));
-  return platformsError(errors, wanted === "tags" ? 1 : recipes.length);
+  return platformsError(errors, wanted === "tags" ? 1 : failed.length);
 }
 
 function shownOf<Told extends { readonly packages: readonly FailedPackage[] }>(
@@ -93,27 +91,25 @@ async function isAdmitted(edge: Edge): Promise<boolean> {
 }
 
 /** The same for each platform, or one reason would be told twice. */
-function namesToRank(failed: readonly FailedRecipe[]): ReadonlySet<string> {
-  const names = failed.flatMap(({ recipe, names: known }) =>
-    failedLookups(recipe, lookupsOf(known) ?? []).flatMap(({ name, failure, neededBy }) =>
+async function namesToRank(edge: Edge, failed: AbsentImage): Promise<ReadonlySet<string>> {
+  const names = failed.flatMap(({ packages }) =>
+    packages.flatMap(({ name, failure, neededBy }) =>
       "near" in failure && neededBy === undefined ? [name] : [],
     ),
   );
+  if (names.length === 0 || !(await isAdmitted(edge))) return new Set();
   return new Set([...new Set(names)].slice(0, MAX_RANKED_NAMES));
 }
 
 async function withNearNames(
   edge: Edge,
-  known: KnownNames,
+  { known: { root, names }, lookups }: FailedRecipe,
   ranked: ReadonlySet<string>,
-): Promise<readonly { readonly name: PackageName; readonly lookup: Lookup }[]> {
+): Promise<readonly NamedLookup[]> {
   const near = new Map<string, Lookup>();
-  for (const { name, known: what } of known.names) {
-    if (what === undefined || what.kind === "known" || known.root === undefined) continue;
-    if (ranked.has(name)) near.set(name, await nearLookup(edge, known.root, what));
+  for (const { name, known } of names) {
+    if (known === undefined || known.kind === "known" || root === undefined) continue;
+    if (ranked.has(name)) near.set(name, await nearLookup(edge, root, known));
   }
-  return (lookupsOf(known) ?? []).map(({ name, lookup }) => ({
-    name,
-    lookup: near.get(name) ?? lookup,
-  }));
+  return lookups.map(({ name, lookup }) => ({ name, lookup: near.get(name) ?? lookup }));
 }

@@ -29,6 +29,11 @@ export interface KnownNames {
   readonly names: readonly KnownName[];
 }
 
+export interface NamedLookup {
+  readonly name: PackageName;
+  readonly lookup: Lookup;
+}
+
 /** As long as its shards may be read again: what is stored under a digest never changes. */
 const SHARD_LIFE_MS = 3_600_000;
 
@@ -57,7 +62,10 @@ export async function knownLookups(
     ),
   ]);
   for (const place of places) place.root ??= rootsRead.get(place.rootKey);
-  const answered = (place: Place, name: Sought) => knownOf(place, name, lookups, shards);
+  const answered = (place: Place, name: Sought) => {
+    name.known ??= knownOf(place, name, lookups, shards);
+    return name.known;
+  };
 
   const unanswered = places.flatMap((place) => {
     const { root } = place;
@@ -93,6 +101,8 @@ interface Sought {
   /** Of its lookup. */
   readonly key: string;
   planned: Plan | undefined;
+  /** What was found out of it so far. */
+  known?: Known | undefined;
   /** The index says all there is to say. */
   readonly isIndexed: boolean;
   /** Its lookup is not remembered. */
@@ -184,9 +194,7 @@ function isLasting(lookup: Lookup): boolean {
 }
 
 /** All of them, those that are absent without the names that are near; undefined where one is unknown. */
-export function lookupsOf({
-  names,
-}: KnownNames): readonly { readonly name: PackageName; readonly lookup: Lookup }[] | undefined {
+export function lookupsOf({ names }: KnownNames): readonly NamedLookup[] | undefined {
   const lookups = names.flatMap(({ name, known }) =>
     known === undefined ? [] : [{ name, lookup: lookupWithoutNear(known) }],
   );
@@ -208,7 +216,7 @@ function lookupWithoutNear(known: Known): Lookup {
 
 /** Of these the ones that lead to something. */
 export function foundOf(
-  lookups: readonly { readonly name: PackageName; readonly lookup: Lookup }[],
+  lookups: readonly NamedLookup[],
 ): readonly { readonly name: PackageName; readonly found: Found }[] {
   return lookups.flatMap(({ name, lookup }) => (isFound(lookup) ? [{ name, found: lookup }] : []));
 }
