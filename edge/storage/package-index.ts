@@ -1,6 +1,7 @@
 // A package index in KV: a root for each pin and system, and the objects that roots name under the digests
 // of what is in them. Whatever cannot be read as it was stored counts as absent.
 
+import { RegistryError } from "../../registry/http/error.ts";
 import { type Digest, digestOf } from "../../registry/naming/digest.ts";
 import type { Pin } from "../../registry/naming/pin.ts";
 import type { System } from "../../registry/naming/recipe.ts";
@@ -17,6 +18,7 @@ import {
 import type { Edge } from "../request/edge.ts";
 import { readDocument, storeDocument } from "./document.ts";
 import { kvKey } from "./keys.ts";
+import { attempt, attemptKv } from "./tiers.ts";
 
 const MAX_KEYS_PER_READ = 100;
 /** KV gives 25 MiB at once, of what is stored: text as it is, or gzip of it. */
@@ -61,7 +63,11 @@ export async function readPackedObject(
   edge: Edge,
   digest: Digest,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
-  const stored = await edge.kv.get(kvKey.indexObject(digest), "arrayBuffer");
+  const key = kvKey.indexObject(digest);
+  const stored = await attempt(edge, "kv", () => edge.kv.get(key, "arrayBuffer"));
+  if (stored === undefined) {
+    throw new RegistryError("UNAVAILABLE", "the package index cannot be read now; try again");
+  }
   if (stored === null) return null;
   const bytes = new Uint8Array(stored);
   return isJson(bytes) ? pack(bytes) : bytes;
@@ -113,8 +119,9 @@ export async function readIndexRoot(
   system: System,
 ): Promise<IndexRoot | undefined> {
   const key = kvKey.index(pin, system);
-  const { value, metadata } = await edge.kv.getWithMetadata(key, "text");
-  return value === null ? undefined : parseRoot(await readDocument(edge, key, value, metadata));
+  const stored = await attemptKv(edge, () => edge.kv.getWithMetadata(key, "text"));
+  if (!stored || stored.value === null) return undefined;
+  return parseRoot(await readDocument(edge, key, stored.value, stored.metadata));
 }
 
 export async function unpackRoot(stored: Uint8Array): Promise<IndexRoot | undefined> {

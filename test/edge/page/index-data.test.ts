@@ -14,7 +14,7 @@ import {
   twoIndexes,
 } from "../ingest/index-bodies.ts";
 import { stockOf } from "../stock.ts";
-import { startWorld, type World } from "../world.ts";
+import { elsewhere, startWorld, type World } from "../world.ts";
 
 let world: World;
 let indexes: TwoIndexes;
@@ -65,5 +65,15 @@ describe("the edge answers pages", () => {
     const stock = await stockOf(["git"]);
     await world.backfill(stock, { tag: "latest", pin: PINS[1], resolvedAtMs: NOW_MS - 1 });
     expect(await told()).toStrictEqual(before);
+  });
+
+  test("with no index where KV fails, and never with the word that an object is not there", async () => {
+    const controls = { ...elsewhere(), fail: ["kv"] } as const;
+    const roots = await world.pull(pagePath.index, { controls });
+    expect([roots.status, await roots.json()]).toStrictEqual([200, { indexes: [] }]);
+    const path = pagePath.indexObject(indexes.first.root.names.digest);
+    const object = await world.pull(path, { controls });
+    expect([object.status, object.headers.get("Cache-Control")]).toStrictEqual([503, "no-store"]);
+    expect(object.headers.has("Retry-After")).toBe(true);
   });
 });
