@@ -65,14 +65,15 @@ export function attributePath(attribute: string): readonly string[] {
  * underscore before a digit. So there are few such names of any path, whatever people ask for.
  */
 export function isSpellingOf(name: string, attribute: string): boolean {
-  const [parts, own] = [name.split("."), attribute.split(".")];
+  const [parts, own] = [name.split("."), attributePath(attribute)];
   return (
-    parts.length === own.length && parts.every((part, index) => isPart(part, own[index] ?? ""))
+    parts.length === own.length && parts.every((part, index) => isMeant(part, own[index] ?? ""))
   );
 }
 
-function isPart(part: string, own: string): boolean {
-  if (isEscaped(part)) return attributeName([readPart(part)]) === own;
+/** Whether a part of a name may mean an attribute, if none is spelled exactly so. */
+export function isMeant(part: string, own: string): boolean {
+  if (isEscaped(part)) return readPart(part) === own;
   const [asked, lower] = [part.toLowerCase(), own.toLowerCase()];
   return lower === asked || (/^[0-9]/.test(asked) && lower === `_${asked}`);
 }

@@ -3,7 +3,7 @@
 // that may mean several things are for Nix to answer.
 
 import type { Lookup } from "../image/lookup.ts";
-import { attributeName, attributePath, isEscaped, readPart } from "../naming/attribute.ts";
+import { attributeName, attributePath, isMeant, readPart } from "../naming/attribute.ts";
 import { foldPath } from "./fold.ts";
 import { exampleNames, nearNames } from "./near-names.ts";
 import { type IndexedSet, type IndexRoot, type ShardRef, setsSpelled, shardFor } from "./root.ts";
@@ -124,13 +124,6 @@ function membersOf<Member>(
     const isIn = path.length === within.length + 1 && within.every((part, at) => part === path[at]);
     return own === undefined || !isIn ? [] : [{ own, member }];
   });
-}
-
-/** Whether a part of a name may mean an attribute, if none is spelled exactly so. */
-function isMeant(part: string, own: string): boolean {
-  if (isEscaped(part)) return readPart(part) === own;
-  const [asked, lower] = [part.toLowerCase(), own.toLowerCase()];
-  return asked === lower || (/^[0-9]/.test(part) && `_${asked}` === lower);
 }
 
 /** The set whose names `lookupOf` wants, as `namesIn` takes it. */
