@@ -1,7 +1,8 @@
 // Which of the attributes that lead to one package is the one that it is known by: one of the set itself
 // rather than of a set in it, then the shortest, then the first by its bytes.
 
-import { compare, type IndexEntry } from "../../registry/package-index/shard.ts";
+import { compare } from "../../registry/naming/compare.ts";
+import type { IndexEntry } from "../../registry/package-index/shard.ts";
 
 /** All the others say of which they are another name. */
 export function nameOthers(entries: readonly IndexEntry[]): readonly IndexEntry[] {

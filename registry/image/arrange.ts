@@ -2,6 +2,7 @@
 // images share, the union of the parts' bundles, links that only a closure offers, the bundles with the
 // parts' views, and links that are meant to hide what views have there.
 
+import { compare } from "../naming/compare.ts";
 import { type StorePath, storePathName } from "../naming/store-path.ts";
 import {
   bundlesOf,
@@ -74,8 +75,8 @@ function bundleLayers(bundles: readonly CutBundle[]): readonly ArrangedLayer[] {
     .sort(
       (a, b) =>
         b.bundle.popularity - a.bundle.popularity ||
-        order(names(a.bundle), names(b.bundle)) ||
-        order(a.layer.digest, b.layer.digest),
+        compare(names(a.bundle), names(b.bundle)) ||
+        compare(a.layer.digest, b.layer.digest),
     )
     .map(({ bundle: { storePaths }, layer }) => ({
       ...{ ...layer, holds: describePaths(storePaths) },
@@ -139,8 +140,4 @@ function describePaths(paths: readonly StorePath[]): string {
 
 function layerOf({ digest, diffId, sizeBytes }: LayerRecord): LayerRecord {
   return { digest, diffId, sizeBytes };
-}
-
-function order(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

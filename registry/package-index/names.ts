@@ -2,8 +2,8 @@
 // among, and what a page searches as one text. The names are the set's own, which have no tab.
 
 import { attributeName, attributePath } from "../naming/attribute.ts";
+import { compare } from "../naming/compare.ts";
 import { canBeNamed } from "./fold.ts";
-import { compare } from "./shard.ts";
 
 const HEADER = "nixport names 1\n";
 export const MAX_NAMES_BYTES = 64 * 1024 * 1024;

@@ -1,6 +1,6 @@
 // Which names of a package set a user may have meant. Pure; fast enough for all of nixpkgs.
 
-import { compare } from "./shard.ts";
+import { compare } from "../naming/compare.ts";
 
 const MAX_NEAR_NAMES = 5;
 

@@ -4,11 +4,11 @@
 import * as v from "valibot";
 import { parseJson } from "../http/json.ts";
 import { digestSchema } from "../image/record.ts";
+import { compare } from "../naming/compare.ts";
 import { type Digest, digestHex, parseDigest } from "../naming/digest.ts";
 import { type Pin, pinSchema } from "../naming/pin.ts";
 import { SYSTEMS, type System } from "../naming/recipe.ts";
 import { foldAttribute } from "./fold.ts";
-import { compare } from "./shard.ts";
 
 export interface StoredObject {
   readonly digest: Digest;

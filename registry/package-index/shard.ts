@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { parseJson } from "../http/json.ts";
 import { type FoundPackage, type Lookup, parseLookup, webAddress } from "../image/lookup.ts";
 import { attributePath } from "../naming/attribute.ts";
+import { compare } from "../naming/compare.ts";
 import { parseStorePath, type StorePath } from "../naming/store-path.ts";
 import { foldAttribute, foldPart } from "./fold.ts";
 
@@ -42,11 +43,6 @@ export function sortEntries(entries: readonly IndexEntry[]): readonly IndexEntry
     .map((entry) => ({ entry, fold: foldAttribute(entry.attribute) }))
     .sort((a, b) => compare(a.fold, b.fold) || compare(a.entry.attribute, b.entry.attribute))
     .map(({ entry }) => entry);
-}
-
-/** All that is compared here is ASCII. */
-export function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** The same bytes for the same entries, in the order that `sortEntries` gives. */

@@ -3,7 +3,8 @@
 // change.
 
 import { attributePath } from "../naming/attribute.ts";
-import { compare, type IndexEntry } from "./shard.ts";
+import { compare } from "../naming/compare.ts";
+import type { IndexEntry } from "./shard.ts";
 
 export interface PackageText {
   /** The one that the package is known by. */
