@@ -48,6 +48,16 @@ describe("the build of the pages", () => {
     expect(total).toBeLessThan(MAX_COMPRESSED_BYTES);
   });
 
+  test("says of everything that its style calls by a name what it is", async () => {
+    const dist = await temporary();
+    const { "style.css": file } = await buildInto(dist);
+    const style = await readFile(join(dist, "assets", file), "utf8");
+    const said = [...style.matchAll(/[{;](--[a-z-]+):/g)].map(([, name]) => name);
+    const called = [...style.matchAll(/var\((--[a-z-]+)\)/g)].map(([, name]) => name);
+    expect(called).toContain("--margin");
+    expect(called.filter((name) => !said.includes(name))).toStrictEqual([]);
+  });
+
   test("holds no address of anybody else's, and nothing that runs text as a program", async () => {
     const dist = await temporary();
     const files = await buildInto(dist);
