@@ -4,7 +4,7 @@ import type { ImageFacts, LayerFacts, PartFacts } from "../../registry/image/ima
 import { storePathName } from "../../registry/naming/store-path.ts";
 import { type Content, type Html, html } from "./escape.ts";
 import { plural } from "./quantities.ts";
-import { sizeOf, told, wideTable } from "./told.ts";
+import { barOf, sizeOf, told, wideTable } from "./told.ts";
 
 export function layersSection({ layers, parts }: ImageFacts): Html {
   const largest = Math.max(1, ...layers.map(({ sizeBytes }) => sizeBytes));
@@ -27,18 +27,10 @@ function layerRow(
 ): Html {
   const needing = layer.neededBy.flatMap((each) => parts[each] ?? []);
   return html`<tr id="layer-${place + 1}"><th scope="row">${place + 1}</th>
-<td class="number">${sizeOf(layer.sizeBytes)}${bar(layer.sizeBytes / largestBytes)}</td>
+<td class="number">${sizeOf(layer.sizeBytes)}${barOf(layer.sizeBytes / largestBytes)}</td>
 <td>${holds(layer, parts)}</td>
 <td>${partNames(needing)}</td></tr>
 `;
-}
-
-const BAR_WIDTH = 100;
-
-/** Of the largest; a decoration, since the size stands beside it. */
-function bar(part: number): Html {
-  const width = (BAR_WIDTH * Math.min(1, Math.max(0, part))).toFixed(2);
-  return html`<svg class="bar" viewBox="0 0 ${BAR_WIDTH} 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="${BAR_WIDTH}" height="4"/><rect class="part" width="${width}" height="4"/></svg>`;
 }
 
 function holds(layer: LayerFacts, parts: readonly PartFacts[]): Html {

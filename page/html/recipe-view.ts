@@ -8,6 +8,7 @@ import { type LineOf, pinnedLines } from "../recipe/pinned-lines.ts";
 import type { FoundPackage } from "../search/corpus.ts";
 import { type Html, html } from "./escape.ts";
 import { plural, sizeText } from "./quantities.ts";
+import { barOf } from "./told.ts";
 
 export const WORD_MEANINGS: Readonly<Record<FrontWord, string>> = {
   shell: "bash and the usual small programs",
@@ -99,12 +100,10 @@ export function imageSentence({ chosen, state, sharing }: ImageView): string {
   }
 }
 
-const BAR_WIDTH = 100;
-
 function sharedFacts({ totalBytes, sharedBytes }: Sharing): Html {
-  const part = totalBytes === 0 ? 0 : (BAR_WIDTH * sharedBytes) / totalBytes;
+  const part = totalBytes === 0 ? 0 : sharedBytes / totalBytes;
   return html`<div><dt>Shared</dt><dd>${sizeText(sharedBytes)} you have already, ${sizeText(totalBytes - sharedBytes)} to fetch
-<svg class="bar" viewBox="0 0 ${BAR_WIDTH} 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="${BAR_WIDTH}" height="4"/><rect class="part" width="${part.toFixed(1)}" height="4"/></svg></dd></div>
+${barOf(part)}</dd></div>
 `;
 }
 

@@ -1,4 +1,4 @@
-// How pages write what others have said, and sizes, times and tables of it.
+// How pages write what others have said, and sizes, times, bars and tables of it.
 
 import { type Content, type Html, html } from "./escape.ts";
 import { sizeText } from "./quantities.ts";
@@ -29,6 +29,14 @@ export function timeOf(ms: number): Html {
   const iso = time.toISOString();
   const shown = `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
   return html`<time datetime="${iso.slice(0, 19)}Z">${shown}</time>`;
+}
+
+const BAR_WIDTH = 100;
+
+/** So much of a whole; a decoration, since it stands beside it in words. */
+export function barOf(part: number): Html {
+  const width = (BAR_WIDTH * Math.min(1, Math.max(0, part))).toFixed(2);
+  return html`<svg class="bar" viewBox="0 0 ${BAR_WIDTH} 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="${BAR_WIDTH}" height="4"/><rect class="part" width="${width}" height="4"/></svg>`;
 }
 
 /** A table that scrolls by itself where a phone is too narrow for it, also by keyboard. */
