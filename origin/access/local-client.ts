@@ -2,6 +2,8 @@
 // of loopback, and no proxy says that it passes it on. A name of another's that leads here is a page in a
 // browser that should not read what is told.
 
+import { isLoopback } from "../../registry/http/loopback.ts";
+
 const PASSED_ON = ["Forwarded", "Via", "X-Forwarded-For", "X-Real-IP", "CF-Connecting-IP"];
 
 export function isLocalClient(
@@ -10,11 +12,7 @@ export function isLocalClient(
 ): boolean {
   return (
     isLoopback((address ?? "").replace(/^::ffff:/, "")) &&
-    isLoopback(new URL(url).hostname.replace(/^\[(.*)\]$/, "$1")) &&
+    isLoopback(new URL(url).hostname) &&
     !PASSED_ON.some((name) => headers.has(name))
   );
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

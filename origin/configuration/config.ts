@@ -2,11 +2,11 @@
 // their names and meaning. Every problem is found before anything is started, and all are reported
 // at once.
 
-import { isIPv4, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import type { AccessSettings } from "../../registry/access/settings.ts";
 import { parseSecretKeys, type SecretKey } from "../../registry/between/token.ts";
 import type { RedirectStatus } from "../../registry/http/content.ts";
+import { isLoopback } from "../../registry/http/loopback.ts";
 import type { ZstdUse } from "../../registry/http/negotiation.ts";
 import type { Platforms } from "../../registry/http/platforms.ts";
 import type { LogStyle } from "../log/log.ts";
@@ -214,10 +214,4 @@ function readSecret(
   if (typeof keys !== "string") return keys;
   problem(`NIXPORT_SECRET: ${keys}`);
   return [];
-}
-
-export function isLoopback(host: string): boolean {
-  if (isIPv4(host)) return host.startsWith("127.");
-  if (isIPv6(host)) return host === "::1";
-  return host === "localhost";
 }

@@ -1,8 +1,8 @@
 // An image of a registry, as a person names it to a command.
 
+import { isLoopback } from "../../registry/http/loopback.ts";
 import { parseRepository } from "../../registry/naming/recipe.ts";
 import { LATEST, parseTag, type Tag } from "../../registry/naming/reference.ts";
-import { isLoopback } from "../configuration/config.ts";
 
 export interface ImageReference {
   /** `http://127.0.0.1:8787`, without a final slash. */
@@ -36,6 +36,6 @@ export function parseReference(
 }
 
 function urlOf(host: string): string {
-  const hostname = URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, "") ?? "";
+  const hostname = URL.parse(`http://${host}`)?.hostname ?? "";
   return `${isLoopback(hostname) ? "http" : "https"}://${host}`;
 }

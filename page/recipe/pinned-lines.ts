@@ -1,6 +1,7 @@
 // The lines that use an image, to be copied: with its digest where that is known, so that they mean the same
 // for ever.
 
+import { isLoopback } from "../../registry/http/loopback.ts";
 import type { Digest } from "../../registry/naming/digest.ts";
 import { LATEST, type Tag } from "../../registry/naming/reference.ts";
 
@@ -32,7 +33,7 @@ export function pinnedLines(image: LineOf): readonly PinnedLine[] {
   const word = inShell(reference);
   const text = JSON.stringify(reference);
   // Docker does without TLS there by itself.
-  const plain = isHere(image.host) ? "--tls-verify=false " : "";
+  const plain = isLoopback(image.host.replace(/:\d+$/, "")) ? "--tls-verify=false " : "";
   return [
     { id: "docker", label: "docker pull", text: `docker pull ${word}` },
     { id: "podman", label: "podman run", text: `podman run --rm -it ${plain}${word}` },
@@ -55,8 +56,4 @@ export function pinnedLines(image: LineOf): readonly PinnedLine[] {
 /** Names and digests need no quotes, and few hosts do. */
 function inShell(word: string): string {
   return /^[\w./:@-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-function isHere(host: string): boolean {
-  return /^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/.test(host);
 }

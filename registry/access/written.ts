@@ -1,6 +1,7 @@
 // What an operator writes of who may pull what, field by field, as docs/access.md has it.
 
 import * as v from "valibot";
+import { isLoopback } from "../http/loopback.ts";
 import { type PasswordHash, passwordHashSchema } from "./password.ts";
 import { ALL_IMAGES, ANONYMOUS, EVERYONE, KNOWN, type WrittenRule } from "./rules.ts";
 
@@ -164,8 +165,7 @@ function isTime(text: string): boolean {
 function isWebUrl(text: string): boolean {
   const url = URL.parse(text);
   if (url === null || url.username !== "" || url.password !== "") return false;
-  const isHere = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
-  return url.protocol === "https:" || (url.protocol === "http:" && isHere);
+  return url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname));
 }
 
 function isRoot(text: string): boolean {

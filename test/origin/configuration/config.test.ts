@@ -5,7 +5,6 @@ import { assert, describe, expect, test } from "vitest";
 import {
   type Config,
   type EnvironmentVariables,
-  isLoopback,
   readConfig,
 } from "../../../origin/configuration/config.ts";
 import { NIXPKGS_URL } from "../../../origin/sources/source.ts";
@@ -347,12 +346,4 @@ describe("readConfig", () => {
       for (const text of problemsOf(variables)) expect(text, text).not.toContain(secret);
     }
   });
-});
-
-test("isLoopback knows this machine's own addresses and no others", () => {
-  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-    expect(isLoopback(host), host).toBe(true);
-  for (const host of ["0.0.0.0", "::", "10.0.0.1", "example", "128.0.0.1", ""]) {
-    expect(isLoopback(host), host).toBe(false);
-  }
 });
