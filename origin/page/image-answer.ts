@@ -35,7 +35,7 @@ export async function answerImage(
     case "unknown-tag":
       return { moves: [], image: imageFailed(failureError(pinned), null) };
     case undefined:
-      return { moves: [], image: notKnown(options, recipe, tag) };
+      return { moves: [], image: toldFailure(options, recipe, tag) ?? UNKNOWN };
     case "pinned": {
       const moves = pinned.immutable ? [] : await pins.moves(tag);
       const resolvedAtMs = pinned.immutable ? null : pinned.resolvedAtMs;
@@ -46,13 +46,13 @@ export async function answerImage(
         isNewest: true,
       });
       if (newest !== undefined) return { moves, image: newest };
-      const told = options.failed.lookup(recipe, tag);
-      if (told !== undefined) return { moves, image: imageFailed(told.error, told.atMs) };
+      const told = toldFailure(options, recipe, tag);
+      if (told !== undefined) return { moves, image: told };
       for (const pin of [...new Set(earlier)].slice(0, EARLIER_PINS)) {
         const state = await stateAt(options, recipe, { pin, resolvedAtMs: null, isNewest: false });
         if (state?.state === "known") return { moves, image: state };
       }
-      return { moves, image: notKnown(options, recipe, tag) };
+      return { moves, image: UNKNOWN };
     }
     default:
       return pinned satisfies never;
@@ -83,11 +83,16 @@ async function stateAt(
   }
 }
 
-function notKnown({ failed }: AnsweringImages, recipe: Recipe, tag: Tag): ImageState {
+function toldFailure(
+  { failed }: AnsweringImages,
+  recipe: Recipe,
+  tag: Tag,
+): ImageState | undefined {
   const told = failed.lookup(recipe, tag);
-  if (told !== undefined) return imageFailed(told.error, told.atMs);
-  return {
-    state: "unknown",
-    message: "It has not been made yet, or not at the revision that its tag has now",
-  };
+  return told && imageFailed(told.error, told.atMs);
 }
+
+const UNKNOWN: ImageState = {
+  state: "unknown",
+  message: "It has not been made yet, or not at the revision that its tag has now",
+};

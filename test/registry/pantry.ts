@@ -191,11 +191,10 @@ export async function read(...args: Parameters<typeof composed>) {
   return { image, config, manifest, holds };
 }
 
-/** What is told of an image, in these forms. */
-export async function factsOf(
-  repository: string,
-  variants: readonly [Variant, ...Variant[]] = ["oci-gzip"],
-): Promise<ImageFacts> {
+type Variants = readonly [Variant, ...Variant[]];
+
+/** An image as it is known where its records are, in these forms. */
+export async function knownOf(repository: string, variants: Variants = ["oci-gzip"]) {
   const recipe = recipeOf(repository);
   const image = canonicalImageOf(recipe, namesOf(recipe).map(ingredientOf));
   const formOf = async (variant: Variant) => {
@@ -205,6 +204,13 @@ export async function factsOf(
     return { variant, packing, image: await composed(repository, variant), records };
   };
   const [first, ...others] = variants;
+  const forms = [await formOf(first), ...(await Promise.all(others.map(formOf)))] as const;
+  return { kind: "known", image, forms } as const;
+}
+
+/** What is told of it. */
+export async function factsOf(repository: string, variants?: Variants): Promise<ImageFacts> {
+  const { image, forms } = await knownOf(repository, variants);
   const at = { pin: pinOf("a".repeat(40)), resolvedAtMs: 1000, isNewest: true };
-  return imageFacts(image, [await formOf(first), ...(await Promise.all(others.map(formOf)))], at);
+  return imageFacts(image, forms, at);
 }
