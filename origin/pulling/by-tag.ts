@@ -147,18 +147,13 @@ function heldBuild(
     if (value.kind === "failed") return failedEnd(value.error);
     return { kind: "made", digest: value.manifest.digest, backfill };
   };
-  const watched = (wait: Wait) => feed.follow({ recipe, tag }, wait, build, endOf);
   const work = async (wait: Wait) => {
-    const [result] = await Promise.allSettled([watched(wait)]);
-    const built = { image, tag, ms: now() - startedMs };
-    if (result.status === "rejected") {
-      recentBuilds.note({ ...built, newBytes: 0 }, endOf(result));
-      throw result.reason;
-    }
-    const { value } = result;
-    const packed = value.kind === "failed" ? 0 : newBytes(layersOf(value));
-    recentBuilds.note({ ...built, newBytes: packed }, endOf(result));
-    return value;
+    const watched = feed.follow({ recipe, tag }, wait, build, endOf);
+    const [result] = await Promise.allSettled([watched]);
+    const value = result.status === "fulfilled" ? result.value : undefined;
+    const packed = !value || value.kind === "failed" ? 0 : newBytes(layersOf(value));
+    recentBuilds.note({ image, tag, ms: now() - startedMs, newBytes: packed }, endOf(result));
+    return watched;
   };
   const onLate = (late: PromiseSettledResult<BuiltForPlatforms | FailedBuild>) => {
     const facts = { ...name, ms: now() - startedMs };
